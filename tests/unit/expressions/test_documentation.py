@@ -1,0 +1,80 @@
+"""docs/expressions.md says what the program does: every function, every example, every code."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from sync_core.expressions import FUNCTIONS, REFUSED, Function, Topic
+from tests.unit.expressions.evaluating import evaluate
+
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs" / "expressions.md").read_text(encoding="utf-8")
+SOURCES = [
+    path.read_text(encoding="utf-8") for path in (ROOT / "sync_core" / "expressions").glob("*.py")
+]
+# A code in an example of its own: | `expression` | attributes | `value` |
+ROW = re.compile(
+    r"^\| `(?P<expression>[^`]+)` \| (?:`(?P<attributes>[^`]+)`)? ?\| `(?P<value>[^`]+)` \|$",
+    re.MULTILINE,
+)
+
+
+def written(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def block(function: Function) -> str:
+    """Give the lines that the page has to hold for a function."""
+    example = function.example
+    person = f" for `{written(example.attributes)}`" if example.attributes else ""
+    return "\n".join(
+        (
+            f"#### {function.name}",
+            "",
+            f"`{function.signature}`",
+            "",
+            function.summary,
+            "",
+            f"Example: `{example.expression}`{person} gives `{written(example.value)}`.",
+        )
+    )
+
+
+@pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS)
+def test_function_is_told_as_it_is(function: Function) -> None:
+    assert block(function) in PAGE
+
+
+def test_no_function_is_told_that_does_not_exist() -> None:
+    assert re.findall(r"^#### (.+)$", PAGE, re.MULTILINE) == [
+        function.name
+        for topic in Topic
+        for function in FUNCTIONS.values()
+        if function.topic is topic
+    ]
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_function_is_told(name: str) -> None:
+    assert f"`{name}`" in PAGE
+
+
+def test_every_error_code_is_told() -> None:
+    used = set()
+    for source in SOURCES:
+        used |= set(re.findall(r'"((?:expression|evaluation)\.[a-zA-Z]+)"', source))
+        used |= {f"expression.{code}" for code in re.findall(r'Problem\(\s*"([a-zA-Z]+)"', source)}
+        used |= {f"evaluation.{code}" for code in re.findall(r'unfit\(\s*"([a-zA-Z]+)"', source)}
+
+    assert used == set(
+        re.findall(r"^\| `((?:expression|evaluation)\.[a-zA-Z]+)` \|", PAGE, re.MULTILINE)
+    )
+
+
+@pytest.mark.parametrize("row", list(ROW.finditer(PAGE)), ids=lambda row: row["expression"][:60])
+def test_example_in_a_table(row: "re.Match[str]") -> None:
+    attributes = json.loads(row["attributes"] or "{}")
+
+    assert written(evaluate(row["expression"], attributes)) == row["value"]
