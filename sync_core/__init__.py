@@ -1,0 +1,1 @@
+"""Keeps the people of Entra tenants in Table Storage: reads everything, decides once, then acts."""

@@ -1,0 +1,243 @@
+"""The REST API as an ASGI application: one table of routes, each with its role and its answers.
+
+A route without a role is open to everybody; health is the only one.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import Depends, FastAPI
+
+from sync_core.api import connections, health, openapi, runs, users
+from sync_core.api.auth import Role, needs
+from sync_core.api.edge import Edge
+from sync_core.api.problems import add_handlers
+from sync_core.api.shapes import (
+    ConnectionAnswer,
+    ConnectionList,
+    Health,
+    HistoryList,
+    RunChangeList,
+    RunList,
+    UserList,
+)
+from sync_core.api.version import VERSION
+from sync_core.documents import Document, Run
+from sync_core.store.people import Person
+from sync_core.wiring import Services
+
+CONNECTIONS = "/api/connections"
+CONNECTION = f"{CONNECTIONS}/{{id}}"
+RUNS = f"{CONNECTION}/runs"
+USERS = f"{CONNECTION}/users"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One call: who may make it, and what it answers; every one may also refuse with a problem."""
+
+    method: str
+    path: str
+    call: Callable[..., Awaitable[Any]]
+    role: Role | None
+    answers: Mapping[int, type[Document] | None]
+    refusals: tuple[int, ...] = ()
+    headers: tuple[str, ...] = ()
+    body: Mapping[str, Any] = field(default_factory=dict)
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/api/health",
+        call=health.get_health,
+        role=None,
+        answers={200: Health},
+    ),
+    Route(
+        method="GET",
+        path="/api/openapi.json",
+        call=openapi.get_openapi_document,
+        role=Role.READER,
+        answers={200: None},
+    ),
+    Route(
+        method="GET",
+        path=CONNECTIONS,
+        call=connections.list_connections,
+        role=Role.READER,
+        answers={200: ConnectionList},
+        refusals=(422,),
+    ),
+    Route(
+        method="POST",
+        path=CONNECTIONS,
+        call=connections.create_connection,
+        role=Role.ADMIN,
+        answers={201: ConnectionAnswer},
+        refusals=(400, 409, 413, 415, 422, 502, 503),
+        headers=("ETag", "Location"),
+        body=openapi.CONNECTION_BODY,
+    ),
+    Route(
+        method="GET",
+        path=CONNECTION,
+        call=connections.get_connection,
+        role=Role.READER,
+        answers={200: ConnectionAnswer, 304: None},
+        refusals=(404,),
+        headers=("ETag",),
+    ),
+    Route(
+        method="PUT",
+        path=CONNECTION,
+        call=connections.put_connection,
+        role=Role.ADMIN,
+        answers={200: ConnectionAnswer, 201: ConnectionAnswer},
+        refusals=(400, 404, 409, 412, 413, 415, 422, 502, 503),
+        headers=("ETag",),
+        body=openapi.CONNECTION_BODY,
+    ),
+    Route(
+        method="PATCH",
+        path=CONNECTION,
+        call=connections.patch_connection,
+        role=Role.ADMIN,
+        answers={200: ConnectionAnswer},
+        refusals=(400, 404, 409, 412, 413, 415, 422, 502, 503),
+        headers=("ETag",),
+        body=openapi.PATCH_BODY,
+    ),
+    Route(
+        method="DELETE",
+        path=CONNECTION,
+        call=connections.delete_connection,
+        role=Role.ADMIN,
+        answers={204: None},
+        refusals=(404, 409, 412, 422, 503),
+    ),
+    Route(
+        method="POST",
+        path=f"{CONNECTION}/sync",
+        call=runs.sync_connection,
+        role=Role.ADMIN,
+        answers={202: Run, 200: Run},
+        refusals=(400, 404, 409, 415, 422, 503),
+        headers=("Location", "Preference-Applied"),
+        body=openapi.SYNC_BODY,
+    ),
+    Route(
+        method="GET",
+        path=RUNS,
+        call=runs.list_runs,
+        role=Role.READER,
+        answers={200: RunList},
+        refusals=(404, 422),
+    ),
+    Route(
+        method="GET",
+        path=f"{RUNS}/{{runId}}",
+        call=runs.get_run,
+        role=Role.READER,
+        answers={200: Run},
+        refusals=(404,),
+    ),
+    Route(
+        method="GET",
+        path=f"{RUNS}/{{runId}}/changes",
+        call=runs.list_run_changes,
+        role=Role.READER,
+        answers={200: RunChangeList},
+        refusals=(404, 422),
+    ),
+    Route(
+        method="GET",
+        path=USERS,
+        call=users.list_users,
+        role=Role.READER,
+        answers={200: UserList},
+        refusals=(404, 422),
+    ),
+    Route(
+        method="GET",
+        path=f"{USERS}/{{objectId}}",
+        call=users.get_user,
+        role=Role.READER,
+        answers={200: Person},
+        refusals=(404,),
+    ),
+    Route(
+        method="GET",
+        path=f"{USERS}/{{objectId}}/history",
+        call=users.list_user_history,
+        role=Role.READER,
+        answers={200: HistoryList},
+        refusals=(404, 422),
+    ),
+)
+
+
+def create_app(services: Callable[[], Awaitable[Services]]) -> FastAPI:
+    """Build the API; `services` is asked at every request and opens them at the first."""
+    # No pages that load scripts from elsewhere, no redirects, and no description for strangers.
+    app = FastAPI(
+        title=openapi.TITLE,
+        version=VERSION,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.services = services
+    add_handlers(app)
+    app.add_middleware(Edge)
+    for route in ROUTES:
+        _add(app, route)
+    return app
+
+
+def _add(app: FastAPI, route: Route) -> None:
+    role = route.role
+    app.add_api_route(
+        route.path,
+        route.call,
+        methods=[route.method],
+        dependencies=[Depends(needs(role))] if role else None,
+        status_code=next(iter(route.answers)),
+        response_model=None,
+        responses=_responses(route),
+        operation_id=_operation_id(route.call.__name__),
+        tags=[_tag(route.path)],
+        openapi_extra=dict(route.body)
+        | {"security": [{"bearer": []}] if role else [{}, {"bearer": []}]},
+    )
+
+
+def _responses(route: Route) -> dict[int | str, dict[str, Any]]:
+    headers = {
+        name: {"schema": {"type": "string"}, "required": name != "Preference-Applied"}
+        for name in route.headers
+    }
+    responses: dict[int | str, dict[str, Any]] = {}
+    for status, model in route.answers.items():
+        responses[status] = {"description": HTTPStatus(status).phrase, "headers": headers}
+        if model is not None:
+            responses[status]["model"] = model
+    refusals = (*route.refusals, 401, 403) if route.role else route.refusals
+    for status in sorted(refusals):
+        responses[status] = openapi.problem_answer(HTTPStatus(status).phrase)
+    return responses | {"default": openapi.problem_answer("Any other problem")}
+
+
+def _operation_id(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def _tag(path: str) -> str:
+    """Name what a call is about: the last part of its path that is one of these."""
+    known = ("connections", "runs", "users", "sync")
+    parts = [part for part in path.split("/") if part in known]
+    return parts[-1].replace("sync", "runs") if parts else "app"

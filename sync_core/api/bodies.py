@@ -1,0 +1,72 @@
+"""The body of a request: bytes in, one JSON object out, or 400, 413, 415, 422."""
+
+from typing import Annotated, Any
+
+import orjson
+from fastapi import Depends, Request
+
+from sync_core.api.refusals import Malformed, TooLarge, WrongMediaType
+from sync_core.errors import FieldProblem, Invalid
+
+JSON = "application/json"
+MERGE_PATCH = "application/merge-patch+json"
+# A stored connection has at most about 360,000 characters; written out with blanks it is longer.
+MAX_BYTES = 2 * 1024 * 1024
+
+JsonObject = dict[str, Any]
+
+
+async def json_object(request: Request) -> JsonObject:
+    """Read a body that has to be a JSON object."""
+    return _parsed(await _read(request, JSON))
+
+
+async def json_object_if_any(request: Request) -> JsonObject:
+    """Read a body that may be left out."""
+    if not await request.body():
+        return {}
+    return await json_object(request)
+
+
+async def merge_patch(request: Request) -> JsonObject:
+    """Read a JSON merge patch (RFC 7396); plain JSON is taken as one, too."""
+    return _parsed(await _read(request, MERGE_PATCH, JSON))
+
+
+Body = Annotated[JsonObject, Depends(json_object)]
+BodyIfAny = Annotated[JsonObject, Depends(json_object_if_any)]
+Patch = Annotated[JsonObject, Depends(merge_patch)]
+
+
+async def _read(request: Request, *accepted: str) -> bytes:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in accepted:
+        # A page of another site can send forms and plain text in a signed-in person's name, JSON not.
+        raise WrongMediaType(
+            "request.mediaType",
+            f"The body is sent as {kind or 'nothing named'}; it has to be JSON.",
+            f"Send the header Content-Type: {accepted[0]}.",
+            headers={"Accept-Patch" if MERGE_PATCH in accepted else "Accept": ", ".join(accepted)},
+        )
+    body = await request.body()
+    if len(body) > MAX_BYTES:
+        raise TooLarge(
+            "request.tooLarge",
+            f"The body has {len(body)} bytes; at most {MAX_BYTES} are taken.",
+            "Send a smaller document.",
+        )
+    return body
+
+
+def _parsed(body: bytes) -> JsonObject:
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Malformed(
+            "request.malformed", f"The body is not JSON: {error}.", "Correct it and send it again."
+        ) from error
+    if not isinstance(document, dict):
+        raise Invalid(
+            "The body has to be a JSON object.", [FieldProblem("", "has to be a JSON object")]
+        )
+    return document

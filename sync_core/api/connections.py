@@ -1,0 +1,200 @@
+"""Connections over HTTP: list, load, create, replace, patch, delete."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated
+
+from fastapi import Header, Query, Response
+
+from sync_core.api.advice import warnings_about, warnings_with_count
+from sync_core.api.answers import json_answer
+from sync_core.api.auth import CallerHere, ServicesHere
+from sync_core.api.bodies import Body, JsonObject, Patch
+from sync_core.api.drafts import checked, patched, with_id, with_kept_secret
+from sync_core.api.etags import check_if_match, check_if_none_match, is_known, strong
+from sync_core.api.names import ConnectionIdHere, ids_for
+from sync_core.api.paging import Cursor, Top, from_cursor, page, to_cursor
+from sync_core.api.removing import erase, forget
+from sync_core.api.saving import Saver, settled
+from sync_core.api.shapes import Warning  # noqa: A004 -- the word of the contract
+from sync_core.documents import Connection
+from sync_core.errors import Conflict, PreconditionFailed
+from sync_core.logs import log_event
+from sync_core.store.connections import StoredConnection
+from sync_core.wiring import Services
+
+KIND = "connections"
+
+IfMatch = Annotated[str | None, Header(description="The ETag that must still be current, or `*`.")]
+IfNoneMatch = Annotated[str | None, Header(description="ETags that the caller has, or `*`.")]
+
+
+class Users(StrEnum):
+    """What happens to the people of a connection that is deleted."""
+
+    KEEP = "keep"
+    DELETE = "delete"
+
+
+async def list_connections(
+    services: ServicesHere, top: Top = 100, cursor: Cursor = None
+) -> Response:
+    """List the connections by id."""
+    after = from_cursor(KIND, cursor) or ""
+    found: list[Connection] = []
+    async for connection in services.connections.all():
+        if connection.id > after:
+            found.append(connection)
+        if len(found) > top:
+            break
+    items = [_document(one, warnings_about(one)) for one in found[:top]]
+    more = len(found) > top
+    return json_answer(page(items, to_cursor(KIND, found[top - 1].id) if more else None))
+
+
+async def create_connection(services: ServicesHere, caller: CallerHere, body: Body) -> Response:
+    """Create a connection; without an `id` one is made of the display name."""
+    if "id" in body:
+        saved = await _create(services, Saver(services), body)
+    else:
+        saved = await _create_named(services, body)
+    log_event("connection.created", connection=saved.connection.id, by=caller.name)
+    return await _saved_answer(services, saved, created=True)
+
+
+async def _create(services: Services, saver: Saver, document: JsonObject) -> StoredConnection:
+    draft = checked(document)
+    # Looked up before the secret is stored: it would become a version of somebody else's.
+    if await services.connections.find(draft.connection.id) is not None:
+        raise Conflict(
+            "connection.exists",
+            f"There is a connection {draft.connection.id!r} already.",
+            "Choose another id, or change the existing one with PUT or PATCH.",
+        )
+    return await saver.create(draft)
+
+
+async def _create_named(services: Services, document: JsonObject) -> StoredConnection:
+    saver = Saver(services)
+    for connection_id in ids_for(str(document.get("displayName"))):
+        try:
+            return await _create(services, saver, document | {"id": connection_id})
+        except Conflict:
+            continue
+    raise Conflict(
+        "connection.exists",
+        "Every id that could be made of the display name is taken.",
+        "Send an id.",
+    )
+
+
+async def get_connection(
+    services: ServicesHere, connection_id: ConnectionIdHere, if_none_match: IfNoneMatch = None
+) -> Response:
+    """Load a connection."""
+    stored = await services.connections.get(connection_id)
+    if is_known(if_none_match, stored.etag):
+        return Response(status_code=304, headers={"ETag": strong(stored.etag)})
+    return _answer(stored, warnings_about(stored.connection))
+
+
+async def put_connection(
+    *,
+    services: ServicesHere,
+    caller: CallerHere,
+    connection_id: ConnectionIdHere,
+    body: Body,
+    if_match: IfMatch = None,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Replace a connection, or create it; the stored secret is kept unless another one is sent."""
+    saver, document = Saver(services), with_id(body, connection_id)
+
+    async def put() -> tuple[StoredConnection, bool]:
+        stored = await services.connections.find(connection_id)
+        etag = stored.etag if stored else None
+        check_if_match(if_match, etag)
+        check_if_none_match(if_none_match, etag)
+        if stored is None:
+            return await _create_unless_made(saver, document), True
+        draft = checked(with_kept_secret(document, stored.connection))
+        return await saver.replace(draft, stored), False
+
+    conditional = if_match is not None or if_none_match is not None
+    saved, created = await settled(put, conditional=conditional)
+    log_event("connection.replaced", connection=connection_id, by=caller.name)
+    return await _saved_answer(services, saved, created=created)
+
+
+async def _create_unless_made(saver: Saver, document: JsonObject) -> StoredConnection:
+    try:
+        return await saver.create(checked(document))
+    except Conflict as error:
+        # Made by somebody else since we looked.
+        raise PreconditionFailed(error.code, error.message, error.remedy) from error
+
+
+async def patch_connection(
+    services: ServicesHere,
+    caller: CallerHere,
+    connection_id: ConnectionIdHere,
+    patch: Patch,
+    if_match: IfMatch = None,
+) -> Response:
+    """Change some fields of a connection (JSON merge patch, RFC 7396)."""
+    saver = Saver(services)
+
+    async def apply() -> StoredConnection:
+        stored = await services.connections.get(connection_id)
+        check_if_match(if_match, stored.etag)
+        return await saver.replace(checked(patched(stored.connection, patch)), stored)
+
+    saved = await settled(apply, conditional=if_match is not None)
+    log_event("connection.patched", connection=connection_id, by=caller.name)
+    return await _saved_answer(services, saved, created=False)
+
+
+async def delete_connection(
+    services: ServicesHere,
+    caller: CallerHere,
+    connection_id: ConnectionIdHere,
+    users: Annotated[
+        Users, Query(description="Whether its people stay in the Users table.")
+    ] = Users.KEEP,
+    if_match: IfMatch = None,
+) -> Response:
+    """Delete a connection, and its people too with `users=delete`."""
+    remove = erase if users is Users.DELETE else forget
+
+    async def delete() -> None:
+        stored = await services.connections.get(connection_id)
+        check_if_match(if_match, stored.etag)
+        await remove(services, stored)
+
+    await settled(delete, conditional=if_match is not None)
+    log_event("connection.deletedBy", connection=connection_id, by=caller.name)
+    return Response(status_code=204)
+
+
+async def _saved_answer(services: Services, saved: StoredConnection, *, created: bool) -> Response:
+    warnings = await warnings_with_count(services, saved.connection)
+    if not created:
+        return _answer(saved, warnings)
+    location = f"/api/connections/{saved.connection.id}"
+    return _answer(saved, warnings, status=201, headers={"Location": location})
+
+
+def _answer(
+    stored: StoredConnection,
+    warnings: list[Warning],
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    tagged = {**(headers or {}), "ETag": strong(stored.etag)}
+    return json_answer(_document(stored.connection, warnings), status, tagged)
+
+
+def _document(connection: Connection, warnings: list[Warning]) -> JsonObject:
+    said = [one.model_dump(mode="json", by_alias=True, exclude_none=True) for one in warnings]
+    return connection.to_json() | {"warnings": said}

@@ -1,0 +1,108 @@
+"""The API's description of itself: the routes in, an OpenAPI document out."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+
+from sync_core.api.answers import json_answer
+from sync_core.api.problems import MEDIA_TYPE
+from sync_core.api.shapes import Problem, SyncBody
+from sync_core.api.version import VERSION
+from sync_core.documents import ConnectionInput, Document
+
+SCHEMAS = "#/components/schemas/"
+TITLE = "Entra User Sync"
+DESCRIPTION = """Keeps the people of Microsoft Entra tenants in Azure Table Storage.
+
+Every error is `application/problem+json` with a stable `code` and a `remedy`. Lists answer with `items`
+and `next`; send `next` as `cursor` for the following page. In Azure, sign in through App Service
+authentication with the app role Sync.Reader or Sync.Admin."""
+
+BEARER = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "Azure: an Entra token for this app with the role Sync.Admin or Sync.Reader. "
+    "Local rig: `adminToken` of the ready file.",
+}
+
+EXAMPLE = {
+    "id": "contoso",
+    "displayName": "Contoso",
+    "enabled": True,
+    "tenantId": "11111111-2222-3333-4444-555555555555",
+    "clientId": "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee",
+    "credential": {"kind": "clientSecret", "clientSecret": "…", "expiresOn": "2027-01-31"},
+    "scope": {
+        "filters": [
+            {
+                "clauses": [
+                    {
+                        "attribute": "groups",
+                        "operator": "ARRAYCONTAINS",
+                        "value": ["9d0c5a9e-3c1b-4f0e-8b63-5a1f7e2d4c90"],
+                    }
+                ]
+            }
+        ],
+        "guests": "exclude",
+    },
+}
+PATCH_EXAMPLE = {"credential": {"clientSecret": "…", "expiresOn": "2028-01-31"}}
+
+
+def problem_answer(description: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "content": {MEDIA_TYPE: {"schema": {"$ref": f"{SCHEMAS}{Problem.__name__}"}}},
+    }
+
+
+def json_body(
+    model: type[Document], example: Mapping[str, Any], *, required: bool
+) -> dict[str, Any]:
+    """Describe a body; it is read by the routes themselves, which tell 400, 415 and 422 apart."""
+    schema = {"$ref": f"{SCHEMAS}{model.__name__}"}
+    content = {"application/json": {"schema": schema, "example": example}}
+    return {"requestBody": {"required": required, "content": content}}
+
+
+CONNECTION_BODY = json_body(ConnectionInput, EXAMPLE, required=True)
+SYNC_BODY = json_body(SyncBody, {"mode": "auto"}, required=False)
+PATCH_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            kind: {"schema": {"type": "object"}, "example": PATCH_EXAMPLE}
+            for kind in ("application/merge-patch+json", "application/json")
+        },
+    }
+}
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """Describe every route; made once a process."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=TITLE,
+            version=VERSION,
+            description=DESCRIPTION,
+            routes=app.routes,
+            separate_input_output_schemas=False,
+        )
+        _, bodies = models_json_schema(
+            [(ConnectionInput, "validation"), (SyncBody, "validation"), (Problem, "validation")],
+            ref_template=f"{SCHEMAS}{{model}}",
+        )
+        components = document["components"]
+        components["schemas"] = bodies["$defs"] | components["schemas"]
+        components["securitySchemes"] = {"bearer": BEARER}
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+async def get_openapi_document(request: Request) -> Response:
+    """Load this description."""
+    return json_answer(describe(request.app), headers={"Cache-Control": "private, max-age=300"})

@@ -1,0 +1,122 @@
+"""What Graph answered, understood: bytes and errors in, values or errors of ours out. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+
+from sync_core.errors import FixConnection, IncompleteReading, RetryLater, SyncError, Throttled
+
+# Codes after which a listing starts again from its first page: the link to the next page is gone.
+# learn.microsoft.com/graph/paging and github.com/microsoftgraph/msgraph-sdk-java/issues/368
+LOST_PAGE_CODES = {"directory_expiredpagetoken", "directorypagetokennotfoundexception"}
+
+
+class GraphNotFound(SyncError):
+    """Graph has no such object (404); what that means is for the caller to say."""
+
+
+class PageLinkLost(SyncError):
+    """The link to the next page is no longer valid; the listing has to start again."""
+
+
+class TokenRefused(SyncError):
+    """Graph did not accept the token (401); a fresh one may help once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list, numbered from 0; a listing that starts again begins with 0 once more.
+
+    `count` is the whole list's size where Graph tells it (first page only).
+    """
+
+    items: list[dict[str, Any]]
+    next_link: str | None
+    count: int | None
+    number: int
+
+
+def decode(body: bytes | None) -> Any:
+    """Decode a JSON answer; anything else is a broken answer that may be asked for again."""
+    try:
+        return orjson.loads(body or b"")
+    except orjson.JSONDecodeError as error:
+        raise bad_answer("an answer that is not JSON") from error
+
+
+def to_page(answer: Any, number: int = 0) -> Page:
+    """Read one page; a page may be empty and still have a link to the next one."""
+    items = answer.get("value") if isinstance(answer, dict) else None
+    if not isinstance(items, list):
+        raise bad_answer("a list without its items")
+    count = answer.get("@odata.count")
+    return Page(
+        items, answer.get("@odata.nextLink"), count if isinstance(count, int) else None, number
+    )
+
+
+def check_link(link: str, graph_url: str) -> None:
+    """Refuse a link that leaves the configured Graph: the token would go with it."""
+    ours, theirs = urlsplit(graph_url), urlsplit(link)
+    if (theirs.scheme, theirs.netloc) != (ours.scheme, ours.netloc):
+        raise FixConnection(
+            "graph.linkHostRefused",
+            f"Graph answered with a link to another host ({theirs.hostname}); it was not followed.",
+            "Check GRAPH_ENDPOINT and any proxy between this app and Microsoft Graph.",
+        )
+
+
+def to_error(
+    status: int, code: str, message: str, headers: Mapping[str, str], needs: str
+) -> SyncError:
+    """Say what an error answer means; `needs` names the permission that the call requires."""
+    detail = f"Graph answered {status} {code or 'without a code'}: {message}"
+    if code.lower() in LOST_PAGE_CODES:
+        return PageLinkLost("graph.pageLinkLost", detail)
+    if status >= 500 or status in {408, 429}:
+        return _transient(status, detail, retry_after_s(headers))
+    if status == 401:
+        return TokenRefused("graph.tokenRefused", detail, CONSENT_REMEDY)
+    if status == 403:
+        return FixConnection(
+            "graph.permissionMissing",
+            f"Graph refused access; the app registration needs the permission {needs}. ({detail})",
+            f"In Entra, add the application permission {needs} to the app registration and grant "
+            "admin consent; then check the connection.",
+        )
+    if status == 404:
+        return GraphNotFound("graph.notFound", detail)
+    return IncompleteReading("graph.refused", detail, REPORT_REMEDY)
+
+
+def _transient(status: int, detail: str, wait_s: float | None) -> RetryLater:
+    # 503 and 504 may say how long to wait as well (learn.microsoft.com/graph/errors).
+    if status == 429 or wait_s is not None:
+        return Throttled(detail, retry_after_s=wait_s)
+    return RetryLater("graph.unavailable", detail, WAIT_REMEDY)
+
+
+CONSENT_REMEDY = (
+    "Check that the app registration still exists and that its consent was not revoked."
+)
+WAIT_REMEDY = "Nothing to do: the next run tries again. See status.microsoft.com if it goes on."
+REPORT_REMEDY = (
+    "Please report this with the request id: the app asked something that Graph refuses."
+)
+
+
+def bad_answer(what: str) -> RetryLater:
+    return RetryLater("graph.badAnswer", f"Graph gave {what}.", WAIT_REMEDY)
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Read Retry-After in seconds; Graph may send decimals (learn.microsoft.com/graph/throttling)."""
+    text = next((value for name, value in headers.items() if name.lower() == "retry-after"), None)
+    try:
+        seconds = float(text) if text is not None else None
+    except ValueError:
+        return None
+    return max(0.0, seconds) if seconds is not None and seconds < 86_400 else None

@@ -1,0 +1,293 @@
+"""Requests to Microsoft Graph: msgraph-sdk's builders and pipeline, bytes decoded by us.
+
+The SDK's typed models cost about 10 ms of CPU per user (github.com/microsoftgraph/msgraph-sdk-python
+issue 584), so answers are asked for as bytes and decoded here. Its retry handler reads only whole
+seconds of Retry-After and does not see items of a batch, so it is off: `Patience` retries, in one place.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import httpx
+import orjson
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.exceptions import AzureError, ClientAuthenticationError
+from kiota_abstractions.api_error import APIError
+from kiota_abstractions.method import Method
+from kiota_abstractions.request_information import RequestInformation
+from kiota_abstractions.request_option import RequestOption
+from kiota_authentication_azure.azure_identity_authentication_provider import (
+    AzureIdentityAuthenticationProvider,
+)
+from kiota_http.middleware.options import RedirectHandlerOption, RetryHandlerOption
+from msgraph.generated.models.o_data_errors.o_data_error import ODataError
+from msgraph.graph_request_adapter import GraphRequestAdapter
+from msgraph.graph_service_client import GraphServiceClient
+from msgraph_core import GraphClientFactory
+
+from sync_core.directory.answers import (
+    GraphNotFound,
+    Page,
+    PageLinkLost,
+    TokenRefused,
+    bad_answer,
+    check_link,
+    decode,
+    to_error,
+    to_page,
+)
+from sync_core.directory.credentials import GraphCredential, explain_token_error
+from sync_core.directory.retrying import Patience
+from sync_core.errors import FixConnection, IncompleteReading, RetryLater, SyncError, Throttled
+
+MAX_BATCH = 20  # learn.microsoft.com/graph/json-batching
+LISTING_RESTARTS = 2
+ERRORS = {"XXX": ODataError}
+# Graph may take long for a page of 999 people; a connection that is not made in 15 s will not be.
+TIMEOUT = httpx.Timeout(100.0, connect=15.0)
+LIMITS = httpx.Limits(max_connections=16, max_keepalive_connections=16)
+
+
+@dataclass(slots=True)
+class Usage:
+    """What a run has asked of Graph so far."""
+
+    requests: int = 0
+    throttled: int = 0
+    retried: int = 0
+    bytes: int = 0
+
+
+class GraphClient:
+    """One connection's way to Graph for one run; counts what it asks."""
+
+    def __init__(
+        self,
+        *,
+        adapter: GraphRequestAdapter,
+        credential: GraphCredential,
+        graph_url: str,
+        patience: Patience,
+    ) -> None:
+        self._adapter = adapter
+        self._credential = credential
+        self._graph_url = graph_url
+        self._patience = patience
+        self._base_url = f"{graph_url}/v1.0"
+        adapter.base_url = self._base_url
+        self.sdk = GraphServiceClient(request_adapter=adapter)
+        self.usage = Usage()
+
+    async def get(self, request: RequestInformation, *, needs: str) -> Any:
+        """Send one request and decode its JSON; `needs` is the permission it requires.
+
+        Raises `GraphNotFound` for a 404, `FixConnection` for what an administrator must mend, and
+        `RetryLater` when patience is at its end.
+        """
+        attempt, fresh_token = 1, False
+        while True:
+            try:
+                return decode(await self._send(request, needs))
+            except TokenRefused as error:
+                # A cached token outlives a revoked consent or a rotated key; a new one tells.
+                if fresh_token:
+                    raise FixConnection(error.code, error.message, error.remedy) from error
+                fresh_token = True
+                await self._credential.renew()
+            except RetryLater as error:
+                self.usage.throttled += isinstance(error, Throttled)
+                await self._patience.wait(attempt, error)
+                self.usage.retried += 1
+                attempt += 1
+
+    async def pages(self, request: RequestInformation, *, needs: str) -> AsyncIterator[Page]:
+        """Follow a list to its end, page by page; items may repeat, the caller merges by id.
+
+        A lost page link starts the listing again. Raises `IncompleteReading` if the list cannot be
+        read to its end.
+        """
+        for _ in range(LISTING_RESTARTS):
+            try:
+                async for page in self._listing(request, needs):
+                    yield page
+            except PageLinkLost:
+                continue
+            return
+        try:
+            async for page in self._listing(request, needs):
+                yield page
+        except PageLinkLost as error:
+            raise IncompleteReading(error.code, error.message) from error
+
+    async def _listing(self, first: RequestInformation, needs: str) -> AsyncIterator[Page]:
+        request, seen, number = first, set[str](), 0
+        while True:
+            page = to_page(await self.get(request, needs=needs), number)
+            number += 1
+            yield page
+            if page.next_link is None:
+                return
+            check_link(page.next_link, self._graph_url)
+            if page.next_link in seen:
+                raise IncompleteReading(
+                    "graph.pageLoop", "Graph's pages lead back to a page that was already read."
+                )
+            seen.add(page.next_link)
+            request = self.follow(page.next_link, first)
+
+    @staticmethod
+    def follow(link: str, first: RequestInformation) -> RequestInformation:
+        """Give the request for a link, with the headers that the first request had."""
+        request = RequestInformation(Method.GET)
+        request.url = link
+        request.headers.add_all(first.headers)
+        return request
+
+    async def batch(self, requests: Sequence[RequestInformation], *, needs: str) -> list[Any]:
+        """Send up to 20 requests at a time in `$batch`; answers in order, `None` for a 404.
+
+        Items are throttled one by one and only those are sent again, after the longest wait that was
+        asked for. learn.microsoft.com/graph/throttling#throttling-and-batching
+        """
+        answers: list[Any] = []
+        for start in range(0, len(requests), MAX_BATCH):
+            answers += await self._one_batch(requests[start : start + MAX_BATCH], needs)
+        return answers
+
+    async def _one_batch(self, requests: Sequence[RequestInformation], needs: str) -> list[Any]:
+        answers: dict[int, Any] = {}
+        attempt = 1
+        while True:
+            open_items = [number for number in range(len(requests)) if number not in answers]
+            body = await self.get(self._batch_request(requests, open_items), needs=needs)
+            waiting = self._sort_items(body, open_items, answers, needs)
+            if waiting is None:
+                return [answers[number] for number in range(len(requests))]
+            self.usage.throttled += isinstance(waiting, Throttled)
+            await self._patience.wait(attempt, waiting)
+            self.usage.retried += 1
+            attempt += 1
+
+    def _batch_request(
+        self, requests: Sequence[RequestInformation], numbers: Sequence[int]
+    ) -> RequestInformation:
+        items = [
+            {
+                "id": str(number),
+                "method": "GET",
+                "url": requests[number].url.removeprefix(self._base_url),
+                "headers": {
+                    name: ", ".join(values)
+                    for name, values in requests[number].headers.get_all().items()
+                },
+            }
+            for number in numbers
+        ]
+        request = RequestInformation(Method.POST)
+        request.url = f"{self._base_url}/$batch"
+        request.headers.add("Accept", "application/json")
+        request.set_stream_content(orjson.dumps({"requests": items}), "application/json")
+        return request
+
+    def _sort_items(
+        self, body: Any, expected: Sequence[int], answers: dict[int, Any], needs: str
+    ) -> RetryLater | None:
+        """Put finished items into `answers`; give the error to wait for, if any item has to wait."""
+        responses = body.get("responses") if isinstance(body, dict) else None
+        if not isinstance(responses, list):
+            return bad_answer("a batch without its responses")
+        waiting: RetryLater | None = None
+        for response in responses:
+            number = int(response["id"])
+            try:
+                answers[number] = self._item(response, needs)
+            except GraphNotFound:
+                answers[number] = None
+            except RetryLater as error:
+                waiting = _longer(waiting, error)
+        if waiting is None and any(number not in answers for number in expected):
+            return bad_answer("a batch that does not answer all of its items")
+        return waiting
+
+    def _item(self, response: dict[str, Any], needs: str) -> Any:
+        status, body = int(response.get("status", 0)), response.get("body")
+        if 200 <= status < 300 and isinstance(body, dict):
+            return body
+        if 200 <= status < 300:
+            raise bad_answer("a batch item without a body")
+        error = body.get("error", {}) if isinstance(body, dict) else {}
+        raise to_error(
+            status,
+            str(error.get("code", "")),
+            str(error.get("message", "")),
+            response.get("headers") or {},
+            needs,
+        )
+
+    async def _send(self, request: RequestInformation, needs: str) -> bytes:
+        self.usage.requests += 1
+        try:
+            body = await self._adapter.send_primitive_async(request, "bytes", ERRORS)
+        except APIError as error:
+            raise _from_api_error(error, needs) from error
+        except ClientAuthenticationError as error:
+            raise explain_token_error(error) from error
+        except (httpx.HTTPError, AzureError, OSError) as error:
+            raise RetryLater(
+                "graph.unreachable",
+                f"Microsoft Graph or Entra could not be reached ({type(error).__name__}).",
+                "Nothing to do if it passes: the next run tries again. Otherwise check the network.",
+            ) from error
+        content = body if isinstance(body, bytes) else b""
+        self.usage.bytes += len(content)
+        return content
+
+
+@asynccontextmanager
+async def open_graph(
+    credential: GraphCredential, *, graph_url: str, scope: str, patience: Patience
+) -> AsyncIterator[GraphClient]:
+    """Open the SDK's pipeline to Graph; the token goes to that host only, and never to a redirect."""
+    host = urlsplit(graph_url).hostname or ""
+    provider = AzureIdentityAuthenticationProvider(
+        cast("AsyncTokenCredential", credential),
+        scopes=[scope],
+        allowed_hosts=[host],
+    )
+    options: dict[str, RequestOption] = {
+        RetryHandlerOption.get_key(): RetryHandlerOption(should_retry=False),
+        RedirectHandlerOption.get_key(): RedirectHandlerOption(should_redirect=False),
+    }
+    # The SDK puts a transport of its own in place of the client's and never closes the one below, so
+    # that one is opened and closed here.
+    async with httpx.AsyncHTTPTransport(limits=LIMITS) as transport:
+        http = httpx.AsyncClient(transport=transport, timeout=TIMEOUT)
+        client = GraphClientFactory.create_with_default_middleware(client=http, options=options)
+        yield GraphClient(
+            adapter=GraphRequestAdapter(provider, client),
+            credential=credential,
+            graph_url=graph_url,
+            patience=patience,
+        )
+
+
+def _from_api_error(error: APIError, needs: str) -> SyncError:
+    main = error.error if isinstance(error, ODataError) else None
+    headers = {str(name): str(value) for name, value in (error.response_headers or {}).items()}
+    return to_error(
+        error.response_status_code or 0,
+        (main.code if main else None) or "",
+        (main.message if main else None) or "(no message)",
+        headers,
+        needs,
+    )
+
+
+def _longer(one: RetryLater | None, other: RetryLater) -> RetryLater:
+    def wish(error: RetryLater) -> float:
+        return (error.retry_after_s or 0.0) if isinstance(error, Throttled) else 0.0
+
+    return other if one is None or wish(other) > wish(one) else one

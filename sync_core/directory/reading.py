@@ -1,0 +1,168 @@
+"""A full reading of a scope: people with the named groups they are in, page by page.
+
+Only a complete reading may say who has left. Whatever makes it incomplete either ends it with an
+error or is noted in `problems`; then nobody may be removed on its account.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from kiota_abstractions.request_information import RequestInformation
+
+from sync_core.directory.client import GraphClient
+from sync_core.directory.groups import GroupTree, read_group_tree
+from sync_core.directory.merging import merged
+from sync_core.directory.requests import (
+    GROUPS_READ,
+    USERS_READ,
+    all_users,
+    count_users,
+    member_users,
+)
+from sync_core.documents import RecordError
+from sync_core.errors import FixConnection
+from sync_core.model import Attributes
+from sync_core.scope import CompiledScope
+
+# Lists read side by side: enough to hide Graph's latency, few enough to stay below its limits.
+LISTS_AT_ONCE = 8
+# Graph's counts come from an index that lags behind (learn.microsoft.com/graph/aad-advanced-queries):
+# this share, or this many, may be missing before a list counts as cut short.
+COUNT_TOLERANCE = 0.01
+COUNT_TOLERANCE_LEAST = 2
+NOBODY: frozenset[str] = frozenset()
+
+Sighting = tuple[Attributes, frozenset[str]]
+
+
+@dataclass(slots=True)
+class Reading:
+    """Reads one scope once; ask `complete` after the last page of `people()`."""
+
+    client: GraphClient
+    scope: CompiledScope
+    select: frozenset[str]
+    asked_groups: frozenset[str]
+    problems: list[RecordError] = field(default_factory=list)
+    tree: GroupTree = field(default_factory=GroupTree)
+    _groups_of: dict[str, frozenset[str]] = field(default_factory=dict)
+    _unions: dict[tuple[frozenset[str], frozenset[str]], frozenset[str]] = field(
+        default_factory=dict
+    )
+
+    @property
+    def complete(self) -> bool:
+        return not self.problems
+
+    async def people(self) -> AsyncIterator[Sequence[Sighting]]:
+        """Read everybody who might be in scope; somebody in several groups comes several times.
+
+        A later sighting knows more groups than an earlier one, never fewer.
+        """
+        roots = self.scope.member_groups | self.asked_groups
+        if roots:
+            self.tree = await read_group_tree(self.client, roots, nested=self.scope.nested_groups)
+            self._note_missing()
+            await self._read_asked()
+        if self.scope.everyone:
+            lists = [self._everyone()]
+        else:
+            above = self.tree.above(self.scope.member_groups)
+            lists = [self._members(group, inside) for group, inside in sorted(above.items())]
+        async with merged(lists, at_once=LISTS_AT_ONCE) as pages:
+            async for page in pages:
+                yield page
+
+    def _note_missing(self) -> None:
+        for group in sorted(self.tree.missing):
+            self.problems.append(
+                RecordError(
+                    object_id=group,
+                    code="scope.groupNotFound",
+                    message="A group that the scope names does not exist in the tenant. Nobody is "
+                    "removed until it is taken out of the scope, or restored.",
+                )
+            )
+
+    async def _read_asked(self) -> None:
+        """Learn who is in the groups that are only asked about, before anybody is judged."""
+        above = self.tree.above(self.asked_groups)
+        lists = [self._member_ids(group, inside) for group, inside in sorted(above.items())]
+        async with merged(lists, at_once=LISTS_AT_ONCE) as pages:
+            async for ids, inside in pages:
+                for object_id in ids:
+                    self._join(object_id, inside)
+
+    def _join(self, object_id: str, inside: frozenset[str]) -> frozenset[str]:
+        """Add groups to what is known of a person; equal sets are shared, to keep memory flat."""
+        known = self._groups_of.get(object_id, NOBODY)
+        union = self._unions.get((known, inside))
+        if union is None:
+            union = self._unions[known, inside] = known | inside
+        self._groups_of[object_id] = union
+        return union
+
+    async def _member_ids(
+        self, group: str, inside: frozenset[str]
+    ) -> AsyncIterator[tuple[list[str], frozenset[str]]]:
+        request = member_users(self.client.sdk, group, ["id"])
+        async for items in self._counted(request, f"the members of group {group}", GROUPS_READ):
+            yield [item["id"] for item in items], inside
+
+    async def _members(self, group: str, inside: frozenset[str]) -> AsyncIterator[list[Sighting]]:
+        request = member_users(self.client.sdk, group, self.select)
+        async for items in self._counted(request, f"the members of group {group}", GROUPS_READ):
+            check_attributes(items, f"members of group {group}")
+            yield [(item, self._join(item["id"], inside)) for item in items]
+
+    async def _everyone(self) -> AsyncIterator[list[Sighting]]:
+        expected = await self.client.get(count_users(self.client.sdk), needs=USERS_READ)
+        request = all_users(self.client.sdk, self.select)
+        known = self._groups_of
+        counted = self._counted(request, "the users of the tenant", USERS_READ, expected)
+        async for items in counted:
+            check_attributes(items, "users")
+            yield [(item, known.get(item["id"], NOBODY)) for item in items]
+
+    async def _counted(
+        self, request: RequestInformation, what: str, needs: str, expected: int | None = None
+    ) -> AsyncIterator[list[dict[str, Any]]]:
+        """Read a list and note a problem when it ends well before the count that Graph gave."""
+        read = 0
+        async for page in self.client.pages(request, needs=needs):
+            expected = page.count if page.count is not None else expected
+            read = len(page.items) + (read if page.number else 0)
+            yield page.items
+        if expected is not None and is_short(read, expected):
+            self.problems.append(
+                RecordError(
+                    object_id="",
+                    code="graph.shortList",
+                    message=f"Graph counts {expected} for {what} and gave {read}. Nobody is removed "
+                    "on the account of this reading.",
+                )
+            )
+
+
+def is_short(read: int, expected: int) -> bool:
+    """Tell whether a list ended so far below its count that it was cut short."""
+    return expected - read > max(COUNT_TOLERANCE_LEAST, expected * COUNT_TOLERANCE)
+
+
+def check_attributes(items: Iterable[Mapping[str, Any]], what: str) -> None:
+    """Refuse people that come without their attributes: the permission to read users is gone.
+
+    Without it Graph answers 200 and every property but the id is null
+    (learn.microsoft.com/graph/api/group-list-members, "limited information"). Every user has a
+    sign-in name, so its absence is the sign.
+    """
+    for item in items:
+        if item.get("userPrincipalName") is None:
+            raise FixConnection(
+                "graph.limitedInformation",
+                f"Graph gave {what} without their attributes: the app registration is not allowed "
+                f"to read users ({USERS_READ} is missing). Nothing was changed.",
+                f"In Entra, add the application permission {USERS_READ} to the app registration "
+                "and grant admin consent; then run again.",
+            )

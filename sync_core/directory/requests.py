@@ -1,0 +1,123 @@
+"""The requests the program makes, built with the SDK's builders: what is asked, and how. Pure.
+
+Every list names its properties: what is not selected is not answered, and `accountEnabled` is not a
+default property (learn.microsoft.com/graph/api/user-list).
+"""
+
+from collections.abc import Iterable
+
+from kiota_abstractions.base_request_configuration import RequestConfiguration
+from kiota_abstractions.headers_collection import HeadersCollection
+from kiota_abstractions.request_information import RequestInformation
+from msgraph.generated.directory.deleted_items.item.directory_object_item_request_builder import (
+    DirectoryObjectItemRequestBuilder,
+)
+from msgraph.generated.groups.item.group_item_request_builder import GroupItemRequestBuilder
+from msgraph.generated.groups.item.members.graph_group.graph_group_request_builder import (
+    GraphGroupRequestBuilder as MemberGroups,
+)
+from msgraph.generated.groups.item.members.graph_user.graph_user_request_builder import (
+    GraphUserRequestBuilder as MemberUsers,
+)
+from msgraph.generated.users.count.count_request_builder import CountRequestBuilder
+from msgraph.generated.users.item.member_of.graph_group.graph_group_request_builder import (
+    GraphGroupRequestBuilder as DirectGroups,
+)
+from msgraph.generated.users.item.transitive_member_of.graph_group.graph_group_request_builder import (
+    GraphGroupRequestBuilder as AllGroups,
+)
+from msgraph.generated.users.item.user_item_request_builder import UserItemRequestBuilder
+from msgraph.generated.users.users_request_builder import UsersRequestBuilder
+from msgraph.graph_service_client import GraphServiceClient
+
+MAX_PAGE = 999  # learn.microsoft.com/graph/api/user-list, group-list-members
+GROUP_PROPERTIES = ["id", "displayName", "groupTypes"]
+
+USERS_READ = "User.Read.All"
+GROUPS_READ = "GroupMember.Read.All (or Group.Read.All)"
+
+
+def advanced_headers() -> HeadersCollection:
+    """Ask for an advanced query; sent again with every page, as the link does not carry it.
+
+    learn.microsoft.com/graph/aad-advanced-queries, learn.microsoft.com/graph/paging
+    """
+    headers = HeadersCollection()
+    headers.add("ConsistencyLevel", "eventual")
+    return headers
+
+
+def all_users(sdk: GraphServiceClient, select: Iterable[str]) -> RequestInformation:
+    query = UsersRequestBuilder.UsersRequestBuilderGetQueryParameters(
+        select=sorted(select), top=MAX_PAGE
+    )
+    return sdk.users.to_get_request_information(RequestConfiguration(query_parameters=query))
+
+
+def count_users(sdk: GraphServiceClient, condition: str | None = None) -> RequestInformation:
+    query = CountRequestBuilder.CountRequestBuilderGetQueryParameters(filter=condition)
+    return sdk.users.count.to_get_request_information(
+        RequestConfiguration(query_parameters=query, headers=advanced_headers())
+    )
+
+
+def one_user(sdk: GraphServiceClient, object_id: str, select: Iterable[str]) -> RequestInformation:
+    query = UserItemRequestBuilder.UserItemRequestBuilderGetQueryParameters(select=sorted(select))
+    return sdk.users.by_user_id(object_id).to_get_request_information(
+        RequestConfiguration(query_parameters=query)
+    )
+
+
+def one_deleted(sdk: GraphServiceClient, object_id: str) -> RequestInformation:
+    query = DirectoryObjectItemRequestBuilder.DirectoryObjectItemRequestBuilderGetQueryParameters(
+        select=["id", "deletedDateTime"]
+    )
+    item = sdk.directory.deleted_items.by_directory_object_id(object_id)
+    return item.to_get_request_information(RequestConfiguration(query_parameters=query))
+
+
+def groups_of_user(sdk: GraphServiceClient, object_id: str, *, nested: bool) -> RequestInformation:
+    """Ask which groups a person is in; a cast needs the advanced pair."""
+    user = sdk.users.by_user_id(object_id)
+    if nested:
+        every = AllGroups.GraphGroupRequestBuilderGetQueryParameters(
+            select=["id"], top=MAX_PAGE, count=True
+        )
+        return user.transitive_member_of.graph_group.to_get_request_information(
+            RequestConfiguration(query_parameters=every, headers=advanced_headers())
+        )
+    direct = DirectGroups.GraphGroupRequestBuilderGetQueryParameters(
+        select=["id"], top=MAX_PAGE, count=True
+    )
+    return user.member_of.graph_group.to_get_request_information(
+        RequestConfiguration(query_parameters=direct, headers=advanced_headers())
+    )
+
+
+def one_group(sdk: GraphServiceClient, group_id: str) -> RequestInformation:
+    query = GroupItemRequestBuilder.GroupItemRequestBuilderGetQueryParameters(
+        select=GROUP_PROPERTIES
+    )
+    return sdk.groups.by_group_id(group_id).to_get_request_information(
+        RequestConfiguration(query_parameters=query)
+    )
+
+
+def member_users(
+    sdk: GraphServiceClient, group_id: str, select: Iterable[str]
+) -> RequestInformation:
+    query = MemberUsers.GraphUserRequestBuilderGetQueryParameters(
+        select=sorted(select), top=MAX_PAGE, count=True
+    )
+    return sdk.groups.by_group_id(group_id).members.graph_user.to_get_request_information(
+        RequestConfiguration(query_parameters=query, headers=advanced_headers())
+    )
+
+
+def member_groups(sdk: GraphServiceClient, group_id: str) -> RequestInformation:
+    query = MemberGroups.GraphGroupRequestBuilderGetQueryParameters(
+        select=GROUP_PROPERTIES, top=MAX_PAGE, count=True
+    )
+    return sdk.groups.by_group_id(group_id).members.graph_group.to_get_request_information(
+        RequestConfiguration(query_parameters=query, headers=advanced_headers())
+    )

@@ -1,0 +1,354 @@
+"""One request from the queue to its run record: lease, run, heartbeat, record, and who comes next."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from sync_core.documents import (
+    Connection,
+    GraphUse,
+    Run,
+    RunError,
+    RunStatus,
+    SyncRequest,
+    Trigger,
+)
+from sync_core.errors import LeaseLost, SyncError
+from sync_core.logs import log_event, logger
+from sync_core.schedule import is_due
+from sync_core.store.leases import Lease, Next
+from sync_core.store.runs import new_run_id
+from sync_core.wiring import Services
+
+if TYPE_CHECKING:
+    from sync_core.directory.client import GraphClient
+    from sync_core.syncing import FullSync, Plan
+
+HEARTBEAT_S = 15.0
+# Well below functionTimeout in host.json (30 minutes): a run that the host kills records nothing.
+RUN_BUDGET = timedelta(minutes=25)
+# A run writes only this long after its last heartbeat; the lease itself lasts 60 seconds.
+TRUST = timedelta(seconds=45)
+HELD_REMEDY = (
+    "Look at the held changes of this run. If they are right, raise the connection's guard limits for "
+    "one run; if not, correct the scope or the directory. Everything else of the plan was applied."
+)
+
+
+class OutOfTime(SyncError):
+    """The run used up its time; what is left is done by the next one, which is asked for already."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "run.outOfTime",
+            "The run used up its time before everything was written; the rest follows at once.",
+            "Nothing to do: the next run goes on where this one stopped.",
+        )
+
+
+async def request_due(services: Services) -> int:
+    """Ask for a run of every connection that is due, that waits, or whose run died; returns how many."""
+    now, asked = services.clock(), 0
+    async for connection in services.connections.all():
+        lease = await services.leases.read(connection.id)
+        if lease.held(now) or not connection.enabled:
+            continue
+        died = lease.run_id is not None
+        if died or lease.next is not None or is_due(connection, lease.last_started_at, now):
+            await services.queue.send(
+                SyncRequest(connection_id=connection.id, trigger=Trigger.TIMER)
+            )
+            asked += 1
+    log_event("schedule.checked", requested=asked)
+    return asked
+
+
+async def report_overdue(services: Services) -> list[str]:
+    """Name the connections that should have run and have not for twice their interval: a dead man."""
+    now, overdue = services.clock(), []
+    async for connection in services.connections.all():
+        if not (connection.enabled and connection.schedule.automatic):
+            continue
+        last = (await services.leases.read(connection.id)).last_started_at
+        allowed = 2 * timedelta(minutes=connection.schedule.every_minutes)
+        if last is not None and now - last > allowed:
+            log_event(
+                "connection.overdue",
+                level=logging.ERROR,
+                connection=connection.id,
+                last_started=last.isoformat(timespec="seconds"),
+            )
+            overdue.append(connection.id)
+    return overdue
+
+
+async def request_now(services: Services, connection_id: str | None) -> list[str]:
+    """Ask for a run of one connection, or of all that are enabled; returns their ids."""
+    if connection_id is not None:
+        stored = await services.connections.get(connection_id)
+        wanted = [stored.connection]
+    else:
+        wanted = [one async for one in services.connections.all() if one.enabled]
+    for connection in wanted:
+        await services.queue.send(SyncRequest(connection_id=connection.id, trigger=Trigger.MANUAL))
+    return [connection.id for connection in wanted]
+
+
+async def handle(services: Services, request: SyncRequest) -> Run | None:
+    """Do what one message asks for; None where there was nothing to do, or a run is under way."""
+    asked = await _asked_run(services, request)
+    if asked is not None and asked.status.is_final:
+        return None
+    stored = await services.connections.find(request.connection_id)
+    if stored is None or not stored.connection.enabled:
+        return await _reject(services, request, asked)
+
+    now, holder = services.clock(), secrets.token_hex(8)
+    wanted = Next(request.run_id or new_run_id(now), request.trigger.value, request.mode)
+    chosen, before = await services.leases.acquire(request.connection_id, wanted, holder, now)
+    if chosen is None:
+        log_event("run.deferred", connection=request.connection_id, running=before.run_id)
+        return None
+    await _close_dead_run(services, before)
+    return await _hold_and_run(services, stored.connection, chosen, holder)
+
+
+async def _asked_run(services: Services, request: SyncRequest) -> Run | None:
+    if request.run_id is None:
+        return None
+    return await services.runs.find(request.connection_id, request.run_id)
+
+
+async def _reject(services: Services, request: SyncRequest, asked: Run | None) -> Run | None:
+    log_event("run.rejected", connection=request.connection_id, trigger=request.trigger.value)
+    if asked is None:
+        return None
+    error = RunError(
+        code="connection.notEnabled",
+        message="The connection was deleted or disabled before the run began.",
+        remedy="Enable the connection and ask again.",
+    )
+    run = asked.replaced(status=RunStatus.REJECTED, finished_at=services.clock(), error=error)
+    await services.runs.save(run)
+    return run
+
+
+async def _close_dead_run(services: Services, before: Lease) -> None:
+    """Say of the run that held the lease and never gave it back that it was interrupted."""
+    if before.run_id is None:
+        return
+    dead = await services.runs.find(before.connection_id, before.run_id)
+    if dead is None or dead.status.is_final:
+        return
+    error = RunError(
+        code="run.interrupted",
+        message="The run was ended from outside (a restart, a deployment, a time limit).",
+        remedy="Nothing to do: another run has taken over; what was written stays and is complete.",
+    )
+    log_event("run.interrupted", connection=before.connection_id, run=before.run_id)
+    await services.runs.save(
+        dead.replaced(status=RunStatus.FAILED, finished_at=services.clock(), error=error)
+    )
+
+
+async def _hold_and_run(
+    services: Services, connection: Connection, chosen: Next, holder: str
+) -> Run | None:
+    run = await services.runs.find(connection.id, chosen.run_id) or Run(
+        id=chosen.run_id,
+        connection_id=connection.id,
+        trigger=Trigger(chosen.trigger),
+        requested_at=services.clock(),
+    )
+    run = run.replaced(status=RunStatus.RUNNING, started_at=services.clock())
+    try:
+        async with _heartbeat(services, connection.id, holder) as pulse:
+            await services.runs.save(run)
+            log_event(
+                "run.started", connection=connection.id, run=run.id, trigger=run.trigger.value
+            )
+            run = await _run(services, connection, run, pulse)
+            await services.runs.save(run)
+            _log_finished(run)
+    except LeaseLost as error:
+        log_event("run.leaseLost", connection=connection.id, run=run.id, code=error.code)
+        return None
+    if run.error is not None and run.error.code == "run.outOfTime":
+        again = Next(new_run_id(services.clock()), run.trigger.value, chosen.mode)
+        await services.leases.request(connection.id, again)
+    await _release(services, connection.id, holder)
+    return run
+
+
+async def _release(services: Services, connection_id: str, holder: str) -> None:
+    waiting = await services.leases.release(connection_id, holder)
+    if waiting is not None:
+        await services.queue.send(
+            SyncRequest.model_validate(
+                {
+                    "connectionId": connection_id,
+                    "trigger": waiting.trigger,
+                    "mode": waiting.mode,
+                    "runId": waiting.run_id,
+                }
+            )
+        )
+
+
+class Pulse:
+    """Tells a run whether it may still write: its lease was renewed a short while ago, and time is left."""
+
+    def __init__(self, services: Services, connection_id: str, holder: str) -> None:
+        self._services = services
+        self._connection_id = connection_id
+        self._holder = holder
+        self._began = self._beat = services.clock()
+        self._lost: LeaseLost | None = None
+
+    async def keep(self) -> None:
+        """Renew the lease for ever; a renewal that fails is tried again, one that is lost ends it."""
+        while True:
+            await asyncio.sleep(HEARTBEAT_S)
+            now = self._services.clock()
+            try:
+                await self._services.leases.renew(self._connection_id, self._holder, now)
+            except LeaseLost as error:
+                self._lost = error
+                return
+            except SyncError as error:
+                log_event("run.heartbeatFailed", connection=self._connection_id, code=error.code)
+                continue
+            self._beat = now
+
+    async def check(self) -> None:
+        """Raise `LeaseLost` or `OutOfTime` when the run must stop writing."""
+        now: datetime = self._services.clock()
+        if self._lost is not None:
+            raise self._lost
+        if now - self._beat > TRUST:
+            raise LeaseLost("run.leaseLost", "The lease could not be renewed in time.")
+        if now - self._began > RUN_BUDGET:
+            raise OutOfTime
+
+
+@asynccontextmanager
+async def _heartbeat(services: Services, connection_id: str, holder: str) -> AsyncIterator[Pulse]:
+    pulse = Pulse(services, connection_id, holder)
+    task = asyncio.create_task(pulse.keep())
+    try:
+        yield pulse
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _run(services: Services, connection: Connection, run: Run, pulse: Pulse) -> Run:
+    """Do the run and give its record, whatever happens but the loss of the lease."""
+    try:
+        async with services.directory(connection) as client:
+            run = await _sync(services, connection, run, pulse, client)
+    except LeaseLost:
+        raise
+    except SyncError as error:
+        run = _failed(run, RunError(code=error.code, message=error.message, remedy=error.remedy))
+    except Exception:  # noqa: BLE001 -- a run always ends with a record, whatever happened
+        logger.exception("run.unexpected connection=%s run=%s", connection.id, run.id)
+        run = _failed(
+            run,
+            RunError(
+                code="run.unexpected",
+                message="The run met an error that the program does not know.",
+                remedy=f"Look for run.unexpected and {run.id} in the log, and report it.",
+            ),
+        )
+    return run.replaced(finished_at=services.clock())
+
+
+def _failed(run: Run, error: RunError) -> Run:
+    return run.replaced(status=RunStatus.FAILED, error=error)
+
+
+async def _sync(
+    services: Services,
+    connection: Connection,
+    run: Run,
+    pulse: Pulse,
+    client: "GraphClient",
+) -> Run:
+    from sync_core.spool import ChangeSpool
+    from sync_core.store.entities import Stamp
+    from sync_core.syncing import FullSync
+
+    stamp = Stamp(connection.id, connection.tenant_id, run.id, services.clock())
+    sync = FullSync(connection, client, services.users(connection.id), stamp)
+    try:
+        with ChangeSpool() as decided, ChangeSpool() as planned:
+            plan = await sync.plan(decided, planned)
+            run = _planned(run, plan)
+            await pulse.check()
+            if plan.tally.changes:
+                await services.plans.save(connection.id, run.id, plan.documents())
+                await sync.apply(plan, pulse.check)
+        return _finished(_measured(run, sync), plan)
+    except OutOfTime as error:
+        detail = RunError(code=error.code, message=error.message, remedy=error.remedy)
+        return _measured(run, sync).replaced(status=RunStatus.PARTIAL, error=detail)
+    except SyncError as error:
+        detail = RunError(code=error.code, message=error.message, remedy=error.remedy)
+        if isinstance(error, LeaseLost):
+            raise
+        return _failed(_measured(run, sync), detail)
+
+
+def _planned(run: Run, plan: "Plan") -> Run:
+    log_event(
+        "run.planned",
+        connection=run.connection_id,
+        run=run.id,
+        active=plan.tally.active,
+        creates=plan.tally.creates,
+        removals=plan.tally.removals,
+        others=plan.tally.others,
+        held=plan.held,
+    )
+    return run.replaced(plan_hash=plan.plan_hash)
+
+
+def _measured(run: Run, sync: "FullSync") -> Run:
+    usage = sync.client.usage
+    graph = GraphUse(
+        requests=usage.requests,
+        throttled=usage.throttled,
+        retried=usage.retried,
+        bytes=usage.bytes,
+    )
+    return run.replaced(counts=sync.counts, errors=sync.errors, graph=graph)
+
+
+def _finished(run: Run, plan: "Plan") -> Run:
+    if plan.held:
+        reasons = "; ".join(plan.verdict.reasons) or "too many people would be removed"
+        error = RunError(
+            code="guard.held",
+            message=f"{reasons[:1].upper()}{reasons[1:]}. {plan.held} changes wait for approval.",
+            remedy=HELD_REMEDY,
+        )
+        return run.replaced(status=RunStatus.HELD, error=error)
+    return run.replaced(status=RunStatus.PARTIAL if run.errors else RunStatus.SUCCEEDED)
+
+
+def _log_finished(run: Run) -> None:
+    log_event(
+        "run.finished",
+        connection=run.connection_id,
+        run=run.id,
+        status=run.status.value,
+        code=run.error.code if run.error else None,
+        **{name: value for name, value in run.counts.model_dump().items() if value},
+        graph_requests=run.graph.requests,
+        throttled=run.graph.throttled or None,
+    )

@@ -1,0 +1,55 @@
+"""Whether a plan may be applied: counts and limits in, a verdict in words out. Pure.
+
+Over a limit, everything of that kind waits for approval and the rest of the plan goes ahead.
+"""
+
+from dataclasses import dataclass
+
+from sync_core.documents import Guard
+from sync_core.model import Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What has to wait, and the sentence for the administrator."""
+
+    hold_removals: bool
+    hold_creates: bool
+    reasons: tuple[str, ...]
+
+    @property
+    def holds(self) -> bool:
+        return self.hold_removals or self.hold_creates
+
+
+def check_guard(tally: Tally, guard: Guard) -> Verdict:
+    """Compare a plan with its connection's limits; a limit itself is still allowed."""
+    removals = [_over_count(tally, guard), _over_percent(tally, guard)]
+    creates = _over_creates(tally, guard)
+    reasons = tuple(reason for reason in [*removals, creates] if reason)
+    return Verdict(any(removals), creates is not None, reasons)
+
+
+def _over_count(tally: Tally, guard: Guard) -> str | None:
+    limit = guard.max_removals
+    if limit is None or tally.removals <= limit:
+        return None
+    return f"{tally.removals} people would be removed; the limit is {limit} a run"
+
+
+def _over_percent(tally: Tally, guard: Guard) -> str | None:
+    limit = guard.max_removal_percent
+    if limit is None or tally.removals * 100 <= limit * tally.active:
+        return None
+    percent = 100 * tally.removals / tally.active if tally.active else 100
+    return (
+        f"{tally.removals} of {tally.active} active people ({percent:.1f} %) would be removed; "
+        f"the limit is {limit:g} %"
+    )
+
+
+def _over_creates(tally: Tally, guard: Guard) -> str | None:
+    limit = guard.max_creates
+    if limit is None or tally.creates <= limit:
+        return None
+    return f"{tally.creates} people would be created; the limit is {limit} a run"

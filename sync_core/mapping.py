@@ -1,0 +1,157 @@
+"""What is copied: a person's attributes in, the values of the Users table and their digest out. Pure.
+
+Compiled once a run. The digest covers what an update would write, so equal digests mean nothing to do.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from sync_core.documents import Apply, MappingRule, WhenNull
+from sync_core.errors import FieldProblem, RecordRejected
+from sync_core.expressions import (
+    IGNORE_ATTRIBUTE,
+    IGNORE_OBJECT,
+    Context,
+    EvaluationError,
+    ExpressionError,
+    parse,
+)
+from sync_core.model import Attributes, Mapped, Value
+from sync_core.scope import reader, selected
+
+# Table Storage holds strings of up to 64 KiB in UTF-16, that is 32 Ki characters.
+# learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
+MAX_CHARACTERS = 32_000
+INT64 = 2**63
+
+Read = Callable[[Attributes, Context], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledMapping:
+    """A mapping ready to run; `attributes` has to be selected, `groups` are asked with InGroup."""
+
+    attributes: frozenset[str]
+    groups: frozenset[str]
+    _columns: Sequence["_Column"]
+    _on_create: frozenset[str]
+
+    def to_mapped(
+        self, person: Attributes, groups: AbstractSet[str], now: datetime
+    ) -> Mapped | None:
+        """Map one person; None where an expression says to skip the person.
+
+        Raises `RecordRejected` when a value cannot be computed or stored.
+        """
+        context = Context(now=now, groups=groups)
+        values: dict[str, Value] = {}
+        kept: list[str] = []
+        for column in self._columns:
+            value = column.read(person, context)
+            if value is IGNORE_OBJECT:
+                return None
+            if value is IGNORE_ATTRIBUTE:
+                kept.append(column.target)
+                continue
+            value = column.stored(value)
+            if value is None and column.when_null is not WhenNull.CLEAR:
+                if column.when_null is WhenNull.KEEP:
+                    kept.append(column.target)
+                    continue
+                value = column.default
+            values[column.target] = value
+        return Mapped(values, self._digest(person, values, kept), frozenset(kept), self._on_create)
+
+    def _digest(self, person: Attributes, values: dict[str, Value], kept: list[str]) -> str:
+        lasting = values
+        if self._on_create:
+            lasting = {name: value for name, value in values.items() if name not in self._on_create}
+        # The sign-in name is stored beside the mapped values, so a rename alone is a change too.
+        content = orjson.dumps([person.get("userPrincipalName"), lasting, kept])
+        return hashlib.blake2b(content, digest_size=12).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    target: str
+    read: Read
+    when_null: WhenNull
+    default: Value
+
+    def stored(self, value: Any) -> Value:
+        """Give the value as a column can hold it; lists and objects become JSON, empty text is null."""
+        if value is None or value in ("", []):
+            return None
+        if isinstance(value, (list, dict)):
+            value = orjson.dumps(value).decode()
+        elif not isinstance(value, (str, bool, int, float)):
+            value = str(value)
+        if isinstance(value, str) and len(value) > MAX_CHARACTERS:
+            self._reject(f"has {len(value)} characters; Table Storage holds {MAX_CHARACTERS}")
+        if isinstance(value, int) and not -INT64 <= value < INT64:
+            self._reject("is a number too large for Table Storage (64 bits)")
+        result: Value = value
+        return result
+
+    def _reject(self, why: str) -> None:
+        raise RecordRejected(
+            "record.valueTooLarge",
+            f"The value for {self.target} {why}.",
+            "Shorten it in the directory, or map this target with an expression such as Left(...).",
+        )
+
+
+def compile_mapping(rules: Sequence[MappingRule]) -> CompiledMapping:
+    """Turn checked mapping rules into something that maps people."""
+    attributes: set[str] = set()
+    groups: set[str] = set()
+    columns = []
+    for rule in rules:
+        read, needed, asked = _read(rule)
+        attributes.update(map(selected, needed))
+        groups.update(asked)
+        columns.append(_Column(rule.target, read, rule.when_null, rule.default))
+    on_create = frozenset(rule.target for rule in rules if rule.apply is Apply.CREATE)
+    return CompiledMapping(frozenset(attributes), frozenset(groups), tuple(columns), on_create)
+
+
+def mapping_problems(rules: Sequence[MappingRule]) -> list[FieldProblem]:
+    """Name what is wrong in the expressions, each with its path and position."""
+    problems = []
+    for number, rule in enumerate(rules):
+        try:
+            _read(rule)
+        except ExpressionError as error:
+            problems.append(FieldProblem(f"mapping[{number}].expression", str(error)))
+    return problems
+
+
+def _read(rule: MappingRule) -> tuple[Read, frozenset[str], frozenset[str]]:
+    if rule.source is not None:
+        read = reader(rule.source)
+        return lambda person, _: read(person), frozenset({rule.source}), frozenset()
+    if rule.expression is None:
+        constant = rule.constant
+        return lambda _person, _context: constant, frozenset(), frozenset()
+    expression = parse(rule.expression)
+    return _guarded(rule.target, expression.compile()), expression.attributes, expression.groups
+
+
+def _guarded(target: str, evaluate: Read) -> Read:
+    def read(person: Attributes, context: Context) -> Any:
+        try:
+            return evaluate(person, context)
+        except EvaluationError as error:
+            raise RecordRejected(
+                "record.expressionFailed",
+                f"The expression for {target} failed: {error}",
+                "Correct the expression or the person's attributes; the others were not touched.",
+            ) from error
+
+    return read

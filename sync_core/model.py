@@ -1,0 +1,121 @@
+"""The values that pass between the stages of a run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+# What a person has in the directory: Graph's own property names, unselected ones absent.
+Attributes = Mapping[str, Any]
+# A mapped value as Table Storage can hold it; None is an absent column.
+Value = str | bool | int | float | None
+
+
+class Action(StrEnum):
+    """What a change does to a stored person."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    REENABLE = "reenable"
+    DISABLE = "disable"
+    DELETE = "delete"
+
+    @property
+    def is_removal(self) -> bool:
+        return self in {Action.DISABLE, Action.DELETE}
+
+
+class Reason(StrEnum):
+    """Why a person is removed, as `DisabledReason` says it."""
+
+    LEFT_SCOPE = "leftScope"
+    ACCOUNT_DISABLED = "accountDisabled"
+    SOFT_DELETED = "softDeleted"
+    HARD_DELETED = "hardDeleted"
+
+
+class Status(StrEnum):
+    """Whether an application should let the person in."""
+
+    ACTIVE = "active"
+    DISABLED = "disabled"
+
+
+class Origin(StrEnum):
+    """How a person came in: by the scope, or picked by hand."""
+
+    AUTO = "auto"
+    MANUAL = "manual"
+
+
+class Keep(StrEnum):
+    """Stands for a target whose stored value stays as it is."""
+
+    KEEP = "keep"
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """One person after mapping: the values to store, and a digest that tells whether they changed.
+
+    A target in `kept` is left as stored when the person is updated (`whenNull: keep` with no value);
+    one in `on_create` is written only when the person is created.
+    """
+
+    values: Mapping[str, Value]
+    digest: str
+    kept: frozenset[str] = frozenset()
+    on_create: frozenset[str] = frozenset()
+
+
+class StoredPerson(NamedTuple):
+    """What planning needs to know of a stored person; the row itself is loaded only for a change."""
+
+    status: Status
+    origin: Origin
+    digest: str
+
+
+@dataclass(slots=True)
+class Change:
+    """One person's change: what to do, why, and with what; `before` holds the old mapped values.
+
+    `evidence` is what Graph answered when the person was asked for by id, for removals.
+    """
+
+    action: Action
+    object_id: str
+    user_principal_name: str = ""
+    reason: Reason | None = None
+    digest: str = ""
+    values: dict[str, Value] = field(default_factory=dict)
+    kept: tuple[str, ...] = ()
+    before: dict[str, Value] = field(default_factory=dict)
+    held: bool = False
+    evidence: dict[str, Any] | None = None
+
+    def fields(self) -> dict[str, tuple[Value, Value]]:
+        """Give the targets that differ, each with its old and new value."""
+        if self.action.is_removal:
+            return {name: (old, None) for name, old in self.before.items() if self.deletes}
+        names = sorted((self.before.keys() | self.values.keys()) - set(self.kept))
+        pairs = {name: (self.before.get(name), self.values.get(name)) for name in names}
+        return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+    @property
+    def deletes(self) -> bool:
+        return self.action is Action.DELETE
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What the guard reads: how many people a plan would create or remove, of how many."""
+
+    active: int
+    creates: int
+    removals: int
+    others: int = 0
+
+    @property
+    def changes(self) -> int:
+        return self.creates + self.removals + self.others

@@ -1,0 +1,73 @@
+"""Changes of one run, kept in sixteen temporary files: memory stays flat however many there are.
+
+They are sorted by the first hex digit of the object id, as the Users table is partitioned.
+"""
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import IO, Any, Self
+
+import orjson
+
+from sync_core.model import Action, Change, Reason
+
+DIGITS = "0123456789abcdef"
+# Below this size a file stays in memory.
+MEMORY_BYTES = 256 * 1024
+
+
+class ChangeSpool:
+    """Append in any order; read back a digit at a time, sorted by object id, each person once."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, IO[bytes]] = {}
+
+    def add(self, change: Change) -> None:
+        digit = change.object_id[0]
+        file = self._files.get(digit)
+        if file is None:
+            file = self._files[digit] = tempfile.SpooledTemporaryFile(max_size=MEMORY_BYTES)  # noqa: SIM115 -- closed with the spool
+        file.write(orjson.dumps(change) + b"\n")
+
+    def extend(self, changes: Iterable[Change]) -> None:
+        for change in changes:
+            self.add(change)
+
+    def read(self, digit: str) -> list[Change]:
+        """Give the changes of one partition in the order of their object ids."""
+        file = self._files.get(digit)
+        if file is None:
+            return []
+        file.seek(0)
+        changes = [to_change(orjson.loads(line)) for line in file]
+        file.seek(0, 2)
+        return sorted(changes, key=lambda change: change.object_id)
+
+    def __iter__(self) -> Iterator[Change]:
+        for digit in DIGITS:
+            yield from self.read(digit)
+
+    def close(self) -> None:
+        for file in self._files.values():
+            file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def to_change(document: dict[str, Any]) -> Change:
+    """Make a change of its JSON again."""
+    document["action"] = Action(document["action"])
+    if document["reason"] is not None:
+        document["reason"] = Reason(document["reason"])
+    document["kept"] = tuple(document["kept"])
+    return Change(**document)

@@ -1,0 +1,192 @@
+"""The Leases table: one run a connection at a time, and who comes next.
+
+One entity a connection, changed only with its ETag. A lease that is not renewed expires and may be
+taken over. A request that meets a running one leaves its name as the next; several become one.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+
+from azure.core import MatchConditions
+from azure.core.exceptions import (
+    AzureError,
+    ResourceExistsError,
+    ResourceModifiedError,
+    ResourceNotFoundError,
+)
+from azure.data.tables import UpdateMode
+
+from sync_core.errors import LeaseLost, RetryLater
+from sync_core.store.tables import LEASES, Tables, asked
+from sync_core.store.wire import Entity, storage_unavailable
+
+PARTITION = "lease"
+DURATION = timedelta(seconds=60)
+ATTEMPTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """The run that has been asked for and has not started."""
+
+    run_id: str
+    trigger: str
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who runs a connection, until when, who is next, and when the last run started."""
+
+    connection_id: str
+    etag: str | None = None
+    run_id: str | None = None
+    holder: str | None = None
+    expires_at: datetime | None = None
+    next: Next | None = None
+    last_started_at: datetime | None = None
+
+    def held(self, now: datetime) -> bool:
+        return self.run_id is not None and self.expires_at is not None and self.expires_at > now
+
+
+class LeaseStore:
+    """Leases by connection."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    async def read(self, connection_id: str) -> Lease:
+        table = await self._tables.table(LEASES)
+        entity = await asked(partial(table.get_entity, PARTITION, connection_id))
+        return _lease(connection_id, entity) if entity is not None else Lease(connection_id)
+
+    async def request(self, connection_id: str, wanted: Next) -> Next:
+        """Leave a request; where one is waiting already, that one is given back and serves both."""
+
+        def change(lease: Lease) -> Lease | None:
+            return None if lease.next is not None else replace(lease, next=wanted)
+
+        lease = await self._change(connection_id, change)
+        return lease.next or wanted
+
+    async def acquire(
+        self, connection_id: str, wanted: Next, holder: str, now: datetime
+    ) -> tuple[Next | None, Lease]:
+        """Take the connection, or leave `wanted` as the next if a run holds it.
+
+        Gives the request to run (one that waited already goes first and serves both) or None, and the
+        lease as it was before: its `run_id` is then a run that died without giving it back.
+        """
+        before: list[Lease] = []
+
+        def change(lease: Lease) -> Lease | None:
+            before[:] = [lease]
+            if lease.held(now):
+                settled = lease.next is not None or lease.run_id == wanted.run_id
+                return None if settled else replace(lease, next=wanted)
+            chosen = lease.next or wanted
+            return replace(
+                lease,
+                run_id=chosen.run_id,
+                holder=holder,
+                expires_at=now + DURATION,
+                next=None,
+                last_started_at=now,
+            )
+
+        after = await self._change(connection_id, change)
+        taken = after.holder == holder
+        return (before[0].next or wanted) if taken else None, before[0]
+
+    async def renew(self, connection_id: str, holder: str, now: datetime) -> None:
+        """Extend the lease or raise `LeaseLost`."""
+
+        def change(lease: Lease) -> Lease | None:
+            if lease.holder != holder:
+                raise LeaseLost(
+                    "run.leaseLost",
+                    "Another worker has taken this connection over; this run stopped writing.",
+                    "Nothing to do: the other run goes on.",
+                )
+            return replace(lease, expires_at=now + DURATION)
+
+        await self._change(connection_id, change)
+
+    async def release(self, connection_id: str, holder: str) -> Next | None:
+        """Give the connection back; returns the request that waits, if there is one."""
+
+        def change(lease: Lease) -> Lease | None:
+            if lease.holder != holder:
+                return None
+            return replace(lease, run_id=None, holder=None, expires_at=None)
+
+        return (await self._change(connection_id, change)).next
+
+    async def delete(self, connection_id: str) -> None:
+        table = await self._tables.table(LEASES)
+        await asked(partial(table.delete_entity, PARTITION, connection_id))
+
+    async def _change(self, connection_id: str, change: Callable[[Lease], Lease | None]) -> Lease:
+        """Read, change, write with the ETag; again from the start when somebody was faster."""
+        for _ in range(ATTEMPTS):
+            lease = await self.read(connection_id)
+            changed = change(lease)
+            if changed is None:
+                return lease
+            if await self._write(changed):
+                return changed
+        raise RetryLater(
+            "run.leaseBusy",
+            "The lease of the connection is being changed by too many workers at once.",
+            "Nothing to do: the request is tried again.",
+        )
+
+    async def _write(self, lease: Lease) -> bool:
+        table = await self._tables.table(LEASES)
+        try:
+            if lease.etag is None:
+                await table.create_entity(_entity(lease))
+            else:
+                await table.update_entity(
+                    _entity(lease),
+                    mode=UpdateMode.REPLACE,
+                    etag=lease.etag,
+                    match_condition=MatchConditions.IfNotModified,
+                )
+        except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError):
+            return False
+        except AzureError as error:
+            raise storage_unavailable(error) from error
+        return True
+
+
+def _entity(lease: Lease) -> Entity:
+    columns = {
+        "RunId": lease.run_id,
+        "Holder": lease.holder,
+        "ExpiresAt": lease.expires_at,
+        "NextRunId": lease.next.run_id if lease.next else None,
+        "NextTrigger": lease.next.trigger if lease.next else None,
+        "NextMode": lease.next.mode if lease.next else None,
+        "LastStartedAt": lease.last_started_at,
+    }
+    filled = {name: value for name, value in columns.items() if value is not None}
+    return {"PartitionKey": PARTITION, "RowKey": lease.connection_id, **filled}
+
+
+def _lease(connection_id: str, entity: Entity) -> Lease:
+    following = None
+    if entity.get("NextRunId"):
+        following = Next(entity["NextRunId"], entity["NextTrigger"], entity["NextMode"])
+    return Lease(
+        connection_id,
+        etag=entity.metadata["etag"],  # type: ignore[attr-defined]
+        run_id=entity.get("RunId"),
+        holder=entity.get("Holder"),
+        expires_at=entity.get("ExpiresAt"),
+        next=following,
+        last_started_at=entity.get("LastStartedAt"),
+    )

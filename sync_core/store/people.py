@@ -1,0 +1,236 @@
+"""The Users table for those who look at it: a connection's people and their history, in pages.
+
+Every query names one partition exactly. A range over all of a connection's partitions would also hold
+those of another whose id begins with the same letters: `contoso-0` is a partition of "contoso", and
+"contoso-0" may be a connection.
+"""
+
+import unicodedata
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import orjson
+from azure.data.tables.aio import TableClient
+
+from sync_core.documents import Document
+from sync_core.model import Action, Origin, Reason, Status, Value
+from sync_core.store.entities import HISTORY, joined, mapped_values, partition_key
+from sync_core.store.tables import USERS, Tables
+from sync_core.store.users import HEX_DIGITS, PARTITIONS_AT_ONCE, bounded
+from sync_core.store.wire import (
+    MAX_OPERATIONS,
+    BatchRefused,
+    Entity,
+    Operation,
+    Verb,
+    point,
+    query,
+    quoted,
+    submit,
+)
+
+# A search cannot be left to the service, so one call looks at so many rows at most, about two seconds.
+SCANNED_ROWS = 20_000
+SEARCHED_TARGETS = ("displayName", "email")
+NO_ROW = 404
+
+Checkpoint = Callable[[], Awaitable[None]]
+
+
+class Person(Document):
+    """One synced person: the system columns, and the mapped targets as `attributes`."""
+
+    object_id: str
+    status: Status
+    origin: Origin
+    connection_id: str
+    tenant_id: str
+    user_principal_name: str
+    created_at: datetime | None
+    updated_at: datetime | None
+    disabled_at: datetime | None
+    disabled_reason: Reason | None
+    last_run_id: str | None
+    attributes: dict[str, Value]
+
+
+class HistoryEntry(Document):
+    """One change of a person: `fields` holds the old and the new value of each target that changed."""
+
+    at: datetime
+    action: Action
+    reason: Reason | None
+    run_id: str
+    user_principal_name: str
+    fields: dict[str, tuple[Value, Value]]
+    evidence: dict[str, Any] | None
+
+
+class People:
+    """One connection's rows of the Users table."""
+
+    def __init__(
+        self, tables: Tables, connection_id: str, *, scanned_rows: int = SCANNED_ROWS
+    ) -> None:
+        self._tables = tables
+        self._connection_id = connection_id
+        self._scanned_rows = scanned_rows
+
+    async def page(
+        self,
+        *,
+        top: int,
+        after: str | None = None,
+        status: Status | None = None,
+        search: str | None = None,
+    ) -> tuple[list[Person], str | None]:
+        """Give up to `top` people by object id, and the id after which the next page begins.
+
+        A page of a search may be short, or empty, and still have a next one.
+        """
+        table = await self._tables.table(USERS)
+        wanted = _folded(search or "")
+        found: list[Person] = []
+        scanned = 0
+        for digit in HEX_DIGITS[HEX_DIGITS.index(after[0]) if after else 0 :]:
+            async for rows in query(table, self._condition(digit, after, status), typed=True):
+                for row in rows:
+                    if not (self._owns(row) and _is_about(row, wanted)):
+                        continue
+                    if len(found) == top:
+                        return found, found[-1].object_id
+                    found.append(_person(row))
+                scanned += len(rows)
+                if scanned >= self._scanned_rows:
+                    return found, rows[-1]["RowKey"]
+        return found, None
+
+    def _condition(self, digit: str, after: str | None, status: Status | None) -> str:
+        condition = f"{self._partition(digit)} and RowKey lt {quoted(HISTORY)}"
+        if after is not None and after[0] == digit:
+            condition += f" and RowKey gt {quoted(after)}"
+        if status is not None:
+            condition += f" and Status eq {quoted(status.value)}"
+        return condition
+
+    def _partition(self, digit: str) -> str:
+        return f"PartitionKey eq {quoted(f'{self._connection_id}-{digit}')}"
+
+    def _owns(self, row: Entity) -> bool:
+        """An application may keep rows of its own in the same partitions."""
+        return row.get("ConnectionId") == self._connection_id and "Status" in row
+
+    async def find(self, object_id: str) -> Person | None:
+        table = await self._tables.table(USERS)
+        row = await point(table, partition_key(self._connection_id, object_id), object_id)
+        return _person(row) if row is not None and self._owns(row) else None
+
+    async def history(
+        self, object_id: str, *, top: int, after: str | None = None
+    ) -> tuple[list[HistoryEntry], str | None]:
+        """Give up to `top` changes of a person, newest first, and where the next page begins."""
+        table = await self._tables.table(USERS)
+        first = f"{HISTORY}{object_id}{HISTORY}"
+        condition = (
+            f"{self._partition(object_id[0])} and RowKey gt {quoted(first + (after or ''))} "
+            f"and RowKey lt {quoted(first + HISTORY)}"
+        )
+        found: list[HistoryEntry] = []
+        last = ""
+        async for rows in query(table, condition):
+            for row in rows:
+                if len(found) == top:
+                    return found, last
+                found.append(_history_entry(row))
+                last = row["RowKey"].removeprefix(first)
+        return found, None
+
+    async def delete_all(self, checkpoint: Checkpoint) -> int:
+        """Delete this connection's people and their history; gives the number of rows.
+
+        `checkpoint` is called before every batch and raises when the deleting has to stop; what is
+        left is deleted by the next call.
+        """
+        table = await self._tables.table(USERS)
+        counts: list[int] = []
+
+        async def clear(digit: str) -> None:
+            counts.append(await self._clear(table, digit, checkpoint))
+
+        await bounded(PARTITIONS_AT_ONCE, (partial(clear, digit) for digit in HEX_DIGITS))
+        return sum(counts)
+
+    async def _clear(self, table: TableClient, digit: str, checkpoint: Checkpoint) -> int:
+        partition = f"{self._connection_id}-{digit}"
+        ours = f"{self._partition(digit)} and ConnectionId eq {quoted(self._connection_id)}"
+        deleted, complete = 0, False
+        while not complete:
+            complete = True
+            async for rows in query(table, ours, ["RowKey"]):
+                keys = [row["RowKey"] for row in rows]
+                for start in range(0, len(keys), MAX_OPERATIONS):
+                    batch = keys[start : start + MAX_OPERATIONS]
+                    await checkpoint()
+                    if await _delete(table, partition, batch):
+                        deleted += len(batch)
+                    else:
+                        complete = False
+        return deleted
+
+
+async def _delete(table: TableClient, partition: str, keys: list[str]) -> bool:
+    """Delete rows together; false if one of them is gone already and so none was deleted."""
+    rows = [{"PartitionKey": partition, "RowKey": key} for key in keys]
+    try:
+        await submit(table, [Operation(Verb.DELETE, row) for row in rows])
+    except BatchRefused as refused:
+        if refused.status == NO_ROW:
+            return False
+        raise
+    return True
+
+
+def _is_about(row: Entity, wanted: str) -> bool:
+    if not wanted:
+        return True
+    values = [row["RowKey"], row.get("UserPrincipalName"), *map(row.get, SEARCHED_TARGETS)]
+    return any(wanted in _folded(value) for value in values if isinstance(value, str))
+
+
+def _folded(text: str) -> str:
+    """Make texts comparable: upper and lower case, and letters composed of several characters."""
+    return unicodedata.normalize("NFC", text.strip()).casefold()
+
+
+def _person(row: Entity) -> Person:
+    # Targets without a value are null here and absent in the table.
+    targets = filter(None, str(row.get("MappedTargets") or "").split(","))
+    values = mapped_values(row)
+    return Person(
+        object_id=row["RowKey"],
+        status=row["Status"],
+        origin=row.get("Origin", Origin.AUTO),
+        connection_id=row["ConnectionId"],
+        tenant_id=row.get("TenantId", ""),
+        user_principal_name=row.get("UserPrincipalName", ""),
+        created_at=row.get("CreatedAt"),
+        updated_at=row.get("UpdatedAt"),
+        disabled_at=row.get("DisabledAt"),
+        disabled_reason=row.get("DisabledReason") or None,
+        last_run_id=row.get("LastRunId"),
+        attributes={name: values.get(name) for name in targets},
+    )
+
+
+def _history_entry(row: Entity) -> HistoryEntry:
+    return HistoryEntry(
+        at=row["At"],
+        action=row["Action"],
+        reason=row.get("Reason"),
+        run_id=row["RunId"],
+        user_principal_name=row.get("UserPrincipalName", ""),
+        fields=orjson.loads(joined("Changes", row) or "{}"),
+        evidence=orjson.loads(row["Evidence"]) if "Evidence" in row else None,
+    )

@@ -1,0 +1,80 @@
+"""The tables by name, and how to open them; each is made on first use."""
+
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Self, TypeVar
+
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
+from azure.data.tables.aio import TableClient, TableServiceClient
+
+from sync_core.settings import StorageAccess
+from sync_core.store.wire import storage_unavailable
+
+USERS = "Users"
+CONNECTIONS = "Connections"
+RUNS = "Runs"
+PLANS = "Plans"
+LEASES = "Leases"
+TABLES = (USERS, CONNECTIONS, RUNS, PLANS, LEASES)
+
+T = TypeVar("T")
+
+
+class Tables:
+    """One account's tables, over one set of connections."""
+
+    def __init__(self, service: TableServiceClient) -> None:
+        self._service = service
+        self._clients = {name: service.get_table_client(name) for name in TABLES}
+        self._made = False
+
+    @classmethod
+    def open(cls, access: StorageAccess, credential: AsyncTokenCredential | None) -> Self:
+        if access.connection_string:
+            return cls(TableServiceClient.from_connection_string(access.connection_string))
+        if access.service_url is None or credential is None:
+            msg = "a table service needs a connection string, or a URL and an identity"
+            raise ValueError(msg)
+        return cls(TableServiceClient(access.service_url, credential=credential))
+
+    async def table(self, name: str) -> TableClient:
+        """Give a table's client; all tables are made once, where they are missing."""
+        if not self._made:
+            for client in self._clients.values():
+                await self._make(client)
+            self._made = True
+        return self._clients[name]
+
+    @staticmethod
+    async def _make(client: TableClient) -> None:
+        try:
+            await client.create_table()
+        except ResourceExistsError:
+            pass
+        except AzureError as error:
+            raise storage_unavailable(error) from error
+
+    async def close(self) -> None:
+        await self._service.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+async def asked(call: Callable[[], Awaitable[T]]) -> T | None:
+    """Make one call of the SDK: None for what is not there, our error for what does not work."""
+    try:
+        return await call()
+    except ResourceNotFoundError:
+        return None
+    except AzureError as error:
+        raise storage_unavailable(error) from error

@@ -1,0 +1,201 @@
+"""The Users table: what is stored of a connection's people, and changes written to it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from azure.data.tables.aio import TableClient
+
+from sync_core.errors import RecordRejected, RetryLater
+from sync_core.model import Change, StoredPerson
+from sync_core.store.entities import (
+    HISTORY,
+    INDEX_COLUMNS,
+    Stamp,
+    needs_row,
+    operations,
+    partition_key,
+    to_stored,
+)
+from sync_core.store.tables import USERS, Tables
+from sync_core.store.wire import (
+    BatchRefused,
+    Entity,
+    Operation,
+    point,
+    query,
+    quoted,
+    split,
+    submit,
+)
+
+HEX_DIGITS = "0123456789abcdef"
+PARTITIONS_AT_ONCE = 4
+BATCHES_AT_ONCE = 8
+POINT_READS_AT_ONCE = 16
+# Beyond this share of a partition, reading all of it is cheaper than asking for rows one by one.
+POINT_READ_SHARE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class StoredIndex:
+    """Everybody stored of a connection, by object id; `foreign` rows belong to somebody else."""
+
+    people: dict[str, StoredPerson]
+    foreign: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A change with the operations that write it."""
+
+    change: Change
+    operations: Sequence[Operation]
+
+
+class UserStore:
+    """One connection's people in the Users table."""
+
+    def __init__(self, tables: Tables, connection_id: str) -> None:
+        self._tables = tables
+        self._connection_id = connection_id
+
+    async def load_index(self) -> StoredIndex:
+        """Read what planning needs of everybody stored, whatever their status."""
+        table = await self._tables.table(USERS)
+        people: dict[str, StoredPerson] = {}
+        foreign: set[str] = set()
+        # Equal values are shared: a million rows then cost little more than their keys.
+        shared: dict[StoredPerson, StoredPerson] = {}
+
+        async def load(digit: str) -> None:
+            async for page in query(table, self._people_of(digit), INDEX_COLUMNS):
+                for row in page:
+                    stored = to_stored(row, self._connection_id)
+                    if stored is None:
+                        foreign.add(row["RowKey"])
+                    else:
+                        people[row["RowKey"]] = shared.setdefault(stored, stored)
+
+        await bounded(PARTITIONS_AT_ONCE, (partial(load, digit) for digit in HEX_DIGITS))
+        return StoredIndex(people, frozenset(foreign))
+
+    def _people_of(self, digit: str) -> str:
+        partition = quoted(f"{self._connection_id}-{digit}")
+        return f"PartitionKey eq {partition} and RowKey lt {quoted(HISTORY)}"
+
+    async def load_rows(
+        self, digit: str, changes: Sequence[Change], stored: int
+    ) -> dict[str, Entity]:
+        """Read the rows that changes of one partition need; `stored` is how many people it holds."""
+        wanted = {change.object_id for change in changes if needs_row(change)}
+        if not wanted:
+            return {}
+        table = await self._tables.table(USERS)
+        rows: dict[str, Entity] = {}
+        if len(wanted) > max(POINT_READS_AT_ONCE, stored * POINT_READ_SHARE):
+            async for page in query(table, self._people_of(digit), typed=True):
+                rows |= {row["RowKey"]: row for row in page if row["RowKey"] in wanted}
+            return rows
+
+        async def load(object_id: str) -> None:
+            row = await point(table, partition_key(self._connection_id, object_id), object_id)
+            if row is not None:
+                rows[object_id] = row
+
+        await bounded(POINT_READS_AT_ONCE, (partial(load, oid) for oid in wanted))
+        return rows
+
+    async def apply(
+        self,
+        changes: Sequence[Change],
+        rows: dict[str, Entity],
+        stamp: Stamp,
+        checkpoint: Callable[[], Awaitable[None]],
+    ) -> AsyncIterator[tuple[Change, RecordRejected | None]]:
+        """Write changes of one partition in batches; give each with what went wrong with it, if anything.
+
+        `checkpoint` is called before every batch and raises when this run must stop writing.
+        """
+        table = await self._tables.table(USERS)
+        prepared = [
+            Prepared(change, operations(change, rows.get(change.object_id), stamp))
+            for change in changes
+        ]
+        for batch in _batches(prepared):
+            await checkpoint()
+            for change, error in await _write(table, batch):
+                yield change, error
+
+
+def _batches(prepared: Sequence[Prepared]) -> list[list[Prepared]]:
+    batches, start = [], 0
+    for groups in split([one.operations for one in prepared]):
+        batches.append(list(prepared[start : start + len(groups)]))
+        start += len(groups)
+    return batches
+
+
+async def _write(
+    table: TableClient, batch: Sequence[Prepared]
+) -> list[tuple[Change, RecordRejected | None]]:
+    """Write a batch; where one record is at fault, write the others without it."""
+    try:
+        await submit(table, [operation for one in batch for operation in one.operations])
+    except BatchRefused as refused:
+        if refused.status >= 500 or refused.status == 429:
+            raise RetryLater(
+                "storage.unavailable",
+                f"Table Storage refused a batch for now ({refused.code}).",
+                "Nothing to do: the next run goes on.",
+            ) from refused
+        if len(batch) == 1:
+            return [(batch[0].change, _rejected(refused))]
+        culprit = _culprit(batch, refused.index)
+        if culprit is None:
+            halves = batch[: len(batch) // 2], batch[len(batch) // 2 :]
+            return [done for half in halves for done in await _write(table, half)]
+        others = [one for one in batch if one is not culprit]
+        return [(culprit.change, _rejected(refused)), *await _write(table, others)]
+    return [(one.change, None) for one in batch]
+
+
+def _culprit(batch: Sequence[Prepared], index: int | None) -> Prepared | None:
+    if index is None:
+        return None
+    for one in batch:
+        index -= len(one.operations)
+        if index < 0:
+            return one
+    return None
+
+
+def _rejected(refused: BatchRefused) -> RecordRejected:
+    if refused.status in {404, 412}:
+        return RecordRejected(
+            "record.changedMeanwhile",
+            "The stored row was changed by somebody else while the run was under way.",
+            "Nothing to do: the next run reads it again.",
+        )
+    return RecordRejected(
+        "record.refused",
+        f"Table Storage refuses this person's row ({refused.code}).",
+        "Look at the mapped values of this person: one is too long or not allowed in a table.",
+    )
+
+
+async def bounded(limit: int, calls: Iterable[Callable[[], Awaitable[None]]]) -> None:
+    """Make many calls with at most `limit` under way; the first error ends all of them."""
+    gate = asyncio.Semaphore(limit)
+
+    async def one(call: Callable[[], Awaitable[None]]) -> None:
+        async with gate:
+            await call()
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for call in calls:
+                group.create_task(one(call))
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from errors

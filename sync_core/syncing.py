@@ -1,0 +1,289 @@
+"""One full run, from reading to applying: read everything, decide once, then act.
+
+Nothing is written before the guard has seen the whole plan.
+"""
+
+import hashlib
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from sync_core.directory.client import GraphClient
+from sync_core.directory.confirming import Evidence, read_evidence
+from sync_core.directory.reading import Reading
+from sync_core.documents import Connection, Counts, RecordError
+from sync_core.errors import RecordRejected
+from sync_core.guard import Verdict, check_guard
+from sync_core.logs import log_event
+from sync_core.mapping import CompiledMapping, compile_mapping
+from sync_core.model import Action, Attributes, Change, Origin, Reason, Status, StoredPerson, Tally
+from sync_core.planning import (
+    is_protected,
+    is_turned_away,
+    plan_present,
+    plan_removal,
+    removal_candidates,
+)
+from sync_core.scope import CompiledScope, compile_scope
+from sync_core.spool import DIGITS, ChangeSpool
+from sync_core.store.entities import Stamp, mapped_values
+from sync_core.store.users import StoredIndex, UserStore, bounded
+from sync_core.store.wire import Entity
+
+CONFIRM_AT_ONCE = 200
+# Removals over the guard's limit wait anyway. Up to this many are asked for by id all the same: the
+# administrator then sees the reasons, and a reading that was wrong is found out.
+CONFIRM_HELD = 1000
+MAX_ERRORS = 100
+PARTITIONS_AT_ONCE = 8
+
+Checkpoint = Callable[[], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a run would write, sorted by object id; the changes themselves are spooled on disk."""
+
+    changes: ChangeSpool
+    tally: Tally
+    verdict: Verdict
+    plan_hash: str
+
+    def is_held(self, change: Change) -> bool:
+        if change.action.is_removal:
+            return self.verdict.hold_removals
+        return self.verdict.hold_creates and change.action is Action.CREATE
+
+    @property
+    def held(self) -> int:
+        removals = self.tally.removals if self.verdict.hold_removals else 0
+        return removals + (self.tally.creates if self.verdict.hold_creates else 0)
+
+    def documents(self) -> Iterator[dict[str, Any]]:
+        """Give the changes as they are stored and shown."""
+        for change in self.changes:
+            yield {
+                "action": change.action.value,
+                "objectId": change.object_id,
+                "userPrincipalName": change.user_principal_name,
+                "reason": change.reason.value if change.reason else None,
+                "held": self.is_held(change),
+                "fields": {name: list(pair) for name, pair in change.fields().items()},
+                "evidence": change.evidence,
+            }
+
+
+@dataclass(slots=True)
+class FullSync:
+    """Brings one connection's people in line with the directory: `plan`, then `apply`."""
+
+    connection: Connection
+    client: GraphClient
+    users: UserStore
+    stamp: Stamp
+    errors: list[RecordError] = field(default_factory=list)
+    _scope: CompiledScope = field(init=False)
+    _mapping: CompiledMapping = field(init=False)
+    _counts: dict[str, int] = field(default_factory=dict)
+    _sizes: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._scope = compile_scope(self.connection.scope)
+        self._mapping = compile_mapping(self.connection.mapping)
+
+    @property
+    def counts(self) -> Counts:
+        return Counts.model_validate(self._counts)
+
+    def _count(self, name: str, by: int = 1) -> None:
+        self._counts[name] = self._counts.get(name, 0) + by
+
+    def _reject(self, object_id: str, error: RecordRejected) -> None:
+        self._count("failed")
+        if len(self.errors) < MAX_ERRORS:
+            self.errors.append(
+                RecordError(object_id=object_id, code=error.code, message=error.message)
+            )
+
+    async def plan(self, decided: ChangeSpool, planned: ChangeSpool) -> Plan:
+        """Read the directory and what is stored, and decide about everybody; writes nothing."""
+        stored = await self.users.load_index()
+        active = sum(one.status is Status.ACTIVE for one in stored.people.values())
+        for object_id in stored.people:
+            self._sizes[object_id[0]] = self._sizes.get(object_id[0], 0) + 1
+
+        reading = self._reading()
+        await self._decide_present(reading, stored, decided)
+        self.errors += reading.problems
+        # Only a complete reading may say who is absent.
+        absent = removal_candidates(stored.people) if reading.complete else []
+        confirmed = await self._decide_absent(absent, active, stored, decided)
+
+        tally, plan_hash = await self._detail(decided, planned, active)
+        verdict = check_guard(tally, self.connection.policy.guard)
+        if not confirmed:
+            verdict = Verdict(True, verdict.hold_creates, verdict.reasons)
+        self._count("held", (plan := Plan(planned, tally, verdict, plan_hash)).held)
+        return plan
+
+    def _reading(self) -> Reading:
+        return Reading(
+            self.client,
+            self._scope,
+            self._scope.attributes | self._mapping.attributes,
+            self._scope.asked_groups | self._mapping.groups,
+        )
+
+    async def _decide_present(
+        self, reading: Reading, stored: StoredIndex, decided: ChangeSpool
+    ) -> None:
+        """Judge everybody who is read; who is left in `stored` afterwards was not found in scope."""
+        seen: set[str] = set()
+        async for page in reading.people():
+            for person, groups in page:
+                object_id = person["id"]
+                if object_id in seen:
+                    continue
+                self._count("read")
+                if not self._scope.matches(person, groups):
+                    continue
+                seen.add(object_id)
+                self._count("inScope")
+                if is_turned_away(person, self.connection.policy):
+                    continue
+                known = stored.people.pop(object_id, None)
+                if change := self._decide(person, groups, known, stored.foreign):
+                    decided.add(change)
+
+    def _decide(
+        self,
+        person: Attributes,
+        groups: frozenset[str],
+        known: StoredPerson | None,
+        foreign: frozenset[str],
+    ) -> Change | None:
+        """Map one person and compare; a record that cannot be mapped is reported and left as it is."""
+        if person["id"] in foreign:
+            self._reject(person["id"], not_owned())
+            return None
+        try:
+            mapped = self._mapping.to_mapped(person, groups, self.stamp.now)
+        except RecordRejected as error:
+            self._reject(person["id"], error)
+            return None
+        change = plan_present(person, mapped, known) if mapped else None
+        if change is None:
+            self._count("unchanged")
+        return change
+
+    async def _decide_absent(
+        self, absent: list[str], active: int, stored: StoredIndex, decided: ChangeSpool
+    ) -> bool:
+        """Ask for each absent person by id and decide; false where there are too many to ask for."""
+        tally = Tally(active=active, creates=0, removals=len(absent))
+        over = check_guard(tally, self.connection.policy.guard).hold_removals
+        if over and len(absent) > CONFIRM_HELD:
+            unconfirmed = (plan_removal(one, None, self.connection.policy) for one in absent)
+            decided.extend(change for change in unconfirmed if change)
+            return False
+        contradicted = 0
+        for start in range(0, len(absent), CONFIRM_AT_ONCE):
+            for evidence in await self._evidence(absent[start : start + CONFIRM_AT_ONCE]):
+                known = stored.people[evidence.object_id]
+                contradicted += evidence.reason is None
+                if change := self._decide_by_evidence(evidence, known, stored.foreign):
+                    decided.add(change)
+        if contradicted:
+            log_event("reading.contradicted", connection=self.connection.id, people=contradicted)
+        return True
+
+    async def _evidence(self, object_ids: list[str]) -> list[Evidence]:
+        return await read_evidence(
+            self.client,
+            object_ids,
+            self._scope,
+            self._scope.attributes | self._mapping.attributes,
+            self._mapping.groups,
+        )
+
+    def _decide_by_evidence(
+        self, evidence: Evidence, known: StoredPerson, foreign: frozenset[str]
+    ) -> Change | None:
+        """Remove whom the evidence shows to be gone; who is still here is updated like anybody else."""
+        by_hand = evidence.reason is Reason.LEFT_SCOPE and known.origin is Origin.MANUAL
+        if (evidence.reason is None or by_hand) and evidence.person is not None:
+            return self._decide(evidence.person, evidence.groups, known, foreign)
+        change = plan_removal(evidence.object_id, evidence.reason, self.connection.policy)
+        if change is not None:
+            change.evidence = evidence.facts
+        return change
+
+    async def _detail(
+        self, decided: ChangeSpool, planned: ChangeSpool, active: int
+    ) -> tuple[Tally, str]:
+        """Put the stored values beside the new ones, count, and give the plan its name: a hash."""
+        digest = hashlib.sha256()
+        tally = {"creates": 0, "removals": 0, "others": 0}
+        for digit in DIGITS:
+            changes = decided.read(digit)
+            rows = await self._rows(digit, changes)
+            for change in changes:
+                row = rows.get(change.object_id)
+                if row is not None:
+                    change.user_principal_name = change.user_principal_name or str(
+                        row.get("UserPrincipalName") or ""
+                    )
+                    change.before = mapped_values(row)
+                if is_protected(change, self.connection.policy):
+                    continue
+                planned.add(change)
+                tally[_kind(change)] += 1
+                digest.update(_fingerprint(change))
+        return Tally(active=active, **tally), digest.hexdigest()
+
+    async def _rows(self, digit: str, changes: list[Change]) -> dict[str, Entity]:
+        return await self.users.load_rows(digit, changes, self._sizes.get(digit, 0))
+
+    async def apply(self, plan: Plan, checkpoint: Checkpoint) -> None:
+        """Write what is not held, partition by partition; a refused record does not stop the others."""
+
+        async def write(digit: str) -> None:
+            changes = [change for change in plan.changes.read(digit) if not plan.is_held(change)]
+            rows = await self._rows(digit, changes)
+            async for change, error in self.users.apply(changes, rows, self.stamp, checkpoint):
+                if error is None:
+                    self._count(_COUNTED[change.action])
+                else:
+                    self._reject(change.object_id, error)
+
+        await bounded(PARTITIONS_AT_ONCE, (partial(write, digit) for digit in DIGITS))
+
+
+_COUNTED = {
+    Action.CREATE: "created",
+    Action.UPDATE: "updated",
+    Action.REENABLE: "reenabled",
+    Action.DISABLE: "disabled",
+    Action.DELETE: "deleted",
+}
+
+
+def not_owned() -> RecordRejected:
+    return RecordRejected(
+        "record.notOwned",
+        "A row with this person's id exists that this connection did not write.",
+        "Remove the row, or leave the person out of the scope.",
+    )
+
+
+def _kind(change: Change) -> str:
+    if change.action.is_removal:
+        return "removals"
+    return "creates" if change.action is Action.CREATE else "others"
+
+
+def _fingerprint(change: Change) -> bytes:
+    """What two equal plans have in common: who, what, why, and the values to be written."""
+    reason = change.reason.value if change.reason else ""
+    return f"{change.object_id}|{change.action.value}|{reason}|{change.digest}\n".encode()

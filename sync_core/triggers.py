@@ -1,0 +1,122 @@
+"""What each trigger asks for: plain values in, a status and a body out; no Functions types in here."""
+
+import secrets
+from collections.abc import Awaitable, Callable
+from functools import cache
+from typing import TYPE_CHECKING
+
+import orjson
+
+from sync_core import engine
+from sync_core.documents import SyncRequest, Trigger
+from sync_core.errors import FixConnection, Invalid, RequestRefused, SyncError
+from sync_core.logs import log_event
+from sync_core.notifications import read_delivery
+from sync_core.wiring import Services, process
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+CLIENT_STATE_SECRET = "graph-client-state-key"  # noqa: S105 -- the name of a secret, not a secret
+
+Answer = tuple[int, bytes]
+
+
+async def scheduled(*, past_due: bool) -> None:
+    """The timer: ask for what is due, nothing more."""
+    if past_due:
+        log_event("schedule.pastDue")
+    await engine.request_due(await process.services())
+
+
+async def maintained(*, past_due: bool) -> None:
+    """The hourly timer: say which connections have not run for too long."""
+    if past_due:
+        log_event("maintenance.pastDue")
+    await engine.report_overdue(await process.services())
+
+
+async def requested(body: bytes) -> None:
+    """One message of the queue; a body that is no request raises and ends in the poison queue."""
+    await engine.handle(await process.services(), SyncRequest.model_validate_json(body))
+
+
+async def sync_now(connection_id: str | None) -> Answer:
+    """HTTP "sync now": 202 with the connections that were asked for."""
+
+    async def ask() -> Answer:
+        asked = await engine.request_now(await process.services(), connection_id)
+        return 202, orjson.dumps({"requested": asked})
+
+    return await _answered(ask)
+
+
+async def notified(body: bytes) -> Answer:
+    """Change notifications: one request a connection that they name."""
+    return await _answered(lambda: _deliver(body, Trigger.WEBHOOK))
+
+
+async def lifecycle_notified(body: bytes) -> Answer:
+    """Lifecycle notifications mean that changes may have been missed: look at the connection."""
+    return await _answered(lambda: _deliver(body, Trigger.LIFECYCLE))
+
+
+async def _deliver(body: bytes, trigger: Trigger) -> Answer:
+    services = await process.services()
+    delivery = read_delivery(body, await client_state_key(services))
+    for connection_id in delivery.connection_ids:
+        await services.queue.send(SyncRequest(connection_id=connection_id, trigger=trigger))
+    log_event(
+        "notifications.received",
+        trigger=trigger.value,
+        connections=",".join(delivery.connection_ids) or None,
+        discarded=delivery.discarded or None,
+    )
+    return 202, b""
+
+
+async def client_state_key(services: Services) -> bytes:
+    """Give the key that signs `clientState`: read from Key Vault once a process, made if missing."""
+    if services.client_state_key is None:
+        text = await services.vault.find(CLIENT_STATE_SECRET)
+        if text is None:
+            # Two processes may make one at the same time: the version that is current afterwards wins.
+            await services.vault.set(
+                CLIENT_STATE_SECRET, secrets.token_urlsafe(32), content_type="text/plain"
+            )
+            text = await services.vault.get(CLIENT_STATE_SECRET)
+        services.client_state_key = text.encode()
+    return services.client_state_key
+
+
+async def _answered(ask: Callable[[], Awaitable[Answer]]) -> Answer:
+    try:
+        return await ask()
+    except SyncError as error:
+        log_event("trigger.refused", code=error.code)
+        return _status(error), orjson.dumps(
+            {
+                "type": "about:blank",
+                "title": "The request could not be taken.",
+                "status": _status(error),
+                "detail": error.message,
+                "code": error.code,
+                "remedy": error.remedy,
+            }
+        )
+
+
+def _status(error: SyncError) -> int:
+    if isinstance(error, Invalid):
+        return 400
+    if isinstance(error, RequestRefused):
+        return error.status
+    return 500 if isinstance(error, FixConnection) else 503
+
+
+@cache
+def api() -> "FastAPI":
+    """Give the REST API of this process; FastAPI is imported at its first request."""
+    from sync_core.api.app import create_app
+
+    return create_app(process.services)

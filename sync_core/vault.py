@@ -1,0 +1,77 @@
+"""Key Vault: the only place where the secrets of connections are."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeVar
+
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    HttpResponseError,
+    ResourceNotFoundError,
+)
+from azure.keyvault.secrets.aio import SecretClient
+
+from sync_core.errors import FixConnection, RetryLater, SyncError
+
+T = TypeVar("T")
+
+
+class Vault:
+    """Secrets by name and version."""
+
+    def __init__(self, client: SecretClient) -> None:
+        self._client = client
+
+    async def get(self, name: str, version: str | None = None) -> str:
+        """Read a secret or raise what an administrator, or patience, can mend."""
+        secret = await _asked(name, partial(self._client.get_secret, name, version))
+        return secret.value or ""
+
+    async def find(self, name: str) -> str | None:
+        """Read the current version of a secret, or None where there is none."""
+        try:
+            return await self.get(name)
+        except FixConnection as error:
+            if error.code == "vault.secretMissing":
+                return None
+            raise
+
+    async def set(self, name: str, value: str, *, content_type: str) -> str:
+        """Store a new version of a secret and give the version."""
+        secret = await _asked(
+            name, partial(self._client.set_secret, name, value, content_type=content_type)
+        )
+        return secret.properties.version or ""
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+async def _asked(name: str, call: Callable[[], Awaitable[T]]) -> T:
+    try:
+        return await call()
+    except ResourceNotFoundError as error:
+        raise FixConnection(
+            "vault.secretMissing",
+            f"Key Vault has no secret {name!r}.",
+            "Store the credential again through the connection.",
+        ) from error
+    except AzureError as error:
+        raise _explained(name, error) from error
+
+
+def _explained(name: str, error: AzureError) -> SyncError:
+    status = error.status_code if isinstance(error, HttpResponseError) else None
+    if status == 403 or isinstance(error, ClientAuthenticationError):
+        return FixConnection(
+            "vault.forbidden",
+            f"Key Vault does not let this app read or write the secret {name!r}.",
+            "Give the app's identity the role Key Vault Secrets Officer on the vault, and check that "
+            "the secret is enabled.",
+        )
+    return RetryLater(
+        "vault.unavailable",
+        f"Key Vault could not be reached ({type(error).__name__}).",
+        "Nothing to do if it passes: try again. Otherwise check KEY_VAULT_URL and the network.",
+    )

@@ -1,0 +1,163 @@
+"""Settings in, live clients out: everything that is opened is opened, and closed, here."""
+
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.identity.aio import (
+    ClientSecretCredential,
+    DefaultAzureCredential,
+    ManagedIdentityCredential,
+)
+from azure.keyvault.secrets.aio import SecretClient
+
+from sync_core.clouds import CLOUDS
+from sync_core.directory.credentials import AsyncCredential, GraphCredential
+from sync_core.directory.retrying import Patience
+from sync_core.documents import Connection, CredentialKind
+from sync_core.errors import FixConnection
+from sync_core.queueing import RequestQueue
+from sync_core.settings import Settings
+from sync_core.store.connections import ConnectionStore
+from sync_core.store.leases import LeaseStore
+from sync_core.store.plans import PlanStore
+from sync_core.store.runs import RunStore
+from sync_core.store.tables import Tables
+from sync_core.store.users import UserStore
+from sync_core.vault import Vault
+
+if TYPE_CHECKING:
+    from sync_core.directory.client import GraphClient
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class Services:
+    """Everything a trigger or a route needs, opened once a process and used by all invocations."""
+
+    settings: Settings
+    tables: Tables
+    queue: RequestQueue
+    vault: Vault
+    clock: Callable[[], datetime] = utc_now
+    patience: Callable[[], Patience] = Patience
+    client_state_key: bytes | None = field(default=None, repr=False)
+    connections: ConnectionStore = field(init=False)
+    runs: RunStore = field(init=False)
+    plans: PlanStore = field(init=False)
+    leases: LeaseStore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.connections = ConnectionStore(self.tables)
+        self.runs = RunStore(self.tables)
+        self.plans = PlanStore(self.tables)
+        self.leases = LeaseStore(self.tables)
+
+    def users(self, connection_id: str) -> UserStore:
+        return UserStore(self.tables, connection_id)
+
+    @asynccontextmanager
+    async def directory(self, connection: Connection) -> AsyncIterator["GraphClient"]:
+        """Open a connection's way to Graph, with the secret from Key Vault."""
+        from sync_core.directory.client import open_graph
+
+        make = await self._credential(connection)
+        async with GraphCredential(make) as credential:
+            cloud = CLOUDS[connection.cloud]
+            async with open_graph(
+                credential,
+                graph_url=self.settings.graph_endpoint or cloud.graph_url,
+                scope=cloud.graph_scope,
+                patience=self.patience(),
+            ) as client:
+                yield client
+
+    async def _credential(self, connection: Connection) -> Callable[[], AsyncCredential]:
+        credential = connection.credential
+        if credential.kind is not CredentialKind.CLIENT_SECRET:
+            raise FixConnection(
+                "credential.kindUnsupported",
+                f"This version cannot use a credential of the kind {credential.kind} yet.",
+                "Use a client secret.",
+            )
+        if credential.secret_name is None:
+            raise FixConnection(
+                "credential.missing",
+                "The connection has no client secret.",
+                "Store one: PATCH the connection with credential.clientSecret.",
+            )
+        secret = await self.vault.get(credential.secret_name, credential.secret_version)
+        return lambda: ClientSecretCredential(
+            connection.tenant_id, connection.client_id, secret, **self._authority(connection)
+        )
+
+    def _authority(self, connection: Connection) -> dict[str, Any]:
+        known = {cloud.login_url for cloud in CLOUDS.values()}
+        host = self.settings.authority_host or CLOUDS[connection.cloud].login_url
+        # azure-identity would ask login.microsoftonline.com about a host that it does not know.
+        return {"authority": host, "disable_instance_discovery": host not in known}
+
+    async def close(self) -> None:
+        await self.tables.close()
+        await self.queue.close()
+        await self.vault.close()
+
+
+def identity(settings: Settings) -> AsyncTokenCredential:
+    """Give the app's own identity: managed in Azure and in the rig, the developer's elsewhere."""
+    if settings.has_managed_identity:
+        return ManagedIdentityCredential(client_id=settings.identity_client_id)
+    return DefaultAzureCredential(managed_identity_client_id=settings.identity_client_id)
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """Open everything; nothing is asked of any service before it is used."""
+    async with AsyncExitStack() as stack:
+        own = identity(settings)
+        stack.push_async_callback(own.close)
+        vault = Vault(
+            SecretClient(
+                settings.key_vault_url,
+                own,
+                # The client insists on a vault's own domain, which an emulator does not have.
+                verify_challenge_resource=not settings.vault_is_local,
+            )
+        )
+        services = Services(
+            settings=settings,
+            tables=Tables.open(settings.tables, own),
+            queue=RequestQueue.open(settings.queues, own),
+            vault=vault,
+        )
+        stack.push_async_callback(services.close)
+        yield services
+
+
+class Process:
+    """The services of this process, opened at the first use and kept."""
+
+    def __init__(self, env: dict[str, str]) -> None:
+        self._env = env
+        self._stack = AsyncExitStack()
+        self._services: Services | None = None
+
+    async def services(self) -> Services:
+        if self._services is None:
+            settings = Settings.from_env(self._env)
+            self._services = await self._stack.enter_async_context(open_services(settings))
+        return self._services
+
+    async def close(self) -> None:
+        self._services = None
+        await self._stack.aclose()
+
+
+process = Process(dict(os.environ))
