@@ -1,0 +1,100 @@
+"""``python -m local``: the whole system on this machine, and small commands for it."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from local import commands
+from local.kept import DEFAULT_DATA
+from local.rest import ApiError
+from local.rig import Options
+from local.up import run
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    verbs = parser.add_subparsers(required=True, metavar="COMMAND")
+    up = verbs.add_parser("up", help="start everything, until Ctrl-C")
+    up.set_defaults(verb=_start)
+    _add_options(up)
+    status = verbs.add_parser("status", help="where everything answers")
+    status.set_defaults(verb=commands.status)
+    people = verbs.add_parser("people", help="who is in the sample tenant")
+    people.set_defaults(verb=commands.people)
+    people.add_argument("search", nargs="?", default="", metavar="SEARCH")
+    change = verbs.add_parser("set", help="change somebody in the sample tenant")
+    change.set_defaults(verb=commands.change)
+    change.add_argument("person", metavar="UPN", help="user principal name or object id")
+    change.add_argument("changes", nargs="+", metavar="PROPERTY=VALUE")
+    sync = verbs.add_parser("sync", help="run a connection now")
+    sync.set_defaults(verb=commands.sync)
+    users = verbs.add_parser("users", help="print the rows it made")
+    users.set_defaults(verb=commands.users)
+    for verb in (sync, users):
+        verb.add_argument("connection", nargs="?", default="contoso", metavar="CONNECTION")
+    for verb in verbs.choices.values():
+        verb.add_argument(
+            "--data",
+            type=lambda text: Path(text).resolve(),
+            default=DEFAULT_DATA,
+            metavar="DIR",
+            help="where the rig keeps its data",
+        )
+    return parser
+
+
+def _start(**given: Any) -> int:
+    return run(Options(**given))
+
+
+def _add_options(up: argparse.ArgumentParser) -> None:
+    defaults = Options()
+    up.add_argument("--port", type=_at_least(1), default=defaults.port, help="of the host")
+    up.add_argument("--graph-url", metavar="URL", help="use this Graph, not the emulator")
+    up.add_argument("--authority-url", metavar="URL", help="use this token service")
+    up.add_argument("--ca-file", type=_file, metavar="PEM", help="an extra root to trust")
+    up.add_argument("--people", type=_at_least(10), default=defaults.people, metavar="N")
+    up.add_argument("--groups", type=_at_least(1), default=defaults.groups, metavar="N")
+    up.add_argument("--seed", type=int, default=defaults.seed, metavar="S")
+    up.add_argument("--empty", action="store_true", help="no sample connection")
+    up.add_argument("--workers", type=_at_least(1), default=defaults.workers, metavar="N")
+    up.add_argument(
+        "--ready-file", type=Path, metavar="FILE", help="written once everything answers"
+    )
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(f"must be at least {least}")
+        return value
+
+    return number
+
+
+def _file(text: str) -> Path:
+    file = Path(text)
+    if not file.is_file():
+        raise argparse.ArgumentTypeError(f"there is no file {text}")
+    return file
+
+
+def main(arguments: Sequence[str]) -> int:
+    given = vars(_parser().parse_args(arguments))
+    verb: Callable[..., int] = given.pop("verb")
+    if verb is not _start:
+        # `… users | head` ends in silence, as with other commands; the rig itself must not end so.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        return verb(**given)
+    except ApiError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,99 @@
+"""Small commands for a rig that runs: who is there, change somebody, sync, what is in the table."""
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import httpx
+
+from local.rest import Api, ApiError, Json, describe_run, read_ready_file, tls_context
+
+COLUMNS = {"userPrincipalName": 38, "displayName": 26, "department": 16, "accountEnabled": 14}
+
+
+def status(data: Path) -> int:
+    """Where everything answers, and which processes run."""
+    ready = read_ready_file(data)
+    for name in ("url", "graphUrl", "authorityUrl", "vaultUrl"):
+        print(f"{name:<14} {ready[name]}")
+    for name, pid in ready["pids"].items():
+        print(f"{name:<14} {'running' if _runs(pid) else 'ended'} (pid {pid})")
+    return 0
+
+
+def people(data: Path, search: str) -> int:
+    """People of the sample tenant."""
+    found = _control(read_ready_file(data), "GET", "/people", params={"search": search})
+    _print_table(found if isinstance(found, list) else [found])
+    return 0
+
+
+def change(data: Path, person: str, changes: list[str]) -> int:
+    """Change somebody in the sample tenant: ``department=Sales accountEnabled=false jobTitle=``."""
+    values = dict(_assignment(change) for change in changes)
+    changed = _control(read_ready_file(data), "PATCH", f"/people/{person}", values=values)
+    print(json.dumps(changed, indent=1, ensure_ascii=False))
+    return 0
+
+
+def sync(data: Path, connection: str) -> int:
+    """One run, and what it did."""
+    with _api(data) as api:
+        run = api.sync(connection, lambda _: None)
+    print(describe_run(run))
+    return 0 if run["status"] in {"succeeded", "held"} else 1
+
+
+def users(data: Path, connection: str) -> int:
+    """The rows that an application would read."""
+    with _api(data) as api:
+        for row in api.users(connection):
+            print(json.dumps(row, ensure_ascii=False))
+    return 0
+
+
+def _api(data: Path) -> Api:
+    ready = read_ready_file(data)
+    return Api(ready["url"], ready["adminToken"])
+
+
+def _control(
+    ready: Json, method: str, path: str, *, params: Json | None = None, values: Json | None = None
+) -> Json | list[Json]:
+    url = f"{ready['graphUrl']}/_control{path}"
+    with httpx.Client(verify=tls_context(ready), trust_env=False) as http:
+        try:
+            answer = http.request(method, url, params=params, json=values)
+        except httpx.TransportError as error:
+            raise ApiError(f"{url} does not answer: {error}") from error
+    if answer.is_error:
+        raise ApiError(answer.json()["error"])
+    content: Json | list[Json] = answer.json() if answer.content else {}
+    return content
+
+
+def _assignment(text: str) -> tuple[str, object]:
+    """``name=value``: JSON if it is some (true, null, 7, ["a"]), text else; nothing means null."""
+    name, is_one, value = text.partition("=")
+    if not is_one or not name:
+        raise ApiError(f"{text!r} is not like property=value.")
+    try:
+        return name, json.loads(value) if value else None
+    except ValueError:
+        return name, value
+
+
+def _print_table(rows: Iterable[Json]) -> None:
+    print("".join(f"{name:<{width}}" for name, width in COLUMNS.items()))
+    for row in rows:
+        cells = (str(row.get(name) or "")[: width - 1] for name, width in COLUMNS.items())
+        print("".join(f"{c:<{w}}" for c, w in zip(cells, COLUMNS.values(), strict=True)))
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -1,0 +1,184 @@
+"""Graph's URLs: a request in, the answer of its route out; faults and ids on the way."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from local.graph import (
+    directory_objects,
+    group_delta,
+    group_members,
+    groups,
+    member_of,
+    subscriptions,
+    user_delta,
+    users,
+)
+from local.graph.access import unauthenticated
+from local.graph.batch import run_batch
+from local.graph.errors import GraphError, error_body, no_such_segment
+from local.graph.faults import PAGE_KINDS, STATUS_KINDS, Fault
+from local.graph.messages import VERSION, Answer, GraphRequest
+from local.graph.recorder import Recorded
+from local.graph.service import Service
+
+Route = Callable[[Service, GraphRequest], Awaitable[Answer]]
+KeyRoute = Callable[[Service, GraphRequest, str], Awaitable[Answer]]
+
+_ROUTES: dict[tuple[str, str], Route] = {
+    ("GET", "users"): users.list_users,
+    ("GET", "users/$count"): users.count_users,
+    ("GET", "users/delta"): user_delta.users_delta,
+    ("GET", "groups"): groups.list_groups,
+    ("GET", "groups/delta"): group_delta.groups_delta,
+    ("GET", "organization"): directory_objects.list_organization,
+    ("GET", "directory/deleteditems/microsoft.graph.user"): directory_objects.list_deleted_users,
+    ("GET", "directory/deleteditems/microsoft.graph.group"): directory_objects.list_deleted_groups,
+    ("GET", "subscriptions"): subscriptions.list_subscriptions,
+    ("POST", "subscriptions"): subscriptions.create_subscription,
+    ("POST", "directoryobjects/getbyids"): directory_objects.get_by_ids,
+    ("POST", "directoryobjects/microsoft.graph.getbyids"): directory_objects.get_by_ids,
+}
+_KEY_ROUTES: dict[tuple[str, str], KeyRoute] = {
+    ("GET", "users/{}"): users.get_user,
+    ("GET", "users/{}/manager"): users.get_manager,
+    ("POST", "users/{}/checkmembergroups"): users.check_member_groups,
+    ("POST", "users/{}/microsoft.graph.checkmembergroups"): users.check_member_groups,
+    ("GET", "groups/{}"): groups.get_group,
+    ("GET", "directory/deleteditems/{}"): directory_objects.get_deleted_item,
+    ("GET", "subscriptions/{}"): subscriptions.get_subscription,
+    ("PATCH", "subscriptions/{}"): subscriptions.renew_subscription,
+    ("DELETE", "subscriptions/{}"): subscriptions.delete_subscription,
+    ("POST", "subscriptions/{}/reauthorize"): subscriptions.reauthorize_subscription,
+}
+_LISTS = {
+    "members": (group_members.list_members, "groups", False),
+    "transitivemembers": (group_members.list_members, "groups", True),
+    "memberof": (member_of.list_member_of, "users", False),
+    "transitivememberof": (member_of.list_member_of, "users", True),
+}
+
+
+async def dispatch(service: Service, request: GraphRequest) -> Answer:
+    """Never raises: every refusal becomes Graph's error body."""
+    client_id = request.headers.get("client-request-id", request.id)
+    try:
+        answer = await _with_faults(service, request)
+    except GraphError as error:
+        body = error_body(error.code, error.message, request.id, client_id)
+        answer = Answer(error.status, body, dict(error.headers))
+    answer.headers.update(
+        {
+            "request-id": request.id,
+            "client-request-id": client_id,
+            "x-ms-resource-unit": str(request.cost),
+        }
+    )
+    service.recorder.add(
+        Recorded(
+            request.method,
+            request.path,
+            request.raw_query,
+            answer.status,
+            request.inside_batch,
+            request.caller.app_id,
+        )
+    )
+    return answer
+
+
+async def _with_faults(service: Service, request: GraphRequest) -> Answer:
+    picked = service.faults.pick(
+        request.method,
+        request.path,
+        page=_page_number(service, request),
+        inside_batch=request.inside_batch,
+    )
+    answer: Answer | None = None
+    for fault in picked:
+        if fault.kind == "slow":
+            await asyncio.sleep(float(fault.options.get("milliseconds", 1000)) / 1000)
+        elif fault.kind in PAGE_KINDS:
+            request.page_fault = fault
+        elif answer is None:
+            answer = _failure(fault)
+    if answer is None:
+        answer = await route(service, request)
+    for fault in picked:
+        if fault.kind == "truncated":
+            answer.close_after = int(fault.options.get("bytes", len(answer.body) // 2))
+    return answer
+
+
+def _page_number(service: Service, request: GraphRequest) -> int:
+    try:
+        return service.links.page_number(request.path, request.query)
+    except GraphError:
+        return 1
+
+
+def _failure(fault: Fault) -> Answer | None:
+    if fault.kind in STATUS_KINDS:
+        raise status_error(fault)
+    if fault.kind == "expiredToken":
+        raise unauthenticated("Lifetime validation failed, the token is expired.")
+    if fault.kind == "html":
+        page = b"<html><head><title>Sign in</title></head><body>Proxy sign-in</body></html>"
+        return Answer(200, page, content_type="text/html; charset=utf-8")
+    if fault.kind == "reset":
+        return Answer(200, close_after=0)
+    return None
+
+
+def status_error(fault: Fault) -> GraphError:
+    headers = {}
+    if fault.options.get("retryAfter") is not None:
+        headers["Retry-After"] = str(fault.options["retryAfter"])
+    status = STATUS_KINDS[fault.kind]
+    code, message = {
+        429: ("TooManyRequests", "Too many requests."),
+        500: ("InternalServerError", "The server ran into an error."),
+        502: ("BadGateway", "Bad gateway."),
+        503: ("ServiceUnavailable", "The service is temporarily unavailable."),
+        504: ("GatewayTimeout", "The request timed out at the gateway."),
+    }[status]
+    if status == 429:
+        headers["x-ms-throttle-information"] = "ResourceUnitLimitExceeded"
+        headers["x-ms-throttle-scope"] = "Tenant_Application/ReadWrite"
+    return GraphError(status, code, message, headers)
+
+
+async def route(service: Service, request: GraphRequest) -> Answer:
+    if not request.path.startswith(f"{VERSION}/"):
+        raise GraphError(400, "BadRequest", "Invalid version.")
+    segments = request.path.removeprefix(f"{VERSION}/").rstrip("/").split("/")
+    # Segments are matched without regard to case; keys keep theirs.
+    lower = [
+        segment.lower().removesuffix("()").replace("microsoft.graph.delta", "delta")
+        for segment in segments
+    ]
+    if lower == ["$batch"] and request.method == "POST":
+        return await run_batch(request, lambda item: dispatch(service, item))
+    plain = _ROUTES.get((request.method, "/".join(lower)))
+    if plain is not None:
+        return await plain(service, request)
+    if lower[0].startswith("applications(") and len(segments) == 1 and request.method == "GET":
+        return await directory_objects.get_application(service, request, segments[0])
+    for place in range(1, len(segments)):
+        pattern = "/".join([*lower[:place], "{}", *lower[place + 1 :]])
+        with_key = _KEY_ROUTES.get((request.method, pattern))
+        if with_key is not None:
+            return await with_key(service, request, segments[place])
+    return await _list_route(service, request, segments, lower)
+
+
+async def _list_route(
+    service: Service, request: GraphRequest, segments: list[str], lower: list[str]
+) -> Answer:
+    found = _LISTS.get(lower[2]) if len(segments) in (3, 4) else None
+    if found is None or found[1] != lower[0] or request.method != "GET":
+        raise no_such_segment(segments[-1])
+    cast = group_members.CASTS.get(lower[3]) if len(segments) == 4 else None
+    if len(segments) == 4 and cast is None:
+        raise no_such_segment(segments[3])
+    handler, _, transitive = found
+    return await handler(service, request, segments[1], transitive=transitive, cast=cast)

@@ -1,0 +1,55 @@
+"""What every Graph route works with: tenants, tokens, links, faults and the settings of the rig."""
+
+from dataclasses import dataclass, field
+
+from local.graph.access import TokenMint
+from local.graph.clock import Clock
+from local.graph.delta_rounds import Rounds
+from local.graph.directory import Directory
+from local.graph.faults import Faults
+from local.graph.members import Unions
+from local.graph.notifications import Notifier
+from local.graph.paging import Links
+from local.graph.recorder import Recorder
+from local.graph.rendering import Renderer
+from local.graph.selection import Matches
+from local.graph.stale import StaleMembers
+from local.graph.tenants import Registry, Tenant
+
+
+@dataclass(slots=True)
+class RigSettings:
+    """What Graph does not document and the rig can choose; the control API changes it."""
+
+    delta_page_size: int = 200
+    """Observed on a first page: github.com/microsoftgraph/microsoft-graph-docs/issues/5363."""
+    delta_members_per_page: int = 1000
+    handshake_timeout_s: float = 10.0
+    subscription_quota: int = 100
+
+
+@dataclass(slots=True)
+class Service:
+    clock: Clock
+    registry: Registry
+    mint: TokenMint
+    links: Links
+    notifier: Notifier
+    settings: RigSettings = field(default_factory=RigSettings)
+    faults: Faults = field(default_factory=Faults)
+    recorder: Recorder = field(default_factory=Recorder)
+    matches: Matches = field(default_factory=Matches)
+    unions: Unions = field(default_factory=Unions)
+    rounds: Rounds = field(default_factory=Rounds)
+    stale: StaleMembers = field(default_factory=StaleMembers)
+    _renderers: dict[str, Renderer] = field(default_factory=dict)
+
+    def renderer(self, tenant: Tenant) -> Renderer:
+        renderer = self._renderers.get(tenant.id)
+        if renderer is None:
+            renderer = self._renderers[tenant.id] = Renderer(tenant.directory)
+        return renderer
+
+    def members_view(self, directory: Directory) -> Directory:
+        """The directory as answers about membership see it: behind the times under that fault."""
+        return self.stale.view(directory, self.faults.members_are_stale)

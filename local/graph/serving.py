@@ -1,0 +1,197 @@
+"""HTTP around the emulator: two applications, one for Graph and one for the login endpoints."""
+
+import asyncio
+import socket
+import struct
+import uuid
+from typing import Any, cast
+
+import orjson
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from local.graph.access import Caller
+from local.graph.control import Control
+from local.graph.control_routes import control_routes
+from local.graph.errors import GraphError, error_body
+from local.graph.faults import STATUS_KINDS
+from local.graph.messages import Answer, GraphRequest
+from local.graph.recorder import Recorded
+from local.graph.router import dispatch
+from local.graph.service import Service
+from local.graph.token_errors import TokenError, transient
+from local.graph.tokens import instance_discovery, issue_token, openid_configuration
+
+_TRANSPORT = "rig.transport"
+
+
+class ResettableProtocol(HttpToolsProtocol):
+    """Shows the application its transport, so that a fault can cut the connection."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        cast(dict[str, Any], self.scope)[_TRANSPORT] = self.transport
+
+
+def graph_app(service: Service, control: Control) -> ASGIApp:
+    return Starlette(
+        routes=[
+            Mount("/_control", routes=control_routes(control)),
+            Mount("/", app=_GraphApp(service)),
+        ]
+    )
+
+
+class _GraphApp:
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        # The token is checked first, so that a stranger learns nothing else.
+        try:
+            caller = self._caller(request)
+        except GraphError as error:
+            await _send(scope, receive, send, self._refusal(request, error))
+            return
+        answer = await dispatch(
+            self._service,
+            GraphRequest(
+                request.method,
+                scope["path"],
+                scope["query_string"].decode("latin-1"),
+                request.headers,
+                await request.body(),
+                self._service.registry.tenants[caller.tenant_id],
+                caller,
+            ),
+        )
+        await _send(scope, receive, send, answer)
+
+    def _caller(self, request: Request) -> Caller:
+        caller = self._service.mint.caller(request.headers.get("authorization"))
+        lost = self._service.faults.lost_roles(caller.app_id, caller.roles)
+        return Caller(caller.app_id, caller.tenant_id, caller.roles - lost) if lost else caller
+
+    def _refusal(self, request: Request, error: GraphError) -> Answer:
+        request_id = str(uuid.uuid4())
+        client_id = request.headers.get("client-request-id", request_id)
+        path, query = request.scope["path"], request.scope["query_string"].decode("latin-1")
+        self._service.recorder.add(Recorded(request.method, path, query, error.status))
+        return Answer(
+            error.status,
+            error_body(error.code, error.message, request_id, client_id),
+            {"request-id": request_id, "client-request-id": client_id, **error.headers},
+        )
+
+
+async def _send(scope: Scope, receive: Receive, send: Send, answer: Answer) -> None:
+    if answer.close_after == 0:
+        await _cut(scope, receive, hard=True)
+        return
+    headers = {**answer.headers, "content-length": str(len(answer.body))}
+    if answer.body:
+        headers["content-type"] = answer.content_type
+    start = {
+        "type": "http.response.start",
+        "status": answer.status,
+        "headers": [(k.lower().encode(), v.encode("latin-1")) for k, v in headers.items()],
+    }
+    await send(start)
+    if answer.close_after is not None and answer.close_after < len(answer.body):
+        part = answer.body[: answer.close_after]
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+        await _cut(scope, receive, hard=False)
+        return
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+async def _cut(scope: Scope, receive: Receive, *, hard: bool) -> None:
+    """Close the connection in the middle of an answer; hard means with a TCP reset."""
+    transport: asyncio.Transport = scope[_TRANSPORT]
+    if hard:
+        plain = transport.get_extra_info("socket")
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+    else:
+        transport.close()
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def login_app(service: Service, authority_url: str) -> ASGIApp:
+    async def token(request: Request) -> Response:
+        tenant = request.path_params["tenant"]
+        return await _login_answer(
+            service,
+            request,
+            lambda body: issue_token(service, authority_url, tenant, body),
+        )
+
+    async def configuration(request: Request) -> Response:
+        tenant = request.path_params["tenant"]
+        return await _login_answer(
+            service, request, lambda _: openid_configuration(service, authority_url, tenant)
+        )
+
+    async def discovery(request: Request) -> Response:
+        return await _login_answer(service, request, lambda _: instance_discovery(authority_url))
+
+    return Starlette(
+        routes=[
+            Route("/common/discovery/instance", discovery),
+            Route("/{tenant}/v2.0/.well-known/openid-configuration", configuration),
+            Route("/{tenant}/oauth2/v2.0/token", token, methods=["POST"]),
+        ]
+    )
+
+
+async def _login_answer(service: Service, request: Request, answer: Any) -> Response:
+    path = request.scope["path"]
+    faulty = await _login_fault(service, request)
+    if faulty is not None:
+        service.recorder.add(Recorded(request.method, path, "", faulty.status_code))
+        return faulty
+    try:
+        response = _json(answer(await request.body()))
+    except TokenError as error:
+        response = _json(error.body(request.headers.get("client-request-id")), error.status)
+    service.recorder.add(Recorded(request.method, path, "", response.status_code))
+    return response
+
+
+async def _login_fault(service: Service, request: Request) -> Response | None:
+    path = request.scope["path"]
+    for fault in service.faults.pick(request.method, path, page=1, inside_batch=False):
+        if fault.kind == "slow":
+            await asyncio.sleep(float(fault.options.get("milliseconds", 1000)) / 1000)
+        elif fault.kind == "html":
+            return Response("<html><body>Proxy sign-in</body></html>", media_type="text/html")
+        elif fault.kind == "reset":
+            return _Reset()
+        elif fault.kind in STATUS_KINDS:
+            retry_after = fault.options.get("retryAfter")
+            headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+            correlation = request.headers.get("client-request-id")
+            return _json(transient().body(correlation), STATUS_KINDS[fault.kind], headers)
+    return None
+
+
+class _Reset(Response):
+    """No answer: the connection is reset in its place."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        await _cut(scope, receive, hard=True)
+
+
+def _json(document: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(
+        orjson.dumps(document),
+        status,
+        {"Cache-Control": "no-store, no-cache", **(headers or {})},
+        media_type="application/json; charset=utf-8",
+    )

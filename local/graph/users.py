@@ -1,0 +1,141 @@
+"""/users: list, count, one user, the manager, group checks."""
+
+import orjson
+
+from local.graph.access import READ_GROUPS, READ_HIDDEN, READ_USERS
+from local.graph.errors import bad_request, not_found
+from local.graph.messages import Answer, GraphRequest, json_answer
+from local.graph.options import parse_select, read_options, refuse_unknown
+from local.graph.paging import page_answer
+from local.graph.properties import USER_DEFAULTS, USER_PROPERTIES
+from local.graph.rendering import typed
+from local.graph.selection import Everybody, select_people
+from local.graph.service import Service
+
+LIST_OPTIONS = frozenset(("$select", "$top", "$filter", "$search", "$count", "$orderby"))
+_MAX_CHECKED = 20
+
+
+async def list_users(service: Service, request: GraphRequest) -> Answer:
+    request.caller.need(READ_USERS)
+    options = read_options(
+        request, service.links, allowed=LIST_OPTIONS, known=USER_PROPERTIES, resource="user"
+    )
+    request.cost = list_cost(2, request)
+    selected = select_people(options, _everybody(request), service.matches)
+    names = options.select or USER_DEFAULTS
+    onward = None
+    if selected.onward is not None:
+        link = service.links.next_link(request.path, options.next_state(selected.onward))
+        onward = ("@odata.nextLink", link)
+    return page_answer(
+        request,
+        service.links,
+        context=context("users", options.select),
+        items=service.renderer(request.tenant).users(selected.numbers, names),
+        link=onward,
+        here=options.here_state(),
+        count=selected.count,
+    )
+
+
+async def count_users(service: Service, request: GraphRequest) -> Answer:
+    request.caller.need(READ_USERS)
+    refuse_unknown(request.query, frozenset(("$filter", "$search")))
+    if not request.is_eventual:
+        # The documented answer: concepts/aad-advanced-queries, "Error handling".
+        raise bad_request("$count is not currently supported.")
+    # As a segment, $count is the second half of the pair by itself.
+    counted = read_options(
+        _with_count(request), service.links, allowed=LIST_OPTIONS, known=USER_PROPERTIES,
+        resource="user",
+    )  # fmt: skip
+    selected = select_people(counted, _everybody(request), service.matches)
+    return Answer(200, str(selected.count).encode(), content_type="text/plain")
+
+
+def _everybody(request: GraphRequest) -> Everybody:
+    return Everybody(request.tenant.directory, f"{request.tenant.id}/users")
+
+
+def _with_count(request: GraphRequest) -> GraphRequest:
+    query = f"{request.raw_query}&$count=true" if request.raw_query else "$count=true"
+    return GraphRequest(
+        request.method, request.path, query, request.headers, b"", request.tenant, request.caller
+    )
+
+
+async def get_user(service: Service, request: GraphRequest, key: str) -> Answer:
+    request.caller.need(READ_USERS)
+    refuse_unknown(request.query, frozenset(("$select",)))
+    select = parse_select(request.query.get("$select"), USER_PROPERTIES, "user", is_list=False)
+    number = live_person(request, key)
+    item = service.renderer(request.tenant).user(number, select or USER_DEFAULTS)
+    return Answer(200, entity(service, context("users", select) + "/$entity", item))
+
+
+async def get_manager(service: Service, request: GraphRequest, key: str) -> Answer:
+    request.caller.need(READ_USERS)
+    refuse_unknown(request.query, frozenset(("$select",)))
+    select = parse_select(request.query.get("$select"), USER_PROPERTIES, "user", is_list=False)
+    manager = request.tenant.directory.manager_of(live_person(request, key))
+    if manager is None:
+        raise not_found("manager")
+    item = service.renderer(request.tenant).user(manager, select or USER_DEFAULTS)
+    return Answer(
+        200,
+        entity(service, context("directoryObjects", select) + "/$entity", typed("user", [item])[0]),
+    )
+
+
+async def check_member_groups(service: Service, request: GraphRequest, key: str) -> Answer:
+    """Which of up to 20 groups the user is in, directly or through nesting."""
+    request.caller.need(READ_USERS)
+    request.caller.need(READ_GROUPS)
+    refuse_unknown(request.query, frozenset())
+    group_ids = request.json().get("groupIds")
+    if not isinstance(group_ids, list) or not all(isinstance(i, str) for i in group_ids):
+        raise bad_request("Invalid value specified for property 'groupIds'.")
+    if len(group_ids) > _MAX_CHECKED:
+        raise bad_request(
+            f"Too many elements in the collection 'groupIds': {len(group_ids)}. "
+            f"Max allowed: {_MAX_CHECKED}."
+        )
+    number = live_person(request, key)
+    view = service.members_view(request.tenant.directory)
+    may_read_hidden = request.caller.may(READ_HIDDEN)
+    above = {
+        group.id
+        for group in view.groups_above(number)
+        if may_read_hidden or not group.hides_members
+    }
+    return json_answer(
+        {
+            "@odata.context": f"{service.links.graph_url}/v1.0/$metadata#Collection(Edm.String)",
+            "value": [i for i in group_ids if i.lower() in above],
+        }
+    )
+
+
+def live_person(request: GraphRequest, key: str) -> int:
+    directory = request.tenant.directory
+    number = directory.find(key)
+    if number is None or not directory.is_live(number):
+        raise not_found(key)
+    return number
+
+
+def list_cost(base: int, request: GraphRequest) -> int:
+    """learn.microsoft.com/graph/throttling-limits: $select saves one, and so does a small $top."""
+    top = request.query.get("$top", "100")
+    saved = ("$select" in request.query) + (top.isdecimal() and int(top) < 20)
+    return max(1, base - saved)
+
+
+def context(name: str, select: tuple[str, ...] | None) -> str:
+    return f"{name}({','.join(select)})" if select else name
+
+
+def entity(service: Service, where: str, item: bytes) -> bytes:
+    head = orjson.dumps({"@odata.context": f"{service.links.graph_url}/v1.0/$metadata#{where}"})
+    return head[:-1] + (b"," + item[1:] if len(item) > 2 else b"}")

@@ -1,0 +1,40 @@
+"""What everybody may know of the sample tenants: ids, secrets, domains, roles.
+
+The Graph emulator builds its directories from these; tests, benchmarks and the local rig use them
+to sign in. None of it opens anything outside the emulator.
+"""
+
+import uuid
+
+SAMPLE_TENANT_ID = "c0570500-5a3e-4d1f-9b7a-0d6a5c1e7a01"
+SAMPLE_CLIENT_ID = "5a3b1e00-91c4-4f7e-8d2b-6b1f0c9e2d11"
+SAMPLE_CLIENT_SECRET = "smp8Q~contoso-sample-secret-value-0001"
+SAMPLE_ROLES = ["User.Read.All", "Group.Read.All"]
+SAMPLE_DOMAIN = "contoso.com"
+SAMPLE_INITIAL_DOMAIN = "contoso.onmicrosoft.com"
+
+FABRIKAM_TENANT_ID = "fab21ca0-7d42-4c9b-a5e1-3f0b8d2c6e02"
+FABRIKAM_CLIENT_ID = "fab31e00-2c8d-4a6f-b1e7-94d0a7c3f512"
+FABRIKAM_CLIENT_SECRET = "fab8Q~fabrikam-sample-secret-value-0002"
+FABRIKAM_DOMAIN = "fabrikam.com"
+FABRIKAM_INITIAL_DOMAIN = "fabrikam.onmicrosoft.com"
+FABRIKAM_PEOPLE = 40
+FABRIKAM_GROUPS = 4
+
+# The app that registered the directory extension; its id is a part of the property's name.
+EXTENSION_APP_ID = "e7e25100-0b6d-4a52-9c3f-8a1d4e5f6a7b"
+COST_CENTER = f"extension_{EXTENSION_APP_ID.replace('-', '')}_costCenter"
+
+# Entra refuses these with AADSTS90038: they are registered in another national cloud.
+OTHER_CLOUD_TENANT_ID = "0c10ad00-6f1e-4b0c-8a57-1d2e3f4a5b03"
+
+_GROUPS = uuid.UUID("9d0c5a9e-3c1b-4f0e-8b63-5a1f7e2d4c90")
+
+
+def sample_group_id(number: int, tenant_id: str = SAMPLE_TENANT_ID) -> str:
+    """The object id of the n-th sample group (0 is the group of the sample connection)."""
+    return str(uuid.uuid5(_GROUPS, f"{tenant_id}/{number}"))
+
+
+# "App users": holds people directly and most of them through nested groups.
+SAMPLE_GROUP_ID = sample_group_id(0)
