@@ -1,0 +1,58 @@
+"""One run of the product in this process: a task as JSON argument in, its costs as JSON out.
+
+    {"connection": ID, "scope": {...} | null, "mode": "full" | "auto"}
+
+A `scope` makes the connection first. What a process does once (imports, making tables) is done before
+the measuring starts, as it is for the other side.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from dataclasses import asdict
+from typing import Any
+
+# Imported at the first run otherwise; the CPU of that is not the run's.
+import sync_core.directory.client
+import sync_core.syncing  # noqa: F401
+from benchmarks.measuring import measured
+from local.sample import SAMPLE_CLIENT_ID, SAMPLE_CLIENT_SECRET, SAMPLE_TENANT_ID
+from sync_core import engine
+from sync_core.documents import Connection, SyncRequest
+from sync_core.settings import Settings
+from sync_core.wiring import Services, open_services
+
+
+async def store_connection(services: Services, connection_id: str, scope: dict[str, Any]) -> None:
+    """Make a connection to the sample tenant, with its secret in the vault, as the API would."""
+    secret_name = f"{connection_id}-client-secret"
+    await services.vault.set(secret_name, SAMPLE_CLIENT_SECRET, content_type="text/plain")
+    document = {
+        "id": connection_id,
+        "displayName": "Benchmark",
+        "tenantId": SAMPLE_TENANT_ID,
+        "clientId": SAMPLE_CLIENT_ID,
+        "credential": {"kind": "clientSecret", "secretName": secret_name},
+        "scope": scope,
+    }
+    await services.connections.create(Connection.model_validate(document))
+
+
+async def main(task: dict[str, Any]) -> None:
+    async with open_services(Settings.from_env(os.environ)) as services:
+        if task["scope"] is not None:
+            await store_connection(services, task["connection"], task["scope"])
+        await services.connections.get(task["connection"])
+        request = SyncRequest.model_validate(
+            {"connectionId": task["connection"], "trigger": "manual", "mode": task["mode"]}
+        )
+        with measured() as cost:
+            run = await engine.handle(services, request)
+        if run is None:
+            raise RuntimeError("the run was not made")
+        print(json.dumps({"cost": asdict(cost), "run": run.to_json()}))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(json.loads(sys.argv[1])))

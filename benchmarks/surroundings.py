@@ -1,0 +1,115 @@
+"""Everything around a measured process, in processes of its own: their work is not counted.
+
+Storage (Azurite, in memory), Key Vault, managed identity, and a sample tenant of the wanted size; a
+Functions host where one is measured.
+"""
+
+import os
+import ssl
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Self
+
+import httpx
+
+from local import identity
+from local.azurite import Azurite
+from local.host.__main__ import FUNCTION_KEY, MASTER_KEY
+from local.processes import Child
+from local.rig import GRAPH_READY_LINE, READY_LINE, SCHEDULE
+from local.tls import issue
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+# A tenant of a million people takes a while to make up.
+START_TIMEOUT_S = 300.0
+HEADER = "benchmark"
+
+
+class Surroundings:
+    """Runs while the `with` block does; `environment` is what a measured process is given."""
+
+    def __init__(self, *, people: int, groups: int = 12) -> None:
+        self._stack = ExitStack()
+        self._people, self._groups = people, groups
+        self.environment: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._start(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def control(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Change the tenant, or ask what was asked of it."""
+        answer = self._http.request(method, f"/_control{path}", json=body)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def graph_requests(self) -> int:
+        """Count the requests to Graph since the last `forget_requests`; tokens are not counted."""
+        counts: dict[str, int] = self.control("GET", "/requests/counts")
+        return sum(
+            number
+            for what, number in counts.items()
+            if "(batch item)" not in what and "/oauth2/" not in what and ".well-known" not in what
+        )
+
+    def forget_requests(self) -> None:
+        self.control("DELETE", "/requests")
+
+    def host(self, on_line: Callable[[str], None]) -> str:
+        """Start a Functions host over the same storage and give its address."""
+        command = ("local.host", "--port", "0", "--root", str(REPOSITORY))
+        keys = {FUNCTION_KEY: "function-key", MASTER_KEY: "master-key"}
+        env = self.environment | keys | {"SYNC_SCHEDULE": SCHEDULE}
+        host = self._python(self._stack, "host", *command, env=env, on_line=on_line)
+        return host.wait_for_lines(READY_LINE, timeout_s=START_TIMEOUT_S)[0][1]
+
+    def _start(self, stack: ExitStack) -> None:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        tls = issue(folder / "tls")
+        certificates = ("--cert", str(tls.cert_file), "--key", str(tls.key_file))
+        size = ("--people", str(self._people), "--groups", str(self._groups))
+        graph = self._python(stack, "graph", "local.graph", *certificates, *size)
+        vault = self._python(stack, "vault", "local.vault", "--tls", str(folder / "tls"))
+        identities = self._python(
+            stack,
+            "identity",
+            *("local.identity", "--key", str(folder / "identity.pem")),
+            env=dict(os.environ) | {"IDENTITY_HEADER": HEADER},
+        )
+        azurite = stack.enter_context(Azurite())
+        told = graph.wait_for_lines(GRAPH_READY_LINE, timeout_s=START_TIMEOUT_S)[0]
+        trust = ssl.create_default_context(cafile=tls.ca_file)
+        self._http = stack.enter_context(
+            httpx.Client(base_url=told[1], verify=trust, timeout=START_TIMEOUT_S)
+        )
+        identity_url = identities.wait_for_lines(READY_LINE, timeout_s=START_TIMEOUT_S)[0][1]
+        self.environment = dict(os.environ) | {
+            "AzureWebJobsStorage": azurite.connection_string,
+            "KEY_VAULT_URL": vault.wait_for_lines(READY_LINE, timeout_s=START_TIMEOUT_S)[0][1],
+            "PUBLIC_BASE_URL": "http://localhost:7071",
+            "GRAPH_ENDPOINT": told[1],
+            "AZURE_AUTHORITY_HOST": told[2],
+            "SSL_CERT_FILE": str(tls.bundle_file),
+            "REQUESTS_CA_BUNDLE": str(tls.bundle_file),
+            **identity.environment(identity_url, HEADER),
+        }
+
+    def _python(
+        self,
+        stack: ExitStack,
+        name: str,
+        *arguments: str,
+        env: dict[str, str] | None = None,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Child:
+        command = [sys.executable, "-m", *arguments]
+        child = Child(name, command, env=env, cwd=REPOSITORY, on_line=on_line)
+        return stack.enter_context(child)

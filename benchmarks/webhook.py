@@ -1,0 +1,145 @@
+"""The webhook under load, and how long a change takes: the sender's side, in a process of its own.
+
+A task as JSON argument in; the times of the answers, and what became of the notifications, out.
+
+    {"host": URL, "perSecond": 100, "seconds": 10, "changes": 5}
+
+Nine of ten notifications name connections that do not exist, each another one: the host logs each of
+them once it has taken it from the queue, so a lost one is missed. The others name the sample
+connection, so that runs go on in the same process meanwhile.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from datetime import timedelta
+from typing import Any
+
+import aiohttp
+
+from benchmarks.ours import store_connection
+from local.sample import SAMPLE_GROUP_ID
+from sync_core.documents import SyncRequest, Trigger
+from sync_core.notifications import client_state
+from sync_core.settings import Settings
+from sync_core.store.entities import partition_key
+from sync_core.store.tables import USERS
+from sync_core.store.wire import point
+from sync_core.triggers import client_state_key
+from sync_core.wiring import Services, open_services
+
+CONNECTION = "bench"
+UNKNOWN = "flood"
+POLL_S = 0.02
+PATIENCE_S = 60
+SCOPE = {
+    "filters": [
+        {
+            "clauses": [
+                {"attribute": "groups", "operator": "ARRAYCONTAINS", "value": [SAMPLE_GROUP_ID]}
+            ]
+        }
+    ]
+}
+
+
+class Sender:
+    """Plays Microsoft Graph."""
+
+    def __init__(self, session: aiohttp.ClientSession, host: str, key: bytes) -> None:
+        self._session = session
+        self._url = f"{host}/api/graph/notifications"
+        self._key = key
+
+    async def notify(self, connection_id: str) -> int:
+        """Deliver one notification and give the status of the answer."""
+        item = {
+            "subscriptionId": "7f105c7d-2dc5-4530-97cd-4e7ae6534c07",
+            "changeType": "updated",
+            "resource": f"Groups/{SAMPLE_GROUP_ID}",
+            "clientState": client_state(self._key, connection_id),
+        }
+        async with self._session.post(self._url, json={"value": [item]}) as answer:
+            await answer.read()
+            return answer.status
+
+
+async def flood(sender: Sender, *, per_second: int, seconds: int) -> dict[str, Any]:
+    """Send at a steady rate, whatever the answers take; times count from the planned moment."""
+    loop = asyncio.get_running_loop()
+    start = loop.time() + 0.1
+
+    async def one(number: int) -> tuple[int, float]:
+        planned = start + number / per_second
+        await asyncio.sleep(planned - loop.time())
+        known = number % 10 == 0
+        status = await sender.notify(CONNECTION if known else f"{UNKNOWN}-{number}")
+        return status, loop.time() - planned
+
+    answers = await asyncio.gather(*map(one, range(per_second * seconds)))
+    return {
+        "milliseconds": sorted(round(1000 * took_s, 2) for _, took_s in answers),
+        "refused": sum(status != 202 for status, _ in answers),
+        "unknown": sum(number % 10 != 0 for number in range(len(answers))),
+    }
+
+
+async def time_change(
+    session: aiohttp.ClientSession, sender: Sender, services: Services
+) -> float:
+    """Put a new person into the group, notify, and wait for the row; gives the seconds."""
+    loop = asyncio.get_running_loop()
+    control = f"{os.environ['GRAPH_ENDPOINT']}/_control"
+    async with session.post(f"{control}/people", json={}) as answer:
+        object_id = (await answer.json())["id"]
+    members = f"{control}/groups/{SAMPLE_GROUP_ID}/members"
+    async with session.post(members, json={"members": [object_id]}) as answer:
+        answer.raise_for_status()
+    table, began = await services.tables.table(USERS), loop.time()
+    await sender.notify(CONNECTION)
+    async with asyncio.timeout(PATIENCE_S):
+        while await point(table, partition_key(CONNECTION, object_id), object_id) is None:
+            await asyncio.sleep(POLL_S)
+    return loop.time() - began
+
+
+async def wait_for_run(services: Services, *, since_s: float) -> None:
+    """Wait until a run that started in the last `since_s` seconds is over, and none waits."""
+    since = services.clock() - timedelta(seconds=since_s)
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            lease = await services.leases.read(CONNECTION)
+            started = lease.last_started_at is not None and lease.last_started_at >= since
+            if started and lease.run_id is None and lease.next is None:
+                return
+            await asyncio.sleep(POLL_S)
+
+
+async def main(task: dict[str, Any]) -> None:
+    async with (
+        open_services(Settings.from_env(os.environ)) as services,
+        aiohttp.ClientSession() as session,
+    ):
+        loop = asyncio.get_running_loop()
+        sender = Sender(session, task["host"], await client_state_key(services))
+        began = loop.time()
+        await sender.notify(f"{UNKNOWN}-first")
+        first_s = loop.time() - began
+
+        await store_connection(services, CONNECTION, SCOPE)
+        await services.queue.send(SyncRequest(connection_id=CONNECTION, trigger=Trigger.MANUAL))
+        await wait_for_run(services, since_s=PATIENCE_S)
+        changes = []
+        for _ in range(task["changes"]):
+            changes.append(round(await time_change(session, sender, services), 3))
+            await wait_for_run(services, since_s=PATIENCE_S)
+
+        flooded = await flood(sender, per_second=task["perSecond"], seconds=task["seconds"])
+        # The last of them for the sample connection came a tenth of a second before the end.
+        await wait_for_run(services, since_s=0.2)
+        print(json.dumps({"firstSeconds": round(first_s, 3), "changeSeconds": changes} | flooded))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(json.loads(sys.argv[1])))

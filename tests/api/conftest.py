@@ -1,0 +1,103 @@
+"""The API as its callers see it, over the product's own services; one small tenant for all tests."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from local.graph import GraphEmulator
+from local.sample import (
+    SAMPLE_CLIENT_ID,
+    SAMPLE_CLIENT_SECRET,
+    SAMPLE_GROUP_ID,
+    SAMPLE_TENANT_ID,
+)
+from sync_core.api.app import create_app
+from sync_core.wiring import Services
+from tests.rigging import Rig, group_scope
+
+ADMIN = {"Authorization": "Bearer admin-token"}
+READER = {"Authorization": "Bearer reader-token"}
+
+Json = dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def emulator(rig: Rig) -> Iterator[GraphEmulator]:
+    with GraphEmulator(people=40, groups=4, seed=3, tls=rig.tls) as running:
+        yield running
+
+
+@pytest.fixture
+async def services(rig: Rig, emulator: GraphEmulator) -> AsyncIterator[Services]:
+    async with rig.services(emulator) as opened:
+        yield opened
+
+
+def app_over(services: Services) -> FastAPI:
+    async def opened() -> Services:
+        return services
+
+    return create_app(opened)
+
+
+def calling(app: FastAPI, headers: dict[str, str]) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app=app)
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost:7071", headers=headers)
+
+
+@pytest.fixture
+def app(services: Services) -> FastAPI:
+    return app_over(services)
+
+
+@pytest.fixture
+async def admin(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    async with calling(app, ADMIN) as client:
+        yield client
+
+
+@pytest.fixture
+async def reader(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    async with calling(app, READER) as client:
+        yield client
+
+
+@pytest.fixture
+async def nobody(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    async with calling(app, {}) as client:
+        yield client
+
+
+def document(connection_id: str, **changes: Any) -> Json:
+    """Give a connection as a caller sends it; what matters to a test is in `changes`."""
+    return {
+        "id": connection_id,
+        "displayName": "Contoso",
+        "tenantId": SAMPLE_TENANT_ID,
+        "clientId": SAMPLE_CLIENT_ID,
+        "credential": {"clientSecret": SAMPLE_CLIENT_SECRET},
+        "scope": group_scope(SAMPLE_GROUP_ID),
+    } | changes
+
+
+Create = Callable[..., Awaitable[httpx.Response]]
+
+
+@pytest.fixture
+def create(admin: httpx.AsyncClient, connection_id: str) -> Create:
+    """Create the test's connection and give the answer."""
+
+    async def created(**changes: Any) -> httpx.Response:
+        answer = await admin.post("/api/connections", json=document(connection_id, **changes))
+        assert answer.status_code == 201, answer.text
+        return answer
+
+    return created
+
+
+def paths(answer: httpx.Response) -> list[str]:
+    """Give the paths of a 422's errors."""
+    return [error["path"] for error in answer.json()["errors"]]

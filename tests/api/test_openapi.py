@@ -1,0 +1,148 @@
+"""The description says what the API does."""
+
+import re
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import BaseModel
+
+from sync_core.api.openapi import describe
+from sync_core.documents import ConnectionInput, Run
+from sync_core.wiring import Services
+from tests.api.conftest import ADMIN, Create, app_over, calling
+from tests.api.stored import apply, creation, object_id, planned, saved_run
+from tests.api.test_roles import ROUTES, unused
+
+OPERATIONS = [
+    pytest.param(method.lower(), path, id=f"{method} {path}") for method, path in ROUTES
+]
+
+
+@pytest.fixture(scope="module")
+def described() -> dict[str, Any]:
+    from sync_core.api.app import create_app
+
+    return describe(create_app(unused))
+
+
+async def test_a_reader_may_load_it_and_keep_it_for_a_while(
+    reader: httpx.AsyncClient, described: dict[str, Any]
+) -> None:
+    answer = await reader.get("/api/openapi.json")
+
+    assert answer.status_code == 200
+    assert answer.json() == described
+    assert answer.headers["Cache-Control"] == "private, max-age=300"
+    assert described["openapi"].startswith("3.1")
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_every_route_is_described(described: dict[str, Any], method: str, path: str) -> None:
+    operation = described["paths"][path][method]
+    responses = operation["responses"]
+    refusals = {status: one for status, one in responses.items() if status[0] not in "23"}
+
+    assert operation["summary"]
+    assert operation["description"].endswith(".")
+    assert any(status.startswith("2") for status in responses)
+    assert "default" in refusals
+    for refusal in refusals.values():
+        assert list(refusal["content"]) == ["application/problem+json"]
+    if path == "/api/health":
+        assert {} in operation["security"]
+    else:
+        assert operation["security"] == [{"bearer": []}]
+        assert {"401", "403"} <= refusals.keys()
+
+
+def test_operation_ids_are_told_apart(described: dict[str, Any]) -> None:
+    ids = [
+        operation["operationId"]
+        for path in described["paths"].values()
+        for operation in path.values()
+    ]
+
+    assert len(set(ids)) == len(ids) == len(ROUTES)
+    assert all(re.fullmatch(r"[a-z][A-Za-z]+", one) for one in ids)
+
+
+def test_every_reference_leads_somewhere(described: dict[str, Any]) -> None:
+    references = set(re.findall(r"'\$ref': '#/components/schemas/([^']+)'", str(described)))
+
+    assert references
+    assert references <= described["components"]["schemas"].keys()
+
+
+def test_bodies_are_described_with_examples_that_are_accepted(
+    described: dict[str, Any],
+) -> None:
+    content = described["paths"]["/api/connections"]["post"]["requestBody"]["content"]
+    example = content["application/json"]["example"]
+
+    assert ConnectionInput.model_validate(example, by_name=False).id == "contoso"
+    patch = described["paths"]["/api/connections/{id}"]["patch"]["requestBody"]["content"]
+    assert set(patch) == {"application/merge-patch+json", "application/json"}
+
+
+def test_the_secret_can_be_written_and_not_read(described: dict[str, Any]) -> None:
+    schemas = described["components"]["schemas"]
+
+    assert "clientSecret" in schemas["CredentialInput"]["properties"]
+    assert "clientSecret" not in schemas["Credential"]["properties"]
+
+
+@pytest.mark.parametrize(
+    ("model", "name"), [(ConnectionInput, "ConnectionInput"), (Run, "Run")]
+)
+def test_schemas_use_the_names_on_the_wire(
+    described: dict[str, Any], model: type[BaseModel], name: str
+) -> None:
+    expected = {field.alias for field in model.model_fields.values()}
+
+    assert described["components"]["schemas"][name]["properties"].keys() == expected
+
+
+async def test_answers_have_the_fields_that_are_described(
+    *, create: Create, connection_id: str, services: Services, described: dict[str, Any]
+) -> None:
+    """Answers are written without a check on the way out, so this is the check."""
+    await create(scope={})
+    person = object_id("a")
+    run = await saved_run(services, connection_id)
+    await services.plans.save(connection_id, run.id, [planned(person)])
+    await apply(services, connection_id, creation(person), run_id=run.id)
+    url = f"/api/connections/{connection_id}"
+    expected = {
+        "/api/connections": "ConnectionList",
+        url: "ConnectionAnswer",
+        f"{url}/runs": "RunList",
+        f"{url}/runs/{run.id}": "Run",
+        f"{url}/runs/{run.id}/changes": "RunChangeList",
+        f"{url}/users": "UserList",
+        f"{url}/users/{person}": "Person",
+        f"{url}/users/{person}/history": "HistoryList",
+        "/api/health": "Health",
+        f"{url}/nothing": "Problem",
+    }
+    async with calling(app_over(services), ADMIN) as admin:
+        for path, name in expected.items():
+            answer = (await admin.get(path)).json()
+            assert mismatches(answer, {"$ref": f"#/components/schemas/{name}"}, described) == []
+
+
+def mismatches(value: Any, schema: dict[str, Any], document: dict[str, Any]) -> list[str]:
+    """Compare names with a schema, as deep as its references lead."""
+    if "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    if isinstance(value, list):
+        return [one for item in value for one in mismatches(item, schema.get("items", {}), document)]
+    known = schema.get("properties")
+    if not isinstance(value, dict) or known is None:
+        return []
+    missing = set(schema.get("required", [])) - value.keys()
+    found = [f"{name} is not described" for name in value.keys() - known.keys()]
+    found += [f"{name} is missing" for name in missing]
+    for name in value.keys() & known.keys():
+        found += mismatches(value[name], known[name], document)
+    return found

@@ -1,0 +1,186 @@
+"""Who may do what: every route is tried by nobody and by the wrong role."""
+
+import base64
+import json
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from sync_core.api.app import create_app
+from sync_core.wiring import Services
+from tests.api.conftest import ADMIN, app_over, calling
+
+OPEN = {("GET", "/api/health")}
+READ_ONLY_METHODS = {"GET", "HEAD", "OPTIONS"}
+VALUES = {
+    "id": "contoso",
+    "runId": "8233998400000-1f2e3d4c",
+    "objectId": "6d2f5a80-1c3b-4e5f-8a9d-7b6c5d4e3f21",
+}
+
+
+async def unused() -> Services:
+    raise AssertionError("the routes are only listed")
+
+
+def declared() -> list[tuple[str, str]]:
+    """Give the method and path of every route of the app."""
+    app = create_app(unused)
+    assert all(isinstance(route, APIRoute) for route in app.routes)
+    return [
+        (method, route.path)
+        for route in app.routes
+        if isinstance(route, APIRoute)
+        for method in sorted(route.methods or set())
+    ]
+
+
+ROUTES = declared()
+GUARDED = [one for one in ROUTES if one not in OPEN]
+WRITES = [one for one in GUARDED if one[0] not in READ_ONLY_METHODS]
+
+
+def test_there_are_routes_to_try() -> None:
+    assert len(WRITES) >= 5
+    assert len(GUARDED) == len(ROUTES) - 1
+
+
+@pytest.mark.parametrize(("method", "path"), GUARDED)
+async def test_nobody_gets_in(nobody: httpx.AsyncClient, method: str, path: str) -> None:
+    answer = await nobody.request(method, path.format(**VALUES))
+
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer ")
+    assert answer.json()["code"] == "auth.tokenMissing"
+
+
+@pytest.mark.parametrize(("method", "path"), WRITES)
+async def test_a_reader_changes_nothing(
+    reader: httpx.AsyncClient, method: str, path: str
+) -> None:
+    answer = await reader.request(method, path.format(**VALUES))
+
+    assert answer.status_code == 403
+    assert answer.json()["code"] == "auth.roleMissing"
+
+
+@pytest.mark.parametrize(("method", "path"), [one for one in GUARDED if one not in WRITES])
+async def test_a_reader_may_read(reader: httpx.AsyncClient, method: str, path: str) -> None:
+    answer = await reader.request(method, path.format(**VALUES))
+
+    assert answer.status_code in {200, 404}
+
+
+@pytest.mark.parametrize(("method", "path"), GUARDED)
+async def test_an_administrator_may_do_everything(
+    admin: httpx.AsyncClient, method: str, path: str
+) -> None:
+    answer = await admin.request(method, path.format(**VALUES))
+
+    assert answer.status_code not in {401, 403}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        pytest.param("Bearer wrong-token", id="wrong token"),
+        pytest.param("Bearer admin-token-and-more", id="longer"),
+        pytest.param("Bearer admin-toke", id="shorter"),
+        pytest.param("Bearer ", id="empty"),
+        pytest.param("Basic admin-token", id="another scheme"),
+        pytest.param("admin-token", id="no scheme"),
+        pytest.param("Bearer äöü", id="not ASCII"),
+    ],
+)
+async def test_a_wrong_token_is_called_invalid(nobody: httpx.AsyncClient, header: str) -> None:
+    answer = await nobody.get(
+        "/api/connections", headers={"Authorization": header.encode("latin-1")}
+    )
+
+    assert answer.status_code == 401
+    assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
+
+
+async def test_the_scheme_is_written_in_any_case(nobody: httpx.AsyncClient) -> None:
+    answer = await nobody.get("/api/connections", headers={"Authorization": "bearer admin-token"})
+
+    assert answer.status_code == 200
+
+
+def principal(*roles: str, role_typ: str = "roles", claim: str = "roles") -> dict[str, str]:
+    """Give the header that App Service makes of a token."""
+    content = {
+        "auth_typ": "aad",
+        "claims": [
+            {"typ": "http://schemas.microsoft.com/identity/claims/objectidentifier", "val": "me"},
+            *({"typ": claim, "val": role} for role in roles),
+        ],
+        "name_typ": "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress",
+        "role_typ": role_typ,
+    }
+    return {"X-MS-CLIENT-PRINCIPAL": base64.b64encode(json.dumps(content).encode()).decode()}
+
+
+ROLE_URI = "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"
+
+
+@pytest.fixture
+def azure_app(services: Services) -> FastAPI:
+    """The app as it runs in Azure: App Service authentication in front, no local tokens."""
+    settings: dict[str, Any] = {"local_admin_token": None, "local_reader_token": None}
+    services.settings = replace(services.settings, has_app_service_auth=True, **settings)
+    return app_over(services)
+
+
+@pytest.mark.parametrize(
+    ("headers", "reads", "writes"),
+    [
+        pytest.param(principal("Sync.Admin"), 200, 422, id="administrator"),
+        pytest.param(principal("Sync.Reader"), 200, 403, id="reader"),
+        pytest.param(principal("Sync.Reader", "Sync.Admin"), 200, 422, id="both"),
+        pytest.param(principal(), 403, 403, id="no role"),
+        pytest.param(principal("sync.admin"), 403, 403, id="another role"),
+        pytest.param(
+            principal("Sync.Admin", role_typ=ROLE_URI, claim=ROLE_URI), 200, 422, id="long type"
+        ),
+        pytest.param(principal("Sync.Admin", role_typ=ROLE_URI), 200, 422, id="types differ"),
+        pytest.param(principal("Sync.Admin", claim="groups"), 403, 403, id="not a role claim"),
+        pytest.param({"X-MS-CLIENT-PRINCIPAL": "not base64!"}, 401, 401, id="not base64"),
+        pytest.param({"X-MS-CLIENT-PRINCIPAL": "bm90IGpzb24="}, 401, 401, id="not JSON"),
+        pytest.param({"X-MS-CLIENT-PRINCIPAL": "W10="}, 401, 401, id="not an object"),
+        pytest.param({"X-MS-CLIENT-PRINCIPAL": "e30="}, 401, 401, id="no claims"),
+        pytest.param({}, 401, 401, id="nobody signed in"),
+        pytest.param(ADMIN, 401, 401, id="local token"),
+    ],
+)
+async def test_app_roles(
+    azure_app: FastAPI, headers: dict[str, str], reads: int, writes: int
+) -> None:
+    async with calling(azure_app, headers) as client:
+        read = await client.get("/api/connections")
+        written = await client.post("/api/connections", json={})
+
+    assert (read.status_code, written.status_code) == (reads, writes)
+
+
+async def test_the_principal_means_nothing_where_app_service_does_not_make_it(
+    nobody: httpx.AsyncClient,
+) -> None:
+    """Without App Service authentication in front anybody could send that header."""
+    answer = await nobody.get("/api/connections", headers=principal("Sync.Admin"))
+
+    assert answer.status_code == 401
+
+
+async def test_without_tokens_and_without_app_service_nobody_gets_in(services: Services) -> None:
+    """An empty setting must not match an empty token."""
+    settings: dict[str, Any] = {"local_admin_token": None, "local_reader_token": None}
+    services.settings = replace(services.settings, **settings)
+    async with calling(app_over(services), {"Authorization": "Bearer "}) as client:
+        answer = await client.get("/api/connections")
+
+    assert answer.status_code == 401

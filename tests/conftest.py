@@ -1,0 +1,22 @@
+"""Shared by all tests: one rig a session, nothing of the machine's own settings."""
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+
+from tests.rigging import Rig, running_rig
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def rig() -> Iterator[Rig]:
+    with running_rig() as running:
+        yield running
+
+
+@pytest.fixture
+def connection_id() -> str:
+    """An id of its own for every test: they share one storage account."""
+    return f"contoso{next(_numbers)}"

@@ -1,0 +1,100 @@
+"""One worker for each interpreter, over storage of its own and a small sample tenant."""
+
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.queue import QueueClient, TextBase64DecodePolicy
+
+from local.azurite import Azurite
+from local.graph import GraphEmulator
+from sync_core.documents import SyncRequest
+from sync_core.wiring import Services
+from tests.loading import interpreters
+from tests.loading.driving import Loaded, WorkerProcess
+from tests.rigging import Rig
+
+QUEUE = "sync-requests"
+OURS = "{}.{}".format(*sys.version_info)
+VERSIONS = list(dict.fromkeys([OURS, interpreters.NEWEST]))
+
+
+@dataclass(frozen=True)
+class LoadedApp:
+    """The app in its worker, and what lies around it."""
+
+    rig: Rig
+    emulator: GraphEmulator
+    worker: WorkerProcess
+    loaded: Loaded
+
+    def requests(self) -> list[SyncRequest]:
+        """Take every message off the queue."""
+        with (
+            QueueClient.from_connection_string(
+                self.rig.azurite.connection_string,
+                QUEUE,
+                message_decode_policy=TextBase64DecodePolicy(),
+            ) as queue,
+            suppress(ResourceNotFoundError),
+        ):
+            taken = list(queue.receive_messages(messages_per_page=32))
+            for message in taken:
+                queue.delete_message(message)
+            return [SyncRequest.model_validate_json(message.content) for message in taken]
+        return []
+
+
+@pytest.fixture(scope="package", params=VERSIONS, ids=[f"python{v}" for v in VERSIONS])
+def app(
+    request: pytest.FixtureRequest, rig: Rig, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LoadedApp]:
+    python = _python(request.param)
+    log = tmp_path_factory.mktemp("worker") / "log.txt"
+    with (
+        Azurite() as azurite,
+        GraphEmulator(people=60, groups=12, seed=7, tls=rig.tls) as emulator,
+    ):
+        own = replace(rig, azurite=azurite)
+        with WorkerProcess(python, _environment(own, emulator), log) as worker:
+            yield LoadedApp(own, emulator, worker, worker.load())
+
+
+@pytest.fixture
+async def services(app: LoadedApp) -> AsyncIterator[Services]:
+    """The product's own services over the same storage, for setting up and looking; cleared after."""
+    async with app.rig.services(app.emulator) as opened:
+        yield opened
+        for connection in [one async for one in opened.connections.all()]:
+            stored = await opened.connections.get(connection.id)
+            await opened.connections.delete(connection.id, stored.etag)
+    app.requests()
+
+
+def _python(version: str) -> Path:
+    if version == OURS:
+        return interpreters.own()
+    base = interpreters.find_newest()
+    if base is None:
+        pytest.skip(f"no Python {version} on this machine; Azure runs it, so install it to be sure")
+    return interpreters.prepare(base)
+
+
+def _environment(rig: Rig, emulator: GraphEmulator) -> dict[str, str]:
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.upper().startswith(("AZURE_", "SYNC_", "PYTHON"))
+    }
+    return {
+        **inherited,
+        **rig.environment(emulator),
+        "SYNC_SCHEDULE": "0 */5 * * * *",
+        "SSL_CERT_FILE": str(rig.tls.bundle_file),
+        "REQUESTS_CA_BUNDLE": str(rig.tls.bundle_file),
+    }

@@ -1,0 +1,134 @@
+"""The worker process as tests use it: start it with settings, load the app, call its functions."""
+
+import json
+import queue
+import subprocess
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+REPOSITORY = Path(__file__).parents[2]
+ANSWER_TIMEOUT_S = 60
+
+
+class WorkerError(RuntimeError):
+    """The worker process ended or did not answer; the text is what it wrote last."""
+
+
+class FunctionFailed(RuntimeError):
+    """The worker library reports a failure: the host would try a queue message again."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What loading the app tells: bindings by function, the modules that it took, and the time."""
+
+    functions: dict[str, list[dict[str, Any]]]
+    modules: frozenset[str]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class HttpAnswer:
+    """What an HTTP function returned."""
+
+    status: int
+    headers: dict[str, str]
+    body: str
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class WorkerProcess:
+    """One worker; one app a process."""
+
+    def __init__(self, python: Path, env: Mapping[str, str], log: Path) -> None:
+        self._log = log
+        with log.open("w") as stderr:
+            self._process = subprocess.Popen(  # noqa: S603 -- an interpreter that we have found
+                [python, Path(__file__).with_name("worker.py")],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env=dict(env),
+                cwd=REPOSITORY,
+                text=True,
+                encoding="utf-8",
+            )
+        self._answers: queue.Queue[str] = queue.Queue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def load(self, app: Path = REPOSITORY) -> Loaded:
+        answer = self._ask(do="load", app=str(app))
+        return Loaded(answer["functions"], frozenset(answer["modules"]), answer["seconds"])
+
+    def http(
+        self,
+        function: str,
+        method: str,
+        url: str,
+        *,
+        body: str = "",
+        headers: Mapping[str, str] | None = None,
+        route: Mapping[str, str] | None = None,
+    ) -> HttpAnswer:
+        """Call an HTTP function; `route` holds what the host takes from the path."""
+        answer = self._ask(
+            do="http",
+            function=function,
+            method=method,
+            url=f"http://localhost:7071{url}",
+            body=body,
+            headers=dict(headers or {}),
+            route=dict(route or {}),
+        )
+        return HttpAnswer(**answer)
+
+    def timer(self, function: str, *, past_due: bool = False) -> None:
+        self._ask(do="timer", function=function, pastDue=past_due)
+
+    def queue(self, function: str, body: str) -> None:
+        self._ask(do="queue", function=function, body=body)
+
+    def stop(self) -> None:
+        """Close its input, which ends it."""
+        if self._process.stdin:
+            self._process.stdin.close()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._reader.join()
+        if self._process.stdout:
+            self._process.stdout.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _ask(self, **command: Any) -> dict[str, Any]:
+        if self._process.stdin is None:
+            raise WorkerError("the worker has no input")
+        try:
+            print(json.dumps(command), file=self._process.stdin, flush=True)
+            line = self._answers.get(timeout=ANSWER_TIMEOUT_S)
+        except (BrokenPipeError, queue.Empty):
+            line = ""
+        if not line:
+            raise WorkerError(f"no answer to {command['do']}\n{self._log.read_text()[-4000:]}")
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise FunctionFailed(answer["error"])
+        return answer
+
+    def _read(self) -> None:
+        for line in self._process.stdout or ():
+            self._answers.put(line)
+        self._answers.put("")

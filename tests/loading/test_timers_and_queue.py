@@ -1,0 +1,78 @@
+"""Timers and the queue, called as the host calls them."""
+
+import json
+
+import pytest
+
+from local.sample import SAMPLE_GROUP_ID
+from sync_core.documents import SyncRequest, Trigger
+from sync_core.wiring import Services
+from tests.loading.conftest import LoadedApp
+from tests.loading.driving import FunctionFailed
+from tests.rigging import stored_connection
+
+
+async def test_the_schedule_asks_for_what_is_due(
+    app: LoadedApp, services: Services, connection_id: str
+) -> None:
+    await stored_connection(services, connection_id)
+    await stored_connection(services, f"{connection_id}-off", enabled=False)
+
+    app.worker.timer("scheduled_sync", past_due=True)
+
+    assert app.requests() == [SyncRequest(connection_id=connection_id, trigger=Trigger.TIMER)]
+
+
+async def test_maintenance_runs_and_asks_for_nothing(
+    app: LoadedApp, services: Services, connection_id: str
+) -> None:
+    await stored_connection(services, connection_id)
+
+    app.worker.timer("maintenance")
+
+    assert app.requests() == []
+
+
+async def test_a_message_brings_the_people_in(
+    app: LoadedApp, services: Services, connection_id: str
+) -> None:
+    await stored_connection(services, connection_id)
+    members = map(
+        app.emulator.control.person,
+        app.emulator.control.members(SAMPLE_GROUP_ID, transitive=True),
+    )
+    wanted = {
+        one["id"] for one in members if one["accountEnabled"] and one.get("userType") != "Guest"
+    }
+
+    app.worker.queue(
+        "run_sync", json.dumps({"connectionId": connection_id, "trigger": "manual", "mode": "auto"})
+    )
+
+    people = (await services.users(connection_id).load_index()).people
+    assert wanted
+    assert people.keys() == wanted
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param("not JSON", id="no JSON"),
+        pytest.param("{}", id="nothing asked"),
+        pytest.param('{"connectionId": "../x", "trigger": "manual"}', id="no connection's id"),
+        pytest.param('{"connectionId": "x", "trigger": "rumour"}', id="unknown reason"),
+    ],
+)
+def test_a_message_that_is_no_request_fails(app: LoadedApp, body: str) -> None:
+    """It must reach the poison queue, where somebody sees it, and not vanish."""
+    with pytest.raises(FunctionFailed, match="ValidationError"):
+        app.worker.queue("run_sync", body)
+
+
+def test_a_message_for_a_connection_that_is_gone_is_done(
+    app: LoadedApp, connection_id: str
+) -> None:
+    """It was deleted meanwhile: nothing to repeat, nothing to alarm about."""
+    app.worker.queue("run_sync", json.dumps({"connectionId": connection_id, "trigger": "timer"}))
+
+    assert app.requests() == []

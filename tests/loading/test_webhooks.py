@@ -1,0 +1,117 @@
+"""Graph's two webhooks: the handshake, and what a delivery puts on the queue.
+
+Protocol: learn.microsoft.com/graph/change-notifications-delivery-webhooks
+"""
+
+import json
+from dataclasses import dataclass
+
+import pytest
+
+from sync_core.documents import SyncRequest, Trigger
+from sync_core.notifications import client_state
+from sync_core.triggers import client_state_key
+from sync_core.wiring import Services
+from tests.loading.conftest import LoadedApp
+from tests.loading.driving import HttpAnswer
+
+
+@dataclass(frozen=True)
+class Webhook:
+    """A function, its address, and what a run that it asks for is started by."""
+
+    function: str
+    url: str
+    trigger: Trigger
+
+    def post(self, app: LoadedApp, body: str, query: str = "") -> HttpAnswer:
+        return app.worker.http(self.function, "POST", self.url + query, body=body)
+
+
+@pytest.fixture(
+    params=[
+        Webhook("graph_notifications", "/api/graph/notifications", Trigger.WEBHOOK),
+        Webhook("graph_lifecycle", "/api/graph/lifecycle", Trigger.LIFECYCLE),
+    ],
+    ids=lambda webhook: webhook.function,
+)
+def webhook(request: pytest.FixtureRequest) -> Webhook:
+    given: Webhook = request.param
+    return given
+
+
+def delivery(*client_states: str) -> str:
+    items = [
+        {
+            "subscriptionId": "7f105c7d-2dc5-4530-97cd-4e7ae6534c07",
+            "changeType": "updated",
+            "resource": "Groups/9d0c5a9e-3c1b-4f0e-8b63-5a1f7e2d4c90",
+            "clientState": state,
+        }
+        for state in client_states
+    ]
+    return json.dumps({"value": items})
+
+
+@pytest.mark.parametrize(
+    ("sent", "token"),
+    [
+        pytest.param(
+            "Validation%3A%20Testing%2B1", "Validation: Testing+1", id="blank and plus sign"
+        ),
+        pytest.param("a+b", "a b", id="plus sign for a blank"),
+        pytest.param("100%2525", "100%25", id="decoded once"),
+        pytest.param("%E2%82%AC-%E6%97%A5%E6%9C%AC", "€-日本", id="letters of any script"),
+        pytest.param("%3Cb%3E%26", "<b>&", id="markup stays text"),
+        pytest.param("", "", id="empty"),
+    ],
+)
+def test_the_handshake_gives_the_token_back(
+    app: LoadedApp, webhook: Webhook, sent: str, token: str
+) -> None:
+    answer = webhook.post(app, "", f"?validationToken={sent}")
+
+    assert (answer.status, answer.body) == (200, token)
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    # Anybody can make us say something here; no browser may take it for a page.
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_a_delivery_asks_for_a_run(
+    app: LoadedApp, services: Services, connection_id: str, webhook: Webhook
+) -> None:
+    state = client_state(await client_state_key(services), connection_id)
+
+    answer = webhook.post(app, delivery(state, state))
+
+    assert (answer.status, answer.body) == (202, "")
+    assert app.requests() == [SyncRequest(connection_id=connection_id, trigger=webhook.trigger)]
+
+
+async def test_a_forged_delivery_is_taken_and_asks_for_nothing(
+    app: LoadedApp, services: Services, connection_id: str, webhook: Webhook
+) -> None:
+    """Graph would repeat what is refused, and a forger would learn what is right."""
+    forged = client_state(b"somebody else's key", connection_id)
+
+    answer = webhook.post(app, delivery(forged))
+
+    assert (answer.status, answer.body) == (202, "")
+    assert app.requests() == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("<html>", id="no JSON"),
+        pytest.param("[]", id="a list"),
+        pytest.param('{"value": 7}', id="no collection"),
+        pytest.param('{"value": ["x"]}', id="no notification"),
+    ],
+)
+def test_what_graph_would_not_send_is_refused(app: LoadedApp, webhook: Webhook, body: str) -> None:
+    answer = webhook.post(app, body)
+
+    assert answer.status == 400
+    assert answer.headers["content-type"] == "application/problem+json"

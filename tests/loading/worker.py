@@ -1,0 +1,216 @@
+"""A Functions worker in a process of its own: commands as JSON lines in, answers as JSON lines out.
+
+It drives `azure-functions-runtime`, the library with which Azure's own Python worker indexes
+`function_app.py`, decodes trigger data, calls a function and encodes what it returns. The library is
+handed the classes of the gRPC messages as an argument, so plain objects do: no gRPC, no Functions
+host. It keeps one app a process, and the environment has to be ready when the process starts.
+
+    {"do": "load", "app": FOLDER}                                -> functions, modules, seconds
+    {"do": "http", "function": NAME, "method", "url", "headers", "body", "route"}
+    {"do": "timer", "function": NAME, "pastDue": false}
+    {"do": "queue", "function": NAME, "body": TEXT}              -> status, headers, body (HTTP only)
+
+An answer has "error" if the library reports a failure: an app it refuses, or a function that raised.
+Needs nothing but the library, so that it runs beside the packages that ship and no others.
+"""
+
+import asyncio
+import json
+import os
+import sys
+import time
+import uuid
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+Answer = dict[str, Any]
+
+
+class Message:
+    """Stands for any gRPC message: arguments become fields, a field that was not set reads as None."""
+
+    def __init__(self, **fields: Any) -> None:
+        self.__dict__.update(fields)
+
+    def __getattr__(self, name: str) -> Any:
+        # Fields are lower case; the library probes for names of message classes, which we do not have.
+        if name.startswith("__") or name[0].isupper():
+            raise AttributeError(name)
+        return None
+
+    def WhichOneof(self, _: str) -> str | None:  # noqa: N802 -- protobuf's name
+        return next((name for name, value in self.__dict__.items() if value is not None), None)
+
+
+class BindingInfo(Message):
+    """The direction of a binding; `in` is a keyword, so it is set below."""
+
+    out, inout = 1, 2
+
+
+setattr(BindingInfo, "in", 0)
+
+
+class StatusResult(Message):
+    """How a call ended."""
+
+    Failure, Success, Cancelled = 0, 1, 2
+
+
+class Protos:
+    """The module of message classes: these two are looked into, the others only carry fields."""
+
+    BindingInfo, StatusResult = BindingInfo, StatusResult
+
+    def __getattr__(self, name: str) -> type[Message]:
+        return Message
+
+
+class RefusedError(Exception):
+    """The library answered with a failure; the text is its own."""
+
+
+class Worker:
+    """The library and the app that it has loaded."""
+
+    def __init__(self) -> None:
+        import azure_functions_runtime
+
+        self._runtime = azure_functions_runtime
+        self._ids: dict[str, str] = {}
+        self._triggers: dict[str, str] = {}
+
+    async def do(self, command: dict[str, Any]) -> Answer:
+        """Do one command."""
+        match command["do"]:
+            case "load":
+                return await self._load(command["app"])
+            case "http":
+                return await self._http(command)
+            case "timer":
+                return await self._invoke(command["function"], {"json": json.dumps(_tick(command))})
+            case "queue":
+                data = {"string": command["body"]}
+                return await self._invoke(command["function"], data, _queue_metadata())
+            case other:
+                raise ValueError(other)
+
+    async def _load(self, app: str) -> Answer:
+        sys.path.insert(0, app)
+        self._runtime.start_threadpool_executor()
+        began = time.perf_counter()
+        request = Message(capabilities={}, function_app_directory=app)
+        await self._ask(self._runtime.worker_init_request, worker_init_request=request)
+        seconds = time.perf_counter() - began
+        reply = await self._ask(self._runtime.functions_metadata_request)
+        found = {
+            function.name: [json.loads(binding) for binding in function.raw_bindings]
+            for function in reply.function_metadata_results
+        }
+        self._ids = {one.name: one.function_id for one in reply.function_metadata_results}
+        self._triggers = {name: _trigger(bindings) for name, bindings in found.items()}
+        return {"functions": found, "modules": sorted(sys.modules), "seconds": seconds}
+
+    async def _http(self, command: dict[str, Any]) -> Answer:
+        # The host decodes the query once and lower-cases the names of headers.
+        query = parse_qsl(urlsplit(command["url"]).query, keep_blank_values=True)
+        headers = {name.lower(): value for name, value in command["headers"].items()}
+        request = Message(
+            method=command["method"],
+            url=command["url"],
+            headers=headers,
+            params=command["route"],
+            query=dict(query),
+            body=Message(bytes=command["body"].encode()),
+        )
+        return await self._invoke(command["function"], {"http": request})
+
+    async def _invoke(
+        self, name: str, data: dict[str, Any], metadata: dict[str, Message] | None = None
+    ) -> Answer:
+        trace = f"00-{uuid.uuid4().hex}-{uuid.uuid4().hex[:16]}-01"
+        binding = _Input(name=self._triggers[name], data=Message(**data))
+        reply = await self._ask(
+            self._runtime.invocation_request,
+            invocation_request=Message(
+                invocation_id=str(uuid.uuid4()),
+                function_id=self._ids[name],
+                input_data=[binding],
+                trigger_metadata=metadata or {},
+                trace_context=Message(trace_parent=trace, trace_state="", attributes={}),
+                retry_context=Message(retry_count=0, max_retry_count=0),
+            ),
+        )
+        returned = reply.return_value
+        if returned is None or returned.http is None:
+            return {}
+        http = returned.http
+        return {
+            "status": int(http.status_code),
+            "headers": {name.lower(): value for name, value in http.headers.items()},
+            "body": (http.body.bytes or b"").decode(),
+        }
+
+    async def _ask(self, handler: Any, **content: Any) -> Any:
+        properties = {"host": "127.0.0.1", "protos": Protos()}
+        reply = await handler(SimpleNamespace(request=Message(**content), properties=properties))
+        if reply.result.status != StatusResult.Success:
+            told = reply.result.exception
+            raise RefusedError(f"{told.message}\n{told.stack_trace}".strip())
+        return reply
+
+
+class _Input(Message):
+    """One input; asked which of its fields holds the data."""
+
+    def WhichOneof(self, _: str) -> str:  # noqa: N802 -- protobuf's name
+        return "data"
+
+
+def _trigger(bindings: list[dict[str, Any]]) -> str:
+    return next(str(one["name"]) for one in bindings if one["type"].endswith("Trigger"))
+
+
+def _tick(command: dict[str, Any]) -> dict[str, Any]:
+    now = datetime.now(UTC).isoformat()
+    return {
+        "IsPastDue": command["pastDue"],
+        "Schedule": {"AdjustForDST": True},
+        "ScheduleStatus": {"Last": now, "Next": now, "LastUpdated": now},
+    }
+
+
+def _queue_metadata() -> dict[str, Message]:
+    now = datetime.now(UTC)
+    times = {
+        "InsertionTime": now,
+        "ExpirationTime": now + timedelta(days=7),
+        "NextVisibleTime": now + timedelta(minutes=10),
+    }
+    texts = {name: moment.strftime("%Y-%m-%dT%H:%M:%S+00:00") for name, moment in times.items()}
+    return {
+        **{name: Message(json=json.dumps(text)) for name, text in texts.items()},
+        "Id": Message(string=str(uuid.uuid4())),
+        "PopReceipt": Message(string="receipt"),
+        "DequeueCount": Message(json="1"),
+    }
+
+
+async def serve() -> None:
+    """Answer every line of standard input until it ends, all on one loop, as in Azure."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    # What an app prints must not stand between the answers.
+    sys.stdout = sys.stderr
+    loop, worker = asyncio.get_running_loop(), Worker()
+    while line := await loop.run_in_executor(None, sys.stdin.readline):
+        try:
+            answer = await worker.do(json.loads(line))
+        except RefusedError as refused:
+            answer = {"error": str(refused)}
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(serve())

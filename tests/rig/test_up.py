@@ -1,0 +1,207 @@
+"""``python -m local up``, as somebody at a terminal and as a script that waits for it."""
+
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from local import __main__ as program
+from local.graph import GraphEmulator
+from local.processes import Child
+from local.sample import SAMPLE_CLIENT_SECRET
+from local.tls import issue
+from tests.rig.conftest import REPOSITORY
+
+KEYS = {
+    *("url", "storage", "vaultUrl", "graphUrl", "authorityUrl", "caFile"),
+    *("adminToken", "readerToken", "functionKey", "masterKey", "pids"),
+}
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        return int(bound.getsockname()[1])
+
+
+def start(data: Path, *options: str, port: int | None = None) -> Child:
+    command = [sys.executable, "-m", "local", "up", "--data", str(data), "--people", "40"]
+    return Child("up", [*command, "--port", str(port or free_port()), *options], cwd=REPOSITORY)
+
+
+@dataclass(frozen=True)
+class Running:
+    up: Child
+    data: Path
+    ready: dict[str, Any]
+    """What the ready file says."""
+
+
+@contextmanager
+def running(data: Path, *options: str) -> Iterator[Running]:
+    ready_file = data / "for-scripts.json"
+    up = start(data, "--ready-file", str(ready_file), *options)
+    try:
+        deadline = time.monotonic() + 60
+        while not ready_file.exists():
+            assert up.returncode is None, up.obituary()
+            assert time.monotonic() < deadline, up.tail()
+            time.sleep(0.1)
+        yield Running(up, data, json.loads(ready_file.read_text()))
+    finally:
+        up.stop(grace_s=20)
+
+
+def api(ready: dict[str, Any], path: str) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {ready['adminToken']}"}
+    return httpx.get(f"{ready['url']}{path}", headers=headers, timeout=20)
+
+
+def names_in_table(ready: dict[str, Any]) -> list[str]:
+    items = api(ready, "/api/connections/contoso/users?top=999").json()["items"]
+    return sorted(item["userPrincipalName"] for item in items)
+
+
+def wait_for_end(pids: list[int], timeout_s: float = 15) -> list[int]:
+    """Those that still run after a while; a zombie that nobody has fetched has ended too."""
+    deadline = time.monotonic() + timeout_s
+    alive = pids
+    while alive and time.monotonic() < deadline:
+        time.sleep(0.1)
+        alive = [pid for pid in alive if psutil.pid_exists(pid) and not is_zombie(pid)]
+    return alive
+
+
+def is_zombie(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    data = tmp_path_factory.mktemp("empty")
+    with running(data, "--empty", "--workers", "2") as rig:
+        yield rig
+
+
+def test_it_syncs_and_stops_without_a_trace_and_goes_on_after_a_restart(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with running(tmp_path) as rig:
+        before = names_in_table(rig.ready)
+        # The small commands find the rig by its data folder.
+        where = ["--data", str(tmp_path)]
+        assert program.main(["set", before[0], "jobTitle=Head of Something", *where]) == 0
+        assert program.main(["sync", *where]) == 0
+        assert program.main(["users", *where]) == 0
+        rig.up.terminate()
+        left = wait_for_end([rig.up.pid, *rig.ready["pids"].values()])
+    said = capfd.readouterr().out
+    log = (tmp_path / "rig.log").read_text()
+    files_left = [name for name in ("for-scripts.json", "ready.json") if (tmp_path / name).exists()]
+
+    assert (rig.up.returncode, left, files_left) == (0, [], [])
+    assert set(rig.ready) == KEYS
+    assert len(before) > 10
+    assert "1 updated" in said
+    assert "Head of Something" in said
+    assert rig.ready["adminToken"] not in log
+    assert SAMPLE_CLIENT_SECRET not in log + rig.up.tail()
+
+    with running(tmp_path) as again:
+        assert names_in_table(again.ready) == before
+        for kept in ("adminToken", "masterKey", "vaultUrl", "graphUrl", "authorityUrl"):
+            assert again.ready[kept] == rig.ready[kept]
+
+
+def test_empty_configures_nothing(empty: Running) -> None:
+    assert api(empty.ready, "/api/connections").json()["items"] == []
+
+
+def test_what_is_taken_is_said_and_left_alone(empty: Running, tmp_path: Path) -> None:
+    port = int(empty.ready["url"].rsplit(":", 1)[1])
+    with start(tmp_path, port=port) as same_port, start(empty.data) as same_data:
+        wait_for_end([same_port.pid, same_data.pid])
+
+        assert (same_port.returncode, same_data.returncode) == (1, 1)
+        assert f"Port {port} is in use" in same_port.tail()
+        assert "Another rig is running" in same_data.tail()
+    assert (empty.data / "for-scripts.json").exists()
+    assert (empty.data / "ready.json").exists()
+
+
+def test_a_killed_worker_is_replaced_while_another_goes_on(empty: Running) -> None:
+    killed = empty.ready["pids"]["worker-2"]
+    os.kill(killed, signal.SIGKILL)
+    deadline = time.monotonic() + 30
+    pid = killed
+    while pid == killed and time.monotonic() < deadline:
+        time.sleep(0.1)
+        pid = json.loads((empty.data / "for-scripts.json").read_text())["pids"]["worker-2"]
+
+    assert pid != killed
+    assert psutil.pid_exists(pid)
+    assert api(empty.ready, "/api/health").status_code == 200
+    assert empty.up.returncode is None
+
+
+def test_somebody_elses_directory_takes_the_place_of_the_emulator(tmp_path: Path) -> None:
+    tls = issue(tmp_path / "tls")  # a root that the rig knows only by --ca-file
+    with GraphEmulator(people=40, groups=4, tls=tls) as emulator:
+        theirs = ["--graph-url", emulator.graph_url, "--authority-url", emulator.authority_url]
+        with running(tmp_path / "data", *theirs, "--ca-file", str(tls.ca_file)) as rig:
+            assert "graph" not in rig.ready["pids"]
+            assert rig.ready["graphUrl"] == emulator.graph_url
+            assert names_in_table(rig.ready)
+
+
+def test_every_child_ends_when_the_rig_is_killed(tmp_path: Path) -> None:
+    with running(tmp_path, "--empty") as rig:
+        os.kill(rig.up.pid, signal.SIGKILL)
+
+        assert wait_for_end(list(rig.ready["pids"].values())) == []
+
+
+@pytest.mark.parametrize("name", ["azurite", "worker-1"])
+def test_a_rig_that_cannot_go_on_says_so(tmp_path: Path, name: str) -> None:
+    with running(tmp_path, "--empty") as rig:
+        os.kill(rig.ready["pids"][name], signal.SIGKILL)
+
+        assert wait_for_end([rig.up.pid, *rig.ready["pids"].values()]) == []
+        assert rig.up.returncode == 1
+        assert f"{name} was ended by SIGKILL" in rig.up.tail()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        pytest.param(["--graph-url", "https://localhost:1"], "belong together", id="half a pair"),
+        pytest.param(["--workers", "0"], "at least 1", id="no worker"),
+        pytest.param(["--ca-file", "none.pem"], "no file", id="no such root"),
+    ],
+)
+def test_options_that_make_no_sense(tmp_path: Path, options: list[str], message: str) -> None:
+    with start(tmp_path, *options) as up:
+        wait_for_end([up.pid])
+
+        assert up.returncode not in {0, None}
+        assert message in up.tail()
+
+
+def test_commands_without_a_rig_say_how_to_start_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert program.main(["status", "--data", str(tmp_path)]) == 1
+    assert "make run" in capsys.readouterr().err

@@ -1,0 +1,21 @@
+"""Whole runs: a tenant of its own for every test, and the product's services against the rig."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from local.graph import GraphEmulator
+from sync_core.wiring import Services
+from tests.rigging import Rig
+
+
+@pytest.fixture
+def emulator(rig: Rig) -> Iterator[GraphEmulator]:
+    with GraphEmulator(people=60, groups=12, seed=7, tls=rig.tls) as running:
+        yield running
+
+
+@pytest.fixture
+async def services(rig: Rig, emulator: GraphEmulator) -> AsyncIterator[Services]:
+    async with rig.services(emulator) as opened:
+        yield opened

@@ -1,0 +1,56 @@
+"""A worker that dies: runs one request in a process of its own and ends it before its n-th write.
+
+The process is a fork of a server that has imported everything and has one thread, so it starts in
+milliseconds and dies without any of its clean-up.
+"""
+
+import asyncio
+import multiprocessing
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+
+from sync_core import engine
+from sync_core.documents import SyncRequest
+from sync_core.settings import Settings
+from sync_core.wiring import open_services
+
+KILLED = 99
+
+
+def run_until_write(environment: Mapping[str, str], request: dict[str, Any], deadly: int) -> int:
+    """Run one request; the process ends before write number `deadly`. Gives the exit code."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.trust", "tests.runs.killed", "sync_core.syncing"])
+    child = context.Process(target=_child, args=(dict(environment), request, deadly))
+    child.start()
+    child.join(60)
+    code = child.exitcode
+    child.close()
+    assert code is not None
+    return code
+
+
+def _child(environment: dict[str, str], request: dict[str, Any], deadly: int) -> None:
+    os.environ.update(environment)
+    asyncio.run(_run(environment, request, deadly))
+
+
+async def _run(environment: dict[str, str], request: dict[str, Any], deadly: int) -> None:
+    writes = 0
+    send = aiohttp.ClientSession._request
+
+    async def counting(self: Any, method: str, url: Any, **options: Any) -> Any:
+        nonlocal writes
+        # Azurite is plain http here; Key Vault and Entra are TLS and hold no state of a run.
+        if method != "GET" and str(url).startswith("http://"):
+            writes += 1
+            if writes == deadly:
+                os._exit(KILLED)
+        return await send(self, method, url, **options)
+
+    aiohttp.ClientSession._request = counting  # type: ignore[method-assign]
+    async with open_services(Settings.from_env(environment)) as services:
+        await engine.handle(services, SyncRequest.model_validate(request))

@@ -1,0 +1,98 @@
+"""A killed run loses nothing: after a death before any write, the next run ends with the same table."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from local.graph import GraphEmulator
+from sync_core.store.leases import DURATION
+from sync_core.store.wire import Entity
+from sync_core.wiring import Services, utc_now
+from tests.rigging import Rig, group_scope, history_of, rows_of, run_now, stored_connection
+from tests.runs.killed import KILLED, run_until_write
+
+# What differs between two runs that do the same: when, by which run, for which connection.
+OWN = {"PartitionKey", "ConnectionId", "LastRunId", "CreatedAt", "UpdatedAt", "DisabledAt"}
+
+
+def essence(rows: Mapping[str, Entity]) -> dict[str, dict[str, Any]]:
+    return {
+        object_id: {name: value for name, value in row.items() if name not in OWN}
+        for object_id, row in rows.items()
+    }
+
+
+async def recover(services: Services, connection_id: str) -> None:
+    """What the timer does when the dead worker's lease has ended."""
+    services.clock = lambda: utc_now() + DURATION + timedelta(seconds=5)
+    await run_now(services, connection_id, trigger="timer")
+
+
+async def assert_history_is_whole(services: Services, connection_id: str) -> None:
+    """No change without its record, and no change told twice in a row."""
+    for object_id, row in (await rows_of(services, connection_id)).items():
+        history = await history_of(services, connection_id, object_id)
+        assert history[0]["RunId"] == row["LastRunId"]
+        actions = [entry["Action"] for entry in history]
+        assert actions[-1] == "create"
+        assert actions.count("create") == 1
+        assert actions.count("disable") <= 1
+
+
+async def die_at_every_write(
+    services: Services, rig: Rig, emulator: GraphEmulator, victims: Sequence[str], wanted: Any
+) -> int:
+    """Kill the n-th victim's run before its n-th write, let the next run recover; counts the deaths."""
+    for deadly, victim in enumerate(victims, start=1):
+        request = {"connectionId": victim, "trigger": "manual"}
+        if run_until_write(rig.environment(emulator), request, deadly) != KILLED:
+            return deadly - 1
+        await recover(services, victim)
+        assert essence(await rows_of(services, victim)) == wanted
+        await assert_history_is_whole(services, victim)
+    pytest.fail("the run makes more writes than there are victims")
+
+
+async def test_killed_before_any_write_of_a_first_import(
+    services: Services, rig: Rig, emulator: GraphEmulator, connection_id: str
+) -> None:
+    people = [emulator.control.create_person()["id"] for _ in range(7)]
+    scope = group_scope(emulator.control.create_group("Small", members=people)["id"])
+    victims = [f"{connection_id}-{number}" for number in range(1, 25)]
+    for name in [connection_id, *victims]:
+        await stored_connection(services, name, scope=scope)
+    await run_now(services, connection_id)
+    wanted = essence(await rows_of(services, connection_id))
+
+    deaths = await die_at_every_write(services, rig, emulator, victims, wanted)
+
+    partitions = len({object_id[0] for object_id in people})
+    # Lease, run record, plan, a batch a partition, run record, lease.
+    assert deaths >= 5 + partitions
+
+
+async def test_killed_before_any_write_of_a_run_with_changes_and_leavers(
+    services: Services, rig: Rig, emulator: GraphEmulator, connection_id: str
+) -> None:
+    control = emulator.control
+    people = sorted(control.create_person()["id"] for _ in range(10))
+    group = control.create_group("Small", members=people)["id"]
+    policy = {"leftScope": "delete", "guard": {"maxRemovals": None, "maxRemovalPercent": None}}
+    victims = [f"{connection_id}-{number}" for number in range(1, 25)]
+    for name in [connection_id, *victims]:
+        await stored_connection(services, name, policy=policy, scope=group_scope(group))
+        await run_now(services, name)
+    control.change_many("patch", keys=people[:3], values={"jobTitle": "Moved"})
+    control.change_many("softDelete", keys=people[3:5])
+    control.change_many("block", keys=people[5:6])
+    control.remove_members(group, people[6])
+    control.add_members(group, control.create_person()["id"])
+    await run_now(services, connection_id)
+    wanted = essence(await rows_of(services, connection_id))
+
+    deaths = await die_at_every_write(services, rig, emulator, victims, wanted)
+
+    assert people[6] not in wanted
+    assert deaths >= 10

@@ -1,0 +1,13 @@
+"""Trust the rig's certificates in this process; loaded by pytest before anything else.
+
+aiohttp makes its TLS context when it is imported, so the environment has to be ready by then, as it is
+in every process that the rig starts.
+"""
+
+import os
+from pathlib import Path
+
+from local.tls import issue
+
+TLS = issue(Path(__file__).parent.parent / ".local" / "test-tls")
+os.environ["SSL_CERT_FILE"] = os.environ["REQUESTS_CA_BUNDLE"] = str(TLS.bundle_file)
