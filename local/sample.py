@@ -21,6 +21,20 @@ FABRIKAM_INITIAL_DOMAIN = "fabrikam.onmicrosoft.com"
 FABRIKAM_PEOPLE = 40
 FABRIKAM_GROUPS = 4
 
+# A vendor whose application customers let in by admin consent: known in the vendor's tenant only,
+# until an administrator of another one agrees.
+VENDOR_TENANT_ID = "117ea2e0-6b1f-4d5c-9e2a-7c8d9f0a1b04"
+VENDOR_CLIENT_ID = "117ea2e1-8a4d-4c3b-b0f6-2e5d1c9a7f14"
+VENDOR_CLIENT_SECRET = "vnd8Q~litware-sample-secret-value-0003"
+VENDOR_APP_NAME = "Litware People Sync"
+VENDOR_DOMAIN = "litware.com"
+VENDOR_INITIAL_DOMAIN = "litware.onmicrosoft.com"
+VENDOR_PEOPLE = 10
+VENDOR_GROUPS = 1
+
+# Registered for every sample app; the port of a localhost address does not matter to Entra.
+SAMPLE_REDIRECT_URI = "http://localhost/api/consent/callback"
+
 # The app that registered the directory extension; its id is a part of the property's name.
 EXTENSION_APP_ID = "e7e25100-0b6d-4a52-9c3f-8a1d4e5f6a7b"
 COST_CENTER = f"extension_{EXTENSION_APP_ID.replace('-', '')}_costCenter"

@@ -20,7 +20,6 @@ from local.rig import Options, Rig, RigError
 from local.tls import write_private
 
 CONNECTION = "contoso"
-MOST_COUNTED = 9_990
 WATCH_S = 0.2
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -108,9 +107,11 @@ def _welcome(rig: Rig) -> str:
         if not api.exists(f"/api/connections/{CONNECTION}"):
             api.request("POST", "/api/connections", json=_sample_connection())
         print("First sync …", end="", flush=True)
-        print(f" {describe_run(api.sync(CONNECTION, _show_progress))}", flush=True)
-        rows = list(islice(api.users(CONNECTION), MOST_COUNTED + 1))
-    count = f"More than {MOST_COUNTED}" if len(rows) > MOST_COUNTED else str(len(rows))
+        run = api.sync(CONNECTION, _show_progress)
+        print(f" {describe_run(run)}", flush=True)
+        rows = list(islice(api.users(CONNECTION), 1))
+    counts = run.get("counts") or {}
+    active = sum(counts.get(name, 0) for name in ("created", "updated", "reenabled", "unchanged"))
     connection = f"{rig.url}/api/connections/{CONNECTION}"
     tries = [f'{_curl(rig)} "{connection}/users?top=5"']
     if rows and rig.options.graph_url is None:
@@ -119,7 +120,7 @@ def _welcome(rig: Rig) -> str:
         change = """-X PATCH -d '{"department": "Sales"}'"""
         tries.append(f"curl --cacert {ca_file} {change} {shlex.quote(person)}")
     tries.append(f"{_curl(rig)} -X POST {connection}/sync")
-    return _page(rig, f"{count} people of the sample tenant are in the table.", tries)
+    return _page(rig, f"{active} people of the sample tenant are in the table.", tries)
 
 
 def _welcome_to_nothing(rig: Rig) -> str:

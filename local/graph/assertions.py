@@ -43,7 +43,8 @@ def check_assertion(app: App, assertion: str, *, audiences: set[str], clock: Clo
 
 def _check_certificate(app: App, assertion: str, header: dict[str, Any], clock: Clock) -> None:
     certificates = [x509.load_pem_x509_certificate(pem.encode()) for pem in app.certificates]
-    shown = header.get("x5t#S256") or header.get("x5t")
+    # Microsoft's client library leaves the padding on.
+    shown = str(header.get("x5t#S256") or header.get("x5t") or "").rstrip("=")
     if not shown:
         raise invalid_client(
             700027, "Client assertion contains an invalid signature. [Reason - no x5t header.]"
@@ -122,5 +123,10 @@ def _check_audience(claims: dict[str, Any], audiences: set[str]) -> None:
 def _check_times(claims: dict[str, Any]) -> None:
     now = time.time()
     expires, begins = claims.get("exp"), claims.get("nbf", 0)
-    if not isinstance(expires, int) or expires < now - _LEEWAY_S or begins > now + _LEEWAY_S:
+    # Microsoft's client library sends fractions of seconds.
+    if (
+        not isinstance(expires, int | float)
+        or expires < now - _LEEWAY_S
+        or begins > now + _LEEWAY_S
+    ):
         raise invalid_client(700024, "Client assertion is not within its valid time range.")

@@ -180,6 +180,10 @@ class Control(AppsControl):
             "delta_members_per_page": self.service.settings,
             "handshake_timeout_s": self.service.settings,
             "subscription_quota": self.service.settings,
+            "consent_delay_s": self.service.settings,
+            "consent_delay_requests": self.service.settings,
+            "roles_delay_s": self.service.settings,
+            "roles_delay_requests": self.service.settings,
             "delay_s": self.service.notifier,
             "first_retry_s": self.service.notifier,
         }

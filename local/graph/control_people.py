@@ -98,6 +98,8 @@ class PeopleControl(ControlBase):
             "businessPhones": [],
             "proxyAddresses": [],
         }
+        if object_id is not None and directory.find(str(object_id)) is not None:
+            raise ControlError(f"{object_id} is taken")
         principal_name = str(given.get("userPrincipalName") or defaults["userPrincipalName"])
         taken = directory.find(principal_name)
         if taken is not None and directory.is_live(taken):

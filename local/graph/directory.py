@@ -80,9 +80,6 @@ class Directory:
         return number not in self.soft_deleted and number not in self.gone
 
     def live(self, start: int = 0) -> Iterator[int]:
-        if not self.soft_deleted and not self.gone:
-            yield from range(start, self.end)
-            return
         dead = self.gone | self.soft_deleted.keys()
         for number in range(start, self.end):
             if number not in dead:

@@ -188,5 +188,9 @@ def _listen(port: int) -> socket.socket:
     # The protocol is named because asyncio sends small answers at once (TCP_NODELAY) only then.
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    bound.bind(("127.0.0.1", port))
+    try:
+        bound.bind(("127.0.0.1", port))
+    except OSError as error:
+        bound.close()
+        raise OSError(f"port {port} of 127.0.0.1: {error.strerror}") from error
     return bound

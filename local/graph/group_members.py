@@ -107,7 +107,8 @@ def _held(
 def _users(
     service: Service, request: GraphRequest, options: ListOptions, view: Directory, held: _Held
 ) -> Answer:
-    source = Members(view, held.people, request.path)
+    is_stale = view is not request.tenant.directory
+    source = Members(view, held.people, f"{request.path} {is_stale}")
     selected = select_people(options, source, service.matches)
     names = options.select or USER_DEFAULTS
     onward: Link | None = None

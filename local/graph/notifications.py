@@ -66,8 +66,9 @@ class Notifier:
 
     def _gather(self, subscription: Subscription, directory: Directory, change: Change) -> None:
         event = _event(directory, change)
-        if event == "updated" and "updated" not in subscription.change_types:
-            event = "created"
+        if change.names is None and "updated" not in subscription.change_types:
+            # Who asks for updates gets new objects as updates; who asks for nothing else, as such.
+            event = "created" if event == "updated" else event
         if event not in subscription.change_types:
             return
         object_id = _id_of(directory, change)

@@ -59,7 +59,7 @@ def read_options(
         query, position, page = state["query"], state["at"], state["page"]
         # The header is not part of a link: concepts/paging.md, and the error that
         # github.com/microsoftgraph/msgraph-sdk-java/issues/368 reports.
-        if state["eventual"] and not request.is_eventual:
+        if state["advanced"] and not request.is_eventual:
             raise expired_page()
     else:
         refuse_unknown(query, allowed)
@@ -76,7 +76,10 @@ def read_options(
         is_eventual=eventual,
         position=position,
         page=page,
-        state={"query": query, "eventual": eventual},
+        state={
+            "query": query,
+            "advanced": eventual and (wants_count or "$search" in query),
+        },
     )
 
 

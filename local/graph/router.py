@@ -175,10 +175,27 @@ async def _list_route(
     service: Service, request: GraphRequest, segments: list[str], lower: list[str]
 ) -> Answer:
     found = _LISTS.get(lower[2]) if len(segments) in (3, 4) else None
-    if found is None or found[1] != lower[0] or request.method != "GET":
-        raise no_such_segment(segments[-1])
+    if found is None or found[1] != lower[0]:
+        raise _no_route(lower, segments)
+    if request.method != "GET":
+        raise _wrong_method()
     cast = group_members.CASTS.get(lower[3]) if len(segments) == 4 else None
     if len(segments) == 4 and cast is None:
         raise no_such_segment(segments[3])
     handler, _, transitive = found
     return await handler(service, request, segments[1], transitive=transitive, cast=cast)
+
+
+def _no_route(lower: list[str], segments: list[str]) -> GraphError:
+    patterns = {"/".join([*lower[:n], "{}", *lower[n + 1 :]]) for n in range(1, len(lower))}
+    known = {path for _, path in _ROUTES} | {path for _, path in _KEY_ROUTES}
+    if known & (patterns | {"/".join(lower)}):
+        return _wrong_method()
+    return no_such_segment(segments[-1])
+
+
+def _wrong_method() -> GraphError:
+    """Nothing here writes to the directory: a client that tries to shall notice."""
+    return GraphError(
+        405, "BadRequest", "Specified HTTP method is not allowed for the request target."
+    )

@@ -26,6 +26,14 @@ class RigSettings:
     delta_members_per_page: int = 1000
     handshake_timeout_s: float = 10.0
     subscription_quota: int = 100
+    consent_delay_s: float = 0.0
+    """After a consent the token endpoint still says for so long, and ..."""
+    consent_delay_requests: int = 0
+    """... to so many requests that it does not know the app in the tenant."""
+    roles_delay_s: float = 0.0
+    """For so long, and ..."""
+    roles_delay_requests: int = 0
+    """... in so many tokens after that, the granted roles are missing."""
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import struct
 import uuid
+from collections.abc import Callable
 from typing import Any, cast
 
 import orjson
@@ -18,7 +19,7 @@ from local.graph.access import Caller
 from local.graph.control import Control
 from local.graph.control_routes import control_routes
 from local.graph.errors import GraphError, error_body
-from local.graph.faults import STATUS_KINDS
+from local.graph.faults import STATUS_KINDS, Fault
 from local.graph.messages import Answer, GraphRequest
 from local.graph.recorder import Recorded
 from local.graph.router import dispatch
@@ -150,48 +151,60 @@ def login_app(service: Service, authority_url: str) -> ASGIApp:
     )
 
 
-async def _login_answer(service: Service, request: Request, answer: Any) -> Response:
+async def _login_answer(
+    service: Service, request: Request, make: Callable[[bytes], dict[str, Any]]
+) -> Response:
     path = request.scope["path"]
-    faulty = await _login_fault(service, request)
-    if faulty is not None:
-        service.recorder.add(Recorded(request.method, path, "", faulty.status_code))
-        return faulty
-    try:
-        response = _json(answer(await request.body()))
-    except TokenError as error:
-        response = _json(error.body(request.headers.get("client-request-id")), error.status)
-    service.recorder.add(Recorded(request.method, path, "", response.status_code))
-    return response
-
-
-async def _login_fault(service: Service, request: Request) -> Response | None:
-    path = request.scope["path"]
-    for fault in service.faults.pick(request.method, path, page=1, inside_batch=False):
+    picked = service.faults.pick(request.method, path, page=1, inside_batch=False)
+    for fault in picked:
         if fault.kind == "slow":
             await asyncio.sleep(float(fault.options.get("milliseconds", 1000)) / 1000)
-        elif fault.kind == "html":
-            return Response("<html><body>Proxy sign-in</body></html>", media_type="text/html")
-        elif fault.kind == "reset":
-            return _Reset()
-        elif fault.kind in STATUS_KINDS:
-            retry_after = fault.options.get("retryAfter")
-            headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
-            correlation = request.headers.get("client-request-id")
-            return _json(transient().body(correlation), STATUS_KINDS[fault.kind], headers)
+    faulty = [answer for fault in picked if (answer := _login_failure(request, fault)) is not None]
+    if faulty:
+        answer = faulty[0]
+    else:
+        try:
+            answer = _login_json(make(await request.body()))
+        except TokenError as error:
+            answer = _login_json(error.body(request.headers.get("client-request-id")), error.status)
+    for fault in picked:
+        if fault.kind == "truncated":
+            answer.close_after = int(fault.options.get("bytes", len(answer.body) // 2))
+    service.recorder.add(Recorded(request.method, path, "", answer.status))
+    return _Sent(answer)
+
+
+def _login_failure(request: Request, fault: Fault) -> Answer | None:
+    if fault.kind == "html":
+        page = b"<html><head><title>Sign in</title></head><body>Proxy sign-in</body></html>"
+        return Answer(200, page, content_type="text/html; charset=utf-8")
+    if fault.kind == "reset":
+        return Answer(200, close_after=0)
+    if fault.kind in STATUS_KINDS:
+        answer = _login_json(
+            transient().body(request.headers.get("client-request-id")), STATUS_KINDS[fault.kind]
+        )
+        if fault.options.get("retryAfter") is not None:
+            answer.headers["Retry-After"] = str(fault.options["retryAfter"])
+        return answer
     return None
 
 
-class _Reset(Response):
-    """No answer: the connection is reset in its place."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        await _cut(scope, receive, hard=True)
-
-
-def _json(document: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(
-        orjson.dumps(document),
+def _login_json(document: object, status: int = 200) -> Answer:
+    return Answer(
         status,
-        {"Cache-Control": "no-store, no-cache", **(headers or {})},
-        media_type="application/json; charset=utf-8",
+        orjson.dumps(document),
+        {"Cache-Control": "no-store, no-cache"},
+        content_type="application/json; charset=utf-8",
     )
+
+
+class _Sent(Response):
+    """An answer of ours where Starlette wants one of its own."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__()
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await _send(scope, receive, send, self._answer)

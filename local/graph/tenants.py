@@ -23,8 +23,17 @@ from local.sample import (
     SAMPLE_CLIENT_SECRET,
     SAMPLE_DOMAIN,
     SAMPLE_INITIAL_DOMAIN,
+    SAMPLE_REDIRECT_URI,
     SAMPLE_ROLES,
     SAMPLE_TENANT_ID,
+    VENDOR_APP_NAME,
+    VENDOR_CLIENT_ID,
+    VENDOR_CLIENT_SECRET,
+    VENDOR_DOMAIN,
+    VENDOR_GROUPS,
+    VENDOR_INITIAL_DOMAIN,
+    VENDOR_PEOPLE,
+    VENDOR_TENANT_ID,
 )
 
 _SECRET_LIFE = timedelta(days=180)
@@ -49,6 +58,29 @@ class FederatedCredential:
 
 
 @dataclass(slots=True)
+class Delay:
+    """Not yet: until a moment, and for so many more requests."""
+
+    until: datetime
+    requests: int
+
+    def is_over(self, now: datetime) -> bool:
+        """Tell whether it has passed; each question counts as a request."""
+        if self.requests > 0:
+            self.requests -= 1
+            return False
+        return now >= self.until
+
+
+@dataclass(slots=True)
+class Arrival:
+    """How a fresh consent reaches the token endpoint: first the app is known, then its roles are."""
+
+    known: Delay
+    roles: Delay
+
+
+@dataclass(slots=True)
 class App:
     app_id: str
     name: str
@@ -60,6 +92,12 @@ class App:
     grants: dict[str, list[str]] = field(default_factory=dict)
     """Tenant id to application permissions: the service principal exists where there is a key."""
     enabled: bool = True
+    is_multi_tenant: bool = False
+    required: list[str] = field(default_factory=list)
+    """The application permissions that its registration lists; consent grants these."""
+    redirect_uris: list[str] = field(default_factory=list)
+    arrivals: dict[str, Arrival] = field(default_factory=dict)
+    """Tenant id to the consent that is still on its way there."""
 
     def add_secret(
         self, now: datetime, value: str | None = None, ends: datetime | None = None
@@ -107,10 +145,12 @@ class _Sample:
     client_secret: str
     people: int
     groups: int
+    app_name: str | None = None
+    is_multi_tenant: bool = False
 
 
 def sample_registry(clock: Clock, *, people: int, groups: int, seed: int) -> Registry:
-    """Contoso of the size asked for, and the small Fabrikam beside it."""
+    """Contoso of the size asked for, and two small ones: Fabrikam, and the vendor of an application."""
     registry = Registry(clock)
     contoso = _Sample(
         SAMPLE_TENANT_ID,
@@ -130,8 +170,26 @@ def sample_registry(clock: Clock, *, people: int, groups: int, seed: int) -> Reg
         FABRIKAM_PEOPLE,
         FABRIKAM_GROUPS,
     )
-    for sample in (contoso, fabrikam):
-        app = App(sample.client_id, f"User sync of {sample.name}", sample.tenant_id)
+    vendor = _Sample(
+        VENDOR_TENANT_ID,
+        "Litware",
+        (VENDOR_DOMAIN, VENDOR_INITIAL_DOMAIN),
+        VENDOR_CLIENT_ID,
+        VENDOR_CLIENT_SECRET,
+        VENDOR_PEOPLE,
+        VENDOR_GROUPS,
+        VENDOR_APP_NAME,
+        is_multi_tenant=True,
+    )
+    for sample in (contoso, fabrikam, vendor):
+        app = App(
+            sample.client_id,
+            sample.app_name or f"User sync of {sample.name}",
+            sample.tenant_id,
+            is_multi_tenant=sample.is_multi_tenant,
+            required=list(SAMPLE_ROLES),
+            redirect_uris=[SAMPLE_REDIRECT_URI],
+        )
         app.add_secret(clock.now(), sample.client_secret)
         app.grants[sample.tenant_id] = list(SAMPLE_ROLES)
         registry.apps[app.app_id] = app

@@ -1,7 +1,4 @@
-"""The login endpoints: client-credentials tokens, and the two discovery documents clients ask for.
-
-The admin consent page belongs here too once there is one.
-"""
+"""The login endpoints: client-credentials tokens, and the two discovery documents clients ask for."""
 
 import re
 from typing import Any
@@ -55,12 +52,17 @@ def issue_token(
         raise cross_cloud_client()
     if app is None or tenant.id not in app.grants:
         raise unknown_app(form["client_id"], tenant.name)
+    arrival = app.arrivals.get(tenant.id)
+    if arrival is not None and not arrival.known.is_over(service.clock.now()):
+        raise unknown_app(form["client_id"], tenant.name)
     if not app.enabled:
         raise disabled_app(app.app_id, app.name)
     _check_credential(service, app, form, _audiences(authority_url, tenant, tenant_key))
     if not service.mint.knows_resource(resource):
         raise unknown_resource(resource, tenant.name)
     granted = app.grants[tenant.id]
+    if arrival is not None and not arrival.roles.is_over(service.clock.now()):
+        granted = []
     lost = service.faults.lost_roles(app.app_id, granted)
     token = service.mint.issue(
         tenant_id=tenant.id,
