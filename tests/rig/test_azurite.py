@@ -58,9 +58,7 @@ def test_it_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
         f"    pathlib.Path({str(pid_file)!r}).write_text(str(azurite.pid))\n"
         "    time.sleep(60)\n"
     )
-    with subprocess.Popen(  # noqa: S603 - our own interpreter
-        [sys.executable, "-c", program], cwd=REPOSITORY
-    ) as parent:
+    with subprocess.Popen([sys.executable, "-c", program], cwd=REPOSITORY) as parent:
         deadline = time.monotonic() + 30
         while not (pid_file.exists() and pid_file.read_text()) and time.monotonic() < deadline:
             time.sleep(0.1)

@@ -25,7 +25,7 @@ def serve(root: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """A host that is expected to refuse; it would be ended after a while if it did not."""
     command = [sys.executable, "-m", "local.host", "--port", "0", "--root", str(root), *options]
     env = os.environ | {"AzureWebJobsStorage": "UseDevelopmentStorage=true"}
-    return subprocess.run(  # noqa: S603 - our own interpreter
+    return subprocess.run(
         command, cwd=REPOSITORY, env=env, capture_output=True, text=True, timeout=30, check=False
     )
 

@@ -4,6 +4,7 @@ import pytest
 
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_GROUP_ID
+from sync_core import syncing
 from sync_core.documents import RunStatus
 from sync_core.wiring import Services
 from tests.rigging import active, changes_of, rows_of, run_now, stored_connection
@@ -104,3 +105,41 @@ async def test_too_many_creates_wait_as_well(services: Services, connection_id: 
     assert run.status is RunStatus.HELD
     assert run.counts.created == 0
     assert await rows_of(services, connection_id) == {}
+
+
+async def test_of_very_many_leavers_only_the_first_are_asked_for(
+    services: Services,
+    emulator: GraphEmulator,
+    connection_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A run that will be held anyway does not ask for 100,000 people one by one."""
+    monkeypatch.setattr(syncing, "CONFIRM_AT_ONCE", 5)
+    monkeypatch.setattr(syncing, "CONFIRM_HELD", 15)
+    await imported(services, connection_id)
+    await leave(emulator, services, connection_id, 30)
+
+    run = await run_now(services, connection_id)
+
+    held = [change for change in await changes_of(services, run) if change["held"]]
+    asked = [r for r in emulator.requests if r.path.startswith("/v1.0/users/")]
+    assert (run.status, run.counts.held, run.counts.disabled) == (RunStatus.HELD, 30, 0)
+    assert [change["reason"] for change in held] == ["softDeleted"] * 15 + [None] * 15
+    assert len(asked) == 15
+
+
+async def test_leavers_who_are_kept_by_policy_never_hold_a_run(
+    services: Services,
+    emulator: GraphEmulator,
+    connection_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(syncing, "CONFIRM_AT_ONCE", 5)
+    monkeypatch.setattr(syncing, "CONFIRM_HELD", 5)
+    await stored_connection(services, connection_id, policy={"softDeleted": "keep"})
+    await run_now(services, connection_id)
+    await leave(emulator, services, connection_id, 20)
+
+    run = await run_now(services, connection_id)
+
+    assert (run.status, run.counts.held) == (RunStatus.SUCCEEDED, 0)

@@ -14,7 +14,6 @@ from kiota_abstractions.base_request_configuration import RequestConfiguration
 from kiota_authentication_azure.azure_identity_authentication_provider import (
     AzureIdentityAuthenticationProvider,
 )
-from msgraph import GraphRequestAdapter, GraphServiceClient
 from msgraph.generated.groups.item.transitive_members.graph_user.graph_user_request_builder import (
     GraphUserRequestBuilder,
 )
@@ -23,7 +22,8 @@ from msgraph.generated.models.subscription import Subscription
 from msgraph.generated.users.count.count_request_builder import CountRequestBuilder
 from msgraph.generated.users.delta.delta_request_builder import DeltaRequestBuilder
 from msgraph.generated.users.users_request_builder import UsersRequestBuilder
-from msgraph_core import GraphClientFactory
+from msgraph.graph_request_adapter import GraphRequestAdapter
+from msgraph.graph_service_client import GraphServiceClient
 
 from local.graph import GraphEmulator
 from local.sample import (
@@ -48,10 +48,7 @@ async def graph(
             scopes=["https://graph.microsoft.com/.default"],
             allowed_hosts=["localhost"],
         )
-        async with httpx.AsyncClient() as plain:
-            http = GraphClientFactory.create_with_default_middleware(
-                host=emulator.graph_url, client=plain
-            )
+        async with httpx.AsyncClient() as http:
             adapter = GraphRequestAdapter(provider, http)
             adapter.base_url = f"{emulator.graph_url}/v1.0"
             yield GraphServiceClient(request_adapter=adapter)
@@ -59,7 +56,7 @@ async def graph(
 
 
 async def let_tls_close() -> None:
-    """aiohttp returns before its TLS connections are closed: docs.aiohttp.org, "Graceful shutdown"."""
+    """Aiohttp returns before its TLS connections are closed: docs.aiohttp.org, "Graceful shutdown"."""
     await asyncio.sleep(0.1)
 
 

@@ -11,6 +11,9 @@ import httpx
 
 from local.tls import TlsFiles
 
+# Child processes start here, because ``local`` is not an installed package.
+ROOT = Path(__file__).parents[3]
+
 
 def command(tls: TlsFiles, *more: str) -> list[str]:
     files = ["--cert", str(tls.cert_file), "--key", str(tls.key_file)]
@@ -24,11 +27,11 @@ def free_port() -> int:
         return port
 
 
-def test_it_says_when_it_is_ready_and_ends_on_sigterm(tls: TlsFiles, root: Path) -> None:
+def test_it_says_when_it_is_ready_and_ends_on_sigterm(tls: TlsFiles) -> None:
     port = free_port()
     started = subprocess.Popen(
         command(tls, "--graph-port", str(port), "--people", "20", "--groups", "3"),
-        cwd=root,
+        cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -49,14 +52,14 @@ def test_it_says_when_it_is_ready_and_ends_on_sigterm(tls: TlsFiles, root: Path)
     assert (started.returncode, rest, errors) == (0, "", "")
 
 
-def test_a_port_in_use_is_one_sentence(tls: TlsFiles, root: Path) -> None:
+def test_a_port_in_use_is_one_sentence(tls: TlsFiles) -> None:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         bound.listen()
         port = bound.getsockname()[1]
         ended = subprocess.run(
             command(tls, "--graph-port", str(port)),
-            cwd=root, capture_output=True, text=True, timeout=20, check=False,
+            cwd=ROOT, capture_output=True, text=True, timeout=20, check=False,
         )  # fmt: skip
 
     assert ended.returncode == 1
@@ -64,10 +67,10 @@ def test_a_port_in_use_is_one_sentence(tls: TlsFiles, root: Path) -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_a_size_out_of_range_is_refused(tls: TlsFiles, root: Path) -> None:
+def test_a_size_out_of_range_is_refused(tls: TlsFiles) -> None:
     ended = subprocess.run(
         command(tls, "--people", "9"),
-        cwd=root, capture_output=True, text=True, timeout=20, check=False,
+        cwd=ROOT, capture_output=True, text=True, timeout=20, check=False,
     )  # fmt: skip
 
     assert ended.returncode == 2

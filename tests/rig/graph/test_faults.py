@@ -190,6 +190,15 @@ def test_an_outage_stops_graph_and_login(application: Application) -> None:
     assert application.sign_in().status_code == 503
 
 
+@pytest.mark.parametrize("kind", ["reset", "truncated"])
+def test_the_login_endpoint_breaks_off_as_well(application: Application, kind: str) -> None:
+    application.emulator.control.add_fault(kind, path="/*/oauth2/v2.0/token", times=1)
+
+    with pytest.raises(httpx.TransportError):
+        application.sign_in()
+    assert application.sign_in().status_code == 200
+
+
 def test_a_fault_waits_for_its_turn_and_ends(application: Application) -> None:
     application.emulator.control.add_fault("unavailable", path="/v1.0/users", after=2, times=2)
 

@@ -403,3 +403,61 @@ def test_get_by_ids_needs_directory_read_all(reader: Application) -> None:
     answer = reader.ask("/directoryObjects/getByIds", method="POST", json={"ids": []})
 
     assert error_code(answer) == "Authorization_RequestDenied"
+
+
+def test_deleted_microsoft_365_groups_are_kept_and_security_groups_are_not(
+    application: Application,
+) -> None:
+    application.emulator.control.delete_group(NEWS)
+    application.emulator.control.delete_group(SALES)
+
+    listed = application.items("/directory/deletedItems/microsoft.graph.group?$select=id")
+
+    assert ids(listed) == {NEWS}
+
+
+def test_deleted_users_are_paged(application: Application) -> None:
+    application.emulator.control.change_many("softDelete", count=7)
+
+    pages = application.pages("/directory/deletedItems/microsoft.graph.user?$select=id&$top=4")
+
+    assert [len(page["value"]) for page in pages] == [4, 4, 1]
+
+
+def test_the_groups_of_a_person_are_paged(reader: Application) -> None:
+    member = reader.items(f"/groups/{SITE_RELIABILITY}/members?$select=id")[0]["id"]
+    whole = reader.items(f"/users/{member}/transitiveMemberOf?$select=id")
+
+    paged = reader.items(f"/users/{member}/transitiveMemberOf?$select=id&$top=2")
+
+    assert len(whole) > 2
+    assert paged == whole
+
+
+def test_an_application_is_read_in_its_home_tenant_only(application: Application) -> None:
+    application.emulator.control.set_roles(["Application.Read.All"])
+    application.sign_in()
+    fabrikam = "fab31e00-2c8d-4a6f-b1e7-94d0a7c3f512"
+
+    assert application.ask(f"/applications(appId='{fabrikam}')").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        pytest.param(b"{", "application/json", id="broken"),
+        pytest.param(b"[]", "application/json", id="not an object"),
+        pytest.param(b"{}", "text/plain", id="not declared as JSON"),
+        pytest.param(b"{}", "application/json", id="nothing in it"),
+    ],
+)
+def test_a_body_that_says_nothing_is_refused(
+    reader: Application, content: bytes, kind: str
+) -> None:
+    answer = reader.http.post(
+        f"{reader.emulator.graph_url}/v1.0/$batch",
+        content=content,
+        headers={"Authorization": f"Bearer {reader.token}", "Content-Type": kind},
+    )
+
+    assert answer.status_code == 400

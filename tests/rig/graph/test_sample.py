@@ -68,7 +68,7 @@ def test_principal_names_are_unique_and_lead_back_to_their_person() -> None:
 
     assert len({name.lower() for name in names}) == 5000
     assert all(
-        directory.find(directory.value(number, "userPrincipalName")) == number
+        directory.find(str(directory.value(number, "userPrincipalName"))) == number
         for number in directory.live()
     )
 

@@ -1,6 +1,7 @@
 """Subscriptions: what Graph asks of them, the handshake, and what it delivers."""
 
 import asyncio
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ import pytest
 
 from local.graph import GraphEmulator
 from local.sample import sample_group_id
+from local.tls import TlsFiles
 
 from .conftest import Application, Document, error_code
 
@@ -40,7 +42,7 @@ class Webhook:
 
 
 @pytest.fixture
-def webhook() -> Iterator[Webhook]:
+def webhook(request: pytest.FixtureRequest, tls: TlsFiles) -> Iterator[Webhook]:
     webhook = Webhook()
 
     class Handler(BaseHTTPRequestHandler):
@@ -67,9 +69,14 @@ def webhook() -> Iterator[Webhook]:
             """Quiet."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    scheme = getattr(request, "param", "http")
+    if scheme == "https":
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(tls.cert_file, tls.key_file)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
-    webhook.url = f"http://127.0.0.1:{server.server_address[1]}"
+    webhook.url = f"{scheme}://127.0.0.1:{server.server_address[1]}"
     yield webhook
     server.shutdown()
     server.server_close()
@@ -125,6 +132,16 @@ def test_creating_validates_both_addresses_and_keeps_their_query(
     assert "?code=a%2Bb&validationToken=" in webhook.handshakes[0]
     assert created["clientState"] == "a secret"
     assert created["notificationUrl"].endswith("?code=a%2Bb")
+
+
+@pytest.mark.parametrize("webhook", ["https"], indirect=True)
+def test_a_webhook_with_a_certificate_of_the_rig_is_trusted(
+    application: Application, webhook: Webhook
+) -> None:
+    create(application, body(webhook))
+
+    assert webhook.url.startswith("https://")
+    assert len(webhook.handshakes) == 2
 
 
 @pytest.mark.parametrize(
@@ -281,6 +298,32 @@ def test_a_renewal_whose_handshake_fails_changes_nothing(
     assert kept["expirationDateTime"] == created["expirationDateTime"]
 
 
+def test_a_new_address_is_taken_once_it_answers(application: Application, webhook: Webhook) -> None:
+    path = f"/subscriptions/{create(application, body(webhook))['id']}"
+    moved = f"{webhook.url}/elsewhere"
+    webhook.status = 500
+    refused = application.ask(path, method="PATCH", json={"notificationUrl": moved})
+    kept = application.ask(path).json()["notificationUrl"]
+    webhook.status = 200
+    taken = application.ask(path, method="PATCH", json={"notificationUrl": moved})
+
+    assert refused.status_code == 400
+    assert kept != moved
+    assert taken.json()["notificationUrl"] == moved
+
+
+def test_other_apps_do_not_see_a_subscription(application: Application, webhook: Webhook) -> None:
+    created = create(application, body(webhook))
+    control = application.emulator.control
+    other = "00000000-1111-4222-8333-444444444444"
+    control.create_app(other, "Another app")
+    control.set_roles(["User.Read.All"], app=other)
+    application.sign_in(client_id=other, client_secret=control.add_secret(app=other))
+
+    assert application.ask("/subscriptions").json()["value"] == []
+    assert application.ask(f"/subscriptions/{created['id']}").status_code == 404
+
+
 @pytest.mark.parametrize("name", ["clientState", "lifecycleNotificationUrl", "resource"])
 def test_what_cannot_be_changed(application: Application, webhook: Webhook, name: str) -> None:
     created = create(application, body(webhook))
@@ -372,6 +415,41 @@ def test_soft_deletion_is_an_update_and_permanent_deletion_is_a_deletion(
     wait_for(lambda: len(webhook.items()) == 2)
 
     assert [item["changeType"] for item in webhook.items()] == ["updated", "deleted"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"), [("created", "created"), ("updated", "updated"), ("deleted", None)]
+)
+def test_a_new_person_is_an_update_unless_only_creations_were_asked_for(
+    application: Application, webhook: Webhook, asked: str, told: str | None
+) -> None:
+    control = application.emulator.control
+    create(application, body(webhook, changeType=asked))
+    created = control.create_person({"displayName": "Ada Neu"})["id"]
+    gone = control.people(top=1)[0]["id"]
+    control.patch_person(gone, {"department": "Moon"})
+    if asked == "deleted":
+        control.hard_delete(gone)
+    wait_for(lambda: bool(webhook.posts))
+
+    about_new = [i for i in webhook.items() if i["resourceData"]["id"] == created]
+    assert [item["changeType"] for item in about_new] == ([told] if told else [])
+
+
+def test_only_the_subscribed_kind_of_change_is_told(
+    application: Application, webhook: Webhook
+) -> None:
+    """Another object, another kind, another type of change: silence."""
+    control = application.emulator.control
+    people = [person["id"] for person in control.people(top=3)]
+    create(application, body(webhook, resource=f"users/{people[0]}"))
+    create(application, body(webhook, resource=f"users/{people[1]}", changeType="deleted"))
+    control.patch_group(SALES, {"description": "x"})
+    for person in (people[2], people[1], people[0]):
+        control.patch_person(person, {"department": "Moon"})
+    wait_for(lambda: bool(webhook.posts))
+
+    assert [item["resourceData"]["id"] for item in webhook.items()] == [people[0]]
 
 
 def test_many_changes_share_a_post(application: Application, webhook: Webhook) -> None:

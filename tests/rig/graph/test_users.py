@@ -140,6 +140,19 @@ def test_a_link_is_absolute_and_hides_its_parameters(reader: Application) -> Non
     assert "$select" not in link
 
 
+def test_the_pages_of_a_search_need_the_header_again(reader: Application) -> None:
+    search = quote('"userPrincipalName:contoso"')
+    first = reader.eventual(f"/users?$search={search}&$top=5&$select=id")
+
+    second = reader.ask(first.json()["@odata.nextLink"])
+
+    assert error_code(second) == "Directory_ExpiredPageToken"
+
+
+def test_text_that_was_never_a_token_is_expired(reader: Application) -> None:
+    assert error_code(reader.ask("/users?$skiptoken=x")) == "Directory_ExpiredPageToken"
+
+
 @pytest.mark.parametrize("change", ["x", "-middle-"], ids=["longer", "changed inside"])
 def test_a_link_that_was_changed_is_expired(reader: Application, change: str) -> None:
     link = reader.ask("/users?$top=5").json()["@odata.nextLink"]
@@ -270,4 +283,17 @@ def test_unknown_paths_and_versions_are_refused(reader: Application) -> None:
     assert reader.ask("/planets").status_code == 400
     assert reader.ask("/users/x/planets").status_code == 400
     assert reader.ask(f"{base}/beta/users").status_code == 400
-    assert reader.ask("/users", method="DELETE").status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/users"),
+        ("PATCH", "/users/someone@contoso.com"),
+        ("DELETE", "/groups/1"),
+        ("POST", "/groups/1/members/$ref"),
+        ("DELETE", "/groups/1/members"),
+    ],
+)
+def test_nothing_can_be_written(reader: Application, method: str, path: str) -> None:
+    assert reader.ask(path, method=method, json={}).status_code in (400, 405)
