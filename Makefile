@@ -6,6 +6,11 @@ UV_VERSION := 0.13.9
 READY := $(VENV)/.ready
 AZURITE := local/azurite/node_modules/.ready
 ARGS ?=
+# What decides without I/O. `make test` with ARGS that leave tests out cannot reach its 100 %.
+PURE := sync_core/clouds.py,sync_core/documents.py,sync_core/errors.py,sync_core/expressions/*,$\
+sync_core/guard.py,sync_core/mapping.py,sync_core/model.py,sync_core/notifications.py,$\
+sync_core/planning.py,sync_core/schedule.py,sync_core/scope.py,sync_core/settings.py,sync_core/logs.py,$\
+sync_core/spool.py,sync_core/store/entities.py,sync_core/directory/answers.py,sync_core/directory/retrying.py
 
 .PHONY: run test check lint types imports bench lock setup clean
 
@@ -13,7 +18,9 @@ run: setup
 	@$(BIN)/python -m local up $(ARGS)
 
 test: check
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report= $(ARGS)
+	@echo "Branch coverage of the pure part, which has to be 100 %:"
+	@$(BIN)/coverage report --include="$(PURE)" --fail-under=100
 
 check: lint types imports
 

@@ -17,7 +17,7 @@ from sync_core.documents import (
     SyncRequest,
     Trigger,
 )
-from sync_core.errors import LeaseLost, SyncError
+from sync_core.errors import Conflict, LeaseLost, SyncError
 from sync_core.logs import log_event, logger
 from sync_core.schedule import is_due
 from sync_core.store.leases import Lease, Next
@@ -89,8 +89,14 @@ async def report_overdue(services: Services) -> list[str]:
 async def request_now(services: Services, connection_id: str | None) -> list[str]:
     """Ask for a run of one connection, or of all that are enabled; returns their ids."""
     if connection_id is not None:
-        stored = await services.connections.get(connection_id)
-        wanted = [stored.connection]
+        connection = (await services.connections.get(connection_id)).connection
+        if not connection.enabled:
+            raise Conflict(
+                "connection.notEnabled",
+                f"The connection {connection_id!r} is disabled.",
+                "Enable it, and ask again.",
+            )
+        wanted = [connection]
     else:
         wanted = [one async for one in services.connections.all() if one.enabled]
     for connection in wanted:
@@ -103,10 +109,6 @@ async def handle(services: Services, request: SyncRequest) -> Run | None:
     asked = await _asked_run(services, request)
     if asked is not None and asked.status.is_final:
         return None
-    stored = await services.connections.find(request.connection_id)
-    if stored is None or not stored.connection.enabled:
-        return await _reject(services, request, asked)
-
     now, holder = services.clock(), secrets.token_hex(8)
     wanted = Next(request.run_id or new_run_id(now), request.trigger.value, request.mode)
     chosen, before = await services.leases.acquire(request.connection_id, wanted, holder, now)
@@ -114,6 +116,10 @@ async def handle(services: Services, request: SyncRequest) -> Run | None:
         log_event("run.deferred", connection=request.connection_id, running=before.run_id)
         return None
     await _close_dead_run(services, before)
+    # Read under the lease: whoever deletes a connection with its people holds the lease for that.
+    stored = await services.connections.find(request.connection_id)
+    if stored is None or not stored.connection.enabled:
+        return await _reject(services, request.connection_id, chosen, holder)
     return await _hold_and_run(services, stored.connection, chosen, holder)
 
 
@@ -123,8 +129,12 @@ async def _asked_run(services: Services, request: SyncRequest) -> Run | None:
     return await services.runs.find(request.connection_id, request.run_id)
 
 
-async def _reject(services: Services, request: SyncRequest, asked: Run | None) -> Run | None:
-    log_event("run.rejected", connection=request.connection_id, trigger=request.trigger.value)
+async def _reject(
+    services: Services, connection_id: str, chosen: Next, holder: str
+) -> Run | None:
+    log_event("run.rejected", connection=connection_id, trigger=chosen.trigger)
+    await services.leases.release(connection_id, holder)
+    asked = await services.runs.find(connection_id, chosen.run_id)
     if asked is None:
         return None
     error = RunError(
@@ -164,7 +174,10 @@ async def _hold_and_run(
         trigger=Trigger(chosen.trigger),
         requested_at=services.clock(),
     )
-    run = run.replaced(status=RunStatus.RUNNING, started_at=services.clock())
+    # A message that comes again after its worker died runs under the name it had.
+    run = run.replaced(
+        status=RunStatus.RUNNING, started_at=services.clock(), finished_at=None, error=None
+    )
     try:
         async with _heartbeat(services, connection.id, holder) as pulse:
             await services.runs.save(run)

@@ -1,6 +1,8 @@
 """Key Vault: the only place where the secrets of connections are."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
@@ -15,6 +17,16 @@ from azure.keyvault.secrets.aio import SecretClient
 from sync_core.errors import FixConnection, RetryLater, SyncError
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class SecretProperties:
+    """What Key Vault knows of one version of a secret, beside its value."""
+
+    version: str
+    enabled: bool
+    created_on: datetime | None
+    expires_on: datetime | None
 
 
 class Vault:
@@ -37,12 +49,36 @@ class Vault:
                 return None
             raise
 
-    async def set(self, name: str, value: str, *, content_type: str) -> str:
-        """Store a new version of a secret and give the version."""
+    async def set(
+        self, name: str, value: str, *, content_type: str, expires_on: datetime | None = None
+    ) -> str:
+        """Store a new version of a secret and give the version; others stay as they are."""
         secret = await _asked(
-            name, partial(self._client.set_secret, name, value, content_type=content_type)
+            name,
+            partial(
+                self._client.set_secret,
+                name,
+                value,
+                content_type=content_type,
+                expires_on=expires_on,
+            ),
         )
         return secret.properties.version or ""
+
+    async def properties(self, name: str, version: str | None = None) -> SecretProperties:
+        """Tell what is known of a version that is in use (of the latest one without a version)."""
+        secret = await _asked(name, partial(self._client.get_secret, name, version))
+        known = secret.properties
+        return SecretProperties(
+            known.version or "", known.enabled is not False, known.created_on, known.expires_on
+        )
+
+    async def disable(self, name: str, version: str) -> None:
+        """Make one version unusable; an administrator can still enable it in Key Vault."""
+        await _asked(
+            name,
+            partial(self._client.update_secret_properties, name, version, enabled=False),
+        )
 
     async def close(self) -> None:
         await self._client.close()
@@ -69,6 +105,14 @@ def _explained(name: str, error: AzureError) -> SyncError:
             f"Key Vault does not let this app read or write the secret {name!r}.",
             "Give the app's identity the role Key Vault Secrets Officer on the vault, and check that "
             "the secret is enabled.",
+        )
+    if status in {400, 409}:
+        # 409: the name belongs to a deleted secret that can still be recovered
+        # (learn.microsoft.com/azure/key-vault/general/soft-delete-overview).
+        return FixConnection(
+            "vault.refused",
+            f"Key Vault refuses the secret {name!r}.",
+            "If it was deleted, recover or purge it in the vault, or choose another secretName.",
         )
     return RetryLater(
         "vault.unavailable",

@@ -1,5 +1,6 @@
 """Settings in, live clients out: everything that is opened is opened, and closed, here."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -148,11 +149,13 @@ class Process:
         self._env = env
         self._stack = AsyncExitStack()
         self._services: Services | None = None
+        self._opening = asyncio.Lock()
 
     async def services(self) -> Services:
-        if self._services is None:
-            settings = Settings.from_env(self._env)
-            self._services = await self._stack.enter_async_context(open_services(settings))
+        async with self._opening:
+            if self._services is None:
+                settings = Settings.from_env(self._env)
+                self._services = await self._stack.enter_async_context(open_services(settings))
         return self._services
 
     async def close(self) -> None:

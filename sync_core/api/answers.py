@@ -13,11 +13,5 @@ def json_answer(
     content: Any, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
     """Answer with JSON; documents anywhere in it are written as they go over the wire."""
-    body = orjson.dumps(content, default=_document)
+    body = orjson.dumps(content, default=Document.to_json)
     return Response(body, status, dict(headers or {}), "application/json")
-
-
-def _document(value: Any) -> Any:
-    if isinstance(value, Document):
-        return value.to_json()
-    raise TypeError

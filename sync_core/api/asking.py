@@ -10,7 +10,7 @@ own messages, so sending one too many is harmless.
 import asyncio
 from typing import Literal
 
-from sync_core.documents import Connection, Mode, Run, SyncRequest, Trigger
+from sync_core.documents import Connection, Mode, Run, RunStatus, SyncRequest, Trigger
 from sync_core.errors import Conflict, RetryLater
 from sync_core.store.leases import Next
 from sync_core.store.runs import new_run_id
@@ -33,7 +33,8 @@ async def ask_for_run(services: Services, connection: Connection, mode: RequestM
     wanted = Next(new_run_id(services.clock()), Trigger.MANUAL.value, mode)
     waiting = await services.leases.request(connection.id, wanted)
     run = await services.runs.find(connection.id, waiting.run_id)
-    if run is None:
+    # Rejected while it waited (the connection was disabled meanwhile), and still the next one.
+    if run is None or run.status is RunStatus.REJECTED:
         run = _queued(services, connection.id, waiting)
         await services.runs.save(run)
     await _send(services, connection.id, waiting)

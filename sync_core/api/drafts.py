@@ -154,7 +154,7 @@ def with_id(document: JsonObject, connection_id: str) -> JsonObject:
 
 
 def with_kept_secret(document: JsonObject, stored: Connection | None) -> JsonObject:
-    """Let a whole new document keep the stored secret, unless it names another one.
+    """Let a whole new document keep the stored secret, unless it brings or names another one.
 
     The secret is write-only, so a client that replaces a connection cannot send it again.
     """
@@ -164,8 +164,8 @@ def with_kept_secret(document: JsonObject, stored: Connection | None) -> JsonObj
     kept = stored.credential.to_json()
     name = given.get("secretName", kept["secretName"])
     credential = {"secretName": name, **given}
-    if name == kept["secretName"]:
-        credential.setdefault("secretVersion", kept["secretVersion"])
+    if name == kept["secretName"] and given.get("clientSecret") is None:
+        credential = {name: kept[name] for name in ("secretVersion", "expiresOn")} | credential
     return document | {"credential": credential}
 
 

@@ -39,6 +39,8 @@ from sync_core.logs import log_event, logger
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 10
+# As RFC 9110 has them; Python's own names for these differ from version to version.
+TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
 
 
 def problem(
@@ -54,7 +56,7 @@ def problem(
     """Build the answer; `more` are members of its own, as the RFC allows."""
     body: dict[str, Any] = {
         "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
+        "title": TITLES.get(status, HTTPStatus(status).phrase),
         "status": status,
         "detail": detail,
         "code": code,

@@ -67,7 +67,8 @@ class LeaseStore:
         """Leave a request; where one is waiting already, that one is given back and serves both."""
 
         def change(lease: Lease) -> Lease | None:
-            return None if lease.next is not None else replace(lease, next=wanted)
+            joined = _joined(lease.next, wanted)
+            return None if joined == lease.next else replace(lease, next=joined)
 
         lease = await self._change(connection_id, change)
         return lease.next or wanted
@@ -85,9 +86,10 @@ class LeaseStore:
         def change(lease: Lease) -> Lease | None:
             before[:] = [lease]
             if lease.held(now):
-                settled = lease.next is not None or lease.run_id == wanted.run_id
-                return None if settled else replace(lease, next=wanted)
-            chosen = lease.next or wanted
+                joined = _joined(lease.next, wanted)
+                settled = joined == lease.next or lease.run_id == wanted.run_id
+                return None if settled else replace(lease, next=joined)
+            chosen = _joined(lease.next, wanted)
             return replace(
                 lease,
                 run_id=chosen.run_id,
@@ -99,7 +101,7 @@ class LeaseStore:
 
         after = await self._change(connection_id, change)
         taken = after.holder == holder
-        return (before[0].next or wanted) if taken else None, before[0]
+        return _joined(before[0].next, wanted) if taken else None, before[0]
 
     async def renew(self, connection_id: str, holder: str, now: datetime) -> None:
         """Extend the lease or raise `LeaseLost`."""
@@ -161,6 +163,13 @@ class LeaseStore:
         except AzureError as error:
             raise storage_unavailable(error) from error
         return True
+
+
+def _joined(waiting: Next | None, wanted: Next) -> Next:
+    """Give the request that serves both: the one that waits, made a full one if either is."""
+    if waiting is None:
+        return wanted
+    return replace(waiting, mode="full") if wanted.mode == "full" else waiting
 
 
 def _entity(lease: Lease) -> Entity:

@@ -56,7 +56,7 @@ class RunStore:
         if after is not None:
             condition += f" and RowKey gt {quoted(after)}"
         runs: list[Run] = []
-        async for page in query(table, condition):
+        async for page in query(table, condition, top=top):
             runs += map(_run, page)
             if len(runs) >= top:
                 break

@@ -63,14 +63,21 @@ class BatchRefused(Exception):
 
 
 async def query(
-    table: TableClient, condition: str, select: Sequence[str] | None = None, *, typed: bool = False
+    table: TableClient,
+    condition: str,
+    select: Sequence[str] | None = None,
+    *,
+    typed: bool = False,
+    top: int = PAGE,
 ) -> AsyncIterator[list[Entity]]:
     """Give every page of a query; the service may cut pages anywhere, so the token decides.
+
+    `top` is the most that one page holds, up to 1000; it does not end the query.
 
     `typed` keeps `@odata.type` annotations and ETags, for entities that are written back.
     """
     columns = f"&$select={','.join(select)}" if select else ""
-    base = f"{table.url}/{table.table_name}()?$filter={quote(condition)}{columns}&$top={PAGE}"
+    base = f"{table.url}/{table.table_name}()?$filter={quote(condition)}{columns}&$top={top}"
     metadata = "fullmetadata" if typed else "nometadata"
     onward: str | None = ""
     while onward is not None:
@@ -208,7 +215,11 @@ _INDEX = re.compile(rb'"value"\s*:\s*"(\d+):')
 
 def _check_parts(content: bytes) -> None:
     """A refused batch is answered with 202 and one part that tells which operation was at fault."""
-    for status in map(int, _STATUS.findall(content)):
+    statuses = _STATUS.findall(content)
+    if not statuses:
+        # A proxy's page, or a body cut short: nothing says that anything was written.
+        raise storage_unavailable(ValueError("an answer to a batch without any part"))
+    for status in map(int, statuses):
         if status >= 300:
             code, index = _CODE.search(content), _INDEX.search(content)
             raise BatchRefused(

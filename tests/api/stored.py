@@ -22,7 +22,7 @@ def object_id(digit: str, number: int = 0) -> str:
 
 def creation(person: str, upn: str = "", **values: Value) -> Change:
     upn = upn or f"{person[:8]}@contoso.com"
-    return Change(Action.CREATE, person, upn, digest="1", values={"userName": upn} | values)
+    return Change(Action.CREATE, person, upn, digest="1", values={"userName": upn, **values})
 
 
 async def apply(

@@ -6,9 +6,13 @@ from typing import Any
 import httpx
 import pytest
 
-from local.sample import SAMPLE_CLIENT_ID, SAMPLE_TENANT_ID
+from local.sample import SAMPLE_CLIENT_ID, SAMPLE_CLIENT_SECRET, SAMPLE_TENANT_ID
+from sync_core.documents import Connection
+from sync_core.store.connections import StoredConnection, changed_meanwhile
 from sync_core.wiring import Services
 from tests.api.conftest import Create, document, paths
+
+WITH_EXPIRY = {"clientSecret": SAMPLE_CLIENT_SECRET, "expiresOn": "2031-01-31"}
 
 
 def url(connection_id: str) -> str:
@@ -129,7 +133,7 @@ async def test_put_keeps_the_secret_that_it_cannot_send(
     connection_id: str,
     credential: dict[str, str] | None,
 ) -> None:
-    before = (await create()).json()["credential"]
+    before = (await create(credential=WITH_EXPIRY)).json()["credential"]
     body = document(connection_id)
     del body["credential"]
     if credential is not None:
@@ -138,6 +142,16 @@ async def test_put_keeps_the_secret_that_it_cannot_send(
 
     assert answer.status_code == 200, answer.text
     assert answer.json()["credential"] == before
+
+
+async def test_put_with_a_new_secret_does_not_keep_the_old_one_s_expiry(
+    admin: httpx.AsyncClient, create: Create, connection_id: str
+) -> None:
+    before = (await create(credential=WITH_EXPIRY)).json()["credential"]
+    answer = await admin.put(url(connection_id), json=document(connection_id))
+
+    assert answer.json()["credential"]["secretVersion"] != before["secretVersion"]
+    assert answer.json()["credential"]["expiresOn"] is None
 
 
 async def test_put_replaces_everything_else(
@@ -304,15 +318,60 @@ async def test_of_many_patches_at_once_none_is_lost(
     assert loaded["schedule"]["everyMinutes"] == 10
 
 
+async def test_a_put_that_meets_a_connection_just_made_replaces_it(
+    *,
+    admin: httpx.AsyncClient,
+    create: Create,
+    connection_id: str,
+    services: Services,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It was not there when the PUT looked, and it was when the PUT wrote."""
+    find, looks = services.connections.find, 0
+
+    async def find_late(wanted: str) -> StoredConnection | None:
+        nonlocal looks
+        looks += 1
+        return None if looks == 1 else await find(wanted)
+
+    await create()
+    monkeypatch.setattr(services.connections, "find", find_late)
+    answer = await admin.put(url(connection_id), json=document(connection_id, displayName="Put"))
+
+    assert answer.status_code == 200
+    assert answer.json()["displayName"] == "Put"
+
+
+async def test_a_write_that_is_always_late_gives_up(
+    *,
+    admin: httpx.AsyncClient,
+    create: Create,
+    connection_id: str,
+    services: Services,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await create()
+
+    async def too_late(changed: Connection, _: str) -> str:
+        raise changed_meanwhile(changed.id)
+
+    monkeypatch.setattr(services.connections, "replace", too_late)
+    patch = {"credential": {"clientSecret": "stored-once"}}
+    answer = await admin.patch(url(connection_id), json=patch)
+    vault = services.vault
+    properties = vault._client.list_properties_of_secret_versions(f"{connection_id}-client-secret")
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "connection.busy")
+    assert len([one async for one in properties]) == 2, "a secret is stored once a request"
+
+
 async def test_of_two_writers_with_the_same_version_one_wins(
     admin: httpx.AsyncClient, create: Create, connection_id: str
 ) -> None:
     etag = (await create()).headers["ETag"]
     answers = await asyncio.gather(
         *(
-            admin.patch(
-                url(connection_id), json={"displayName": name}, headers={"If-Match": etag}
-            )
+            admin.patch(url(connection_id), json={"displayName": name}, headers={"If-Match": etag})
             for name in ("First", "Second")
         )
     )

@@ -14,9 +14,7 @@ from tests.api.conftest import ADMIN, Create, app_over, calling
 from tests.api.stored import apply, creation, object_id, planned, saved_run
 from tests.api.test_roles import ROUTES, unused
 
-OPERATIONS = [
-    pytest.param(method.lower(), path, id=f"{method} {path}") for method, path in ROUTES
-]
+OPERATIONS = [pytest.param(method.lower(), path, id=f"{method} {path}") for method, path in ROUTES]
 
 
 @pytest.fixture(scope="module")
@@ -92,9 +90,7 @@ def test_the_secret_can_be_written_and_not_read(described: dict[str, Any]) -> No
     assert "clientSecret" not in schemas["Credential"]["properties"]
 
 
-@pytest.mark.parametrize(
-    ("model", "name"), [(ConnectionInput, "ConnectionInput"), (Run, "Run")]
-)
+@pytest.mark.parametrize(("model", "name"), [(ConnectionInput, "ConnectionInput"), (Run, "Run")])
 def test_schemas_use_the_names_on_the_wire(
     described: dict[str, Any], model: type[BaseModel], name: str
 ) -> None:
@@ -136,7 +132,9 @@ def mismatches(value: Any, schema: dict[str, Any], document: dict[str, Any]) -> 
     if "$ref" in schema:
         schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
     if isinstance(value, list):
-        return [one for item in value for one in mismatches(item, schema.get("items", {}), document)]
+        return [
+            one for item in value for one in mismatches(item, schema.get("items", {}), document)
+        ]
     known = schema.get("properties")
     if not isinstance(value, dict) or known is None:
         return []

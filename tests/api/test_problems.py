@@ -8,9 +8,11 @@ import httpx
 import orjson
 import pytest
 from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
 
 from sync_core.api.app import create_app
 from sync_core.api.bodies import MAX_BYTES
+from sync_core.api.edge import Edge
 from sync_core.api.problems import from_sync_error
 from sync_core.errors import (
     FixConnection,
@@ -82,9 +84,7 @@ async def test_a_method_that_a_path_does_not_take(
         pytest.param(b"[]", "application/json", 422, "request.invalid", id="not an object"),
         pytest.param(b"{}", "text/plain", 415, "request.mediaType", id="plain text"),
         pytest.param(b"{}", "", 415, "request.mediaType", id="no media type"),
-        pytest.param(
-            b"{}", "application/merge-patch+json", 415, "request.mediaType", id="a patch"
-        ),
+        pytest.param(b"{}", "application/merge-patch+json", 415, "request.mediaType", id="a patch"),
         pytest.param(
             b" " * (MAX_BYTES + 1), "application/json", 413, "request.tooLarge", id="large"
         ),
@@ -116,6 +116,8 @@ async def test_a_patch_may_be_nested_deeply_without_harm(admin: httpx.AsyncClien
         pytest.param({"top": "many"}, "top", id="top not a number"),
         pytest.param({"cursor": "!"}, "cursor", id="cursor not base64"),
         pytest.param({"cursor": "cnVuczo1"}, "cursor", id="cursor of another list"),
+        pytest.param({"cursor": "_w"}, "cursor", id="cursor not ASCII"),
+        pytest.param({"cursor": "abcde"}, "cursor", id="cursor of an impossible length"),
         pytest.param({"cursor": ""}, "cursor", id="empty cursor"),
     ],
 )
@@ -128,9 +130,27 @@ async def test_parameters_out_of_range(
     assert [error["path"] for error in answer.json()["errors"]] == [path]
 
 
+async def test_titles_are_those_of_the_rfc(admin: httpx.AsyncClient) -> None:
+    answer = await admin.post("/api/connections", json={})
+
+    assert answer.json()["title"] == "Unprocessable Content"
+
+
 @pytest.mark.parametrize("top", [1, 999])
 async def test_parameters_at_their_limits(reader: httpx.AsyncClient, top: int) -> None:
     assert (await reader.get("/api/connections", params={"top": top})).status_code == 200
+
+
+async def test_an_answer_that_breaks_off_is_not_answered_twice() -> None:
+    """Once a status is on its way, the host has to know that the rest will not come."""
+
+    async def breaking_off(_: Scope, __: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise ValueError("in the middle")
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=Edge(breaking_off))) as client:
+        with pytest.raises(ValueError, match="in the middle"):
+            await client.get("http://localhost/")
 
 
 def failing_app(error: Exception) -> FastAPI:
@@ -217,7 +237,7 @@ async def test_every_answer_tells_caches_and_browsers_to_keep_out(
 
 async def test_the_app_runs_behind_the_functions_host(app: FastAPI, connection_id: str) -> None:
     """The host hands over whole requests and takes whole responses."""
-    middleware = func.AsgiMiddleware(app)
+    middleware = func.AsgiMiddleware(app)  # type: ignore[no-untyped-call]
 
     async def call(method: str, path: str, body: bytes = b"", **headers: str) -> func.HttpResponse:
         url = f"https://app.example.com/api/{path}"

@@ -66,9 +66,7 @@ async def test_a_run_that_is_not_there(
     assert (answer.status_code, answer.json()["code"]) == (404, "run.notFound")
 
 
-async def test_runs_of_a_connection_that_is_not_there(
-    reader: httpx.AsyncClient, runs: str
-) -> None:
+async def test_runs_of_a_connection_that_is_not_there(reader: httpx.AsyncClient, runs: str) -> None:
     answer = await reader.get(runs)
 
     assert (answer.status_code, answer.json()["code"]) == (404, "connection.notFound")
@@ -84,7 +82,7 @@ async def test_changes_come_in_the_plan_s_order_page_by_page(
     await services.plans.save(connection_id, run.id, plan)
     found: list[dict[str, Any]] = []
     cursor: str | None = None
-    sizes = []
+    sizes: list[int] = []
     while cursor is not None or not sizes:
         params: dict[str, Any] = {"top": 250} | ({"cursor": cursor} if cursor else {})
         page = (await reader.get(f"{runs}/{run.id}/changes", params=params)).json()

@@ -43,9 +43,7 @@ async def queue(rig: Rig) -> AsyncIterator[QueueClient]:
 async def silent_queue(rig: Rig) -> AsyncIterator[RequestQueue]:
     """A queue at an address where nobody answers."""
     address = re.sub(r"(QueueEndpoint=http://[^:]+:)\d+", r"\g<1>1", rig.azurite.connection_string)
-    queue = RequestQueue(
-        QueueClient.from_connection_string(address, QUEUE, retry_total=0)
-    )
+    queue = RequestQueue(QueueClient.from_connection_string(address, QUEUE, retry_total=0))
     yield queue
     await queue.close()
 
@@ -121,6 +119,26 @@ async def test_a_timer_s_request_that_waits_serves_the_caller_too(
     assert answer.json()["id"] == waiting.run_id
     assert answer.json()["trigger"] == "timer"
     assert (await admin.get(answer.headers["Location"])).status_code == 200
+
+
+async def test_a_run_that_was_rejected_while_it_waited_waits_again(
+    *,
+    admin: httpx.AsyncClient,
+    create: Create,
+    connection_id: str,
+    services: Services,
+    queue: QueueClient,
+) -> None:
+    """Disabled and enabled again: the request that was turned away is still the next one."""
+    await create()
+    asked = (await admin.post(f"{url(connection_id)}/sync")).json()
+    await finish(services, asked, status=RunStatus.REJECTED)
+    await requests_for(queue, connection_id)
+    answer = await admin.post(f"{url(connection_id)}/sync")
+
+    assert answer.status_code == 202
+    assert (answer.json()["id"], answer.json()["status"]) == (asked["id"], "queued")
+    assert len(await requests_for(queue, connection_id)) == 1
 
 
 async def test_a_disabled_connection_is_not_synced(

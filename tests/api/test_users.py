@@ -228,6 +228,20 @@ async def test_a_search_looks_at_so_many_rows_at_a_time(
     assert 3 < calls < 10
 
 
+async def test_only_a_connection_s_own_people_are_read(
+    connection_id: str, services: Services
+) -> None:
+    """Neither history nor the people of a connection whose id begins alike cost a list anything."""
+    for neighbour in (f"{connection_id}-0", f"{connection_id}-f"):
+        await people(services, neighbour, 16)
+    expected = await people(services, connection_id, 16)
+    store = People(services.tables, connection_id, scanned_rows=17)
+    found, after = await store.page(top=999)
+
+    assert [person.object_id for person in found] == expected
+    assert after is None, "a row that was not ours was looked at"
+
+
 async def test_a_search_and_a_status_go_together(
     create: Create, connection_id: str, services: Services
 ) -> None:

@@ -1,0 +1,87 @@
+"""What goes to Azure is the app and nothing else; what an operator can set is told everywhere."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pathspec
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = [
+    "AzureWebJobsStorage",
+    "SYNC_TABLES",
+    "KEY_VAULT_URL",
+    "PUBLIC_BASE_URL",
+    "SYNC_SCHEDULE",
+    "AZURE_CLIENT_ID",
+    "GRAPH_ENDPOINT",
+    "AZURE_AUTHORITY_HOST",
+]
+
+
+def test_only_the_app_is_packaged() -> None:
+    """`.funcignore` names everything that stays home."""
+    ignored = pathspec.GitIgnoreSpec.from_lines(
+        (ROOT / ".funcignore").read_text(encoding="utf-8").splitlines()
+    )
+    tracked = subprocess.run(
+        ["git", "ls-files"],  # noqa: S607 -- whichever git is on the path
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+
+    packaged = {path.split("/")[0] for path in tracked if not ignored.match_file(path)}
+
+    assert packaged == {
+        "LICENSE",
+        "function_app.py",
+        "host.json",
+        "requirements.txt",
+        "sync_core",
+    }
+
+
+@pytest.mark.parametrize("path", [".venv/bin/python", ".local/rig.log", "local.settings.json"])
+def test_what_lies_about_is_not_packaged(path: str) -> None:
+    ignored = pathspec.GitIgnoreSpec.from_lines(
+        (ROOT / ".funcignore").read_text(encoding="utf-8").splitlines()
+    )
+
+    assert ignored.match_file(path)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_every_setting_is_told(name: str) -> None:
+    """A setting exists in code, sample and README, or not at all."""
+    sample = json.loads((ROOT / "local.settings.sample.json").read_text(encoding="utf-8"))
+
+    assert name in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert name in (ROOT / "sync_core/settings.py").read_text(encoding="utf-8") + (
+        ROOT / "function_app.py"
+    ).read_text(encoding="utf-8")
+    assert name in sample["Values"]
+
+
+def test_the_host_gives_a_run_more_time_than_the_run_takes() -> None:
+    """A run that the host kills records nothing; see RUN_BUDGET in the engine."""
+    host = json.loads((ROOT / "host.json").read_text(encoding="utf-8"))
+    engine = (ROOT / "sync_core/engine.py").read_text(encoding="utf-8")
+
+    budget = re.search(r"RUN_BUDGET = timedelta\(minutes=(\d+)\)", engine)
+
+    assert budget is not None
+    assert host["functionTimeout"] == "00:30:00"
+    assert int(budget[1]) < 30
+
+
+def test_every_package_is_pinned() -> None:
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+        packages = [line for line in lines if line and not line.lstrip().startswith("#")]
+
+        assert packages
+        assert all(re.match(r"^[a-z0-9-]+(\[[a-z,]+\])?==\S+", line) for line in packages)
