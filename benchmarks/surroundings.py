@@ -26,6 +26,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 # A tenant of a million people takes a while to make up.
 START_TIMEOUT_S = 300.0
 HEADER = "benchmark"
+INHERITED = ("HOME", "LANG", "PATH", "TMPDIR")
 
 
 class Surroundings:
@@ -63,9 +64,9 @@ class Surroundings:
     def forget_requests(self) -> None:
         self.control("DELETE", "/requests")
 
-    def host(self, on_line: Callable[[str], None]) -> str:
-        """Start a Functions host over the same storage and give its address."""
-        command = ("local.host", "--port", "0", "--root", str(REPOSITORY))
+    def host(self, root: Path, on_line: Callable[[str], None] | None = None) -> str:
+        """Start a Functions host for the app in `root` and give its address."""
+        command = ("local.host", "--port", "0", "--root", str(root))
         keys = {FUNCTION_KEY: "function-key", MASTER_KEY: "master-key"}
         env = self.environment | keys | {"SYNC_SCHEDULE": SCHEDULE}
         host = self._python(self._stack, "host", *command, env=env, on_line=on_line)
@@ -91,7 +92,9 @@ class Surroundings:
             httpx.Client(base_url=told[1], verify=trust, timeout=START_TIMEOUT_S)
         )
         identity_url = identities.wait_for_lines(READY_LINE, timeout_s=START_TIMEOUT_S)[0][1]
-        self.environment = dict(os.environ) | {
+        # Only what a program needs to run: a container may set names by which Azure is recognised.
+        inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+        self.environment = inherited | {
             "AzureWebJobsStorage": azurite.connection_string,
             "KEY_VAULT_URL": vault.wait_for_lines(READY_LINE, timeout_s=START_TIMEOUT_S)[0][1],
             "PUBLIC_BASE_URL": "http://localhost:7071",

@@ -2,8 +2,8 @@
 
 A process that has IDENTITY_ENDPOINT and IDENTITY_HEADER in its environment uses it through
 ``azure.identity`` as it would in Azure. Tokens are signed with a key kept in a file; ``GET /keys``
-shows the public half as a JWKS, so that the token emulator can check what it is given as a
-federated credential.
+shows the public half as a JWKS, ``GET /public-key`` as PEM, so that the token emulator can check
+what it is given as a federated credential, and Graph the identity's own tokens.
 
 Protocol: https://learn.microsoft.com/azure/app-service/overview-managed-identity
 (section "REST endpoint reference").
@@ -22,14 +22,15 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from local import serving
+from local.sample import SAMPLE_ROLES, SAMPLE_TENANT_ID
 from local.tls import write_private
 
 API_VERSION = "2019-08-01"
-TENANT_ID = "0b3c1e5a-6d2f-4c8e-9a17-5d4e3f2a1b0c"
+TENANT_ID = SAMPLE_TENANT_ID
 """The tenant that the subscription of the rig would belong to."""
 
 IDENTITY_CLIENT_ID = "4f6d8a2e-1c3b-4e5f-8a9d-7b6c5d4e3f21"
@@ -42,6 +43,7 @@ ISSUER = f"https://login.microsoftonline.com/{TENANT_ID}/v2.0"
 # An identity's token for another tenant's app has this audience, and version 2.0.
 # https://learn.microsoft.com/entra/workload-id
 EXCHANGE = "api://AzureADTokenExchange"
+GRAPH = "https://graph.microsoft.com"
 LIFETIME_S = 24 * 3600
 
 
@@ -56,13 +58,19 @@ class Identity:
         )
         self._key_id = str(uuid.uuid5(uuid.NAMESPACE_OID, public["n"]))
         self.jwks = {"keys": [public | {"kid": self._key_id, "use": "sig", "alg": "RS256"}]}
+        self.graph_roles = list(SAMPLE_ROLES)
+        """Permissions on Graph that were assigned to the identity; they are part of its tokens."""
         self.app = Starlette(
-            routes=[Route("/msi/token", self._token), Route("/keys", self._keys, methods=["GET"])]
+            routes=[
+                Route("/msi/token", self._token),
+                Route("/keys", self._keys, methods=["GET"]),
+                Route("/public-key", self._public_key, methods=["GET"]),
+            ]
         )
 
     def token(self, resource: str, lifetime_s: int = LIFETIME_S) -> str:
         now = int(time.time())
-        claims = {
+        claims: dict[str, Any] = {
             "aud": resource,
             "iss": ISSUER if resource == EXCHANGE else f"https://sts.windows.net/{TENANT_ID}/",
             "tid": TENANT_ID,
@@ -75,7 +83,23 @@ class Identity:
             "nbf": now,
             "exp": now + lifetime_s,
         }
+        if resource == GRAPH and self.graph_roles:
+            claims["roles"] = self.graph_roles
         return jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": self._key_id})
+
+    @property
+    def public_key(self) -> str:
+        """PEM."""
+        return (
+            self._key.public_key()
+            .public_bytes(
+                serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+            )
+            .decode()
+        )
+
+    async def _public_key(self, _: Request) -> Response:
+        return PlainTextResponse(self.public_key)
 
     async def _keys(self, _: Request) -> Response:
         return JSONResponse(self.jwks)

@@ -5,6 +5,7 @@ or more Functions hosts over them.
 """
 
 import os
+import ssl
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -22,7 +23,7 @@ from local.host.__main__ import FUNCTION_KEY, MASTER_KEY
 from local.kept import DEFAULT_DATA, REPOSITORY, Ports, keep_keys, keep_ports
 from local.logs import Log
 from local.processes import Child, ChildError
-from local.tls import issue
+from local.tls import TlsFiles, issue
 
 SCHEDULE = "0 */5 * * * *"
 START_TIMEOUT_S = 60.0
@@ -152,9 +153,11 @@ class Rig:
         )
         azurite = Azurite(data / "azurite", on_line=self.log.writer("azurite"))
         self._emulators["azurite"] = azurite.child
+        identity_url = _address_told_by(identities)
         if graph:
             told = graph.wait_for_lines(GRAPH_READY_LINE, timeout_s=START_TIMEOUT_S)[0]
             graph_url, authority_url = told[1], told[2]
+            _introduce(self.tls, graph_url, identity_url)
         else:
             graph_url, authority_url = options.graph_url or "", options.authority_url or ""
         return Addresses(
@@ -162,7 +165,7 @@ class Rig:
             vault_url=_address_told_by(vault),
             graph_url=graph_url.rstrip("/"),
             authority_url=authority_url.rstrip("/"),
-            identity_url=_address_told_by(identities),
+            identity_url=identity_url,
         )
 
     def _start_graph(self, ports: Ports) -> Child:
@@ -227,6 +230,22 @@ def _base_environment() -> dict[str, str]:
 
 def _address_told_by(child: Child) -> str:
     return child.wait_for_lines(READY_LINE, timeout_s=START_TIMEOUT_S)[0][1]
+
+
+def _introduce(tls: TlsFiles, graph_url: str, identity_url: str) -> None:
+    """The identity may read its own tenant, and is a federated credential of the sample app."""
+    context = ssl.create_default_context(cafile=str(tls.bundle_file))
+    with httpx.Client(trust_env=False, verify=context, timeout=START_TIMEOUT_S) as http:
+        key = http.get(f"{identity_url}/public-key").raise_for_status().text
+        control = f"{graph_url}/_control"
+        http.post(f"{control}/identities", json={"publicKey": key}).raise_for_status()
+        trusted = {
+            "issuer": identity.ISSUER,
+            "subject": identity.IDENTITY_OBJECT_ID,
+            "audience": identity.EXCHANGE,
+            "publicKey": key,
+        }
+        http.post(f"{control}/apps/sample/federated", json=trusted).raise_for_status()
 
 
 def _wait_for_health(child: Child) -> None:

@@ -21,24 +21,23 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from sync_core.clouds import CloudName
+from sync_core.errors import FixConnection
 
-GUID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", re.IGNORECASE)
-DOMAIN = re.compile(
-    r"^(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$", re.IGNORECASE
-)
+GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+DOMAIN = re.compile(r"(?=.{4,253}$)([a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\.)+[a-zA-Z]{2,63}")
 CONNECTION_ID = r"^[a-z0-9]([a-z0-9-]{0,46}[a-z0-9])?$"
 ATTRIBUTE = r"^[A-Za-z][A-Za-z0-9_]{0,127}([./][A-Za-z][A-Za-z0-9_]{0,127})?$"
 
 
 def _guid(value: str) -> str:
-    if not GUID.match(value):
+    if not GUID.fullmatch(value):
         msg = "must be a GUID like 11111111-2222-3333-4444-555555555555"
         raise ValueError(msg)
     return value.lower()
 
 
 def _tenant(value: str) -> str:
-    if GUID.match(value) or DOMAIN.match(value):
+    if GUID.fullmatch(value) or DOMAIN.fullmatch(value):
         return value.lower()
     msg = "must be the tenant's id (a GUID) or one of its verified domains"
     raise ValueError(msg)
@@ -48,6 +47,8 @@ Guid = Annotated[str, AfterValidator(_guid)]
 TenantId = Annotated[str, AfterValidator(_tenant)]
 ConnectionId = Annotated[str, StringConstraints(pattern=CONNECTION_ID)]
 AttributeName = Annotated[str, StringConstraints(pattern=ATTRIBUTE)]
+# An object id or sign-in name; a blank pasted with it must not take the protection away.
+ProtectedName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 TargetName = Annotated[str, StringConstraints(pattern=r"^[a-z][A-Za-z0-9]{0,63}$")]
 
 
@@ -127,7 +128,9 @@ WITH_LIST = frozenset({Operator.IN, Operator.ARRAYCONTAINS, Operator.NOT_ARRAYCO
 ON_GROUPS = frozenset({Operator.ARRAYCONTAINS, Operator.NOT_ARRAYCONTAINS})
 GROUPS = "groups"
 
-Scalar = str | bool | int | float
+# Of a number, what JSON and Table Storage can carry: whole numbers of 64 bits, no Infinity.
+Int64 = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+Scalar = str | bool | Int64 | Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Clause(Document):
@@ -149,6 +152,10 @@ class Clause(Document):
         elif isinstance(self.value, list) and self.operator not in WITH_LIST:
             msg = f"{self.operator} takes one value, not a list"
             raise ValueError(msg)
+        elif "" in self.values:
+            # An empty text is in every text: INCLUDES "" from a blank field would choose everybody.
+            msg = f"{self.operator} needs a value; IS NULL finds who has none, IS NOT NULL who has one"
+            raise ValueError(msg)
         if self.attribute == GROUPS:
             self._check_groups()
         return self
@@ -158,7 +165,7 @@ class Clause(Document):
             msg = "groups can be tested with ARRAYCONTAINS and NOT ARRAYCONTAINS only"
             raise ValueError(msg)
         for group in self.values:
-            if not (isinstance(group, str) and GUID.match(group)):
+            if not (isinstance(group, str) and GUID.fullmatch(group)):
                 msg = f"groups are named by their object id (a GUID), not {group!r}"
                 raise ValueError(msg)
 
@@ -227,6 +234,9 @@ class MappingRule(Document):
         if len(given) != 1:
             msg = "give exactly one of source, constant, expression"
             raise ValueError(msg)
+        if self.source == GROUPS:
+            msg = 'groups is no property of a user; use an expression such as InGroup("<group id>")'
+            raise ValueError(msg)
         if (self.when_null is WhenNull.DEFAULT) != (self.default is not None):
             msg = 'default is given together with "whenNull": "default", and only then'
             raise ValueError(msg)
@@ -255,12 +265,16 @@ class RemovalAction(StrEnum):
     KEEP = "keep"
 
 
+# More people than any tenant has; a number without an end could not be stored.
+Limit = Annotated[int, Field(ge=0, le=1_000_000_000)]
+
+
 class Guard(Document):
     """Limits of one run; null means no limit. Over a removal limit every removal waits."""
 
-    max_removals: Annotated[int, Field(ge=0)] | None = 500
+    max_removals: Limit | None = 500
     max_removal_percent: Annotated[float, Field(ge=0, le=100)] | None = 20
-    max_creates: Annotated[int, Field(ge=0)] | None = None
+    max_creates: Limit | None = None
 
 
 class Policy(Document):
@@ -272,7 +286,7 @@ class Policy(Document):
     hard_deleted: RemovalAction = RemovalAction.DISABLE
     grace_days: Annotated[int, Field(ge=0, le=365)] = 0
     purge_after_days: Annotated[int, Field(ge=1, le=3650)] | None = None
-    protected: list[str] = Field(default_factory=list, max_length=1000)
+    protected: list[ProtectedName] = Field(default_factory=list, max_length=1000)
     guard: Guard = Guard()
 
 
@@ -291,7 +305,7 @@ class Connection(Document):
     display_name: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     enabled: bool = True
     cloud: CloudName = CloudName.PUBLIC
-    tenant_id: TenantId
+    tenant_id: TenantId | None = None
     client_id: Guid
     credential: Credential = Credential()
     scope: Scope = Scope()
@@ -313,6 +327,17 @@ class Connection(Document):
             msg = f"matching names targets that no mapping fills: {', '.join(missing)}"
             raise ValueError(msg)
         return self
+
+    def known_tenant(self) -> str:
+        """Give the tenant, or raise where it is not known before an administrator has consented."""
+        if self.tenant_id is None:
+            raise FixConnection(
+                "connection.noTenant",
+                f"The connection {self.id!r} is not connected to a tenant yet.",
+                f"Let an administrator of the tenant consent at /api/consent/start?connection={self.id}, "
+                "or set tenantId.",
+            )
+        return self.tenant_id
 
 
 class ConnectionInput(Connection):

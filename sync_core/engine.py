@@ -1,13 +1,13 @@
 """One request from the queue to its run record: lease, run, heartbeat, record, and who comes next."""
 
 import asyncio
-import logging
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from sync_core import watching
 from sync_core.documents import (
     Connection,
     GraphUse,
@@ -18,6 +18,7 @@ from sync_core.documents import (
     Trigger,
 )
 from sync_core.errors import Conflict, LeaseLost, SyncError
+from sync_core.health import Cause, Health, cause_of
 from sync_core.logs import log_event, logger
 from sync_core.schedule import is_due
 from sync_core.store.leases import Lease, Next
@@ -33,10 +34,15 @@ HEARTBEAT_S = 15.0
 RUN_BUDGET = timedelta(minutes=25)
 # A run writes only this long after its last heartbeat; the lease itself lasts 60 seconds.
 TRUST = timedelta(seconds=45)
+# No person waits for these, and the next try of a quarantined connection finds what they tell of.
+UNASKED = frozenset({Trigger.TIMER, Trigger.WEBHOOK, Trigger.LIFECYCLE})
 HELD_REMEDY = (
     "Look at the held changes of this run. If they are right, raise the connection's guard limits for "
     "one run; if not, correct the scope or the directory. Everything else of the plan was applied."
 )
+
+# The record of a run, and of a failed one who mends it.
+Ended = tuple[Run, Cause | None]
 
 
 class OutOfTime(SyncError):
@@ -53,12 +59,13 @@ class OutOfTime(SyncError):
 async def request_due(services: Services) -> int:
     """Ask for a run of every connection that is due, that waits, or whose run died; returns how many."""
     now, asked = services.clock(), 0
+    known = await watching.read_all(services)
     async for connection in services.connections.all():
         lease = await services.leases.read(connection.id)
         if lease.held(now) or not connection.enabled:
             continue
-        died = lease.run_id is not None
-        if died or lease.next is not None or is_due(connection, lease.last_started_at, now):
+        health = known.get(connection.id) or Health(connection_id=connection.id)
+        if _should_run(connection, lease, health, now):
             await services.queue.send(
                 SyncRequest(connection_id=connection.id, trigger=Trigger.TIMER)
             )
@@ -67,21 +74,26 @@ async def request_due(services: Services) -> int:
     return asked
 
 
+def _should_run(connection: Connection, lease: Lease, health: Health, now: datetime) -> bool:
+    waiting, died = lease.next, lease.run_id is not None
+    if waiting is not None and waiting.trigger not in UNASKED:
+        return True
+    if health.held_back(now):
+        return False
+    if died or waiting is not None:
+        return True
+    if health.next_try_at is not None:
+        return connection.schedule.automatic
+    return is_due(connection, lease.last_started_at, now)
+
+
 async def report_overdue(services: Services) -> list[str]:
     """Name the connections that should have run and have not for twice their interval: a dead man."""
     now, overdue = services.clock(), []
     async for connection in services.connections.all():
-        if not (connection.enabled and connection.schedule.automatic):
-            continue
-        last = (await services.leases.read(connection.id)).last_started_at
-        allowed = 2 * timedelta(minutes=connection.schedule.every_minutes)
-        if last is not None and now - last > allowed:
-            log_event(
-                "connection.overdue",
-                level=logging.ERROR,
-                connection=connection.id,
-                last_started=last.isoformat(timespec="seconds"),
-            )
+        lease = await services.leases.read(connection.id)
+        last_started = now if lease.held(now) else lease.last_started_at
+        if await watching.expect_runs(services, connection, last_started):
             overdue.append(connection.id)
     return overdue
 
@@ -109,6 +121,8 @@ async def handle(services: Services, request: SyncRequest) -> Run | None:
     asked = await _asked_run(services, request)
     if asked is not None and asked.status.is_final:
         return None
+    if asked is None and await _waits_for_next_try(services, request):
+        return None
     now, holder = services.clock(), secrets.token_hex(8)
     wanted = Next(request.run_id or new_run_id(now), request.trigger.value, request.mode)
     chosen, before = await services.leases.acquire(request.connection_id, wanted, holder, now)
@@ -129,9 +143,19 @@ async def _asked_run(services: Services, request: SyncRequest) -> Run | None:
     return await services.runs.find(request.connection_id, request.run_id)
 
 
-async def _reject(
-    services: Services, connection_id: str, chosen: Next, holder: str
-) -> Run | None:
+async def _waits_for_next_try(services: Services, request: SyncRequest) -> bool:
+    """Tell whether this request is served by the next try of a quarantined connection."""
+    # The timer has looked already, and may be asking for what a person waits for.
+    if request.trigger is Trigger.TIMER or request.trigger not in UNASKED:
+        return False
+    health = await watching.read(services, request.connection_id)
+    if not health.held_back(services.clock()):
+        return False
+    log_event("run.putOff", connection=request.connection_id, trigger=request.trigger.value)
+    return True
+
+
+async def _reject(services: Services, connection_id: str, chosen: Next, holder: str) -> Run | None:
     log_event("run.rejected", connection=connection_id, trigger=chosen.trigger)
     await services.leases.release(connection_id, holder)
     asked = await services.runs.find(connection_id, chosen.run_id)
@@ -160,9 +184,9 @@ async def _close_dead_run(services: Services, before: Lease) -> None:
         remedy="Nothing to do: another run has taken over; what was written stays and is complete.",
     )
     log_event("run.interrupted", connection=before.connection_id, run=before.run_id)
-    await services.runs.save(
-        dead.replaced(status=RunStatus.FAILED, finished_at=services.clock(), error=error)
-    )
+    dead = dead.replaced(status=RunStatus.FAILED, finished_at=services.clock(), error=error)
+    await services.runs.save(dead)
+    await watching.run_ended(services, dead, Cause.PASSING)
 
 
 async def _hold_and_run(
@@ -184,9 +208,10 @@ async def _hold_and_run(
             log_event(
                 "run.started", connection=connection.id, run=run.id, trigger=run.trigger.value
             )
-            run = await _run(services, connection, run, pulse)
+            run, cause = await _run(services, connection, run, pulse)
             await services.runs.save(run)
             _log_finished(run)
+            await watching.run_ended(services, run, cause)
     except LeaseLost as error:
         log_event("run.leaseLost", connection=connection.id, run=run.id, code=error.code)
         return None
@@ -259,30 +284,32 @@ async def _heartbeat(services: Services, connection_id: str, holder: str) -> Asy
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _run(services: Services, connection: Connection, run: Run, pulse: Pulse) -> Run:
+async def _run(services: Services, connection: Connection, run: Run, pulse: Pulse) -> Ended:
     """Do the run and give its record, whatever happens but the loss of the lease."""
     try:
         async with services.directory(connection) as client:
-            run = await _sync(services, connection, run, pulse, client)
+            run, cause = await _sync(services, connection, run, pulse, client)
     except LeaseLost:
         raise
     except SyncError as error:
-        run = _failed(run, RunError(code=error.code, message=error.message, remedy=error.remedy))
+        run, cause = _failed(run, error)
     except Exception:  # noqa: BLE001 -- a run always ends with a record, whatever happened
         logger.exception("run.unexpected connection=%s run=%s", connection.id, run.id)
-        run = _failed(
-            run,
-            RunError(
-                code="run.unexpected",
-                message="The run met an error that the program does not know.",
-                remedy=f"Look for run.unexpected and {run.id} in the log, and report it.",
-            ),
+        unknown = SyncError(
+            "run.unexpected",
+            "The run met an error that the program does not know.",
+            f"Look for run.unexpected and {run.id} in the log, and report it.",
         )
-    return run.replaced(finished_at=services.clock())
+        run, cause = _failed(run, unknown)
+    return run.replaced(finished_at=services.clock()), cause
 
 
-def _failed(run: Run, error: RunError) -> Run:
-    return run.replaced(status=RunStatus.FAILED, error=error)
+def _failed(run: Run, error: SyncError) -> Ended:
+    return run.replaced(status=RunStatus.FAILED, error=_detail(error)), cause_of(error)
+
+
+def _detail(error: SyncError) -> RunError:
+    return RunError(code=error.code, message=error.message, remedy=error.remedy)
 
 
 async def _sync(
@@ -291,12 +318,12 @@ async def _sync(
     run: Run,
     pulse: Pulse,
     client: "GraphClient",
-) -> Run:
+) -> Ended:
     from sync_core.spool import ChangeSpool
     from sync_core.store.entities import Stamp
     from sync_core.syncing import FullSync
 
-    stamp = Stamp(connection.id, connection.tenant_id, run.id, services.clock())
+    stamp = Stamp(connection.id, connection.known_tenant(), run.id, services.clock())
     sync = FullSync(connection, client, services.users(connection.id), stamp)
     try:
         with ChangeSpool() as decided, ChangeSpool() as planned:
@@ -306,15 +333,14 @@ async def _sync(
             if plan.tally.changes:
                 await services.plans.save(connection.id, run.id, plan.documents())
                 await sync.apply(plan, pulse.check)
-        return _finished(_measured(run, sync), plan)
+        return _finished(_measured(run, sync), plan), None
     except OutOfTime as error:
-        detail = RunError(code=error.code, message=error.message, remedy=error.remedy)
-        return _measured(run, sync).replaced(status=RunStatus.PARTIAL, error=detail)
+        late = _measured(run, sync).replaced(status=RunStatus.PARTIAL, error=_detail(error))
+        return late, None
+    except LeaseLost:
+        raise
     except SyncError as error:
-        detail = RunError(code=error.code, message=error.message, remedy=error.remedy)
-        if isinstance(error, LeaseLost):
-            raise
-        return _failed(_measured(run, sync), detail)
+        return _failed(_measured(run, sync), error)
 
 
 def _planned(run: Run, plan: "Plan") -> Run:

@@ -6,6 +6,9 @@ Fields are names, numbers and ids; never a secret, a token or a person's attribu
 
 import logging
 
+# Where one of these is in a value, it stands in quotes.
+QUOTED = frozenset(' "\\')
+
 logger = logging.getLogger("entra_user_sync")
 
 
@@ -20,6 +23,11 @@ def _line(name: str, fields: dict[str, object]) -> str:
 
 
 def _value(value: object) -> str:
-    # One line per event: a message with blanks is quoted, line breaks cannot forge a second event.
-    text = str(value).replace("\r", " ").replace("\n", " ")
-    return f'"{text}"' if " " in text else text
+    # One line per event: line breaks cannot forge a second event, nor quotes another field.
+    text = str(value)
+    if not text.isprintable():
+        text = "".join(letter if letter.isprintable() else " " for letter in text)
+    if text and not set(text) & QUOTED:
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

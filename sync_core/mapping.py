@@ -4,11 +4,12 @@ Compiled once a run. The digest covers what an update would write, so equal dige
 """
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 import orjson
 
@@ -22,12 +23,13 @@ from sync_core.expressions import (
     ExpressionError,
     parse,
 )
-from sync_core.model import Attributes, Mapped, Value
+from sync_core.model import Attributes, Mapped, Value, utf16_length
 from sync_core.scope import reader, selected
 
 # Table Storage holds strings of up to 64 KiB in UTF-16, that is 32 Ki characters.
 # learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
 MAX_CHARACTERS = 32_000
+SORTED = orjson.OPT_SORT_KEYS
 INT64 = 2**63
 
 Read = Callable[[Attributes, Context], Any]
@@ -60,20 +62,21 @@ class CompiledMapping:
                 kept.append(column.target)
                 continue
             value = column.stored(value)
-            if value is None and column.when_null is not WhenNull.CLEAR:
-                if column.when_null is WhenNull.KEEP:
-                    kept.append(column.target)
-                    continue
-                value = column.default
+            if value is None and column.when_null is WhenNull.KEEP:
+                kept.append(column.target)
+                continue
+            if value is None and column.when_null is WhenNull.DEFAULT:
+                value = column.stored(column.default)
             values[column.target] = value
         return Mapped(values, self._digest(person, values, kept), frozenset(kept), self._on_create)
 
     def _digest(self, person: Attributes, values: dict[str, Value], kept: list[str]) -> str:
-        lasting = values
+        lasting, stays = values, kept
         if self._on_create:
             lasting = {name: value for name, value in values.items() if name not in self._on_create}
+            stays = [name for name in kept if name not in self._on_create]
         # The sign-in name is stored beside the mapped values, so a rename alone is a change too.
-        content = orjson.dumps([person.get("userPrincipalName"), lasting, kept])
+        content = _json([person.get("userPrincipalName"), lasting, sorted(stays)])
         return hashlib.blake2b(content, digest_size=12).hexdigest()
 
 
@@ -89,21 +92,29 @@ class _Column:
         if value is None or value in ("", []):
             return None
         if isinstance(value, (list, dict)):
-            value = orjson.dumps(value).decode()
-        elif not isinstance(value, (str, bool, int, float)):
-            value = str(value)
-        if isinstance(value, str) and len(value) > MAX_CHARACTERS:
-            self._reject(f"has {len(value)} characters; Table Storage holds {MAX_CHARACTERS}")
-        if isinstance(value, int) and not -INT64 <= value < INT64:
+            value = _json(value).decode()
+        if isinstance(value, str):
+            self._check_length(value)
+        elif isinstance(value, int) and not -INT64 <= value < INT64:
             self._reject("is a number too large for Table Storage (64 bits)")
+        elif isinstance(value, float) and not math.isfinite(value):
+            self._reject("is not a finite number")
         result: Value = value
         return result
 
-    def _reject(self, why: str) -> None:
+    def _check_length(self, text: str) -> None:
+        try:
+            length = utf16_length(text)
+        except UnicodeEncodeError:
+            self._reject("is not valid text: half of a character is missing")
+        if length > MAX_CHARACTERS:
+            self._reject(f"has {length} characters; Table Storage holds {MAX_CHARACTERS}")
+
+    def _reject(self, why: str) -> NoReturn:
         raise RecordRejected(
             "record.valueTooLarge",
             f"The value for {self.target} {why}.",
-            "Shorten it in the directory, or map this target with an expression such as Left(...).",
+            "Correct it in the directory, or map this target with an expression such as Left(...).",
         )
 
 
@@ -148,10 +159,24 @@ def _guarded(target: str, evaluate: Read) -> Read:
         try:
             return evaluate(person, context)
         except EvaluationError as error:
+            # The message alone: the error as text also quotes the person's value, and a run's errors
+            # are kept.
             raise RecordRejected(
                 "record.expressionFailed",
-                f"The expression for {target} failed: {error}",
+                f"The expression for {target} failed: {error.message}.",
                 "Correct the expression or the person's attributes; the others were not touched.",
             ) from error
 
     return read
+
+
+def _json(value: object) -> bytes:
+    """Write a value the same way whatever the order of its keys: Graph does not promise one."""
+    try:
+        return orjson.dumps(value, option=SORTED)
+    except orjson.JSONEncodeError as error:
+        raise RecordRejected(
+            "record.valueInvalid",
+            f"A value cannot be stored ({error}).",
+            "Correct it in the directory, or map its target with another expression.",
+        ) from error

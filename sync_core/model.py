@@ -48,12 +48,6 @@ class Origin(StrEnum):
     MANUAL = "manual"
 
 
-class Keep(StrEnum):
-    """Stands for a target whose stored value stays as it is."""
-
-    KEEP = "keep"
-
-
 @dataclass(frozen=True, slots=True)
 class Mapped:
     """One person after mapping: the values to store, and a digest that tells whether they changed.
@@ -119,3 +113,11 @@ class Tally:
     @property
     def changes(self) -> int:
         return self.creates + self.removals + self.others
+
+
+def utf16_length(text: str) -> int:
+    """Count a text as Table Storage does; emoji and rare letters count twice.
+
+    Raises `UnicodeEncodeError` for a text that is none: half of such a pair.
+    """
+    return len(text) if text.isascii() else len(text.encode("utf-16-le")) // 2

@@ -40,12 +40,19 @@ def read_delivery(body: bytes, key: bytes) -> Delivery:
     whole of it again otherwise.
     """
     try:
-        items = orjson.loads(body)["value"]
-        states = [item.get("clientState") for item in items]
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise Invalid("The body is not a collection of change notifications.", []) from error
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise not_notifications() from error
+    items = document.get("value") if isinstance(document, dict) else None
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise not_notifications()
+    states = [item.get("clientState") for item in items]
     found = [connection for state in states if (connection := _connection(key, state))]
     return Delivery(tuple(dict.fromkeys(found)), len(states) - len(found))
+
+
+def not_notifications() -> Invalid:
+    return Invalid("The body is not a collection of change notifications.", [])
 
 
 def _connection(key: bytes, state: object) -> str | None:

@@ -6,12 +6,13 @@ names the groups and attributes it needs. Null-safe negation: a person without t
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 import re2
 
 from sync_core.documents import (
@@ -20,17 +21,26 @@ from sync_core.documents import (
     Filter,
     Guests,
     Operator,
+    Scalar,
     Scope,
 )
 from sync_core.errors import FieldProblem
+from sync_core.expressions.attributes import path_of, property_of
+from sync_core.expressions.attributes import reader as reader_of
 from sync_core.model import Attributes
 
 GroupIds = AbstractSet[str]
 Test = Callable[[Attributes, GroupIds], bool]
 
-NUMBER = re.compile(r"^[+-]?[0-9]{1,300}(\.[0-9]{1,300})?$")
+NUMBER = re.compile(r"[+-]?[0-9]{1,300}(\.[0-9]{1,300})?")
+BOOLEANS = {"true": True, "false": False}
+# Above this, floats are not exact.
+EXACT = 2**53
 # Needed of everybody, whatever the scope: identity, the state of the account, guest or member.
 ALWAYS_SELECTED = frozenset({"id", "userPrincipalName", "accountEnabled", "userType"})
+# Without this, RE2 writes what an administrator typed to stderr.
+QUIET = re2.Options()
+QUIET.log_errors = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,21 +129,21 @@ def _attributes(scope: Scope) -> frozenset[str]:
 
 
 def selected(attribute: str) -> str:
-    """Give the Graph property to select for an attribute: the part before the first dot or slash."""
-    return attribute.replace("/", ".").partition(".")[0]
+    """Give the Graph property to select for an attribute; names are those of expressions, too."""
+    return property_of(_dotted(attribute))
 
 
 def reader(attribute: str) -> Callable[[Attributes], Any]:
     """Give a function that reads an attribute, also one inside another (`a.b` or `a/b`)."""
-    name, _, inner = attribute.replace("/", ".").partition(".")
-    if not inner:
+    name = _dotted(attribute)
+    if path_of(name) == (name,):
         return lambda person: person.get(name)
+    read = reader_of(name)
+    return lambda person: read(person, None)
 
-    def read(person: Attributes) -> Any:
-        outer = person.get(name)
-        return outer.get(inner) if isinstance(outer, dict) else None
 
-    return read
+def _dotted(attribute: str) -> str:
+    return attribute.replace("/", ".")
 
 
 def _filter_test(one: Filter) -> Test:
@@ -163,22 +173,42 @@ def _is_empty(value: Any) -> bool:
     return value is None or value in ("", [])
 
 
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
 def _texts(value: Any) -> list[str]:
-    """Give a value as texts to compare: each item of a list, booleans as Entra prints them."""
-    items = value if isinstance(value, list) else [value]
-    return [_text(item) for item in items if item is not None]
+    """Give a value as texts to search: each item of a list, booleans as Entra prints them."""
+    return [_text(item) for item in _items(value) if item is not None]
 
 
 def _text(value: Any) -> str:
-    return str(value) if not isinstance(value, bool) else ("True" if value else "False")
+    """Give one value as text: 5.0 is written 5, and objects of Graph as JSON."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < EXACT:
+        return str(int(value))
+    if isinstance(value, (dict, list)):
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+    return str(value)
 
 
-def _equals(clause: Clause) -> Callable[[Any], bool]:
-    wanted = clause.value
-    if isinstance(wanted, bool):
-        return lambda value: value is wanted
-    text = _text(wanted)
-    return lambda value: text in _texts(value)
+def _comparands(value: Any) -> list[str | bool]:
+    """Give a value as what EQUALS and IN compare: a boolean is equal to a boolean only."""
+    return [
+        item if isinstance(item, bool) else _text(item)
+        for item in _items(value)
+        if item is not None
+    ]
+
+
+def _wanted(values: Iterable[Scalar]) -> frozenset[str | bool]:
+    """Give the values of a clause; the texts true and false, in any case, stand for booleans, too.
+
+    They come that way from forms and from Entra's own filters, and `accountEnabled NOT EQUALS "false"`
+    must not let everybody in.
+    """
+    texts = _comparands(list(values))
+    spelled = {str(one).lower() for one in texts} & BOOLEANS.keys()
+    return frozenset(texts) | {BOOLEANS[one] for one in spelled}
 
 
 def _not(
@@ -192,8 +222,13 @@ def _not(
 
 
 def _one_of(clause: Clause) -> Callable[[Any], bool]:
-    wanted = frozenset(map(_text, clause.values))
-    return lambda value: not wanted.isdisjoint(_texts(value))
+    wanted = _wanted(clause.values)
+
+    def test(value: Any) -> bool:
+        # Nearly every value is a text, and every person is judged.
+        return value in wanted if type(value) is str else not wanted.isdisjoint(_comparands(value))
+
+    return test
 
 
 def _includes(clause: Clause) -> Callable[[Any], bool]:
@@ -209,7 +244,7 @@ def _starts_with(clause: Clause) -> Callable[[Any], bool]:
 
 def _regex(clause: Clause) -> Callable[[Any], bool]:
     try:
-        pattern = re2.compile(_text(clause.value))
+        pattern = re2.compile(_text(clause.value), QUIET)
     except re2.error as error:
         reason = error.args[0].decode() if isinstance(error.args[0], bytes) else error.args[0]
         msg = f"not a usable regular expression: {reason} (look-around and back-references are not supported)"
@@ -224,27 +259,25 @@ def _greater(clause: Clause) -> Callable[[Any], bool]:
         raise ValueError(msg)
     or_equal = clause.operator is Operator.GREATER_THAN_OR_EQUALS
 
-    def test(value: Any) -> bool:
-        for item in value if isinstance(value, list) else [value]:
-            found = _comparable(item)
-            if type(found) is not type(limit):
-                continue
-            if found > limit or (or_equal and found == limit):  # type: ignore[operator]
-                return True
-        return False
+    def exceeds(item: Any) -> bool:
+        found = _comparable(item)
+        if found is None or isinstance(found, datetime) is not isinstance(limit, datetime):
+            return False
+        return bool(found > limit or (or_equal and found == limit))  # type: ignore[operator]
 
-    return test
+    return lambda value: any(map(exceeds, _items(value)))
 
 
 def _comparable(value: Any) -> float | datetime | None:
-    """Give a number or a moment in UTC, or None for what is neither."""
-    if isinstance(value, bool) or value is None:
+    """Give a number or a moment with its time zone, or None for what is neither."""
+    if isinstance(value, bool):
         return None
     if isinstance(value, (int, float)):
-        return float(value)
+        return value
     text = str(value).strip()
-    if NUMBER.match(text):
-        return float(text)
+    if NUMBER.fullmatch(text):
+        # Whole numbers stay exact: ids of 17 digits and more are not distinct as floats.
+        return float(text) if "." in text else int(text)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -259,8 +292,8 @@ _TESTS: dict[Operator, Callable[[Any], bool]] = {
     Operator.IS_NOT_NULL: lambda value: not _is_empty(value),
 }
 _WITH_VALUE: dict[Operator, Callable[[Clause], Callable[[Any], bool]]] = {
-    Operator.EQUALS: _equals,
-    Operator.NOT_EQUALS: _not(_equals),
+    Operator.EQUALS: _one_of,
+    Operator.NOT_EQUALS: _not(_one_of),
     Operator.REGEX_MATCH: _regex,
     Operator.NOT_REGEX_MATCH: _not(_regex),
     Operator.GREATER_THAN: _greater,

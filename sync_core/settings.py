@@ -15,6 +15,14 @@ DEVELOPMENT_STORAGE = (
     "QueueEndpoint=http://127.0.0.1:10001/devstoreaccount1;"
     "TableEndpoint=http://127.0.0.1:10002/devstoreaccount1;"
 )
+# What the platform sets on its instances, and nobody's own container: App Service and Premium, Flex
+# Consumption, every plan, Container Apps. github.com/Azure/azure-functions-host, EnvironmentExtensions.cs
+SET_IN_AZURE = (
+    "WEBSITE_INSTANCE_ID",
+    "WEBSITE_POD_NAME",
+    "WEBSITE_SITE_NAME",
+    "MANAGED_ENVIRONMENT",
+)
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -59,15 +67,16 @@ class _Reader:
         self._problems: list[str] = []
 
     def settings(self) -> Settings:
-        queues = self._storage("AzureWebJobsStorage", "queue")
+        queues, tables = self._storages()
         settings = Settings(
             queues=queues or StorageAccess(),
-            tables=self._tables() or StorageAccess(),
+            tables=tables or StorageAccess(),
             key_vault_url=self._url("KEY_VAULT_URL", required=True) or "",
             public_base_url=self._public_base_url(),
             graph_endpoint=self._graph_endpoint(),
             authority_host=self._url("AZURE_AUTHORITY_HOST"),
-            identity_client_id=self._text("AZURE_CLIENT_ID"),
+            identity_client_id=self._text("AZURE_CLIENT_ID")
+            or self._text("AzureWebJobsStorage__clientId"),
             has_managed_identity=self._text("IDENTITY_ENDPOINT") is not None,
             has_app_service_auth=(self._text("WEBSITE_AUTH_ENABLED") or "").lower() == "true",
             local_admin_token=self._local_only("SYNC_LOCAL_ADMIN_TOKEN"),
@@ -88,9 +97,9 @@ class _Reader:
             return None
         if "://" not in value and name == "AZURE_AUTHORITY_HOST":
             value = f"https://{value}"
-        parts = urlsplit(value)
-        if parts.scheme != "https" or not parts.hostname:
-            self._problems.append(f"{name} must be an https address, not {value!r}")
+        if not _is_address(value):
+            # The value itself is not repeated: it may be a connection string in the wrong place.
+            self._problems.append(f"{name} must be an https address")
         return value.rstrip("/")
 
     def _graph_endpoint(self) -> str | None:
@@ -105,39 +114,58 @@ class _Reader:
                 self._problems.append("PUBLIC_BASE_URL is missing (and so is WEBSITE_HOSTNAME)")
                 return ""
             return f"https://{host}"
-        parts = urlsplit(value)
-        local = parts.scheme == "http" and parts.hostname in LOOPBACK
-        if not (parts.scheme == "https" or local) or not parts.hostname:
+        if not _is_address(value, http_on_loopback=True):
             self._problems.append(
-                f"PUBLIC_BASE_URL must be an https address (http only on loopback), not {value!r}"
+                "PUBLIC_BASE_URL must be an https address (http only on loopback)"
             )
         return value.rstrip("/")
 
-    def _tables(self) -> StorageAccess | None:
-        if self._text("SYNC_TABLES") or self._text("SYNC_TABLES__tableServiceUri"):
-            return self._storage("SYNC_TABLES", "table")
-        return self._storage("AzureWebJobsStorage", "table", report=False)
+    def _storages(self) -> tuple[StorageAccess | None, StorageAccess | None]:
+        """Give the access to queues and to tables, which share the host's storage unless told."""
+        queues = self._storage("AzureWebJobsStorage", "queue")
+        tables = self._storage("SYNC_TABLES", "table")
+        if queues is None:
+            self._problems.append(
+                "AzureWebJobsStorage is missing (or AzureWebJobsStorage__accountName)"
+            )
+        elif tables is None and queues.connection_string:
+            tables = queues
+        elif tables is None:
+            tables = self._storage("AzureWebJobsStorage", "table")
+            if tables is None:
+                self._problems.append("SYNC_TABLES is missing (or SYNC_TABLES__tableServiceUri)")
+        return queues, tables
 
-    def _storage(self, name: str, service: str, *, report: bool = True) -> StorageAccess | None:
+    def _storage(self, name: str, service: str) -> StorageAccess | None:
         text = self._text(name)
         if text:
-            if text.rstrip(";") == "UseDevelopmentStorage=true":
-                text = DEVELOPMENT_STORAGE
-            return StorageAccess(connection_string=text)
-        url = self._text(f"{name}__{service}ServiceUri")
+            return self._connection_string(name, text)
+        url = self._url(f"{name}__{service}ServiceUri")
         account = self._text(f"{name}__accountName")
         if url or account:
-            return StorageAccess(
-                service_url=(url or f"https://{account}.{service}.core.windows.net").rstrip("/")
-            )
-        if report:
-            self._problems.append(f"{name} is missing (or {name}__accountName)")
+            return StorageAccess(service_url=url or f"https://{account}.{service}.core.windows.net")
         return None
+
+    def _connection_string(self, name: str, text: str) -> StorageAccess:
+        if text.rstrip(";") == "UseDevelopmentStorage=true":
+            text = DEVELOPMENT_STORAGE
+        names = {part.partition("=")[0].strip().lower() for part in text.split(";")}
+        if names.isdisjoint({"accountkey", "sharedaccesssignature"}):
+            self._problems.append(f"{name} is not a connection string of a storage account")
+        return StorageAccess(connection_string=text)
 
     def _local_only(self, name: str) -> str | None:
         value = self._text(name)
-        # WEBSITE_INSTANCE_ID is set by App Service on every instance: a fixed bearer token there
-        # would be a back door, so the app refuses to start with one.
-        if value and self._text("WEBSITE_INSTANCE_ID"):
+        # A fixed bearer token in Azure would be a back door, so the app refuses to start with one.
+        if value and any(map(self._text, SET_IN_AZURE)):
             self._problems.append(f"{name} is for the local rig only and must not be set in Azure")
         return value
+
+
+def _is_address(value: str, *, http_on_loopback: bool = False) -> bool:
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return False
+    local = http_on_loopback and parts.scheme == "http" and parts.hostname in LOOPBACK
+    return bool(parts.hostname) and (parts.scheme == "https" or local)

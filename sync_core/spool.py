@@ -13,18 +13,23 @@ import orjson
 from sync_core.model import Action, Change, Reason
 
 DIGITS = "0123456789abcdef"
+SIXTEEN = frozenset(DIGITS)
 # Below this size a file stays in memory.
 MEMORY_BYTES = 256 * 1024
 
 
 class ChangeSpool:
-    """Append in any order; read back a digit at a time, sorted by object id, each person once."""
+    """Add each person once, in any order; read back a digit at a time, sorted by object id."""
 
     def __init__(self) -> None:
         self._files: dict[str, IO[bytes]] = {}
 
     def add(self, change: Change) -> None:
-        digit = change.object_id[0]
+        digit = change.object_id[:1]
+        if digit not in SIXTEEN:
+            # It would never be read back: a change must not get lost without a word.
+            msg = f"an object id begins with a hex digit in lower case, not with {digit!r}"
+            raise ValueError(msg)
         file = self._files.get(digit)
         if file is None:
             file = self._files[digit] = tempfile.SpooledTemporaryFile(max_size=MEMORY_BYTES)  # noqa: SIM115 -- closed with the spool
@@ -43,6 +48,15 @@ class ChangeSpool:
         changes = [to_change(orjson.loads(line)) for line in file]
         file.seek(0, 2)
         return sorted(changes, key=lambda change: change.object_id)
+
+    def stream(self, digit: str) -> Iterator[Change]:
+        """Give the changes of one partition one by one, in the order in which they were added."""
+        file = self._files.get(digit)
+        if file is None:
+            return
+        file.seek(0)
+        for line in file:
+            yield to_change(orjson.loads(line))
 
     def __iter__(self) -> Iterator[Change]:
         for digit in DIGITS:

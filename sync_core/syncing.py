@@ -3,8 +3,9 @@
 Nothing is written before the guard has seen the whole plan.
 """
 
+import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -36,7 +37,10 @@ CONFIRM_AT_ONCE = 200
 # administrator then sees the reasons, and a reading that was wrong is found out.
 CONFIRM_HELD = 1000
 MAX_ERRORS = 100
-PARTITIONS_AT_ONCE = 8
+# Each holds the stored rows of the changes of one partition in memory.
+PARTITIONS_AT_ONCE = 4
+# A page of 999 people takes some 30 ms to judge; a webhook in the same process must not wait for it.
+JUDGED_AT_ONCE = 200
 
 Checkpoint = Callable[[], Awaitable[None]]
 
@@ -54,6 +58,10 @@ class Plan:
         if change.action.is_removal:
             return self.verdict.hold_removals
         return self.verdict.hold_creates and change.action is Action.CREATE
+
+    def to_write(self, digit: str) -> Iterator[Change]:
+        """Give the changes of one partition that are not held."""
+        return (change for change in self.changes.stream(digit) if not self.is_held(change))
 
     @property
     def held(self) -> int:
@@ -141,7 +149,9 @@ class FullSync:
         """Judge everybody who is read; who is left in `stored` afterwards was not found in scope."""
         seen: set[str] = set()
         async for page in reading.people():
-            for person, groups in page:
+            for number, (person, groups) in enumerate(page):
+                if number % JUDGED_AT_ONCE == 0:
+                    await asyncio.sleep(0)
                 object_id = person["id"]
                 if object_id in seen:
                     continue
@@ -180,23 +190,29 @@ class FullSync:
     async def _decide_absent(
         self, absent: list[str], active: int, stored: StoredIndex, decided: ChangeSpool
     ) -> bool:
-        """Ask for each absent person by id and decide; false where there are too many to ask for."""
-        tally = Tally(active=active, creates=0, removals=len(absent))
-        over = check_guard(tally, self.connection.policy.guard).hold_removals
-        if over and len(absent) > CONFIRM_HELD:
-            unconfirmed = (plan_removal(one, None, self.connection.policy) for one in absent)
-            decided.extend(change for change in unconfirmed if change)
-            return False
-        contradicted = 0
+        """Ask for each absent person by id and decide.
+
+        False when the guard will hold the removals anyway and there are too many to ask for: the rest
+        of them is then planned without a reason, and held.
+        """
+        removals = contradicted = 0
         for start in range(0, len(absent), CONFIRM_AT_ONCE):
+            if start >= CONFIRM_HELD and self._is_over(active, removals):
+                decided.extend(Change(Action.DISABLE, object_id) for object_id in absent[start:])
+                return False
             for evidence in await self._evidence(absent[start : start + CONFIRM_AT_ONCE]):
                 known = stored.people[evidence.object_id]
                 contradicted += evidence.reason is None
                 if change := self._decide_by_evidence(evidence, known, stored.foreign):
                     decided.add(change)
+                    removals += change.action.is_removal
         if contradicted:
             log_event("reading.contradicted", connection=self.connection.id, people=contradicted)
         return True
+
+    def _is_over(self, active: int, removals: int) -> bool:
+        tally = Tally(active=active, creates=0, removals=removals)
+        return check_guard(tally, self.connection.policy.guard).hold_removals
 
     async def _evidence(self, object_ids: list[str]) -> list[Evidence]:
         return await read_evidence(
@@ -242,15 +258,15 @@ class FullSync:
                 digest.update(_fingerprint(change))
         return Tally(active=active, **tally), digest.hexdigest()
 
-    async def _rows(self, digit: str, changes: list[Change]) -> dict[str, Entity]:
+    async def _rows(self, digit: str, changes: Iterable[Change]) -> dict[str, Entity]:
         return await self.users.load_rows(digit, changes, self._sizes.get(digit, 0))
 
     async def apply(self, plan: Plan, checkpoint: Checkpoint) -> None:
         """Write what is not held, partition by partition; a refused record does not stop the others."""
 
         async def write(digit: str) -> None:
-            changes = [change for change in plan.changes.read(digit) if not plan.is_held(change)]
-            rows = await self._rows(digit, changes)
+            rows = await self._rows(digit, plan.to_write(digit))
+            changes = plan.to_write(digit)
             async for change, error in self.users.apply(changes, rows, self.stamp, checkpoint):
                 if error is None:
                     self._count(_COUNTED[change.action])

@@ -2,12 +2,13 @@
 
 import secrets
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
 import orjson
 
-from sync_core import engine
+from sync_core import engine, granting, watching
 from sync_core.documents import SyncRequest, Trigger
 from sync_core.errors import FixConnection, Invalid, RequestRefused, SyncError
 from sync_core.logs import log_event
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 CLIENT_STATE_SECRET = "graph-client-state-key"  # noqa: S105 -- the name of a secret, not a secret
+
+# Notifications come in bursts, one a change; one run serves them all.
+DEBOUNCE_S = 1
+# Clocks of this process and of the queue differ a little.
+MARGIN = timedelta(milliseconds=250)
 
 Answer = tuple[int, bytes]
 
@@ -30,10 +36,13 @@ async def scheduled(*, past_due: bool) -> None:
 
 
 async def maintained(*, past_due: bool) -> None:
-    """The hourly timer: say which connections have not run for too long."""
+    """The hourly timer: say which connections have not run for too long, and what expires."""
     if past_due:
         log_event("maintenance.pastDue")
-    await engine.report_overdue(await process.services())
+    services = await process.services()
+    await engine.report_overdue(services)
+    await watching.warn_of_expiry(services)
+    await granting.confirm_pending(services)
 
 
 async def requested(body: bytes) -> None:
@@ -65,7 +74,7 @@ async def _deliver(body: bytes, trigger: Trigger) -> Answer:
     services = await process.services()
     delivery = read_delivery(body, await client_state_key(services))
     for connection_id in delivery.connection_ids:
-        await services.queue.send(SyncRequest(connection_id=connection_id, trigger=trigger))
+        await _ask_soon(services, connection_id, trigger)
     log_event(
         "notifications.received",
         trigger=trigger.value,
@@ -73,6 +82,20 @@ async def _deliver(body: bytes, trigger: Trigger) -> Answer:
         discarded=delivery.discarded or None,
     )
     return 202, b""
+
+
+async def _ask_soon(services: Services, connection_id: str, trigger: Trigger) -> None:
+    """Send a request that becomes visible in a second; until then it stands for later ones too.
+
+    The run that it starts reads the directory after all of them came, so none is lost.
+    """
+    now = services.clock()
+    waiting_until = services.asked_until.get(connection_id)
+    if waiting_until is not None and now + MARGIN < waiting_until:
+        return
+    request = SyncRequest(connection_id=connection_id, trigger=trigger)
+    await services.queue.send(request, delay_s=DEBOUNCE_S)
+    services.asked_until[connection_id] = now + timedelta(seconds=DEBOUNCE_S)
 
 
 async def client_state_key(services: Services) -> bytes:

@@ -6,24 +6,29 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from azure.core.credentials_async import AsyncTokenCredential
-from azure.identity.aio import (
-    ClientSecretCredential,
-    DefaultAzureCredential,
-    ManagedIdentityCredential,
-)
+from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
 from azure.keyvault.secrets.aio import SecretClient
 
+from sync_core import certificates
 from sync_core.clouds import CLOUDS
-from sync_core.directory.credentials import AsyncCredential, GraphCredential
+from sync_core.directory.credentials import (
+    Application,
+    AsyncCredential,
+    GraphCredential,
+    OwnIdentity,
+)
 from sync_core.directory.retrying import Patience
-from sync_core.documents import Connection, CredentialKind
+from sync_core.directory.token_errors import Asked
+from sync_core.documents import GUID, Connection, Credential, CredentialKind
 from sync_core.errors import FixConnection
 from sync_core.queueing import RequestQueue
 from sync_core.settings import Settings
 from sync_core.store.connections import ConnectionStore
+from sync_core.store.consents import ConsentStore
 from sync_core.store.leases import LeaseStore
 from sync_core.store.plans import PlanStore
 from sync_core.store.runs import RunStore
@@ -50,54 +55,96 @@ class Services:
     clock: Callable[[], datetime] = utc_now
     patience: Callable[[], Patience] = Patience
     client_state_key: bytes | None = field(default=None, repr=False)
+    asked_until: dict[str, datetime] = field(default_factory=dict)
     connections: ConnectionStore = field(init=False)
     runs: RunStore = field(init=False)
     plans: PlanStore = field(init=False)
     leases: LeaseStore = field(init=False)
+    consents: ConsentStore = field(init=False)
 
     def __post_init__(self) -> None:
         self.connections = ConnectionStore(self.tables)
         self.runs = RunStore(self.tables)
         self.plans = PlanStore(self.tables)
         self.leases = LeaseStore(self.tables)
+        self.consents = ConsentStore(self.tables)
 
     def users(self, connection_id: str) -> UserStore:
         return UserStore(self.tables, connection_id)
 
     @asynccontextmanager
-    async def directory(self, connection: Connection) -> AsyncIterator["GraphClient"]:
+    async def directory(
+        self, connection: Connection, patience: Patience | None = None
+    ) -> AsyncIterator["GraphClient"]:
         """Open a connection's way to Graph, with the secret from Key Vault."""
         from sync_core.directory.client import open_graph
 
-        make = await self._credential(connection)
-        async with GraphCredential(make) as credential:
+        async with await self._credential(connection) as credential:
             cloud = CLOUDS[connection.cloud]
             async with open_graph(
                 credential,
                 graph_url=self.settings.graph_endpoint or cloud.graph_url,
                 scope=cloud.graph_scope,
-                patience=self.patience(),
+                patience=patience or self.patience(),
             ) as client:
                 yield client
 
-    async def _credential(self, connection: Connection) -> Callable[[], AsyncCredential]:
-        credential = connection.credential
-        if credential.kind is not CredentialKind.CLIENT_SECRET:
-            raise FixConnection(
-                "credential.kindUnsupported",
-                f"This version cannot use a credential of the kind {credential.kind} yet.",
-                "Use a client secret.",
-            )
+    async def token(self, connection: Connection) -> str:
+        """Ask Entra for a new token for Graph: what it says of tenant and roles is Entra's own word."""
+        async with await self._credential(connection) as credential:
+            return (await credential.get_token(CLOUDS[connection.cloud].graph_scope)).token
+
+    async def _credential(self, connection: Connection) -> GraphCredential:
+        """Make a credential of the connection's kind; secrets come from Key Vault only."""
+        kind = connection.credential.kind
+        app = Application(
+            connection.known_tenant(), connection.client_id, self._authority(connection)
+        )
+        make: Callable[[], AsyncCredential]
+        secret_is_guid = False
+        if kind is CredentialKind.CLIENT_SECRET:
+            secret = await self._secret(connection.credential)
+            secret_is_guid = GUID.fullmatch(secret) is not None
+            make = partial(app.by_secret, secret)
+        elif kind is CredentialKind.CERTIFICATE:
+            pem = await self._secret(connection.credential)
+            make = partial(app.by_certificate, certificates.signing_part(pem, self.clock()))
+        else:
+            self._need_identity()
+            # In its own tenant an identity is the app; elsewhere it signs for the connection's.
+            if kind is CredentialKind.MANAGED_IDENTITY:
+                make = partial(OwnIdentity, connection.client_id)
+            else:
+                signer = self.settings.identity_client_id
+                make = partial(app.by_identity, signer, CLOUDS[connection.cloud].exchange)
+        return GraphCredential(make, Asked(connection.cloud, secret_is_guid))
+
+    async def _secret(self, credential: Credential) -> str:
         if credential.secret_name is None:
             raise FixConnection(
                 "credential.missing",
-                "The connection has no client secret.",
-                "Store one: PATCH the connection with credential.clientSecret.",
+                "The connection has no secret or certificate.",
+                "Store one: PATCH the connection with credential.clientSecret or "
+                "credential.certificate.",
             )
-        secret = await self.vault.get(credential.secret_name, credential.secret_version)
-        return lambda: ClientSecretCredential(
-            connection.tenant_id, connection.client_id, secret, **self._authority(connection)
-        )
+        # What was put into Key Vault from a file often ends with a line break.
+        secret = (await self.vault.get(credential.secret_name, credential.secret_version)).strip()
+        if not secret:
+            raise FixConnection(
+                "credential.empty",
+                f"The secret {credential.secret_name!r} in Key Vault is empty.",
+                "Store the credential again through the connection.",
+            )
+        return secret
+
+    def _need_identity(self) -> None:
+        if not self.settings.has_managed_identity:
+            raise FixConnection(
+                "credential.identityMissing",
+                "This app has no managed identity.",
+                "Assign one to the Function App (Settings, Identity) and name it in AZURE_CLIENT_ID, "
+                "or use a client secret or a certificate.",
+            )
 
     def _authority(self, connection: Connection) -> dict[str, Any]:
         known = {cloud.login_url for cloud in CLOUDS.values()}

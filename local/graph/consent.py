@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from local.graph.consent_pages import Account, accounts_page, approval_page, consent_page
+from local.graph.consent_pages import (
+    Account,
+    accounts_page,
+    approval_page,
+    consent_page,
+    trouble_page,
+)
 from local.graph.messages import Answer
 from local.graph.service import Service
 from local.graph.tenants import App, Arrival, Delay, Tenant
@@ -31,6 +37,7 @@ ADMINISTRATOR = "admin"
 EMPLOYEE = "employee"
 _ANY_TENANT = "organizations"
 _DEFAULT = "/.default"
+_NOT_KEPT = {"Cache-Control": "no-store"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +85,11 @@ def consent_answer(service: Service, tenant_key: str, method: str, given: bytes)
         return _page(approval_page(request.app.name, account, request.fields()))
     if method == "POST":
         accepted = form.get("decision") == "accept"
-        return _granted(service, request, tenant) if accepted else _declined(request)
+        return (
+            _granted(service, request, tenant)
+            if accepted
+            else _refused(request, consent_declined())
+        )
     return _page(consent_page(request.app.name, account, request.app.required, request.fields()))
 
 
@@ -91,25 +102,40 @@ def read_request(service: Service, tenant_key: str, form: dict[str, str]) -> Con
     for name in ("client_id", "redirect_uri", "scope"):
         if not form.get(name):
             raise missing(name)
-    app = service.registry.app(form["client_id"])
-    if app is None:
-        raise unknown_app(form["client_id"], tenant.name if tenant else tenant_key)
-    if not app.is_multi_tenant:
-        if tenant is None:
-            raise single_tenant_app(app.app_id, app.name)
-        if tenant.id != app.home_tenant:
-            raise unknown_app(app.app_id, tenant.name)
+    app = _app(service, form["client_id"], tenant)
     if not any(_same_address(form["redirect_uri"], known) for known in app.redirect_uris):
         raise unknown_redirect(form["redirect_uri"], app.app_id)
-    resource = form["scope"].removesuffix(_DEFAULT)
-    if " " in form["scope"].strip() or resource in {"", form["scope"]}:
-        # Others would ask for delegated permissions, which nobody here uses.
-        raise malformed_scope(form["scope"])
-    if not service.mint.knows_resource(resource):
-        raise unknown_resource(resource, tenant.name if tenant else tenant_key)
+    resource = _resource(service, form["scope"], tenant)
     return ConsentRequest(
         app, tenant, resource, form["scope"], form["redirect_uri"], form.get("state")
     )
+
+
+def _app(service: Service, client_id: str, tenant: Tenant | None) -> App:
+    app = service.registry.app(client_id)
+    if app is None:
+        raise unknown_app(client_id, _called(tenant))
+    if app.is_multi_tenant:
+        return app
+    if tenant is None:
+        raise single_tenant_app(app.app_id, app.name)
+    if tenant.id != app.home_tenant:
+        raise unknown_app(app.app_id, tenant.name)
+    return app
+
+
+def _resource(service: Service, scope: str, tenant: Tenant | None) -> str:
+    resource = scope.removesuffix(_DEFAULT)
+    if " " in scope.strip() or resource in {"", scope}:
+        # Others would ask for delegated permissions, which nobody here uses.
+        raise malformed_scope(scope)
+    if not service.mint.knows_resource(resource):
+        raise unknown_resource(resource, _called(tenant))
+    return resource
+
+
+def _called(tenant: Tenant | None) -> str:
+    return tenant.name if tenant else _ANY_TENANT
 
 
 def _same_address(asked: str, registered: str) -> bool:
@@ -155,14 +181,6 @@ def _granted(service: Service, request: ConsentRequest, tenant: Tenant) -> Answe
     return _redirect(request.back(admin_consent="True", tenant=tenant.id, scope=scope))
 
 
-def _declined(request: ConsentRequest) -> Answer:
-    """As documented; a real tenant has been seen to say `access_denied` in the same place.
-
-    v2-admin-consent, "Error response"; github.com/MicrosoftDocs/azure-docs/issues/114009
-    """
-    return _refused(request, consent_declined())
-
-
 def _refused(request: ConsentRequest, error: TokenError) -> Answer:
     description = str(error.body(None)["error_description"])
     return _redirect(
@@ -171,13 +189,13 @@ def _refused(request: ConsentRequest, error: TokenError) -> Answer:
 
 
 def _redirect(address: str) -> Answer:
-    return Answer(302, headers={"Location": address, "Cache-Control": "no-store"})
+    return Answer(302, headers={"Location": address, **_NOT_KEPT})
 
 
-def _page(html: str) -> Answer:
-    return html_answer(html)
+def consent_trouble(error: TokenError) -> Answer:
+    """Say on a page what is wrong: nobody knows whether the address of the application is its own."""
+    return _page(trouble_page(str(error.body(None)["error_description"])), error.status)
 
 
-def html_answer(html: str, status: int = 200) -> Answer:
-    headers = {"Cache-Control": "no-store"}
-    return Answer(status, html.encode(), headers, content_type="text/html; charset=utf-8")
+def _page(html: str, status: int = 200) -> Answer:
+    return Answer(status, html.encode(), dict(_NOT_KEPT), content_type="text/html; charset=utf-8")

@@ -88,6 +88,15 @@ class AppsControl(PeopleControl, GroupsControl):
             raise ControlError("an app takes at most 20 federated credentials")
         federated.append(FederatedCredential(issuer, subject, audience, public_key))
 
+    @on_loop
+    def trust_identity(self, public_key: str) -> None:
+        """A managed identity of a tenant here, by the PEM of the key that signs its tokens."""
+        self.service.mint.identity_keys.append(public_key)
+
+    @on_loop
+    def issue_opaque_tokens(self, opaque: bool) -> None:
+        self.service.mint.is_opaque = opaque
+
     def _app(self, app_id: str) -> App:
         found = self.service.registry.app(app_id)
         if found is None:

@@ -101,6 +101,7 @@ def _apps(control: Control) -> list[Route]:
         _route("/apps/{key}/federated", "POST", lambda r, b: control.add_federated_credential(
             issuer=b["issuer"], subject=b["subject"], audience=b["audience"],
             public_key=b["publicKey"], app=_key(r))),
+        _route("/identities", "POST", lambda _, b: control.trust_identity(b["publicKey"])),
     ]  # fmt: skip
 
 

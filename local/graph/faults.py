@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from local.graph.token_errors import WITHOUT_CAUSE
+
 STATUS_KINDS = {
     "throttled": 429,
     "unavailable": 503,
@@ -16,9 +18,10 @@ STATUS_KINDS = {
     "outage": 503,
 }
 PAGE_KINDS = frozenset(("emptyPage", "lostRest", "repeatedPage", "loopingLink", "foreignLink"))
-ANSWER_KINDS = frozenset(("reset", "truncated", "html", "expiredToken", "slow"))
+ANSWER_KINDS = frozenset(("reset", "truncated", "html", "expiredToken", "slow", "tokenError"))
 # These hold while they are registered; no request uses them up.
 STATE_KINDS = frozenset(("lostPermission", "staleMembers"))
+_OPTIONS = frozenset(("retryAfter", "milliseconds", "host", "roles", "appId", "bytes", "code"))
 KINDS = frozenset(STATUS_KINDS) | PAGE_KINDS | ANSWER_KINDS | STATE_KINDS
 
 
@@ -88,9 +91,12 @@ class Faults:
         )
         if added.where not in ("any", "direct", "batch"):
             raise ValueError(f"where must be any, direct or batch, not {added.where!r}")
-        unknown = given.keys() - {"retryAfter", "milliseconds", "host", "roles", "appId", "bytes"}
+        unknown = given.keys() - _OPTIONS
         if unknown:
             raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
+        if kind == "tokenError" and given.get("code") not in WITHOUT_CAUSE:
+            known = ", ".join(map(str, sorted(WITHOUT_CAUSE)))
+            raise ValueError(f"code must be one of {known}, not {given.get('code')!r}")
         self._faults[added.id] = added
         return added
 

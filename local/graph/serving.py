@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from local.graph.access import Caller
+from local.graph.consent import consent_answer, consent_trouble
 from local.graph.control import Control
 from local.graph.control_routes import control_routes
 from local.graph.errors import GraphError, error_body
@@ -24,7 +25,7 @@ from local.graph.messages import Answer, GraphRequest
 from local.graph.recorder import Recorded
 from local.graph.router import dispatch
 from local.graph.service import Service
-from local.graph.token_errors import TokenError, transient
+from local.graph.token_errors import TokenError, transient, without_cause
 from local.graph.tokens import instance_discovery, issue_token, openid_configuration
 
 _TRANSPORT = "rig.transport"
@@ -142,9 +143,21 @@ def login_app(service: Service, authority_url: str) -> ASGIApp:
     async def discovery(request: Request) -> Response:
         return await _login_answer(service, request, lambda _: instance_discovery(authority_url))
 
+    async def consent(request: Request) -> Response:
+        given = await request.body() if request.method == "POST" else request.url.query.encode()
+        tenant = request.path_params["tenant"]
+        try:
+            answer = consent_answer(service, tenant, request.method, given)
+        except TokenError as error:
+            answer = consent_trouble(error)
+        # Without the query: it holds the application's state.
+        service.recorder.add(Recorded(request.method, request.scope["path"], "", answer.status))
+        return _Sent(answer)
+
     return Starlette(
         routes=[
             Route("/common/discovery/instance", discovery),
+            Route("/{tenant}/v2.0/adminconsent", consent, methods=["GET", "POST"]),
             Route("/{tenant}/v2.0/.well-known/openid-configuration", configuration),
             Route("/{tenant}/oauth2/v2.0/token", token, methods=["POST"]),
         ]
@@ -180,6 +193,10 @@ def _login_failure(request: Request, fault: Fault) -> Answer | None:
         return Answer(200, page, content_type="text/html; charset=utf-8")
     if fault.kind == "reset":
         return Answer(200, close_after=0)
+    if fault.kind == "tokenError":
+        refusal = without_cause(fault.options["code"])
+        client_id = request.headers.get("client-request-id")
+        return _login_json(refusal.body(client_id), refusal.status)
     if fault.kind in STATUS_KINDS:
         answer = _login_json(
             transient().body(request.headers.get("client-request-id")), STATUS_KINDS[fault.kind]

@@ -148,6 +148,54 @@ def unknown_resource(resource: str, tenant: str) -> TokenError:
     )
 
 
+def single_tenant_app(app_id: str, name: str) -> TokenError:
+    return TokenError(
+        50194,
+        "invalid_request",
+        f"Application '{app_id}'({name}) is not configured as a multi-tenant application. Use a "
+        "tenant-specific endpoint or configure the application to be multi-tenant.",
+    )
+
+
+def unknown_redirect(address: str, app_id: str) -> TokenError:
+    return TokenError(
+        50011,
+        "invalid_request",
+        f"The redirect URI '{address}' specified in the request does not match the redirect URIs "
+        f"configured for the application '{app_id}'. Make sure the redirect URI sent in the "
+        "request matches one added to your application in the Azure portal.",
+    )
+
+
+def account_of_another_tenant(account: str, tenant: str, app_id: str) -> TokenError:
+    """Its `error` as seen: github.com/MicrosoftDocs/azure-docs/issues/114009."""
+    return TokenError(
+        50020,
+        "access_denied",
+        f"User account '{account}' does not exist in tenant '{tenant}' and cannot access the "
+        f"application '{app_id}' in that tenant. The account needs to be added as an external "
+        "user in the tenant first. Sign out and sign in again with a different account.",
+    )
+
+
+def admin_needed(name: str) -> TokenError:
+    """learn.microsoft.com/entra/identity/enterprise-apps/application-sign-in-unexpected-user-consent-error."""
+    return TokenError(
+        90094,
+        "access_denied",
+        f"{name} needs permission to access resources in your organization that only an admin can "
+        "grant. Ask an admin to grant permission to this app before you can use it.",
+    )
+
+
+def consent_declined() -> TokenError:
+    return TokenError(
+        65004,
+        "consent_required",
+        "The resource owner or authorization server denied the request.",
+    )
+
+
 def transient() -> TokenError:
     return TokenError(
         90033,
@@ -155,3 +203,73 @@ def transient() -> TokenError:
         "A transient error has occurred. Please try again.",
         503,
     )
+
+
+# What Entra can say and nothing here brings about: asked for with the fault tokenError. Texts and
+# numbers are those of learn.microsoft.com/entra/identity-platform/reference-error-codes.
+WITHOUT_CAUSE: dict[int, tuple[str, int, str]] = {
+    65001: (
+        "invalid_grant",
+        400,
+        "The user or administrator has not consented to use the application.",
+    ),
+    70001: ("unauthorized_client", 400, "The application is disabled."),
+    700011: (
+        "unauthorized_client",
+        400,
+        "The application was not found in the directory or tenant.",
+    ),
+    7000229: (
+        "invalid_client",
+        401,
+        "The client application is missing service principal in the tenant.",
+    ),
+    900382: (
+        "invalid_request",
+        400,
+        "Confidential Client is not supported in Cross Cloud request.",
+    ),
+    7000218: (
+        "invalid_client",
+        401,
+        "The request body must contain 'client_assertion' or 'client_secret'.",
+    ),
+    900144: (
+        "invalid_request",
+        400,
+        "The request body must contain the following parameter: 'grant_type'.",
+    ),
+    700021: (
+        "invalid_client",
+        401,
+        "Client assertion application identifier doesn't match 'client_id' parameter.",
+    ),
+    700023: (
+        "invalid_client",
+        401,
+        "Client assertion audience claim does not match Realm issuer.",
+    ),
+    700024: ("invalid_client", 401, "Client assertion is not within its valid time range."),
+    50027: ("invalid_request", 400, "JWT token is invalid or malformed."),
+    70021: (
+        "invalid_request",
+        400,
+        "No matching federated identity record found for presented assertion.",
+    ),
+    700222: (
+        "invalid_client",
+        401,
+        "AAD-issued tokens may not be used for federated identity flows.",
+    ),
+    90006: ("temporarily_unavailable", 503, "The service is temporarily unavailable."),
+    90012: ("temporarily_unavailable", 503, "The request has timed out."),
+    90024: ("temporarily_unavailable", 503, "A transient error has occurred. Please try again."),
+    90055: ("temporarily_unavailable", 400, "The server is terminating the request: too many."),
+    90090: ("temporarily_unavailable", 400, "The client should retry the request."),
+    53003: ("access_denied", 400, "Access has been blocked by Conditional Access policies."),
+}
+
+
+def without_cause(code: int) -> TokenError:
+    error, status, text = WITHOUT_CAUSE[code]
+    return TokenError(code, error, text, status)

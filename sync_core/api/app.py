@@ -1,6 +1,6 @@
 """The REST API as an ASGI application: one table of routes, each with its role and its answers.
 
-A route without a role is open to everybody; health is the only one.
+A route without a role is open to everybody: health, and the way back from Entra.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -10,11 +10,15 @@ from typing import Any
 
 from fastapi import Depends, FastAPI
 
-from sync_core.api import connections, health, openapi, runs, users
+from sync_core.api import config, connections, consent, health, openapi, runs, users
 from sync_core.api.auth import Role, needs
+from sync_core.api.bodies import YAML
 from sync_core.api.edge import Edge
 from sync_core.api.problems import add_handlers
 from sync_core.api.shapes import (
+    ConfigApplied,
+    ConfigFile,
+    ConfigPlan,
     ConnectionAnswer,
     ConnectionList,
     Health,
@@ -24,6 +28,7 @@ from sync_core.api.shapes import (
     UserList,
 )
 from sync_core.api.version import VERSION
+from sync_core.consent import CALLBACK_PATH, RESULT_PATH
 from sync_core.documents import Document, Run
 from sync_core.store.people import Person
 from sync_core.wiring import Services
@@ -32,11 +37,15 @@ CONNECTIONS = "/api/connections"
 CONNECTION = f"{CONNECTIONS}/{{id}}"
 RUNS = f"{CONNECTION}/runs"
 USERS = f"{CONNECTION}/users"
+CONFIG = "/api/config"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One call: who may make it, and what it answers; every one may also refuse with a problem."""
+    """One call: who may make it, and what it answers; every one may also refuse with a problem.
+
+    `also` are media types of the answer beside JSON.
+    """
 
     method: str
     path: str
@@ -46,6 +55,7 @@ class Route:
     refusals: tuple[int, ...] = ()
     headers: tuple[str, ...] = ()
     body: Mapping[str, Any] = field(default_factory=dict)
+    also: tuple[str, ...] = ()
 
 
 ROUTES = (
@@ -176,6 +186,68 @@ ROUTES = (
         answers={200: HistoryList},
         refusals=(404, 422),
     ),
+    Route(
+        method="GET",
+        path=f"{CONNECTION}/export",
+        call=config.export_connection,
+        role=Role.READER,
+        answers={200: ConfigFile},
+        refusals=(404, 422),
+        also=(YAML,),
+    ),
+    Route(
+        method="GET",
+        path=CONFIG,
+        call=config.export_config,
+        role=Role.READER,
+        answers={200: ConfigFile},
+        refusals=(404, 422),
+        also=(YAML,),
+    ),
+    # For administrators, though it writes nothing: it tells which names there are in Key Vault.
+    Route(
+        method="POST",
+        path=f"{CONFIG}/plan",
+        call=config.plan_config,
+        role=Role.ADMIN,
+        answers={200: ConfigPlan},
+        refusals=(400, 413, 415, 422, 502, 503),
+        body=openapi.CONFIG_BODY,
+    ),
+    Route(
+        method="POST",
+        path=f"{CONFIG}/apply",
+        call=config.apply_config,
+        role=Role.ADMIN,
+        answers={200: ConfigApplied},
+        refusals=(400, 409, 413, 415, 422, 502, 503),
+        body=openapi.CONFIG_BODY,
+    ),
+    Route(
+        method="GET",
+        path="/api/consent/start",
+        call=consent.start_consent,
+        role=Role.ADMIN,
+        answers={302: None},
+        refusals=(404, 409, 422, 503),
+        headers=("Location",),
+    ),
+    Route(
+        method="GET",
+        path=CALLBACK_PATH,
+        call=consent.finish_consent,
+        role=None,
+        answers={302: None},
+        headers=("Location",),
+    ),
+    Route(
+        method="GET",
+        path=RESULT_PATH,
+        call=consent.get_consent_result,
+        role=None,
+        answers={200: None},
+        also=("text/html",),
+    ),
 )
 
 
@@ -225,6 +297,9 @@ def _responses(route: Route) -> dict[int | str, dict[str, Any]]:
         responses[status] = {"description": HTTPStatus(status).phrase, "headers": headers}
         if model is not None:
             responses[status]["model"] = model
+        if route.also:
+            text = {"schema": {"type": "string"}}
+            responses[status]["content"] = dict.fromkeys(route.also, text)
     refusals = (*route.refusals, 401, 403) if route.role else route.refusals
     for status in sorted(refusals):
         responses[status] = openapi.problem_answer(HTTPStatus(status).phrase)
@@ -238,6 +313,6 @@ def _operation_id(name: str) -> str:
 
 def _tag(path: str) -> str:
     """Name what a call is about: the last part of its path that is one of these."""
-    known = ("connections", "runs", "users", "sync")
+    known = ("connections", "runs", "users", "sync", "config", "consent")
     parts = [part for part in path.split("/") if part in known]
     return parts[-1].replace("sync", "runs") if parts else "app"

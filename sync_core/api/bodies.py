@@ -1,5 +1,6 @@
 """The body of a request: bytes in, one JSON object out, or 400, 413, 415, 422."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import orjson
@@ -10,6 +11,7 @@ from sync_core.errors import FieldProblem, Invalid
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
+YAML = "application/yaml"  # RFC 9512
 # A stored connection has at most about 360,000 characters; written out with blanks it is longer.
 MAX_BYTES = 2 * 1024 * 1024
 
@@ -39,20 +41,31 @@ Patch = Annotated[JsonObject, Depends(merge_patch)]
 
 
 async def _read(request: Request, *accepted: str) -> bytes:
+    media_type(request, accepted)
+    return await limited_body(request, MAX_BYTES)
+
+
+def media_type(request: Request, accepted: Sequence[str]) -> str:
+    """Give what the body is sent as, if that is accepted; the first is the one to recommend."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in accepted:
+        wanted = "YAML or JSON" if YAML in accepted else "JSON"
         # A page of another site can send forms and plain text in a signed-in person's name, JSON not.
         raise WrongMediaType(
             "request.mediaType",
-            f"The body is sent as {kind or 'nothing named'}; it has to be JSON.",
+            f"The body is sent as {kind or 'nothing named'}; it has to be {wanted}.",
             f"Send the header Content-Type: {accepted[0]}.",
             headers={"Accept-Patch" if MERGE_PATCH in accepted else "Accept": ", ".join(accepted)},
         )
+    return kind
+
+
+async def limited_body(request: Request, max_bytes: int) -> bytes:
     body = await request.body()
-    if len(body) > MAX_BYTES:
+    if len(body) > max_bytes:
         raise TooLarge(
             "request.tooLarge",
-            f"The body has {len(body)} bytes; at most {MAX_BYTES} are taken.",
+            f"The body has {len(body)} bytes; at most {max_bytes} are taken.",
             "Send a smaller document.",
         )
     return body

@@ -87,7 +87,12 @@ def _invalid(problems: list[FieldProblem]) -> Invalid:
 
 
 def _problems(given: ConnectionInput) -> list[FieldProblem]:
-    return [*_name_problems(given), *_credential_problems(given), *_unsupported(given)]
+    return [
+        *_name_problems(given),
+        *_tenant_problems(given),
+        *_credential_problems(given),
+        *_unsupported(given),
+    ]
 
 
 def _name_problems(given: ConnectionInput) -> list[FieldProblem]:
@@ -97,6 +102,16 @@ def _name_problems(given: ConnectionInput) -> list[FieldProblem]:
         message = "must not begin or end with a blank, nor hold line breaks or control characters"
         return [FieldProblem("displayName", message)]
     return []
+
+
+def _tenant_problems(given: ConnectionInput) -> list[FieldProblem]:
+    if given.tenant_id is not None or not given.enabled:
+        return []
+    message = (
+        "an enabled connection needs a tenant: send its id or one of its verified domains, or send "
+        '"enabled": false and let an administrator of the tenant consent at /api/consent/start'
+    )
+    return [FieldProblem("tenantId", message)]
 
 
 def _credential_problems(given: ConnectionInput) -> list[FieldProblem]:

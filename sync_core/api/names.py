@@ -19,13 +19,17 @@ ID_ATTEMPTS = 100
 async def connection_id(
     id: Annotated[str, Path(description="The connection's id.", examples=["contoso"])],  # noqa: A002
 ) -> str:
-    if not IS_CONNECTION.fullmatch(id):
+    return possible_connection_id(id)
+
+
+def possible_connection_id(given: str) -> str:
+    if not IS_CONNECTION.fullmatch(given):
         raise NotFound(
             "connection.notFound",
-            f"There is no connection {id!r}.",
+            f"There is no connection {given!r}.",
             "List the connections with GET /api/connections.",
         )
-    return id
+    return given
 
 
 async def run_id(

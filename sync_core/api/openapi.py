@@ -9,7 +9,7 @@ from pydantic.json_schema import models_json_schema
 
 from sync_core.api.answers import json_answer
 from sync_core.api.problems import MEDIA_TYPE
-from sync_core.api.shapes import Problem, SyncBody
+from sync_core.api.shapes import ConfigFile, Problem, SyncBody
 from sync_core.api.version import VERSION
 from sync_core.documents import ConnectionInput, Document
 
@@ -77,6 +77,17 @@ PATCH_BODY = {
         "content": {
             kind: {"schema": {"type": "object"}, "example": PATCH_EXAMPLE}
             for kind in ("application/merge-patch+json", "application/json")
+        },
+    }
+}
+
+
+CONFIG_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            kind: {"schema": {"$ref": f"{SCHEMAS}{ConfigFile.__name__}"}}
+            for kind in ("application/yaml", "application/json")
         },
     }
 }

@@ -5,11 +5,13 @@ version in Key Vault that nobody uses; it never leaves a document without its se
 """
 
 from collections.abc import Awaitable, Callable
+from collections.abc import Set as AbstractSet
 from typing import TypeVar
 
 from pydantic import SecretStr
 
 from sync_core.api.drafts import Draft
+from sync_core.api.validation import chosen_people, doubled_people
 from sync_core.documents import Connection
 from sync_core.errors import Conflict, FieldProblem, FixConnection, Invalid, PreconditionFailed
 from sync_core.store.connections import StoredConnection
@@ -22,29 +24,61 @@ T = TypeVar("T")
 
 
 class Saver:
-    """Saves one request's connection; a secret is stored once, however often the save is tried."""
+    """Saves one request's connections; a secret is stored once, however often the save is tried.
 
-    def __init__(self, services: Services) -> None:
+    `compared` are connections that the caller has compared with each other already.
+    """
+
+    def __init__(self, services: Services, compared: AbstractSet[str] = frozenset()) -> None:
         self._services = services
+        self._compared = compared
         self._versions: dict[str, str] = {}
 
     async def create(self, draft: Draft) -> StoredConnection:
         """Store a new connection; raise `Conflict` if the id is taken."""
-        connection = await self._with_secret(draft, None)
+        connection = await self._checked(draft, None)
         return StoredConnection(connection, await self._services.connections.create(connection))
 
     async def replace(self, draft: Draft, stored: StoredConnection) -> StoredConnection:
         """Store a new version of a connection; raise `PreconditionFailed` if somebody was faster."""
-        connection = await self._with_secret(draft, stored.connection)
+        connection = await self._checked(draft, stored.connection)
         etag = await self._services.connections.replace(connection, stored.etag)
         return StoredConnection(connection, etag)
 
-    async def _with_secret(self, draft: Draft, stored: Connection | None) -> Connection:
-        if draft.secret is not None:
-            return draft.pinned(await self._stored(draft.secret_name, draft.secret))
-        if draft.needs_known_secret(stored):
-            await self._look_for(draft.connection)
-        return draft.connection
+    async def secret_problems(self, draft: Draft, stored: Connection | None) -> list[FieldProblem]:
+        """Say whether the connection would rely on a secret that is not in Key Vault."""
+        if not draft.needs_known_secret(stored):
+            return []
+        name = draft.connection.credential.secret_name or ""
+        try:
+            await self._services.vault.get(name, draft.connection.credential.secret_version)
+        except FixConnection as error:
+            if error.code != SECRET_MISSING:
+                raise
+            message = f"Key Vault has no such secret ({error.message}) Send it as credential.clientSecret."
+            return [FieldProblem("credential.secretName", message)]
+        return []
+
+    async def _checked(self, draft: Draft, stored: Connection | None) -> Connection:
+        """Give what is to be stored, its secret in Key Vault; refuse before anything is written."""
+        if problems := await self._people_problems(draft.connection, stored):
+            raise Invalid("Another connection brings in the same people.", problems)
+        if problems := await self.secret_problems(draft, stored):
+            raise Invalid("The connection names a secret that does not exist.", problems)
+        if draft.secret is None:
+            return draft.connection
+        return draft.pinned(await self._stored(draft.secret_name, draft.secret))
+
+    async def _people_problems(
+        self, connection: Connection, stored: Connection | None
+    ) -> list[FieldProblem]:
+        """Compare with the others, unless it chooses whom it chose before: that must stay editable."""
+        if stored is not None and chosen_people(stored) == chosen_people(connection):
+            return []
+        others = [
+            one async for one in self._services.connections.all() if one.id not in self._compared
+        ]
+        return doubled_people(connection, others)
 
     async def _stored(self, name: str, secret: SecretStr) -> str:
         if name not in self._versions:
@@ -52,20 +86,6 @@ class Saver:
                 name, secret.get_secret_value(), content_type="text/plain"
             )
         return self._versions[name]
-
-    async def _look_for(self, connection: Connection) -> None:
-        """Refuse to rely on a secret that is not in Key Vault."""
-        name = connection.credential.secret_name or ""
-        try:
-            await self._services.vault.get(name, connection.credential.secret_version)
-        except FixConnection as error:
-            if error.code != SECRET_MISSING:
-                raise
-            message = f"Key Vault has no such secret ({error.message}) Send it as credential.clientSecret."
-            raise Invalid(
-                "The connection names a secret that does not exist.",
-                [FieldProblem("credential.secretName", message)],
-            ) from error
 
 
 async def settled(attempt: Callable[[], Awaitable[T]], *, conditional: bool) -> T:

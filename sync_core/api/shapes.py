@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from sync_core.config_files import Action as ConfigAction
 from sync_core.documents import Connection, Document, Run, RunStatus
 from sync_core.model import Action, Reason, Value
 from sync_core.store.people import HistoryEntry, Person
@@ -102,6 +103,76 @@ class HistoryList(Document):
 
     items: list[HistoryEntry]
     next: Next
+
+
+class ConfigFile(Document):
+    """Connections as a file, by id; secrets are neither in it nor taken from it."""
+
+    api_version: Literal["entra-user-sync/v1"]
+    connections: list[Connection]
+
+
+class ConfigFieldChange(Document):
+    """One field that differs; null stands for nothing."""
+
+    path: str = Field(examples=["schedule.everyMinutes"])
+    old: Any
+    new: Any
+
+
+class ConfigChange(Document):
+    """What applying the file does with one connection, and what may surprise about it."""
+
+    connection: str
+    action: ConfigAction
+    fields: list[ConfigFieldChange]
+    warnings: list[Warning]
+
+
+class ConfigProblem(Document):
+    """What keeps a connection from being as the file says, and what to do about it."""
+
+    connection: str
+    path: str = Field(examples=["connections[0].credential.clientSecret"])
+    message: str
+    remedy: str
+
+
+class ConfigSummary(Document):
+    """How many connections are created, updated and so on; those not in the file are left alone."""
+
+    create: int
+    update: int
+    disable: int
+    unchanged: int
+    not_in_file: int
+
+
+class ConfigPlan(Document):
+    """What applying the file would do now; send `planHash` to do exactly that."""
+
+    plan_hash: str
+    summary: ConfigSummary
+    changes: list[ConfigChange]
+    not_in_file: list[str]
+    problems: list[ConfigProblem]
+
+
+class ConfigResult(Document):
+    """What was done with one connection, and its new version."""
+
+    connection: str
+    action: ConfigAction
+    etag: str
+
+
+class ConfigApplied(Document):
+    """What applying the file did."""
+
+    plan_hash: str
+    summary: ConfigSummary
+    results: list[ConfigResult]
+    problems: list[ConfigProblem]
 
 
 class Check(Document):

@@ -1,5 +1,6 @@
 """What Graph answered, understood: bytes and errors in, values or errors of ours out. Pure."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -50,23 +51,39 @@ def decode(body: bytes | None) -> Any:
 def to_page(answer: Any, number: int = 0) -> Page:
     """Read one page; a page may be empty and still have a link to the next one."""
     items = answer.get("value") if isinstance(answer, dict) else None
-    if not isinstance(items, list):
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise bad_answer("a list without its items")
-    count = answer.get("@odata.count")
-    return Page(
-        items, answer.get("@odata.nextLink"), count if isinstance(count, int) else None, number
-    )
+    link, count = answer.get("@odata.nextLink"), answer.get("@odata.count")
+    # A link that cannot be followed is not the end of the list.
+    if not (link is None or isinstance(link, str)):
+        raise bad_answer("a list with a link that is none")
+    return Page(items, link, count if isinstance(count, int) else None, number)
 
 
 def check_link(link: str, graph_url: str) -> None:
     """Refuse a link that leaves the configured Graph: the token would go with it."""
-    ours, theirs = urlsplit(graph_url), urlsplit(link)
-    if (theirs.scheme, theirs.netloc) != (ours.scheme, ours.netloc):
+    theirs = _origin(link)
+    if theirs is None or theirs != _origin(graph_url):
+        host = theirs[1] if theirs else "no valid address"
         raise FixConnection(
             "graph.linkHostRefused",
-            f"Graph answered with a link to another host ({theirs.hostname}); it was not followed.",
+            f"Graph answered with a link to another host ({host}); it was not followed.",
             "Check GRAPH_ENDPOINT and any proxy between this app and Microsoft Graph.",
         )
+
+
+def _origin(address: str) -> tuple[str, str, int] | None:
+    """Give scheme, host and port; None for what browsers and libraries read in different ways."""
+    if not (address.isascii() and address.isprintable()) or " " in address or "\\" in address:
+        return None
+    try:
+        parts = urlsplit(address)
+        port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    except ValueError:
+        return None
+    if parts.hostname is None or port is None or "@" in parts.netloc:
+        return None
+    return parts.scheme, parts.hostname, port
 
 
 def to_error(
@@ -76,7 +93,9 @@ def to_error(
     detail = f"Graph answered {status} {code or 'without a code'}: {message}"
     if code.lower() in LOST_PAGE_CODES:
         return PageLinkLost("graph.pageLinkLost", detail)
-    if status >= 500 or status in {408, 429}:
+    # 501 is for good: a property that is only readable one person at a time was asked for
+    # (learn.microsoft.com/graph/api/user-list).
+    if (status >= 500 and status != 501) or status in {408, 429}:
         return _transient(status, detail, retry_after_s(headers))
     if status == 401:
         return TokenRefused("graph.tokenRefused", detail, CONSENT_REMEDY)
@@ -104,7 +123,8 @@ CONSENT_REMEDY = (
 )
 WAIT_REMEDY = "Nothing to do: the next run tries again. See status.microsoft.com if it goes on."
 REPORT_REMEDY = (
-    "Please report this with the request id: the app asked something that Graph refuses."
+    "If the message names a property, take it out of the connection's scope and mapping, or correct its "
+    "name. Otherwise please report this: the app asked something that Graph refuses."
 )
 
 
@@ -113,10 +133,13 @@ def bad_answer(what: str) -> RetryLater:
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Read Retry-After in seconds; Graph may send decimals (learn.microsoft.com/graph/throttling)."""
+    """Read Retry-After in seconds; Graph may send decimals (learn.microsoft.com/graph/throttling).
+
+    None where there is none, or a date, which Graph does not send: our own waits apply then.
+    """
     text = next((value for name, value in headers.items() if name.lower() == "retry-after"), None)
     try:
         seconds = float(text) if text is not None else None
     except ValueError:
         return None
-    return max(0.0, seconds) if seconds is not None and seconds < 86_400 else None
+    return max(0.0, seconds) if seconds is not None and math.isfinite(seconds) else None

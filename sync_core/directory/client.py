@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 import httpx
 import orjson
 from azure.core.credentials_async import AsyncTokenCredential
-from azure.core.exceptions import AzureError, ClientAuthenticationError
 from kiota_abstractions.api_error import APIError
 from kiota_abstractions.method import Method
 from kiota_abstractions.request_information import RequestInformation
@@ -39,7 +38,7 @@ from sync_core.directory.answers import (
     to_error,
     to_page,
 )
-from sync_core.directory.credentials import GraphCredential, explain_token_error
+from sync_core.directory.credentials import GraphCredential
 from sync_core.directory.retrying import Patience
 from sync_core.errors import FixConnection, IncompleteReading, RetryLater, SyncError, Throttled
 
@@ -73,7 +72,7 @@ class GraphClient:
         patience: Patience,
     ) -> None:
         self._adapter = adapter
-        self._credential = credential
+        self.credential = credential
         self._graph_url = graph_url
         self._patience = patience
         self._base_url = f"{graph_url}/v1.0"
@@ -96,7 +95,7 @@ class GraphClient:
                 if fresh_token:
                     raise FixConnection(error.code, error.message, error.remedy) from error
                 fresh_token = True
-                await self._credential.renew()
+                await self.credential.renew()
             except RetryLater as error:
                 self.usage.throttled += isinstance(error, Throttled)
                 await self._patience.wait(attempt, error)
@@ -233,12 +232,10 @@ class GraphClient:
             body = await self._adapter.send_primitive_async(request, "bytes", ERRORS)
         except APIError as error:
             raise _from_api_error(error, needs) from error
-        except ClientAuthenticationError as error:
-            raise explain_token_error(error) from error
-        except (httpx.HTTPError, AzureError, OSError) as error:
+        except (httpx.HTTPError, OSError) as error:
             raise RetryLater(
                 "graph.unreachable",
-                f"Microsoft Graph or Entra could not be reached ({type(error).__name__}).",
+                f"Microsoft Graph could not be reached ({type(error).__name__}).",
                 "Nothing to do if it passes: the next run tries again. Otherwise check the network.",
             ) from error
         content = body if isinstance(body, bytes) else b""

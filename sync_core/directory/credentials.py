@@ -1,18 +1,31 @@
-"""How the app proves itself to a tenant, through azure-identity; token errors become advice.
+"""How the app proves itself to a tenant, through azure-identity: four kinds, one way to use them.
 
-`error_codes` choose the advice only, never a decision about people: Entra says that texts and numbers
-may change (learn.microsoft.com/entra/identity-platform/reference-error-codes).
+What comes out is a credential that can be renewed and whose refusals are errors of ours.
 """
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from azure.core.credentials import AccessToken
-from azure.core.exceptions import ClientAuthenticationError
+from azure.core.exceptions import AzureError, ClientAuthenticationError
+from azure.identity.aio import (
+    CertificateCredential,
+    ClientAssertionCredential,
+    ClientSecretCredential,
+    ManagedIdentityCredential,
+)
 
-from sync_core.errors import FixConnection, RetryLater, SyncError
+from sync_core.directory.token_errors import (
+    Asked,
+    explain_identity_error,
+    explain_token_error,
+    no_proper_answer,
+)
+
+# One place retries, with one budget: the caller's patience.
+NO_RETRIES = 0
 
 
 class AsyncCredential(Protocol):
@@ -24,14 +37,23 @@ class AsyncCredential(Protocol):
 
 
 class GraphCredential:
-    """A credential that can be thrown away with its cached tokens and made anew."""
+    """A credential that can be thrown away with its cached tokens and made anew.
 
-    def __init__(self, make: Callable[[], AsyncCredential]) -> None:
+    Raises `FixConnection` for what an administrator must mend, and `RetryLater` for the rest.
+    """
+
+    def __init__(self, make: Callable[[], AsyncCredential], asked: Asked | None = None) -> None:
         self._make = make
+        self._asked = asked or Asked()
         self._current = make()
 
     async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
-        return await self._current.get_token(*scopes, **options)
+        try:
+            return await self._current.get_token(*scopes, **options)
+        except ClientAuthenticationError as error:
+            raise explain_token_error(error, self._asked) from error
+        except AzureError as error:
+            raise no_proper_answer(error) from error
 
     async def renew(self) -> None:
         """Forget every cached token."""
@@ -53,60 +75,75 @@ class GraphCredential:
         await self.close()
 
 
-# Entra's number -> our code, what it means, what the administrator does. Sources:
-# learn.microsoft.com/entra/identity-platform/reference-error-codes
-ADVICE: dict[int, tuple[str, str, str]] = {
-    7000215: (
-        "credential.secretInvalid",
-        "Entra refused the client secret.",
-        "Store the secret's value, not its id; make a new secret if the value is lost.",
-    ),
-    7000222: (
-        "credential.secretExpired",
-        "The client secret has expired.",
-        "Make a new client secret in the app registration and store its value in the connection.",
-    ),
-    700016: (
-        "credential.appNotFound",
-        "The app registration is not known in this tenant.",
-        "Check client id and tenant id; if the app is registered elsewhere, grant admin consent.",
-    ),
-    7000112: (
-        "credential.appDisabled",
-        "The app registration is disabled.",
-        "Enable the enterprise application in the tenant (Properties, Enabled for sign-in).",
-    ),
-    90002: (
-        "credential.tenantNotFound",
-        "Entra knows no such tenant in this cloud.",
-        "Check the tenant id, and the cloud of the connection.",
-    ),
-    900023: (
-        "credential.tenantInvalid",
-        "The tenant id is neither a GUID nor a domain.",
-        "Correct the tenant id of the connection.",
-    ),
-}
-TRANSIENT = {90033, 90006, 90012, 90024, 90055, 90090}
-NUMBER = re.compile(r"AADSTS(\d+)")
+@dataclass(frozen=True, slots=True)
+class Application:
+    """An app registration in a tenant, and how it is signed in there; `options` go to the client."""
 
+    tenant_id: str
+    client_id: str
+    options: Mapping[str, Any] = field(default_factory=dict)
 
-def explain_token_error(error: ClientAuthenticationError) -> SyncError:
-    """Turn Entra's refusal into a sentence with a remedy; the token request itself is not repeated."""
-    found = NUMBER.search(str(error.message))
-    number = int(found[1]) if found else 0
-    if number in TRANSIENT:
-        return RetryLater(
-            "credential.entraBusy",
-            f"Entra could not issue a token just now (AADSTS{number}).",
-            "Nothing to do: the next run tries again.",
+    def by_secret(self, secret: str) -> AsyncCredential:
+        return ClientSecretCredential(
+            self.tenant_id, self.client_id, secret, **self.options, retry_total=NO_RETRIES
         )
-    if number in ADVICE:
-        code, message, remedy = ADVICE[number]
-        return FixConnection(code, f"{message} (AADSTS{number})", remedy)
-    return FixConnection(
-        "credential.refused",
-        "Entra did not issue a token" + (f" (AADSTS{number})." if number else "."),
-        "Look the number up at login.microsoftonline.com/error and correct the app registration "
-        "or the connection.",
-    )
+
+    def by_certificate(self, pem: str) -> AsyncCredential:
+        """Sign with the first certificate and the first key of the text."""
+        return CertificateCredential(
+            self.tenant_id,
+            self.client_id,
+            certificate_data=pem.encode(),
+            **self.options,
+            retry_total=NO_RETRIES,
+        )
+
+    def by_assertion(self, assertion: Callable[[], str]) -> AsyncCredential:
+        return ClientAssertionCredential(
+            self.tenant_id, self.client_id, assertion, **self.options, retry_total=NO_RETRIES
+        )
+
+    def by_identity(self, identity_client_id: str | None, exchange: str) -> AsyncCredential:
+        return FederatedCredential(OwnIdentity(identity_client_id), exchange, self)
+
+
+class OwnIdentity:
+    """A managed identity of this app."""
+
+    def __init__(self, client_id: str | None) -> None:
+        self._client_id = client_id
+        self._identity: AsyncCredential = ManagedIdentityCredential(
+            client_id=client_id, retry_total=NO_RETRIES
+        )
+
+    async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        try:
+            return await self._identity.get_token(*scopes, **options)
+        except ClientAuthenticationError as error:
+            raise explain_identity_error(error, self._client_id) from error
+
+    async def close(self) -> None:
+        await self._identity.close()
+
+
+class FederatedCredential:
+    """The app's managed identity signs for an app registration, in any tenant: no secret anywhere.
+
+    learn.microsoft.com/entra/workload-id/workload-identity-federation-config-app-trust-managed-identity
+    """
+
+    def __init__(self, identity: AsyncCredential, exchange: str, application: Application) -> None:
+        self._identity = identity
+        self._scope = f"{exchange}/.default"
+        self._assertion = ""
+        self._application = application.by_assertion(lambda: self._assertion)
+
+    async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        # azure-identity calls back without awaiting, so what it will ask for is fetched before; the
+        # identity's own cache renews it in time, so this is seldom a request.
+        self._assertion = (await self._identity.get_token(self._scope)).token
+        return await self._application.get_token(*scopes, **options)
+
+    async def close(self) -> None:
+        await self._identity.close()
+        await self._application.close()

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from sync_core.model import Action, Change, Origin, Status, StoredPerson, Value
+from sync_core.model import Action, Change, Origin, Status, StoredPerson, Value, utf16_length
 from sync_core.store.wire import Entity, Operation, Verb
 
 INDEX_COLUMNS = ("RowKey", "Status", "Origin", "ConnectionId", "Digest")
@@ -20,8 +20,12 @@ HISTORY = "~"
 # Newest first: what is left until this moment, in milliseconds.
 END_OF_TIME_MS = 9_999_999_999_999
 INT32 = 2**31
-# Text columns hold 32 Ki characters; longer texts go on in the next column.
+# Text columns hold 32 Ki characters of UTF-16; longer texts go on in the next column.
 TEXT_PIECE = 30_000
+# A row that is written again is enabled, and its time stamp is the service's own.
+NOT_REWRITTEN = frozenset({"DisabledAt", "DisabledReason", "Timestamp"})
+STATUSES = frozenset(Status)
+ORIGINS = frozenset(Origin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +44,18 @@ def partition_key(connection_id: str, object_id: str) -> str:
 
 
 def to_stored(entity: Entity, connection_id: str) -> StoredPerson | None:
-    """Read what planning needs from a row; None for a row that this connection does not own."""
-    if entity.get("ConnectionId") != connection_id or "Status" not in entity:
+    """Read what planning needs from a row; None for a row that this connection does not own.
+
+    A status or origin that is none of ours was written by somebody else: such a row is not touched
+    either, and does not stop the run for the others.
+    """
+    # A column that was asked for and is not there may come as null.
+    status, origin = entity.get("Status"), entity.get("Origin") or Origin.AUTO
+    if entity.get("ConnectionId") != connection_id:
         return None
-    return StoredPerson(
-        Status(entity["Status"]), Origin(entity.get("Origin", "auto")), entity.get("Digest", "")
-    )
+    if status not in STATUSES or origin not in ORIGINS:
+        return None
+    return StoredPerson(Status(status), Origin(origin), entity.get("Digest") or "")
 
 
 def needs_row(change: Change) -> bool:
@@ -106,11 +116,11 @@ def _created(change: Change, stamp: Stamp) -> Entity:
 def _rewritten(change: Change, row: Entity, stamp: Stamp) -> Entity:
     """Give the whole row again, as a replacement is the only way to take a column away."""
     ours = set(str(row.get("MappedTargets") or "").split(","))
-    replaced = (ours - set(change.kept)) | change.values.keys() | {"DisabledAt", "DisabledReason"}
+    replaced = (ours - set(change.kept)) | change.values.keys() | NOT_REWRITTEN
     kept = {
         name: value
         for name, value in row.items()
-        if name.partition("@")[0] not in replaced and not name.startswith(("odata.", "Timestamp"))
+        if name.partition("@")[0] not in replaced and not name.startswith("odata.")
     }
     return {
         **kept,
@@ -194,7 +204,14 @@ def history_key(object_id: str, stamp: Stamp) -> str:
 
 def pieces(name: str, text: str) -> Entity:
     """Spread a long text over as many columns as it needs: Name, Name1, Name2 ..."""
-    parts = [text[start : start + TEXT_PIECE] for start in range(0, len(text), TEXT_PIECE)] or [""]
+    parts: list[str] = []
+    start = 0
+    while start < len(text) or not parts:
+        part = text[start : start + TEXT_PIECE]
+        if utf16_length(part) > TEXT_PIECE:  # half as many letters fit, whatever they are
+            part = part[: TEXT_PIECE // 2]
+        parts.append(part)
+        start += len(part)
     return {f"{name}{number or ''}": part for number, part in enumerate(parts)}
 
 

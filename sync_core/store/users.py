@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 
 from azure.data.tables.aio import TableClient
 
@@ -20,6 +21,7 @@ from sync_core.store.entities import (
 )
 from sync_core.store.tables import USERS, Tables
 from sync_core.store.wire import (
+    MAX_OPERATIONS,
     BatchRefused,
     Entity,
     Operation,
@@ -32,7 +34,8 @@ from sync_core.store.wire import (
 
 HEX_DIGITS = "0123456789abcdef"
 PARTITIONS_AT_ONCE = 4
-BATCHES_AT_ONCE = 8
+# A change and its history row are two operations: one full batch.
+CHANGES_AT_ONCE = MAX_OPERATIONS // 2
 POINT_READS_AT_ONCE = 16
 # Beyond this share of a partition, reading all of it is cheaper than asking for rows one by one.
 POINT_READ_SHARE = 0.05
@@ -86,7 +89,7 @@ class UserStore:
         return f"PartitionKey eq {partition} and RowKey lt {quoted(HISTORY)}"
 
     async def load_rows(
-        self, digit: str, changes: Sequence[Change], stored: int
+        self, digit: str, changes: Iterable[Change], stored: int
     ) -> dict[str, Entity]:
         """Read the rows that changes of one partition need; `stored` is how many people it holds."""
         wanted = {change.object_id for change in changes if needs_row(change)}
@@ -109,7 +112,7 @@ class UserStore:
 
     async def apply(
         self,
-        changes: Sequence[Change],
+        changes: Iterable[Change],
         rows: dict[str, Entity],
         stamp: Stamp,
         checkpoint: Callable[[], Awaitable[None]],
@@ -119,14 +122,18 @@ class UserStore:
         `checkpoint` is called before every batch and raises when this run must stop writing.
         """
         table = await self._tables.table(USERS)
-        prepared = [
-            Prepared(change, operations(change, rows.get(change.object_id), stamp))
-            for change in changes
-        ]
-        for batch in _batches(prepared):
-            await checkpoint()
-            for change, error in await _write(table, batch):
-                yield change, error
+        onward = iter(changes)
+        while chunk := list(islice(onward, CHANGES_AT_ONCE)):
+            present = [one for one in chunk if one.object_id in rows or not needs_row(one)]
+            prepared = [
+                Prepared(one, operations(one, rows.get(one.object_id), stamp)) for one in present
+            ]
+            for batch in _batches(prepared):
+                await checkpoint()
+                for done in await _write(table, batch):
+                    yield done
+            for vanished in (one for one in chunk if one not in present):
+                yield vanished, _changed_meanwhile()
 
 
 def _batches(prepared: Sequence[Prepared]) -> list[list[Prepared]]:
@@ -173,15 +180,19 @@ def _culprit(batch: Sequence[Prepared], index: int | None) -> Prepared | None:
 
 def _rejected(refused: BatchRefused) -> RecordRejected:
     if refused.status in {404, 412}:
-        return RecordRejected(
-            "record.changedMeanwhile",
-            "The stored row was changed by somebody else while the run was under way.",
-            "Nothing to do: the next run reads it again.",
-        )
+        return _changed_meanwhile()
     return RecordRejected(
         "record.refused",
         f"Table Storage refuses this person's row ({refused.code}).",
         "Look at the mapped values of this person: one is too long or not allowed in a table.",
+    )
+
+
+def _changed_meanwhile() -> RecordRejected:
+    return RecordRejected(
+        "record.changedMeanwhile",
+        "The stored row was changed by somebody else while the run was under way.",
+        "Nothing to do: the next run reads it again.",
     )
 
 

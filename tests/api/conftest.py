@@ -32,8 +32,12 @@ def emulator(rig: Rig) -> Iterator[GraphEmulator]:
 
 @pytest.fixture
 async def services(rig: Rig, emulator: GraphEmulator) -> AsyncIterator[Services]:
+    """Give the services; every test finds the Connections table empty, because each looks at all."""
     async with rig.services(emulator) as opened:
         yield opened
+        async for connection in opened.connections.all():
+            stored = await opened.connections.get(connection.id)
+            await opened.connections.delete(connection.id, stored.etag)
 
 
 def app_over(services: Services) -> FastAPI:
@@ -79,8 +83,17 @@ def document(connection_id: str, **changes: Any) -> Json:
         "tenantId": SAMPLE_TENANT_ID,
         "clientId": SAMPLE_CLIENT_ID,
         "credential": {"clientSecret": SAMPLE_CLIENT_SECRET},
-        "scope": group_scope(SAMPLE_GROUP_ID),
+        "scope": scope_of(connection_id),
     } | changes
+
+
+def scope_of(connection_id: str) -> Json:
+    """Choose the people of the sample group, for each connection in other words: none has a double."""
+    scope = group_scope(SAMPLE_GROUP_ID)
+    nobody = f"nobody@{connection_id}.example"
+    clause = {"attribute": "userPrincipalName", "operator": "NOT EQUALS", "value": nobody}
+    scope["filters"][0]["clauses"].append(clause)
+    return scope
 
 
 Create = Callable[..., Awaitable[httpx.Response]]

@@ -116,7 +116,7 @@ def test_doubled_targets_are_named() -> None:
 
 
 def test_a_missing_field_is_called_required() -> None:
-    assert problems_of({"id": "contoso"})["tenantId"] == "is required"
+    assert problems_of({"id": "contoso"})["clientId"] == "is required"
 
 
 def test_messages_do_not_speak_python() -> None:

@@ -10,7 +10,7 @@ from local.sample import SAMPLE_CLIENT_ID, SAMPLE_CLIENT_SECRET, SAMPLE_TENANT_I
 from sync_core.documents import Connection
 from sync_core.store.connections import StoredConnection, changed_meanwhile
 from sync_core.wiring import Services
-from tests.api.conftest import Create, document, paths
+from tests.api.conftest import Create, document, paths, scope_of
 
 WITH_EXPIRY = {"clientSecret": SAMPLE_CLIENT_SECRET, "expiresOn": "2031-01-31"}
 
@@ -65,7 +65,8 @@ async def test_an_id_is_made_of_the_display_name(
     body = document("x", displayName=name)
     del body["id"]
     first = await admin.post("/api/connections", json=body)
-    second = await admin.post("/api/connections", json=body)
+    other = body | {"scope": scope_of("another")}
+    second = await admin.post("/api/connections", json=other)
 
     assert first.json()["id"] == f"zurich-sohne-{connection_id}"
     assert second.json()["id"] == f"zurich-sohne-{connection_id}-2"

@@ -21,6 +21,7 @@ from tests.rigging import Rig
 
 QUEUE = "sync-requests"
 OURS = "{}.{}".format(*sys.version_info)
+INHERITED = ("HOME", "LANG", "PATH", "TMPDIR")
 VERSIONS = list(dict.fromkeys([OURS, interpreters.NEWEST]))
 
 
@@ -86,11 +87,8 @@ def _python(version: str) -> Path:
 
 
 def _environment(rig: Rig, emulator: GraphEmulator) -> dict[str, str]:
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.upper().startswith(("AZURE_", "SYNC_", "PYTHON"))
-    }
+    # Only what a program needs to run: a container may set names by which Azure is recognised.
+    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
     return {
         **inherited,
         **rig.environment(emulator),

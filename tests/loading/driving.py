@@ -48,7 +48,7 @@ class WorkerProcess:
     def __init__(self, python: Path, env: Mapping[str, str], log: Path) -> None:
         self._log = log
         with log.open("w") as stderr:
-            self._process = subprocess.Popen(  # noqa: S603 -- an interpreter that we have found
+            self._process = subprocess.Popen(
                 [python, Path(__file__).with_name("worker.py")],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

@@ -5,6 +5,7 @@ library, and nothing else: a package that is missing in requirements.txt is miss
 made once and again when one of its lists changes.
 """
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -17,6 +18,7 @@ REPOSITORY = Path(__file__).parents[2]
 NEWEST = "3.13"
 LISTS = (REPOSITORY / "requirements.txt", REPOSITORY / "tests" / "requirements-runtime.txt")
 ENVIRONMENT = REPOSITORY / f".venv-{NEWEST}"
+LOCK = REPOSITORY / ".local" / f"{ENVIRONMENT.name}.lock"
 
 
 def own() -> Path:
@@ -30,6 +32,14 @@ def find_newest() -> Path | None:
 
 def prepare(base: Path) -> Path:
     """Make the environment over `base` where it is missing or out of date, and give its Python."""
+    # Two test runs at once must not make it over each other.
+    LOCK.parent.mkdir(exist_ok=True)
+    with LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _prepare(base)
+
+
+def _prepare(base: Path) -> Path:
     python, ready = ENVIRONMENT / "bin" / "python", ENVIRONMENT / ".ready"
     wanted = hashlib.sha256(b"".join(one.read_bytes() for one in LISTS)).hexdigest()
     if ready.exists() and ready.read_text() == wanted and python.exists():
@@ -53,11 +63,11 @@ def _candidates() -> Iterator[Path]:
 
 def _runs(python: Path) -> bool:
     command = [str(python), "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
-    told = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
     return told.returncode == 0 and told.stdout.strip() == NEWEST
 
 
 def _run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(command)}\n{done.stderr.strip()}")

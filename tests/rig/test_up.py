@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import sys
 import time
 from collections.abc import Iterator
@@ -18,8 +19,9 @@ import pytest
 
 from local import __main__ as program
 from local.graph import GraphEmulator
+from local.identity import IDENTITY_OBJECT_ID
 from local.processes import Child
-from local.sample import SAMPLE_CLIENT_SECRET
+from local.sample import SAMPLE_CLIENT_ID, SAMPLE_CLIENT_SECRET
 from local.tls import issue
 from tests.rig.conftest import REPOSITORY
 
@@ -128,6 +130,15 @@ def test_it_syncs_and_stops_without_a_trace_and_goes_on_after_a_restart(
 
 def test_empty_configures_nothing(empty: Running) -> None:
     assert api(empty.ready, "/api/connections").json()["items"] == []
+
+
+def test_the_identity_is_a_federated_credential_of_the_sample_app(empty: Running) -> None:
+    """A connection without any secret can be tried out."""
+    context = ssl.create_default_context(cafile=empty.ready["caFile"])
+    answer = httpx.get(f"{empty.ready['graphUrl']}/_control/apps", verify=context)
+
+    app = next(app for app in answer.json() if app["appId"] == SAMPLE_CLIENT_ID)
+    assert [one["subject"] for one in app["federatedCredentials"]] == [IDENTITY_OBJECT_ID]
 
 
 def test_what_is_taken_is_said_and_left_alone(empty: Running, tmp_path: Path) -> None:

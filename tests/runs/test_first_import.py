@@ -89,7 +89,7 @@ async def test_a_row_is_what_the_contract_promises(
 ) -> None:
     await stored_connection(services, connection_id)
     run = await run_now(services, connection_id)
-    object_id = sorted(expected(emulator))[0]
+    object_id = min(expected(emulator))
 
     row = (await rows_of(services, connection_id))[object_id]
 

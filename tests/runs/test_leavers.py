@@ -50,7 +50,7 @@ CAUSES = [
 async def somebody_in(services: Services, connection_id: str, **policy: object) -> str:
     await stored_connection(services, connection_id, policy=policy)
     await run_now(services, connection_id)
-    return sorted(await rows_of(services, connection_id))[0]
+    return min(await rows_of(services, connection_id))
 
 
 @pytest.mark.parametrize(("leave", "reason"), CAUSES)

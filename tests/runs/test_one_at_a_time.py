@@ -44,9 +44,7 @@ async def test_two_workers_one_run(
     await stored_connection(services, connection_id)
     emulator.control.add_fault("slow", path="/v1.0/$batch", milliseconds=300)
 
-    runs = await asyncio.gather(
-        *(engine.handle(services, asking(connection_id)) for _ in range(5))
-    )
+    runs = await asyncio.gather(*(engine.handle(services, asking(connection_id)) for _ in range(5)))
 
     finished = [run for run in runs if run is not None]
     assert len(finished) == 1
@@ -73,9 +71,7 @@ async def test_a_request_that_waited_runs_next_under_its_own_name(
     assert (run.id, run.trigger) == (waiting.run_id, Trigger.MANUAL)
 
 
-async def test_a_message_that_comes_twice_runs_once(
-    services: Services, connection_id: str
-) -> None:
+async def test_a_message_that_comes_twice_runs_once(services: Services, connection_id: str) -> None:
     await stored_connection(services, connection_id)
     request = asking(connection_id, runId=new_run_id(utc_now()))
     first = await engine.handle(services, request)
@@ -124,9 +120,7 @@ async def test_a_live_run_is_not_taken_over(services: Services, connection_id: s
     assert await rows_of(services, connection_id) == {}
 
 
-async def test_who_lost_the_lease_stops_writing(
-    services: Services, connection_id: str
-) -> None:
+async def test_who_lost_the_lease_stops_writing(services: Services, connection_id: str) -> None:
     """A worker that slept through its lease must not write beside its successor."""
     await stored_connection(services, connection_id)
     clock = Skipping(utc_now(), timedelta(0))

@@ -1,7 +1,5 @@
 """Functions on text: the edges that the reference's examples do not show."""
 
-# ruff: noqa: RUF001 -- letters that look alike are the matter here
-
 import pytest
 
 from tests.unit.expressions.evaluating import evaluate

@@ -1,0 +1,231 @@
+"""``python -m benchmarks``: the product beside a script in the manner of the SDKs' samples.
+
+Each measured side runs in a process of its own; the tenant, the storage and the vault are others, and
+their work is not counted. Prints one table of runs, and the targets beside what was reached.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from benchmarks.figures import Import, Row, Webhook
+from benchmarks.printing import NAIVE, run_lines, target_lines, webhook_line
+from benchmarks.surroundings import REPOSITORY, Surroundings
+from benchmarks.targets import HOURLY, UNCHANGED, targets
+from local.sample import SAMPLE_GROUP_ID
+
+SIZES = [2_000, 20_000, 100_000]
+# Typed models take minutes from here on.
+NAIVE_MOST = 20_000
+GROUP_PEOPLE = 20_000
+WEBHOOK_PEOPLE = 2_000
+IMPORTS = 5
+STALLED_S = 45
+EVERYONE = {"everyone": True}
+GROUP = {
+    "filters": [
+        {
+            "clauses": [
+                {"attribute": "groups", "operator": "ARRAYCONTAINS", "value": [SAMPLE_GROUP_ID]}
+            ]
+        }
+    ]
+}
+REJECTED = re.compile(r"run\.rejected connection=(flood-\d+)")
+# Azurite keeps everything in memory here: node's own limit is a few GiB.
+NODE_OPTIONS = "--max-old-space-size=12288"
+
+
+def main(arguments: Sequence[str]) -> int:
+    options = _options(arguments)
+    os.environ.setdefault("NODE_OPTIONS", NODE_OPTIONS)
+    rows: list[Row] = []
+    for people in options.people:
+        rows += _told(_naive(people)) if people <= NAIVE_MOST else []
+        rows += _told(_everyone(people))
+    rows += _told(_group(min(GROUP_PEOPLE, max(options.people))))
+    imported = _import_time()
+    seconds = 3 if options.quick else 10
+    webhooks = [_webhook_alone(seconds), _webhook_with_runs(seconds)]
+    print()
+    for line in run_lines(rows):
+        print(line)
+    print()
+    for webhook in webhooks:
+        print(webhook_line(webhook))
+    print()
+    for line in target_lines(list(targets(rows, imported, webhooks))):
+        print(line)
+    return 0
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument(
+        "--people",
+        type=lambda text: sorted(int(part) for part in text.split(",")),
+        metavar="N,N,...",
+        help="sizes of the tenant, 10 to 1,000,000 (default: 2000,20000,100000)",
+    )
+    parser.add_argument("--quick", action="store_true", help="2,000 people, a short load")
+    options = parser.parse_args(arguments)
+    options.people = options.people or (SIZES[:1] if options.quick else SIZES)
+    return options
+
+
+def _told(rows: Iterator[Row]) -> Iterator[Row]:
+    """Say what is done while it goes on: the large sizes take minutes."""
+    for row in rows:
+        print(f"{row.people:,}: {row.what}: {row.wall_s:.1f} s", file=sys.stderr, flush=True)
+        yield row
+
+
+def _naive(people: int) -> Iterator[Row]:
+    with Surroundings(people=people) as around:
+        around.forget_requests()
+        result = _in_a_process(around, "benchmarks.naive")
+        reading, writing = result["reading"], result["writing"]
+        requests = around.graph_requests()
+    yield Row(
+        people,
+        NAIVE,
+        cpu_s=reading["cpu_s"] + writing["cpu_s"],
+        wall_s=reading["wall_s"] + writing["wall_s"],
+        peak_mib=writing["peak_mib"],
+        graph_requests=requests,
+        table_calls=writing["table_calls"],
+        written=result["written"],
+    )
+    yield Row(people, "  of which reading", **reading, graph_requests=requests, written=0)
+
+
+def _everyone(people: int) -> Iterator[Row]:
+    with Surroundings(people=people) as around:
+        yield _ours(around, people, "ours, first import", scope=EVERYONE)
+        yield _ours(around, people, UNCHANGED)
+        yield _ours(around, people, HOURLY, mode="auto")
+        _change(around, people // 100)
+        yield _ours(around, people, "ours, 1 % changed", mode="auto")
+
+
+def _group(people: int) -> Iterator[Row]:
+    with Surroundings(people=people) as around:
+        yield _ours(around, people, "group scope, first import", scope=GROUP)
+        yield _ours(around, people, "group scope, nothing changed, full reading")
+
+
+def _change(around: Surroundings, people: int) -> None:
+    values = {"jobTitle": "Changed by the benchmark"}
+    around.control("POST", "/people/bulk", {"action": "patch", "count": people, "values": values})
+
+
+def _ours(
+    around: Surroundings,
+    people: int,
+    what: str,
+    *,
+    scope: dict[str, Any] | None = None,
+    mode: str = "full",
+) -> Row:
+    around.forget_requests()
+    task = {"connection": "bench", "scope": scope, "mode": mode}
+    result = _in_a_process(around, "benchmarks.ours", task)
+    run, counts = result["run"], result["run"]["counts"]
+    if run["status"] != "succeeded":
+        raise RuntimeError(f"{what}: the run ended as {run['status']}: {run['error']}")
+    written = sum(counts[name] for name in ("created", "updated", "reenabled", "disabled"))
+    return Row(
+        people,
+        what,
+        **result["cost"],
+        graph_requests=around.graph_requests(),
+        written=written,
+        mode=run["mode"],
+    )
+
+
+def _webhook_alone(seconds: int) -> Webhook:
+    """Measure the HTTP functions on an instance of their own, as in Azure."""
+    with Surroundings(people=WEBHOOK_PEOPLE) as around, TemporaryDirectory() as folder:
+        shutil.copy(REPOSITORY / "benchmarks" / "http_functions.py", f"{folder}/function_app.py")
+        shutil.copy(REPOSITORY / "host.json", folder)
+        task = {"host": around.host(Path(folder)), "perSecond": 100, "seconds": seconds}
+        result = _in_a_process(around, "benchmarks.webhook", task | {"changes": 0})
+    return _judged("HTTP functions alone", result, found=result["waiting"])
+
+
+def _webhook_with_runs(seconds: int) -> Webhook:
+    """Measure one process that does everything, as in the local rig."""
+    taken: set[str] = set()
+
+    def note(line: str) -> None:
+        taken.update(REJECTED.findall(line))
+
+    with Surroundings(people=WEBHOOK_PEOPLE) as around:
+        task = {"host": around.host(REPOSITORY, note), "perSecond": 100, "seconds": seconds}
+        result = _in_a_process(around, "benchmarks.webhook", task | {"changes": 5})
+        _wait_for_all(taken, result["unknown"])
+    return _judged("all in one process", result, found=len(taken))
+
+
+def _wait_for_all(taken: set[str], number: int) -> None:
+    """Give up when nothing more has come for a while: a message under work is shown again by then."""
+    seen, since = -1, time.monotonic()
+    while len(taken) < number and time.monotonic() - since < STALLED_S:
+        if len(taken) > seen:
+            seen, since = len(taken), time.monotonic()
+        time.sleep(0.2)
+
+
+def _judged(where: str, result: dict[str, Any], *, found: int) -> Webhook:
+    return Webhook(
+        where=where,
+        milliseconds=result["milliseconds"],
+        refused=result["refused"],
+        lost=result["unknown"] - found,
+        first_s=result["firstSeconds"],
+        change_s=result.get("changeSeconds", []),
+    )
+
+
+def _import_time() -> Import:
+    code = (
+        "import time; began = time.perf_counter(); import function_app; "
+        "print(time.perf_counter() - began)"
+    )
+    command = [sys.executable, "-c", code]
+    seconds = [
+        float(subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=True).stdout)
+        for _ in range(IMPORTS)
+    ]
+    return Import(statistics.median(seconds), max(seconds))
+
+
+def _in_a_process(around: Surroundings, module: str, task: dict[str, Any] | None = None) -> Any:
+    """Run one side; its last line is its result."""
+    arguments = [] if task is None else [json.dumps(task)]
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        env=around.environment,
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"{module} failed:\n{done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,61 @@
+"""What was measured, as values: rows of the table, and the targets beside what was reached."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One run of one side over a tenant of `people`; `mode` is the product's word for what it did."""
+
+    people: int
+    what: str
+    cpu_s: float
+    wall_s: float
+    peak_mib: float
+    graph_requests: int
+    table_calls: int
+    written: int
+    mode: str = ""
+
+    @property
+    def cpu_us(self) -> float:
+        """Microseconds of CPU for each person of the tenant."""
+        return self.cpu_s / self.people * 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """Importing `function_app` in fresh processes: seconds, the middle one and the slowest."""
+
+    median_s: float
+    slowest_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Sorted milliseconds of the answers under load, and what became of the notifications.
+
+    `first_s` is the first answer of a new process; `change_s` are the times from a notification to the
+    changed row, where the host also runs the queue function.
+    """
+
+    where: str
+    milliseconds: list[float]
+    refused: int
+    lost: int
+    first_s: float
+    change_s: list[float]
+
+    def percentile(self, percent: int) -> float:
+        place = min(len(self.milliseconds) - 1, len(self.milliseconds) * percent // 100)
+        return self.milliseconds[place]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A promise, what was measured, and whether it is kept; None where it was not measured."""
+
+    what: str
+    limit: str
+    measured: str
+    met: bool | None

@@ -1,0 +1,84 @@
+"""Figures in, lines of text out: one table of runs, one of targets. Pure."""
+
+from collections.abc import Iterator, Sequence
+
+from benchmarks.figures import Row, Target, Webhook
+
+NAIVE = "SDK sample, every run"
+_HEAD = ("people", "what", "CPU/user µs", "Graph", "tables", "written", "wall s", "peak MiB")
+_TARGET_HEAD = ("target", "limit", "measured", "")
+_MET = {True: "met", False: "NOT MET", None: "-"}
+
+Cells = Sequence[str]
+
+
+def run_lines(rows: Sequence[Row]) -> Iterator[str]:
+    """Give the table of runs; after each size the ratios to the SDK sample, where it was measured."""
+    cells: list[Cells] = [_HEAD]
+    for people in dict.fromkeys(row.people for row in rows):
+        same = [row for row in rows if row.people == people]
+        cells += map(_cells, same)
+        naive = next((row for row in same if row.what == NAIVE), None)
+        if naive is not None:
+            cells += [_ratio(naive, row) for row in same if row.what.startswith("ours, ")]
+    return _table(cells, right=range(2, len(_HEAD)))
+
+
+def target_lines(targets: Sequence[Target]) -> Iterator[str]:
+    cells = [(one.what, one.limit, one.measured, _MET[one.met]) for one in targets]
+    return _table([_TARGET_HEAD, *cells], right=())
+
+
+def webhook_line(webhook: Webhook) -> str:
+    line = (
+        f"Webhook, {webhook.where}: first answer of a new process {webhook.first_s:.2f} s; at 100 a "
+        f"second p50 {webhook.percentile(50):.0f} ms, p99 {webhook.percentile(99):.0f} ms, slowest "
+        f"{webhook.milliseconds[-1]:.0f} ms."
+    )
+    changes = ", ".join(f"{seconds:.2f}" for seconds in webhook.change_s)
+    return f"{line} Change to row: {changes} s." if changes else line
+
+
+def _cells(row: Row) -> Cells:
+    return (
+        f"{row.people:,}",
+        row.what,
+        f"{row.cpu_us:,.0f}",
+        f"{row.graph_requests:,}",
+        f"{row.table_calls:,}",
+        f"{row.written:,}",
+        f"{row.wall_s:,.1f}",
+        f"{row.peak_mib:,.0f}",
+    )
+
+
+def _ratio(naive: Row, ours: Row) -> Cells:
+    return (
+        "",
+        f"  SDK sample : {ours.what}",
+        _times(naive.cpu_us, ours.cpu_us),
+        _times(naive.graph_requests, ours.graph_requests),
+        _times(naive.table_calls, ours.table_calls),
+        "",
+        _times(naive.wall_s, ours.wall_s),
+        _times(naive.peak_mib, ours.peak_mib),
+    )
+
+
+def _times(naive: float, ours: float) -> str:
+    if not ours:
+        return "-"
+    ratio = naive / ours
+    return f"{ratio:,.0f}x" if ratio >= 10 else f"{ratio:.1f}x"
+
+
+def _table(cells: Sequence[Cells], *, right: Sequence[int]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for number, line in enumerate(cells):
+        padded = (
+            cell.rjust(width) if place in right else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        yield "  ".join(padded).rstrip()
+        if number == 0:
+            yield "  ".join("-" * width for width in widths)

@@ -1,0 +1,98 @@
+"""The numbers to reach: figures in, each target beside what was measured out. Pure."""
+
+from collections.abc import Iterator, Sequence
+
+from benchmarks.figures import Import, Row, Target, Webhook
+
+UNCHANGED = "ours, nothing changed, full reading"
+HOURLY = "ours, nothing changed, hourly run"
+PAGE = 999
+# The targets are meant for directories of this size; what is the same at any size weighs on small ones.
+JUDGED_FROM = 100_000
+MILLION = 1_000_000
+
+
+def targets(rows: Sequence[Row], imported: Import, webhooks: Sequence[Webhook]) -> Iterator[Target]:
+    """Judge the runs over the largest tenant, the import, and the webhook."""
+    people = max(row.people for row in rows)
+    largest = [row for row in rows if row.people == people and row.what.startswith("ours, ")]
+    for row in largest:
+        if row.what == UNCHANGED:
+            yield from _full_reading(row)
+        if row.what == HOURLY:
+            yield from _hourly(row)
+    yield _memory(people, max(row.peak_mib for row in largest))
+    for webhook in webhooks:
+        yield from _webhook(webhook)
+    yield Target(
+        "import of function_app",
+        "under 1 s",
+        f"{imported.median_s:.2f} s (slowest {imported.slowest_s:.2f} s)",
+        imported.slowest_s < 1,
+    )
+
+
+def _full_reading(row: Row) -> Iterator[Target]:
+    of_whom = f"{row.people:,} unchanged people"
+    yield Target(
+        f"CPU per user, full reading of {of_whom}",
+        "at most 100 µs",
+        f"{row.cpu_us:.0f} µs",
+        row.cpu_us <= 100 if row.people >= JUDGED_FROM else None,
+    )
+    most = row.people // PAGE + 5
+    yield Target(
+        f"Graph requests, full reading of {of_whom}",
+        f"at most {most} (users/999 + 5)",
+        str(row.graph_requests),
+        row.graph_requests <= most,
+    )
+
+
+def _hourly(row: Row) -> Iterator[Target]:
+    what, limit = (
+        f"nothing changed, incremental, {row.people:,} people",
+        "at most 2 Graph, 15 table",
+    )
+    if row.mode != "incremental":
+        yield Target(what, limit, "not measured: this version reads in full every time", None)
+        return
+    yield Target(
+        what,
+        limit,
+        f"{row.graph_requests} Graph, {row.table_calls} table",
+        row.graph_requests <= 2 and row.table_calls <= 15,
+    )
+
+
+def _memory(people: int, peak_mib: float) -> Target:
+    limit = 1024 if people >= MILLION else 300
+    return Target(
+        f"peak memory, {people:,} people",
+        f"under {limit} MiB",
+        f"{peak_mib:.0f} MiB",
+        peak_mib < limit,
+    )
+
+
+def _webhook(webhook: Webhook) -> Iterator[Target]:
+    if webhook.change_s:
+        slowest = max(webhook.change_s)
+        yield Target(
+            "one membership change, notification to row",
+            "under 5 s",
+            f"{slowest:.2f} s (slowest of {len(webhook.change_s)})",
+            slowest < 5,
+        )
+    yield Target(
+        f"webhook acknowledgement at 100 a second, p99, {webhook.where}",
+        "under 100 ms",
+        f"{webhook.percentile(99):.0f} ms (p50 {webhook.percentile(50):.0f} ms)",
+        webhook.percentile(99) < 100,
+    )
+    yield Target(
+        f"notifications lost or refused, {webhook.where}",
+        "none",
+        f"{webhook.lost} lost, {webhook.refused} refused of {len(webhook.milliseconds)}",
+        webhook.lost == 0 and webhook.refused == 0,
+    )

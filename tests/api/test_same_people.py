@@ -1,0 +1,149 @@
+"""No two connections bring in the same people of the same tenant."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from sync_core.api.validation import chosen_people
+from sync_core.documents import Connection
+from sync_core.wiring import Services
+from tests.api.conftest import Create, Json, document, paths
+from tests.rigging import connection
+
+ONE = "9D0C5A9E-3c1b-4f0e-8b63-5a1f7e2d4c90"
+TWO = "7b3c5a9e-3c1b-4f0e-8b63-5a1f7e2d4c91"
+OTHER_TENANT = "99999999-2222-3333-4444-555555555555"
+
+
+def groups(*ids: str) -> Json:
+    return {"attribute": "groups", "operator": "ARRAYCONTAINS", "value": list(ids)}
+
+
+def department(value: Any, operator: str = "EQUALS") -> Json:
+    return {"attribute": "department", "operator": operator, "value": value}
+
+
+def scope(*filters: list[Json], **changes: Any) -> Json:
+    return {"filters": [{"clauses": clauses} for clauses in filters], **changes}
+
+
+def chosen(scope: Json, **changes: Any) -> bytes | None:
+    return chosen_people(connection("contoso", scope=scope, **changes))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param(
+            scope([groups(ONE, TWO)]), scope([groups(TWO, ONE, ONE)]), id="order of the groups"
+        ),
+        pytest.param(scope([groups(ONE)]), scope([groups(ONE.lower())]), id="case of a group"),
+        pytest.param(
+            scope([groups(ONE), department("Sales")]),
+            scope([department("Sales"), groups(ONE)]),
+            id="order of the clauses",
+        ),
+        pytest.param(
+            scope([groups(ONE)], [groups(TWO)]),
+            scope([groups(TWO)], [groups(ONE)], [groups(TWO)]),
+            id="order of the filters",
+        ),
+        pytest.param(
+            scope([department(["Sales"], "IN")]),
+            scope([department("Sales", "IN")]),
+            id="one value or a list of one",
+        ),
+        pytest.param(
+            scope([groups(ONE)]), scope([groups(ONE)], everyone=True), id="everyone has no effect"
+        ),
+        pytest.param(
+            scope([department("Sales")]),
+            scope([department("Sales")], nestedGroups=False),
+            id="nesting without groups",
+        ),
+    ],
+)
+def test_the_same_people_in_other_words(one: Json, other: Json) -> None:
+    assert chosen(one) == chosen(other) != None  # noqa: E711 -- None would be nobody
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param(scope([groups(ONE)]), scope([groups(TWO)]), id="another group"),
+        pytest.param(
+            scope([groups(ONE)]), scope([groups(ONE)], nestedGroups=False), id="direct members only"
+        ),
+        pytest.param(scope([groups(ONE)]), scope([groups(ONE)], guests="only"), id="guests"),
+        pytest.param(
+            scope([groups(ONE), groups(TWO)]), scope([groups(ONE)], [groups(TWO)]), id="and, or"
+        ),
+        pytest.param(scope([department("Sales")]), scope([department("sales")]), id="case counts"),
+        pytest.param(scope([department("1")]), scope([department(1)]), id="text and number"),
+        pytest.param(scope(everyone=True), scope([groups(ONE)]), id="everyone"),
+        pytest.param(
+            scope(everyone=True), scope(everyone=True, guests="include"), id="with guests"
+        ),
+    ],
+)
+def test_other_people(one: Json, other: Json) -> None:
+    assert chosen(one) != chosen(other)
+
+
+def test_another_tenant_has_other_people_and_an_unknown_one_has_none() -> None:
+    everyone = scope(everyone=True)
+
+    assert chosen(everyone) != chosen(everyone, tenantId=OTHER_TENANT)
+    assert chosen(everyone, tenantId=None) is None
+    assert chosen(scope()) is None
+
+
+async def test_a_second_connection_to_the_same_people_is_refused(
+    *, admin: httpx.AsyncClient, create: Create, connection_id: str, services: Services
+) -> None:
+    first = (await create()).json()
+    second = document(f"{connection_id}-2", scope=first["scope"], enabled=False)
+    posted = await admin.post("/api/connections", json=second)
+    put = await admin.put(f"/api/connections/{connection_id}-2", json=second)
+
+    for answer in (posted, put):
+        assert answer.status_code == 422
+        assert paths(answer) == ["scope"]
+        assert repr(connection_id) in answer.json()["errors"][0]["message"]
+        assert answer.json()["remedy"]
+    assert await services.vault.find(f"{connection_id}-2-client-secret") is None
+
+
+async def test_a_change_cannot_lead_to_the_same_people(
+    admin: httpx.AsyncClient, create: Create, connection_id: str
+) -> None:
+    first = (await create()).json()
+    second = f"/api/connections/{connection_id}-2"
+    etag = (await admin.put(second, json=document(f"{connection_id}-2"))).headers["ETag"]
+    answer = await admin.patch(second, json={"scope": first["scope"]})
+
+    assert answer.status_code == 422
+    assert paths(answer) == ["scope"]
+    assert (await admin.get(second)).headers["ETag"] == etag
+
+
+async def test_two_that_choose_nobody_yet_are_no_doubles(
+    admin: httpx.AsyncClient, create: Create, connection_id: str
+) -> None:
+    await create(scope={})
+    answer = await admin.post("/api/connections", json=document(f"{connection_id}-2", scope={}))
+
+    assert answer.status_code == 201
+
+
+async def test_doubles_from_before_can_still_be_changed(
+    admin: httpx.AsyncClient, create: Create, connection_id: str, services: Services
+) -> None:
+    """Whoever has two of them must be able to switch one off."""
+    first = (await create()).json()
+    double = connection(f"{connection_id}-2", scope=first["scope"], tenantId=first["tenantId"])
+    await services.connections.create(Connection.model_validate(double.to_json()))
+    answer = await admin.patch(f"/api/connections/{connection_id}-2", json={"enabled": False})
+
+    assert answer.status_code == 200

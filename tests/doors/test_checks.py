@@ -1,0 +1,447 @@
+"""Trying a connection out says what is missing, in sentences, and never asks more than it has to."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from local.graph import GraphEmulator
+from local.identity import IDENTITY_CLIENT_ID
+from local.sample import (
+    FABRIKAM_TENANT_ID,
+    SAMPLE_CLIENT_SECRET,
+    SAMPLE_DOMAIN,
+    SAMPLE_GROUP_ID,
+    SAMPLE_ROLES,
+    SAMPLE_TENANT_ID,
+)
+from sync_core.checking import Check, CheckResult
+from sync_core.directory import checks
+from sync_core.directory.checks import check_connection
+from sync_core.directory.client import GraphClient
+from sync_core.directory.retrying import Patience
+from sync_core.documents import Connection
+from sync_core.vault import Vault
+from sync_core.wiring import Services
+from tests.rigging import Rig, connection, group_scope, impatient
+
+NOW = datetime.now(UTC)
+UNKNOWN = "99999999-9999-4999-8999-999999999999"
+EVERYONE = {"everyone": True}
+
+
+@pytest.fixture
+async def secret(services: Services, connection_id: str) -> str:
+    """Store the sample app's secret for the test's connection."""
+    name = f"{connection_id}-client-secret"
+    return await services.vault.set(name, SAMPLE_CLIENT_SECRET, content_type="text/plain")
+
+
+async def result_of(services: Services, connection_id: str, **changes: Any) -> CheckResult:
+    return await check_connection(services, connection(connection_id, **changes), NOW)
+
+
+def failing(result: CheckResult) -> dict[str, str]:
+    """Give name and code of what failed."""
+    return {check.name: check.code for check in result.checks if not check.ok}
+
+
+def named(result: CheckResult, name: str) -> Check:
+    return next(check for check in result.checks if check.name == name)
+
+
+def paths(emulator: GraphEmulator) -> list[str]:
+    return [request.path for request in emulator.requests]
+
+
+@pytest.mark.usefixtures("secret")
+async def test_a_connection_that_can_work_passes_every_check(
+    services: Services, connection_id: str
+) -> None:
+    result = await result_of(services, connection_id)
+
+    assert [check.name for check in result.checks] == [
+        "token",
+        "User.Read.All",
+        "Group.Read.All",
+        "read a user",
+        "scope groups exist",
+        "read group members",
+        "least privilege",
+        "secret expiry",
+    ]
+    assert (result.ok, result.retryable, failing(result)) == (True, False, {})
+    assert result.tenant_id == SAMPLE_TENANT_ID
+
+
+@pytest.mark.usefixtures("secret")
+async def test_the_tenants_id_is_learnt_where_a_domain_is_named(
+    services: Services, connection_id: str
+) -> None:
+    result = await result_of(services, connection_id, tenantId=SAMPLE_DOMAIN)
+
+    assert (result.ok, result.tenant_id) == (True, SAMPLE_TENANT_ID)
+
+
+@pytest.mark.usefixtures("secret")
+async def test_a_check_is_a_handful_of_requests(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    """One token, one user, and one batch each for groups and members."""
+    await result_of(services, connection_id)
+
+    asked = [request.path for request in emulator.requests if not request.inside_batch]
+    assert asked == [
+        f"/{SAMPLE_TENANT_ID}/oauth2/v2.0/token",
+        "/v1.0/users",
+        "/v1.0/$batch",
+        "/v1.0/$batch",
+    ]
+
+
+# --- permissions ------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("secret")
+async def test_without_any_permission_nothing_is_read(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    """Entra gives a token all the same; what depends on the permissions would only fail again."""
+    emulator.control.set_roles([])
+
+    result = await result_of(services, connection_id)
+
+    assert failing(result) == {
+        "User.Read.All": "permission.missing",
+        "GroupMember.Read.All": "permission.missing",
+    }
+    assert result.retryable
+    assert all(path.endswith("/token") for path in paths(emulator))
+
+
+@pytest.mark.usefixtures("secret")
+async def test_without_group_permissions_users_are_still_tried(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    emulator.control.set_roles(["User.Read.All"])
+
+    result = await result_of(services, connection_id)
+
+    assert failing(result) == {"GroupMember.Read.All": "permission.missing"}
+    assert named(result, "read a user").ok
+    assert "scope groups exist" not in {check.name for check in result.checks}
+
+
+@pytest.mark.usefixtures("secret")
+async def test_the_narrower_group_permission_suffices(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    emulator.control.set_roles(["User.Read.All", "GroupMember.Read.All"])
+
+    polling = await result_of(services, connection_id)
+    realtime = await result_of(services, connection_id, realtime=True)
+
+    assert (polling.ok, failing(polling)) == (True, {})
+    assert failing(realtime) == {"Group.Read.All": "permission.missing"}
+
+
+@pytest.mark.usefixtures("secret")
+async def test_a_cached_token_from_before_the_consent_is_thrown_away(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    emulator.control.set_roles([])
+    async with services.directory(connection(connection_id)) as client:
+        before = await check_connection(
+            Reusing(services.vault, client), connection(connection_id), NOW
+        )
+        emulator.control.set_roles(SAMPLE_ROLES)
+        after = await check_connection(
+            Reusing(services.vault, client), connection(connection_id), NOW
+        )
+
+    assert (before.ok, after.ok) == (False, True)
+
+
+@pytest.mark.usefixtures("secret")
+async def test_permissions_beyond_the_needed_are_named_and_stop_nothing(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    emulator.control.set_roles([*SAMPLE_ROLES, "Directory.ReadWrite.All", "Mail.Read"])
+
+    result = await result_of(services, connection_id)
+
+    note = named(result, "least privilege")
+    assert (result.ok, note.severity, note.code) == (True, "note", "permission.tooMany")
+    assert "Directory.ReadWrite.All, Mail.Read" in note.message
+
+
+@pytest.mark.usefixtures("secret")
+async def test_a_token_that_tells_nothing_is_tried_out(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    """The format of a token is Microsoft's business; reads tell what it allows."""
+    emulator.control.issue_opaque_tokens(True)
+
+    result = await result_of(services, connection_id)
+
+    assert result.ok
+    assert [check.name for check in result.checks] == [
+        "token",
+        "read a user",
+        "scope groups exist",
+        "read group members",
+        "secret expiry",
+    ]
+
+
+@pytest.mark.usefixtures("secret")
+async def test_a_token_that_tells_nothing_and_allows_nothing_is_found_out(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    emulator.control.issue_opaque_tokens(True)
+    emulator.control.set_roles([])
+
+    result = await result_of(services, connection_id)
+
+    assert failing(result) == {
+        "read a user": "graph.permissionMissing",
+        "scope groups exist": "graph.permissionMissing",
+    }
+    assert result.retryable
+
+
+# --- groups -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("secret")
+async def test_a_group_that_does_not_exist_is_named(services: Services, connection_id: str) -> None:
+    scope = group_scope(SAMPLE_GROUP_ID, UNKNOWN)
+
+    result = await result_of(services, connection_id, scope=scope)
+
+    assert failing(result) == {"scope groups exist": "scope.groupNotFound"}
+    assert UNKNOWN in named(result, "scope groups exist").message
+    assert SAMPLE_GROUP_ID not in named(result, "scope groups exist").message
+    assert not result.retryable
+
+
+@pytest.mark.parametrize(
+    ("roles", "failed"),
+    [
+        pytest.param([], {"Member.Read.Hidden": "permission.missing"}, id="not granted"),
+        pytest.param(["Member.Read.Hidden"], {}, id="granted"),
+    ],
+)
+@pytest.mark.usefixtures("secret")
+async def test_a_group_that_hides_its_members_needs_one_more_permission(
+    services: Services,
+    emulator: GraphEmulator,
+    connection_id: str,
+    roles: list[str],
+    failed: dict[str, str],
+) -> None:
+    hidden = emulator.control.create_group("Works council", hidden=True, microsoft_365=True)
+    emulator.control.set_roles([*SAMPLE_ROLES, *roles])
+
+    result = await result_of(services, connection_id, scope=group_scope(hidden["id"]))
+
+    assert failing(result) == failed
+    assert "Works council" in named(result, "Member.Read.Hidden").message
+
+
+@pytest.mark.usefixtures("secret")
+async def test_an_empty_group_is_in_order(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    empty = emulator.control.create_group("New team")
+
+    result = await result_of(services, connection_id, scope=group_scope(empty["id"]))
+
+    assert result.ok
+
+
+@pytest.mark.usefixtures("secret")
+async def test_groups_are_not_asked_for_where_none_is_named(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    emulator.control.set_roles(["User.Read.All"])
+
+    result = await result_of(services, connection_id, scope=EVERYONE)
+
+    assert result.ok
+    assert not any("group" in path.lower() or "batch" in path for path in paths(emulator))
+
+
+# --- reading ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("secret")
+async def test_a_permission_lost_since_the_token_was_issued_is_found_by_reading(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    """Graph gives members all the same then: 200, with nothing but their ids."""
+    async with services.directory(connection(connection_id)) as client:
+        opener = Reusing(services.vault, client)
+        await check_connection(opener, connection(connection_id), NOW)
+        emulator.control.add_fault("lostPermission", roles=["User.Read.All"])
+        result = await check_connection(opener, connection(connection_id), NOW)
+
+    assert failing(result) == {
+        "read a user": "graph.permissionMissing",
+        "read group members": "graph.limitedInformation",
+    }
+
+
+@pytest.mark.usefixtures("secret")
+async def test_an_attribute_that_graph_does_not_have_is_found_before_the_first_run(
+    services: Services, connection_id: str
+) -> None:
+    mapping = [{"target": "team", "source": "departmnet"}]
+
+    result = await result_of(services, connection_id, mapping=mapping, scope=EVERYONE)
+
+    assert failing(result) == {"read a user": "graph.refused"}
+    assert "departmnet" in named(result, "read a user").message
+    assert not result.retryable
+
+
+@pytest.mark.usefixtures("secret")
+async def test_an_outage_of_graph_may_pass(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    emulator.control.add_fault("outage", path="/v1.0/users")
+
+    result = await result_of(services, connection_id)
+
+    assert failing(result) == {"read a user": "graph.unavailable"}
+    assert result.retryable
+
+
+@pytest.mark.usefixtures("secret")
+async def test_a_wish_to_wait_for_minutes_is_told_and_not_followed(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    """Somebody waits for the answer of the check."""
+    emulator.control.add_fault("throttled", path="/v1.0/users", retryAfter=300)
+
+    result = await result_of(services, connection_id, scope=EVERYONE)
+
+    assert failing(result) == {"read a user": "graph.throttled"}
+    assert paths(emulator).count("/v1.0/users") == 1
+
+
+@pytest.mark.usefixtures("secret")
+async def test_an_endless_answer_does_not_keep_the_caller_waiting(
+    services: Services,
+    emulator: GraphEmulator,
+    connection_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(checks, "STEP_PATIENCE_S", 2.0)
+    emulator.control.add_fault("slow", path="/v1.0/users", milliseconds=5_000)
+
+    result = await result_of(services, connection_id, scope=EVERYONE)
+
+    assert failing(result) == {"read a user": "check.timeout"}
+    assert result.retryable
+
+
+@pytest.mark.usefixtures("secret")
+async def test_a_tenant_without_anybody_is_the_wrong_one(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    emulator.control.add_fault("lostRest", path="/v1.0/users")
+    for person in emulator.control.people(top=100):
+        emulator.control.soft_delete(person["id"])
+
+    result = await result_of(services, connection_id, scope=EVERYONE)
+
+    assert failing(result) == {"read a user": "graph.noUsers"}
+
+
+# --- the token --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("secret", "code", "retryable"),
+    [
+        pytest.param("abc8Q~not-this-one", "credential.secretInvalid", True, id="maybe too new"),
+        pytest.param(UNKNOWN, "credential.secretIsId", False, id="an id"),
+    ],
+)
+async def test_without_a_token_only_the_expiry_is_looked_at(
+    services: Services, connection_id: str, secret: str, code: str, retryable: bool
+) -> None:
+    name = f"{connection_id}-client-secret"
+    await services.vault.set(name, secret, content_type="text/plain")
+
+    result = await result_of(services, connection_id)
+
+    assert [check.name for check in result.checks] == ["token", "secret expiry"]
+    assert failing(result) == {"token": code}
+    assert (result.retryable, result.tenant_id) == (retryable, None)
+    assert secret not in str(result.to_json())
+
+
+async def test_a_secret_that_is_not_in_key_vault_is_a_failed_token(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    result = await result_of(services, connection_id)
+
+    assert failing(result) == {"token": "vault.secretMissing"}
+    assert emulator.requests == []
+
+
+async def test_a_key_vault_that_is_away_may_come_back(
+    rig: Rig, services: Services, connection_id: str
+) -> None:
+    rig.vault.faults.forbidden = True
+    forbidden = await result_of(services, connection_id)
+    rig.vault.faults.forbidden = False
+
+    assert failing(forbidden) == {"token": "vault.forbidden"}
+    assert not forbidden.retryable
+
+
+async def test_an_app_that_is_not_there_yet_is_waited_for(
+    services: Services, emulator: GraphEmulator, connection_id: str, secret: str
+) -> None:
+    """Right after consent Entra may not know the app for some minutes."""
+    emulator.control.remove_from_tenant()
+
+    result = await result_of(services, connection_id)
+
+    assert failing(result) == {"token": "credential.appNotFound"}
+    assert (result.retryable, secret != "") == (True, True)
+
+
+async def test_a_managed_identity_can_only_read_its_own_tenant(
+    rig: Rig, services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    emulator.control.trust_identity(rig.identity.identity.public_key)
+    changes = {"credential": {"kind": "managedIdentity"}, "clientId": IDENTITY_CLIENT_ID}
+
+    own = await result_of(services, connection_id, **changes)
+    other = await result_of(services, connection_id, tenantId=FABRIKAM_TENANT_ID, **changes)
+
+    assert (own.ok, own.tenant_id) == (True, SAMPLE_TENANT_ID)
+    assert failing(other) == {"token": "credential.wrongTenant"}
+    assert other.tenant_id is None
+
+
+@dataclass
+class Reusing:
+    """Opens the directory with a client that has been in use for a while."""
+
+    vault: Vault
+    client: GraphClient
+    patience: Callable[[], Patience] = impatient
+
+    @asynccontextmanager
+    async def directory(
+        self, connection: Connection, patience: Patience | None = None
+    ) -> AsyncIterator[GraphClient]:
+        yield self.client

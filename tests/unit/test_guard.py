@@ -1,0 +1,95 @@
+"""A limit itself is allowed, one more is not; what is over waits, and the sentence says how many."""
+
+import pytest
+
+from sync_core.documents import Guard
+from sync_core.guard import check_guard
+from sync_core.model import Tally
+
+
+def guard(
+    count: int | None = None, percent: float | None = None, creates: int | None = None
+) -> Guard:
+    return Guard(max_removals=count, max_removal_percent=percent, max_creates=creates)
+
+
+def tally(active: int = 1000, *, removals: int = 0, creates: int = 0) -> Tally:
+    return Tally(active=active, creates=creates, removals=removals)
+
+
+@pytest.mark.parametrize(
+    ("limits", "active", "removals", "held"),
+    [
+        pytest.param(guard(500), 9999, 500, False, id="at the count"),
+        pytest.param(guard(500), 9999, 501, True, id="one over the count"),
+        pytest.param(guard(0), 9999, 0, False, id="none, and none allowed"),
+        pytest.param(guard(0), 9999, 1, True, id="one, and none allowed"),
+        pytest.param(guard(None, 20), 1000, 200, False, id="at the share"),
+        pytest.param(guard(None, 20), 1000, 201, True, id="one over the share"),
+        pytest.param(guard(None, 20), 4, 1, True, id="a quarter of four"),
+        pytest.param(guard(None, 20), 5, 1, False, id="a fifth of five"),
+        pytest.param(guard(None, 0), 1000, 0, False, id="none, and no share allowed"),
+        pytest.param(guard(None, 0), 1000, 1, True, id="one, and no share allowed"),
+        pytest.param(guard(None, 100), 1000, 1000, False, id="everybody, and that is allowed"),
+        pytest.param(guard(None, 20), 0, 0, False, id="nobody there"),
+        pytest.param(guard(None, 20), 0, 1, True, id="more than there are"),
+        pytest.param(guard(), 1000, 1000, False, id="no limits"),
+        pytest.param(Guard(), 10_000, 500, False, id="defaults, at the count"),
+        pytest.param(Guard(), 10_000, 501, True, id="defaults, over the count"),
+        pytest.param(Guard(), 100, 20, False, id="defaults, at the share"),
+        pytest.param(Guard(), 100, 21, True, id="defaults, over the share"),
+    ],
+)
+def test_limits_on_removals(limits: Guard, active: int, removals: int, held: bool) -> None:
+    verdict = check_guard(tally(active, removals=removals), limits)
+
+    assert verdict.hold_removals is held
+    assert verdict.holds is held
+    assert bool(verdict.reasons) is held
+    assert not verdict.hold_creates
+
+
+@pytest.mark.parametrize(("percent", "active", "removals"), [(4.6, 1500, 69), (8.2, 1500, 123)])
+def test_a_share_with_decimals_is_exact(percent: float, active: int, removals: int) -> None:
+    """In floating point these two shares come out a hair above their limits."""
+    limits = guard(None, percent)
+
+    assert not check_guard(tally(active, removals=removals), limits).holds
+    assert check_guard(tally(active, removals=removals + 1), limits).holds
+
+
+@pytest.mark.parametrize(
+    ("limit", "creates", "held"),
+    [
+        pytest.param(None, 100_000, False, id="no limit"),
+        pytest.param(10, 10, False, id="at the limit"),
+        pytest.param(10, 11, True, id="one over"),
+        pytest.param(0, 0, False, id="none, and none allowed"),
+        pytest.param(0, 1, True, id="one, and none allowed"),
+    ],
+)
+def test_limit_on_creates(limit: int | None, creates: int, held: bool) -> None:
+    verdict = check_guard(tally(creates=creates), guard(creates=limit))
+
+    assert (verdict.hold_creates, verdict.hold_removals) == (held, False)
+    assert verdict.holds is held
+
+
+def test_the_sentences_say_how_many_of_how_many() -> None:
+    verdict = check_guard(tally(90, removals=30, creates=7), guard(10, 12.5, 5))
+
+    assert verdict.reasons == (
+        "30 people would be removed; the limit is 10 a run",
+        "30 of 90 active people (33.3 %) would be removed; the limit is 12.5 %",
+        "7 people would be created; the limit is 5 a run",
+    )
+
+
+def test_more_removals_than_people_are_all_of_them() -> None:
+    (reason,) = check_guard(tally(0, removals=1), guard(None, 20)).reasons
+
+    assert "(100.0 %)" in reason
+
+
+def test_a_tally_counts_all_changes() -> None:
+    assert Tally(active=9, creates=1, removals=2, others=4).changes == 7
