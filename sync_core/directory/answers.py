@@ -1,5 +1,6 @@
 """What Graph answered, understood: bytes and errors in, values or errors of ours out. Pure."""
 
+import codecs
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,8 +43,10 @@ class Page:
 
 def decode(body: bytes | None) -> Any:
     """Decode a JSON answer; anything else is a broken answer that may be asked for again."""
+    # OData allows a byte order mark before plain text, such as the number that `$count` answers.
+    content = (body or b"").removeprefix(codecs.BOM_UTF8)
     try:
-        return orjson.loads(body or b"")
+        return orjson.loads(content)
     except orjson.JSONDecodeError as error:
         raise bad_answer("an answer that is not JSON") from error
 

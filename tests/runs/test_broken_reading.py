@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from kiota_abstractions.headers_collection import HeadersCollection
 
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_GROUP_ID
@@ -224,3 +225,19 @@ async def test_throttled_items_of_a_batch_are_asked_again(
     assert run.counts.disabled == 5
     assert run.graph.throttled >= 1
     assert run.graph.retried >= 1
+
+
+async def test_a_tenant_that_cannot_be_counted_is_read_all_the_same(
+    services: Services,
+    emulator: GraphEmulator,
+    connection_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A count without the advanced-query header is refused, as everywhere in a B2C tenant."""
+    monkeypatch.setattr(requests, "advanced_headers", HeadersCollection)
+
+    before = await imported(services, connection_id)
+
+    counted = [asked for asked in emulator.requests if asked.path == "/v1.0/users/$count"]
+    assert [asked.status for asked in counted] == [400]
+    assert len(before) > 20

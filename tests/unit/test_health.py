@@ -401,7 +401,8 @@ def test_who_never_ran_counts_from_when_it_was_first_seen() -> None:
 )
 def test_a_pause_counts_for_nothing(paused: Connection) -> None:
     """Somebody who enables a connection again after a month is not told that it has not run."""
-    resting, events = watched(BLANK, paused, NOW - 720 * HOUR, NOW)
+    running, _ = watched(BLANK, hourly(), NOW - 720 * HOUR, NOW - 720 * HOUR)
+    resting, events = watched(running, paused, NOW - 720 * HOUR, NOW)
     resumed, _ = watched(resting, hourly(), NOW - 720 * HOUR, NOW + HOUR)
     late, _ = watched(resumed, hourly(), NOW - 720 * HOUR, NOW + 3 * HOUR + SECOND)
 
