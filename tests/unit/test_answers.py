@@ -32,7 +32,13 @@ GRAPH = "https://graph.microsoft.com"
 
 @pytest.mark.parametrize(
     ("body", "value"),
-    [(b"{}", {}), (b"[1]", [1]), (b"null", None), (b' {"a": "\xc3\xa9"}', {"a": "é"})],
+    [
+        (b"{}", {}),
+        (b"[1]", [1]),
+        (b"null", None),
+        (b' {"a": "\xc3\xa9"}', {"a": "é"}),
+        (b"\xef\xbb\xbf300", 300),
+    ],
 )
 def test_json_is_decoded(body: bytes, value: Any) -> None:
     assert decode(body) == value
