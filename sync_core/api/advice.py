@@ -2,9 +2,11 @@
 
 import asyncio
 
+from sync_core import watching
 from sync_core.api.shapes import Warning  # noqa: A004 -- the word of the contract
 from sync_core.documents import Connection, Guests, Scope
 from sync_core.errors import SyncError
+from sync_core.health import Health, connection_warnings
 from sync_core.wiring import Services
 
 # Somebody waits for the answer to a save; the save itself does not depend on the count.
@@ -37,9 +39,22 @@ def warnings_about(connection: Connection) -> list[Warning]:
     return found
 
 
+async def warnings_now(services: Services, connection: Connection) -> list[Warning]:
+    """Give the same, and what has happened to the connection: trouble, and what expires."""
+    known = await watching.read(services, connection.id)
+    return warnings_about(connection) + warnings_from(known, connection, services)
+
+
+def warnings_from(
+    known: Health | None, connection: Connection, services: Services
+) -> list[Warning]:
+    found = connection_warnings(known, connection, services.clock())
+    return [Warning.model_validate(one) for one in found]
+
+
 async def warnings_with_count(services: Services, connection: Connection) -> list[Warning]:
     """Give the same, and how many people "everyone" is."""
-    found = warnings_about(connection)
+    found = await warnings_now(services, connection)
     return [
         await _counted(services, connection) if one.code == "scope.everyone" else one
         for one in found

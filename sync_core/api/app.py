@@ -10,7 +10,7 @@ from typing import Any
 
 from fastapi import Depends, FastAPI
 
-from sync_core.api import config, connections, consent, health, openapi, runs, users
+from sync_core.api import checks, config, connections, consent, health, openapi, runs, users
 from sync_core.api.auth import Role, needs
 from sync_core.api.bodies import YAML
 from sync_core.api.edge import Edge
@@ -28,6 +28,7 @@ from sync_core.api.shapes import (
     UserList,
 )
 from sync_core.api.version import VERSION
+from sync_core.checking import CheckResult
 from sync_core.consent import CALLBACK_PATH, RESULT_PATH
 from sync_core.documents import Document, Run
 from sync_core.store.people import Person
@@ -127,6 +128,14 @@ ROUTES = (
         role=Role.ADMIN,
         answers={204: None},
         refusals=(404, 409, 412, 422, 503),
+    ),
+    Route(
+        method="POST",
+        path=f"{CONNECTION}/check",
+        call=checks.check_connection,
+        role=Role.ADMIN,
+        answers={200: CheckResult},
+        refusals=(404, 503),
     ),
     Route(
         method="POST",

@@ -6,7 +6,13 @@ from typing import Annotated
 
 from fastapi import Header, Query, Response
 
-from sync_core.api.advice import warnings_about, warnings_with_count
+from sync_core import watching
+from sync_core.api.advice import (
+    warnings_about,
+    warnings_from,
+    warnings_now,
+    warnings_with_count,
+)
 from sync_core.api.answers import json_answer
 from sync_core.api.auth import CallerHere, ServicesHere
 from sync_core.api.bodies import Body, JsonObject, Patch
@@ -47,7 +53,11 @@ async def list_connections(
             found.append(connection)
         if len(found) > top:
             break
-    items = [_document(one, warnings_about(one)) for one in found[:top]]
+    known = await watching.read_all(services)
+    items = [
+        _document(one, warnings_about(one) + warnings_from(known.get(one.id), one, services))
+        for one in found[:top]
+    ]
     more = len(found) > top
     return json_answer(page(items, to_cursor(KIND, found[top - 1].id) if more else None))
 
@@ -95,7 +105,7 @@ async def get_connection(
     stored = await services.connections.get(connection_id)
     if is_known(if_none_match, stored.etag):
         return Response(status_code=304, headers={"ETag": strong(stored.etag)})
-    return _answer(stored, warnings_about(stored.connection))
+    return _answer(stored, await warnings_now(services, stored.connection))
 
 
 async def put_connection(

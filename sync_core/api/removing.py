@@ -7,6 +7,7 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
+from sync_core import watching
 from sync_core.documents import RunError, RunStatus, Trigger
 from sync_core.errors import Conflict, SyncError
 from sync_core.logs import log_event
@@ -32,6 +33,7 @@ async def forget(services: Services, stored: StoredConnection) -> None:
     lease = await _free_lease(services, connection_id)
     await services.connections.delete(connection_id, stored.etag)
     await services.leases.delete(connection_id)
+    await watching.forget(services, connection_id)
     await services.consents.forget(connection_id)
     await _close(services, connection_id, lease.next)
     log_event("connection.deleted", connection=connection_id, users="keep")
@@ -53,6 +55,7 @@ async def erase(services: Services, stored: StoredConnection) -> None:
         rows = await People(services.tables, connection_id).delete_all(hold.keep)
         await _delete_plans(services, connection_id, hold)
         await services.runs.delete_all(connection_id)
+        await watching.forget(services, connection_id)
         await services.consents.forget(connection_id)
         await services.connections.delete(connection_id, etag)
     log_event("connection.deleted", connection=connection_id, users="delete", rows=rows)
