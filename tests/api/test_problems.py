@@ -43,7 +43,6 @@ async def test_what_is_not_there(nobody: httpx.AsyncClient, path: str) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "/api/connections/contoso/check",
         "/api/connections/contoso/preview",
         "/api/connections/contoso/why/ann@contoso.com",
         "/api/me",

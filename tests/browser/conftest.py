@@ -1,4 +1,7 @@
-"""A real browser before the real rig: Debian's Chromium, driven by Playwright, and a rig of its own."""
+"""A real browser before the real rig: Debian's Chromium, driven by Playwright, and a rig of its own.
+
+A module at a time: Playwright keeps an event loop while it runs, and the other tests have their own.
+"""
 
 import shutil
 import subprocess
@@ -23,7 +26,7 @@ FLAGS = [
 INSTALL_S = 600
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> str:
     """Give the path of the browser; where it cannot be had, the tests say why they are skipped."""
     tried = subprocess.run(
@@ -35,7 +38,7 @@ def chromium() -> str:
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
@@ -43,7 +46,7 @@ def browser(chromium: str) -> Iterator[Browser]:
         launched.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def rig_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with running(tmp_path_factory.mktemp("browser"), "--empty") as rig:
         yield rig
