@@ -31,10 +31,12 @@ def _parser() -> argparse.ArgumentParser:
     change.add_argument("changes", nargs="+", metavar="PROPERTY=VALUE")
     sync = verbs.add_parser("sync", help="run a connection now")
     sync.set_defaults(verb=commands.sync)
+    sync.add_argument("connection", nargs="?", default="contoso", metavar="CONNECTION")
     users = verbs.add_parser("users", help="print the rows it made")
     users.set_defaults(verb=commands.users)
-    for verb in (sync, users):
-        verb.add_argument("connection", nargs="?", default="contoso", metavar="CONNECTION")
+    users.add_argument("search", nargs="?", default="", metavar="SEARCH")
+    users.add_argument("--connection", default="contoso", metavar="CONNECTION")
+    users.add_argument("--json", action="store_true", help="whole rows, one a line")
     for verb in verbs.choices.values():
         verb.add_argument(
             "--data",

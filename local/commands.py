@@ -9,7 +9,8 @@ import httpx
 
 from local.rest import Api, ApiError, Json, describe_run, read_ready_file, tls_context
 
-COLUMNS = {"userPrincipalName": 38, "displayName": 26, "department": 16, "accountEnabled": 14}
+PEOPLE = {"userPrincipalName": 38, "displayName": 26, "department": 16, "accountEnabled": 14}
+ROWS = {"userPrincipalName": 38, "displayName": 26, "department": 16, "status": 14}
 
 
 def status(data: Path) -> int:
@@ -25,7 +26,7 @@ def status(data: Path) -> int:
 def people(data: Path, search: str) -> int:
     """People of the sample tenant."""
     found = _control(read_ready_file(data), "GET", "/people", params={"search": search})
-    _print_table(found if isinstance(found, list) else [found])
+    _print_table(found if isinstance(found, list) else [found], PEOPLE)
     return 0
 
 
@@ -33,7 +34,10 @@ def change(data: Path, person: str, changes: list[str]) -> int:
     """Change somebody in the sample tenant: ``department=Sales accountEnabled=false jobTitle=``."""
     values = dict(_assignment(change) for change in changes)
     changed = _control(read_ready_file(data), "PATCH", f"/people/{person}", values=values)
-    print(json.dumps(changed, indent=1, ensure_ascii=False))
+    rows = changed if isinstance(changed, list) else [changed]
+    for name in values:
+        shown = json.dumps(rows[0].get(name), ensure_ascii=False)
+        print(f"{rows[0]['userPrincipalName']}: {name} is {shown}")
     return 0
 
 
@@ -45,11 +49,14 @@ def sync(data: Path, connection: str) -> int:
     return 0 if run["status"] in {"succeeded", "held"} else 1
 
 
-def users(data: Path, connection: str) -> int:
-    """The rows that an application would read."""
+def users(data: Path, search: str, connection: str, **how: bool) -> int:
+    """The rows that an application would read: a table, or with ``--json`` all of each."""
     with _api(data) as api:
-        for row in api.users(connection):
-            print(json.dumps(row, ensure_ascii=False))
+        if how["json"]:
+            for row in api.users(connection, search):
+                print(json.dumps(row, ensure_ascii=False))
+        else:
+            _print_table((row | row["attributes"] for row in api.users(connection, search)), ROWS)
     return 0
 
 
@@ -84,11 +91,11 @@ def _assignment(text: str) -> tuple[str, object]:
         return name, value
 
 
-def _print_table(rows: Iterable[Json]) -> None:
-    print("".join(f"{name:<{width}}" for name, width in COLUMNS.items()))
+def _print_table(rows: Iterable[Json], columns: dict[str, int]) -> None:
+    print("".join(f"{name:<{width}}" for name, width in columns.items()))
     for row in rows:
-        cells = (str(row.get(name) or "")[: width - 1] for name, width in COLUMNS.items())
-        print("".join(f"{c:<{w}}" for c, w in zip(cells, COLUMNS.values(), strict=True)))
+        cells = (str(row.get(name) or "")[: width - 1] for name, width in columns.items())
+        print("".join(f"{c:<{w}}" for c, w in zip(cells, columns.values(), strict=True)))
 
 
 def _runs(pid: int) -> bool:

@@ -58,9 +58,9 @@ class Api:
     def exists(self, path: str) -> bool:
         return self._http.get(path).is_success
 
-    def users(self, connection: str) -> Iterator[Json]:
+    def users(self, connection: str, search: str = "") -> Iterator[Json]:
         """The rows of a connection, page by page."""
-        query = {"top": "999"}
+        query = {"top": "999"} | ({"search": search} if search else {})
         while True:
             page = self.request("GET", f"/api/connections/{connection}/users", params=query).json()
             yield from page["items"]

@@ -77,14 +77,15 @@ def check_link(link: str, graph_url: str) -> None:
 
 def _origin(address: str) -> tuple[str, str, int] | None:
     """Give scheme, host and port; None for what browsers and libraries read in different ways."""
-    if not (address.isascii() and address.isprintable()) or " " in address or "\\" in address:
+    if not address.isprintable():  # line breaks, which urlsplit takes out without a word
         return None
     try:
         parts = urlsplit(address)
         port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
     except ValueError:
         return None
-    if parts.hostname is None or port is None or "@" in parts.netloc:
+    # In lower case, some letters of other scripts are ASCII: the Kelvin sign is a k.
+    if parts.hostname is None or port is None or "@" in parts.netloc or not parts.netloc.isascii():
         return None
     return parts.scheme, parts.hostname, port
 

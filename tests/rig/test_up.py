@@ -107,7 +107,8 @@ def test_it_syncs_and_stops_without_a_trace_and_goes_on_after_a_restart(
         where = ["--data", str(tmp_path)]
         assert program.main(["set", before[0], "jobTitle=Head of Something", *where]) == 0
         assert program.main(["sync", *where]) == 0
-        assert program.main(["users", *where]) == 0
+        assert program.main(["users", before[0], *where]) == 0
+        assert program.main(["users", "--json", *where]) == 0
         rig.up.terminate()
         left = wait_for_end([rig.up.pid, *rig.ready["pids"].values()])
     said = capfd.readouterr().out
@@ -118,7 +119,8 @@ def test_it_syncs_and_stops_without_a_trace_and_goes_on_after_a_restart(
     assert set(rig.ready) == KEYS
     assert len(before) > 10
     assert "1 updated" in said
-    assert "Head of Something" in said
+    assert f'{before[0]}: jobTitle is "Head of Something"' in said
+    assert '"jobTitle": "Head of Something"' in said
     assert rig.ready["adminToken"] not in log
     assert SAMPLE_CLIENT_SECRET not in log + rig.up.tail()
 

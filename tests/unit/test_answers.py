@@ -143,6 +143,7 @@ def test_any_json_is_a_page_or_a_bad_answer(answer: Any) -> None:
         pytest.param(GRAPH, f"{GRAPH}:443/v1.0/users", id="usual port"),
         pytest.param("https://localhost:8443", "https://localhost:8443/v1.0/users", id="emulator"),
         pytest.param("http://localhost", "http://localhost:80/users", id="usual port without TLS"),
+        pytest.param(GRAPH, f"{GRAPH}/users?$filter=city eq 'Zürich'", id="query as it was typed"),
     ],
 )
 def test_links_within_graph_are_followed(graph: str, link: str) -> None:
@@ -161,6 +162,7 @@ def test_links_within_graph_are_followed(graph: str, link: str) -> None:
         pytest.param("https://user:word@graph.microsoft.com/", id="user name"),
         pytest.param("https://evil.example\\@graph.microsoft.com/", id="backslash"),
         pytest.param("https://graph.microsoft.com\n.evil.example/", id="line break"),
+        pytest.param("https://graph.microsoft.com/v1.0/\nusers", id="line break in the path"),
         pytest.param("https://graph.microsoft.com /", id="blank"),
         pytest.param("https://graph.microsoft.com\u3002evil.example/", id="dot of another script"),
         pytest.param("//graph.microsoft.com/v1.0/users", id="no scheme"),
@@ -179,6 +181,11 @@ def test_a_link_that_leaves_graph_is_refused(link: str) -> None:
         check_link(link, GRAPH)
 
     assert caught.value.code == "graph.linkHostRefused"
+
+
+def test_a_letter_that_folds_to_ascii_is_another_host() -> None:
+    with pytest.raises(FixConnection):
+        check_link("https://\N{KELVIN SIGN}graph.example/", "https://kgraph.example")
 
 
 def test_the_refused_host_is_named() -> None:

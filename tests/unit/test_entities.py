@@ -440,6 +440,11 @@ def test_records_sort_after_people_newest_first(object_id: str, when: datetime) 
     assert history_key(object_id, sooner) < HISTORY + object_id + HISTORY + HISTORY
 
 
+def test_the_key_of_a_record() -> None:
+    """Written down: records of years lie in the table, and the next ones have to sort among them."""
+    assert history_key(ANN, STAMP) == f"~{ANN}~8222136278012~run-1"
+
+
 def test_two_runs_at_the_same_moment_have_two_records() -> None:
     other = Stamp("contoso", GUID, "run-2", NOW)
 
