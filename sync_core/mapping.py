@@ -136,10 +136,16 @@ def mapping_problems(rules: Sequence[MappingRule]) -> list[FieldProblem]:
     """Name what is wrong in the expressions, each with its path and position."""
     problems = []
     for number, rule in enumerate(rules):
+        path = f"mapping[{number}].expression"
         try:
-            _read(rule)
+            if rule.expression is not None and parse(rule.expression).uses_taken:
+                message = (
+                    "SelectUniqueValue needs to know the values of everybody else, which this version "
+                    "does not; use an attribute that is unique in the directory"
+                )
+                problems.append(FieldProblem(path, message))
         except ExpressionError as error:
-            problems.append(FieldProblem(f"mapping[{number}].expression", str(error)))
+            problems.append(FieldProblem(path, str(error)))
     return problems
 
 

@@ -246,7 +246,7 @@ def _regex(clause: Clause) -> Callable[[Any], bool]:
     try:
         pattern = re2.compile(_text(clause.value), QUIET)
     except re2.error as error:
-        reason = error.args[0].decode() if isinstance(error.args[0], bytes) else error.args[0]
+        reason = error.args[0].decode()
         msg = f"not a usable regular expression: {reason} (look-around and back-references are not supported)"
         raise ValueError(msg) from error
     return lambda value: any(pattern.search(text) is not None for text in _texts(value))

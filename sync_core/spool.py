@@ -50,7 +50,10 @@ class ChangeSpool:
         return sorted(changes, key=lambda change: change.object_id)
 
     def stream(self, digit: str) -> Iterator[Change]:
-        """Give the changes of one partition one by one, in the order in which they were added."""
+        """Give the changes of one partition one by one, in the order in which they were added.
+
+        The partition must not be added to or read in another way meanwhile: there is one file.
+        """
         file = self._files.get(digit)
         if file is None:
             return

@@ -117,6 +117,9 @@ async def submit(table: TableClient, operations: Sequence[Operation]) -> None:
     }
     request = HttpRequest("POST", f"{table.url}/$batch", headers=headers, content=content)
     response = await _send(table, request)
+    if response.status_code == 413:
+        # Nobody says which part was too much; whoever sends halves of it finds out.
+        raise BatchRefused(413, "RequestBodyTooLarge", None)
     _raise_unless(response, 202)
     _check_parts(response.content)
 

@@ -323,3 +323,12 @@ def attempt(person: dict[str, Any]) -> Mapped | str | None:
         return compile_mapping(RULES).to_mapped(person, NO_GROUPS, NOW)
     except RecordRejected as error:
         return error.message
+
+
+def test_an_expression_that_needs_the_values_of_others_is_refused() -> None:
+    rule = MappingRule(target="alias", expression="SelectUniqueValue([mailNickname], [mail])")
+
+    [problem] = mapping_problems([rule])
+
+    assert problem.path == "mapping[0].expression"
+    assert "SelectUniqueValue" in problem.message

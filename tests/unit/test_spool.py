@@ -33,6 +33,18 @@ def test_a_digit_gives_its_own(changes: list[Change]) -> None:
             assert spooled.read(digit) == in_order([c for c in changes if c.object_id[0] == digit])
 
 
+@given(MANY)
+def test_a_digit_may_be_streamed_in_the_order_of_adding(changes: list[Change]) -> None:
+    with ChangeSpool() as spooled:
+        spooled.extend(changes)
+
+        for digit in DIGITS:
+            added = [one for one in changes if one.object_id[0] == digit]
+            assert list(spooled.stream(digit)) == added
+            assert spooled.read(digit) == in_order(added)
+            assert list(spooled.stream(digit)) == added
+
+
 @given(MANY, MANY)
 def test_reading_does_not_disturb_adding(first: list[Change], then: list[Change]) -> None:
     with ChangeSpool() as spooled:
