@@ -30,7 +30,7 @@ from sync_core.settings import Settings
 from sync_core.store.entities import partition_key
 from sync_core.store.tables import USERS
 from sync_core.store.wire import point
-from sync_core.triggers import client_state_key
+from sync_core.triggers import DEBOUNCE_S, client_state_key
 from sync_core.wiring import Services, open_services, utc_now
 
 CONNECTION = "bench"
@@ -101,6 +101,8 @@ async def count_waiting() -> int:
     async with QueueClient.from_connection_string(
         account, QUEUE, message_decode_policy=TextBase64DecodePolicy()
     ) as queue:
+        # A request becomes visible when its burst is over.
+        await asyncio.sleep(DEBOUNCE_S + 1)
         async for message in queue.receive_messages(messages_per_page=32, visibility_timeout=600):
             found.add(SyncRequest.model_validate_json(message.content).connection_id)
     return sum(connection_id.startswith(UNKNOWN) for connection_id in found)
