@@ -447,10 +447,21 @@ class Run(Document):
         return self.model_copy(update=changes)
 
 
+class Purpose(StrEnum):
+    """What a message of the queue asks for."""
+
+    SYNC = "sync"
+    VERIFY = "verify"
+
+
 class SyncRequest(Document):
-    """One message of the queue `sync-requests`: run this connection, and why."""
+    """One message of the queue `sync-requests`: run this connection, and why.
+
+    With the purpose `verify` nothing is run: settings that wait for Entra are tried once more.
+    """
 
     connection_id: ConnectionId
     trigger: Trigger
+    purpose: Purpose = Purpose.SYNC
     mode: Literal["auto", "full", "incremental"] = "auto"
     run_id: str | None = None

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -17,12 +17,13 @@ from sync_core.documents import (
     SyncRequest,
     Trigger,
 )
-from sync_core.errors import Conflict, LeaseLost, SyncError
+from sync_core.errors import Conflict, FixConnection, LeaseLost, SyncError
 from sync_core.health import Cause, Health, cause_of
 from sync_core.logs import log_event, logger
 from sync_core.schedule import is_due
 from sync_core.store.leases import Lease, Next
 from sync_core.store.runs import new_run_id
+from sync_core.vault import SECRET_DISABLED
 from sync_core.wiring import Services
 
 if TYPE_CHECKING:
@@ -287,7 +288,8 @@ async def _heartbeat(services: Services, connection_id: str, holder: str) -> Asy
 async def _run(services: Services, connection: Connection, run: Run, pulse: Pulse) -> Ended:
     """Do the run and give its record, whatever happens but the loss of the lease."""
     try:
-        async with services.directory(connection) as client:
+        async with AsyncExitStack() as stack:
+            connection, client = await _opened(services, connection, stack)
             run, cause = await _sync(services, connection, run, pulse, client)
     except LeaseLost:
         raise
@@ -302,6 +304,22 @@ async def _run(services: Services, connection: Connection, run: Run, pulse: Puls
         )
         run, cause = _failed(run, unknown)
     return run.replaced(finished_at=services.clock()), cause
+
+
+async def _opened(
+    services: Services, connection: Connection, stack: AsyncExitStack
+) -> tuple[Connection, "GraphClient"]:
+    """Open the way to Graph; a secret that was replaced a moment ago is no reason to fail."""
+    try:
+        return connection, await stack.enter_async_context(services.directory(connection))
+    except FixConnection as error:
+        if error.code != SECRET_DISABLED:
+            raise
+        found = await services.connections.find(connection.id)
+        if found is None or found.connection.credential == connection.credential:
+            raise
+    client = await stack.enter_async_context(services.directory(found.connection))
+    return found.connection, client
 
 
 def _failed(run: Run, error: SyncError) -> Ended:

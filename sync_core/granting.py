@@ -11,6 +11,7 @@ import secrets
 from dataclasses import replace
 from datetime import timedelta
 
+from sync_core import verifying
 from sync_core.checking import read_token
 from sync_core.clouds import CLOUDS
 from sync_core.consent import (
@@ -151,6 +152,7 @@ async def _objection(
 async def _store(services: Services, stored: StoredConnection, tenant_id: str) -> None:
     connected = stored.connection.model_copy(update={"tenant_id": tenant_id})
     await services.connections.replace(connected, stored.etag)
+    await verifying.request_try(services, connected.id)
 
 
 async def _is_taken(services: Services, pending: PendingConsent) -> bool:

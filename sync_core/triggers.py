@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from sync_core import engine, granting, watching
-from sync_core.documents import SyncRequest, Trigger
+from sync_core import engine, granting, verifying, watching
+from sync_core.documents import Purpose, SyncRequest, Trigger
 from sync_core.errors import FixConnection, Invalid, RequestRefused, SyncError
 from sync_core.logs import log_event
 from sync_core.notifications import read_delivery
@@ -32,7 +32,9 @@ async def scheduled(*, past_due: bool) -> None:
     """The timer: ask for what is due, nothing more."""
     if past_due:
         log_event("schedule.pastDue")
-    await engine.request_due(await process.services())
+    services = await process.services()
+    await engine.request_due(services)
+    await verifying.request_due(services)
 
 
 async def maintained(*, past_due: bool) -> None:
@@ -47,7 +49,11 @@ async def maintained(*, past_due: bool) -> None:
 
 async def requested(body: bytes) -> None:
     """One message of the queue; a body that is no request raises and ends in the poison queue."""
-    await engine.handle(await process.services(), SyncRequest.model_validate_json(body))
+    services, request = await process.services(), SyncRequest.model_validate_json(body)
+    if request.purpose is Purpose.VERIFY:
+        await verifying.retry(services, request.connection_id)
+    else:
+        await engine.handle(services, request)
 
 
 async def sync_now(connection_id: str | None) -> Answer:

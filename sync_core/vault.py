@@ -18,6 +18,9 @@ from sync_core.errors import FixConnection, RetryLater, SyncError
 
 T = TypeVar("T")
 
+SECRET_MISSING = "vault.secretMissing"  # noqa: S105 -- a code, not a secret
+SECRET_DISABLED = "vault.secretDisabled"  # noqa: S105 -- a code, not a secret
+
 
 @dataclass(frozen=True, slots=True)
 class SecretProperties:
@@ -45,7 +48,7 @@ class Vault:
         try:
             return await self.get(name)
         except FixConnection as error:
-            if error.code == "vault.secretMissing":
+            if error.code == SECRET_MISSING:
                 return None
             raise
 
@@ -89,7 +92,7 @@ async def _asked(name: str, call: Callable[[], Awaitable[T]]) -> T:
         return await call()
     except ResourceNotFoundError as error:
         raise FixConnection(
-            "vault.secretMissing",
+            SECRET_MISSING,
             f"Key Vault has no secret {name!r}.",
             "Store the credential again through the connection.",
         ) from error
@@ -99,12 +102,17 @@ async def _asked(name: str, call: Callable[[], Awaitable[T]]) -> T:
 
 def _explained(name: str, error: AzureError) -> SyncError:
     status = error.status_code if isinstance(error, HttpResponseError) else None
+    if status == 403 and _inner_code(error) == "SecretDisabled":
+        return FixConnection(
+            SECRET_DISABLED,
+            f"The secret {name!r} is disabled in Key Vault.",
+            "Enable that version in the vault, or store the credential again through the connection.",
+        )
     if status == 403 or isinstance(error, ClientAuthenticationError):
         return FixConnection(
             "vault.forbidden",
             f"Key Vault does not let this app read or write the secret {name!r}.",
-            "Give the app's identity the role Key Vault Secrets Officer on the vault, and check that "
-            "the secret is enabled.",
+            "Give the app's identity the role Key Vault Secrets Officer on the vault.",
         )
     if status in {400, 409}:
         # 409: the name belongs to a deleted secret that can still be recovered
@@ -119,3 +127,9 @@ def _explained(name: str, error: AzureError) -> SyncError:
         f"Key Vault could not be reached ({type(error).__name__}).",
         "Nothing to do if it passes: try again. Otherwise check KEY_VAULT_URL and the network.",
     )
+
+
+def _inner_code(error: AzureError) -> str | None:
+    """Give the code inside the error, which tells a disabled secret from a missing role."""
+    told = error.error if isinstance(error, HttpResponseError) else None
+    return (told.innererror or {}).get("code") if told else None

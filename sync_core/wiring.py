@@ -34,6 +34,7 @@ from sync_core.store.plans import PlanStore
 from sync_core.store.runs import RunStore
 from sync_core.store.tables import Tables
 from sync_core.store.users import UserStore
+from sync_core.store.verifications import VerificationStore
 from sync_core.vault import Vault
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Services:
     plans: PlanStore = field(init=False)
     leases: LeaseStore = field(init=False)
     consents: ConsentStore = field(init=False)
+    verifications: VerificationStore = field(init=False)
 
     def __post_init__(self) -> None:
         self.connections = ConnectionStore(self.tables)
@@ -68,6 +70,7 @@ class Services:
         self.plans = PlanStore(self.tables)
         self.leases = LeaseStore(self.tables)
         self.consents = ConsentStore(self.tables)
+        self.verifications = VerificationStore(self.tables)
 
     def users(self, connection_id: str) -> UserStore:
         return UserStore(self.tables, connection_id)

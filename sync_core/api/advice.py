@@ -7,6 +7,7 @@ from sync_core.api.shapes import Warning  # noqa: A004 -- the word of the contra
 from sync_core.documents import Connection, Guests, Scope
 from sync_core.errors import SyncError
 from sync_core.health import Health, connection_warnings
+from sync_core.verification import Verification, VerificationStatus, state_words
 from sync_core.wiring import Services
 
 # Somebody waits for the answer to a save; the save itself does not depend on the count.
@@ -39,22 +40,29 @@ def warnings_about(connection: Connection) -> list[Warning]:
     return found
 
 
-async def warnings_now(services: Services, connection: Connection) -> list[Warning]:
+async def warnings_now(
+    services: Services, connection: Connection, state: Verification
+) -> list[Warning]:
     """Give the same, and what has happened to the connection: trouble, and what expires."""
     known = await watching.read(services, connection.id)
-    return warnings_about(connection) + warnings_from(known, connection, services)
+    return warnings_about(connection) + warnings_from(known, state, connection, services)
 
 
 def warnings_from(
-    known: Health | None, connection: Connection, services: Services
+    known: Health | None, state: Verification, connection: Connection, services: Services
 ) -> list[Warning]:
-    found = connection_warnings(known, connection, services.clock())
-    return [Warning.model_validate(one) for one in found]
+    now = services.clock()
+    found = [Warning.model_validate(one) for one in connection_warnings(known, connection, now)]
+    if state.status in {VerificationStatus.WAITING, VerificationStatus.NOT_VERIFIED}:
+        found.append(Warning(code="connection.notVerified", message=state_words(state, now)))
+    return found
 
 
-async def warnings_with_count(services: Services, connection: Connection) -> list[Warning]:
+async def warnings_with_count(
+    services: Services, connection: Connection, state: Verification
+) -> list[Warning]:
     """Give the same, and how many people "everyone" is."""
-    found = await warnings_now(services, connection)
+    found = await warnings_now(services, connection, state)
     return [
         await _counted(services, connection) if one.code == "scope.everyone" else one
         for one in found

@@ -16,6 +16,7 @@ from sync_core.api.bodies import YAML
 from sync_core.api.edge import Edge
 from sync_core.api.problems import add_handlers
 from sync_core.api.shapes import (
+    CheckAnswer,
     ConfigApplied,
     ConfigFile,
     ConfigPlan,
@@ -28,7 +29,6 @@ from sync_core.api.shapes import (
     UserList,
 )
 from sync_core.api.version import VERSION
-from sync_core.checking import CheckResult
 from sync_core.consent import CALLBACK_PATH, RESULT_PATH
 from sync_core.documents import Document, Run
 from sync_core.store.people import Person
@@ -134,7 +134,15 @@ ROUTES = (
         path=f"{CONNECTION}/check",
         call=checks.check_connection,
         role=Role.ADMIN,
-        answers={200: CheckResult},
+        answers={200: CheckAnswer},
+        refusals=(404, 409, 503),
+    ),
+    Route(
+        method="DELETE",
+        path=f"{CONNECTION}/pending",
+        call=checks.drop_pending,
+        role=Role.ADMIN,
+        answers={204: None},
         refusals=(404, 503),
     ),
     Route(

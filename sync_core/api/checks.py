@@ -2,18 +2,29 @@
 
 from fastapi import Response
 
-from sync_core import watching
+from sync_core import verifying
 from sync_core.api.answers import json_answer
-from sync_core.api.auth import ServicesHere
+from sync_core.api.auth import CallerHere, ServicesHere
 from sync_core.api.names import ConnectionIdHere
+from sync_core.logs import log_event
+from sync_core.verification import verification_document
 
 
 async def check_connection(services: ServicesHere, connection_id: ConnectionIdHere) -> Response:
-    """Ask Entra for a token and Graph for a few answers; changes nothing in the directory."""
-    from sync_core.directory.checks import check_connection as tried
+    """Ask Entra for a token and Graph for a few answers; changes nothing in the directory.
 
+    Settings that wait beside those in use come into use if they pass.
+    """
+    checked = await verifying.check(services, connection_id)
+    state = verification_document(checked.verification, services.clock())
+    return json_answer(checked.newest.to_json() | {"inUse": checked.in_use, "verification": state})
+
+
+async def drop_pending(
+    services: ServicesHere, caller: CallerHere, connection_id: ConnectionIdHere
+) -> Response:
+    """Forget settings that did not pass their check and wait; those in use stay as they are."""
     stored = await services.connections.get(connection_id)
-    result = await tried(services, stored.connection, services.clock())
-    if result.ok:
-        await watching.check_passed(services, connection_id)
-    return json_answer(result.to_json())
+    if await verifying.drop_pending(services, stored):
+        log_event("connection.pendingDropped", connection=connection_id, by=caller.name)
+    return Response(status_code=204)

@@ -54,6 +54,8 @@ from sync_core.errors import (
 )
 from sync_core.logs import log_event
 from sync_core.store.connections import changed_meanwhile
+from sync_core.verification import state_words
+from sync_core.verifying import Saved
 from sync_core.wiring import Services
 
 # As programs called it before RFC 9512.
@@ -211,7 +213,7 @@ async def apply_config(
             "is different now. Nothing was changed.",
             "POST the file to /api/config/plan again, read the new plan, and apply that.",
         )
-    results, failed = await _apply(services, outlook)
+    results, failed, unverified = await _apply(services, outlook)
     for one in results:
         log_event("config.applied", connection=one.connection, action=one.action, by=caller.name)
     if failed:
@@ -227,7 +229,7 @@ async def apply_config(
             plan_hash=plan_hash,
             summary=outlook.summary,
             results=results,
-            problems=outlook.problems,
+            problems=[*outlook.problems, *unverified],
         )
     )
 
@@ -305,7 +307,7 @@ def _with_known(document: JsonObject, stored: Connection | None) -> JsonObject:
 
 
 async def _checked(saver: Saver, document: JsonObject, stored: Connection | None) -> Draft:
-    draft = checked(document)
+    draft = checked(document, saver.now())
     if problems := await saver.secret_problems(draft, stored):
         raise Invalid("The connection names a secret that does not exist.", problems)
     return draft
@@ -347,21 +349,42 @@ def _doubled(
 
 async def _apply(
     services: Services, outlook: Outlook
-) -> tuple[list[ConfigResult], list[FieldProblem]]:
-    """Save one connection after the other; one that is refused does not stop the rest."""
+) -> tuple[list[ConfigResult], list[FieldProblem], list[ConfigProblem]]:
+    """Save one connection after the other; one that is refused does not stop the rest.
+
+    Gives what was done, what was refused, and what was kept without coming into use.
+    """
     saver = Saver(services, compared=outlook.drafts.keys())
     results: list[ConfigResult] = []
     failed: list[FieldProblem] = []
+    unverified: list[ConfigProblem] = []
     for change in outlook.plan.changes:
         try:
-            results.append(await _applied(services, saver, outlook, change))
+            saved = await _applied(services, saver, outlook, change)
         except SyncError as error:
             path = outlook.paths.get(change.connection_id, "prune")
             failed.append(FieldProblem(path, f"{change.connection_id}: {_why(error)}"))
             if not isinstance(error, RequestRefused):
                 # Storage or Key Vault does not answer: waiting for it once more each would take minutes.
                 break
-    return results, failed
+        else:
+            name, etag = change.connection_id, strong(saved.stored.etag)
+            results.append(ConfigResult(connection=name, action=change.action, etag=etag))
+            if saved.refused:
+                unverified.append(_unverified(services, saved, outlook.paths[name]))
+    return results, failed, unverified
+
+
+def _unverified(services: Services, saved: Saved, path: str) -> ConfigProblem:
+    connection = saved.stored.connection
+    kept = "the settings it had stay in use" if connection.enabled else "it is not enabled"
+    words = state_words(saved.verification, services.clock())
+    return ConfigProblem(
+        connection=connection.id,
+        path=path,
+        message=f"The settings did not pass their check; {kept}. {words}",
+        remedy=f"POST /api/connections/{connection.id}/check brings them into use once they pass.",
+    )
 
 
 def _why(error: SyncError) -> str:
@@ -370,19 +393,15 @@ def _why(error: SyncError) -> str:
     return f"{error.message} {error.remedy}"
 
 
-async def _applied(
-    services: Services, saver: Saver, outlook: Outlook, change: Change
-) -> ConfigResult:
+async def _applied(services: Services, saver: Saver, outlook: Outlook, change: Change) -> Saved:
     name = change.connection_id
     stored = await services.connections.find(name)
     if (stored.connection if stored else None) != outlook.stored.get(name):
         raise changed_meanwhile(name)
     if stored is None:
-        saved = await saver.create(outlook.drafts[name])
-    elif change.action is Action.DISABLE:
+        return await saver.create(outlook.drafts[name])
+    if change.action is Action.DISABLE:
         # Not checked again: whatever it holds, it must be possible to switch it off.
         disabled = stored.connection.model_copy(update={"enabled": False})
-        saved = await saver.replace(Draft(disabled, None), stored)
-    else:
-        saved = await saver.replace(outlook.drafts[name], stored)
-    return ConfigResult(connection=name, action=change.action, etag=strong(saved.etag))
+        return await saver.replace(Draft(disabled, None), stored)
+    return await saver.replace(outlook.drafts[name], stored)

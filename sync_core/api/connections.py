@@ -16,17 +16,20 @@ from sync_core.api.advice import (
 from sync_core.api.answers import json_answer
 from sync_core.api.auth import CallerHere, ServicesHere
 from sync_core.api.bodies import Body, JsonObject, Patch
-from sync_core.api.drafts import checked, patched, with_id, with_kept_secret
+from sync_core.api.drafts import Draft, checked, patched, with_id, with_kept_secret
 from sync_core.api.etags import check_if_match, check_if_none_match, is_known, strong
 from sync_core.api.names import ConnectionIdHere, ids_for
 from sync_core.api.paging import Cursor, Top, from_cursor, page, to_cursor
+from sync_core.api.refusals import NotVerified
 from sync_core.api.removing import erase, forget
 from sync_core.api.saving import Saver, settled
 from sync_core.api.shapes import Warning  # noqa: A004 -- the word of the contract
 from sync_core.documents import Connection
-from sync_core.errors import Conflict, PreconditionFailed
+from sync_core.errors import Conflict, Invalid, PreconditionFailed
 from sync_core.logs import log_event
 from sync_core.store.connections import StoredConnection
+from sync_core.verification import Verification, newest, state_words, verification_document
+from sync_core.verifying import Saved
 from sync_core.wiring import Services
 
 KIND = "connections"
@@ -54,10 +57,12 @@ async def list_connections(
         if len(found) > top:
             break
     known = await watching.read_all(services)
-    items = [
-        _document(one, warnings_about(one) + warnings_from(known.get(one.id), one, services))
-        for one in found[:top]
-    ]
+    states = {state.connection_id: state async for state in services.verifications.all()}
+    items = []
+    for one in found[:top]:
+        state = states.get(one.id) or Verification(connection_id=one.id)
+        said = warnings_about(one) + warnings_from(known.get(one.id), state, one, services)
+        items.append(_document(one, said, state, services))
     more = len(found) > top
     return json_answer(page(items, to_cursor(KIND, found[top - 1].id) if more else None))
 
@@ -68,12 +73,12 @@ async def create_connection(services: ServicesHere, caller: CallerHere, body: Bo
         saved = await _create(services, Saver(services), body)
     else:
         saved = await _create_named(services, body)
-    log_event("connection.created", connection=saved.connection.id, by=caller.name)
+    log_event("connection.created", connection=saved.stored.connection.id, by=caller.name)
     return await _saved_answer(services, saved, created=True)
 
 
-async def _create(services: Services, saver: Saver, document: JsonObject) -> StoredConnection:
-    draft = checked(document)
+async def _create(services: Services, saver: Saver, document: JsonObject) -> Saved:
+    draft = checked(document, services.clock())
     # Looked up before the secret is stored: it would become a version of somebody else's.
     if await services.connections.find(draft.connection.id) is not None:
         raise Conflict(
@@ -84,7 +89,7 @@ async def _create(services: Services, saver: Saver, document: JsonObject) -> Sto
     return await saver.create(draft)
 
 
-async def _create_named(services: Services, document: JsonObject) -> StoredConnection:
+async def _create_named(services: Services, document: JsonObject) -> Saved:
     saver = Saver(services)
     for connection_id in ids_for(str(document.get("displayName"))):
         try:
@@ -105,7 +110,9 @@ async def get_connection(
     stored = await services.connections.get(connection_id)
     if is_known(if_none_match, stored.etag):
         return Response(status_code=304, headers={"ETag": strong(stored.etag)})
-    return _answer(stored, await warnings_now(services, stored.connection))
+    state = await services.verifications.read(connection_id)
+    warnings = await warnings_now(services, stored.connection, state)
+    return _answer(services, stored, warnings, state)
 
 
 async def put_connection(
@@ -120,15 +127,16 @@ async def put_connection(
     """Replace a connection, or create it; the stored secret is kept unless another one is sent."""
     saver, document = Saver(services), with_id(body, connection_id)
 
-    async def put() -> tuple[StoredConnection, bool]:
+    async def put() -> tuple[Saved, bool]:
         stored = await services.connections.find(connection_id)
         etag = stored.etag if stored else None
         check_if_match(if_match, etag)
         check_if_none_match(if_none_match, etag)
         if stored is None:
-            return await _create_unless_made(saver, document), True
-        draft = checked(with_kept_secret(document, stored.connection))
-        return await saver.replace(draft, stored), False
+            return await _create_unless_made(services, saver, document), True
+        known = await services.verifications.read(connection_id)
+        kept = with_kept_secret(document, newest(stored.connection, known))
+        return await saver.replace(checked(kept, services.clock()), stored), False
 
     conditional = if_match is not None or if_none_match is not None
     saved, created = await settled(put, conditional=conditional)
@@ -136,9 +144,9 @@ async def put_connection(
     return await _saved_answer(services, saved, created=created)
 
 
-async def _create_unless_made(saver: Saver, document: JsonObject) -> StoredConnection:
+async def _create_unless_made(services: Services, saver: Saver, document: JsonObject) -> Saved:
     try:
-        return await saver.create(checked(document))
+        return await saver.create(checked(document, services.clock()))
     except Conflict as error:
         # Made by somebody else since we looked.
         raise PreconditionFailed(error.code, error.message, error.remedy) from error
@@ -154,14 +162,28 @@ async def patch_connection(
     """Change some fields of a connection (JSON merge patch, RFC 7396)."""
     saver = Saver(services)
 
-    async def apply() -> StoredConnection:
+    async def apply() -> Saved:
         stored = await services.connections.get(connection_id)
         check_if_match(if_match, stored.etag)
-        return await saver.replace(checked(patched(stored.connection, patch)), stored)
+        known = await services.verifications.read(connection_id)
+        draft = checked(patched(newest(stored.connection, known), patch), services.clock())
+        return await saver.replace(draft, stored, _alone(services, stored, known, patch))
 
     saved = await settled(apply, conditional=if_match is not None)
     log_event("connection.patched", connection=connection_id, by=caller.name)
     return await _saved_answer(services, saved, created=False)
+
+
+def _alone(
+    services: Services, stored: StoredConnection, known: Verification, patch: JsonObject
+) -> Draft | None:
+    """Give what is in use with this change alone, where other settings wait beside it."""
+    if known.pending is None:
+        return None
+    try:
+        return checked(patched(stored.connection, patch), services.clock())
+    except Invalid:  # valid only together with what waits
+        return None
 
 
 async def delete_connection(
@@ -186,25 +208,52 @@ async def delete_connection(
     return Response(status_code=204)
 
 
-async def _saved_answer(services: Services, saved: StoredConnection, *, created: bool) -> Response:
-    warnings = await warnings_with_count(services, saved.connection)
-    if not created:
-        return _answer(saved, warnings)
-    location = f"/api/connections/{saved.connection.id}"
-    return _answer(saved, warnings, status=201, headers={"Location": location})
+async def _saved_answer(services: Services, saved: Saved, *, created: bool) -> Response:
+    stored, state = saved.stored, saved.verification
+    headers = {"Location": f"/api/connections/{stored.connection.id}"} if created else {}
+    if saved.refused:
+        raise _not_verified(services, saved, headers)
+    warnings = await warnings_with_count(services, stored.connection, state)
+    status = 201 if created else 200
+    return _answer(services, stored, warnings, state, status=status, headers=headers)
+
+
+def _not_verified(services: Services, saved: Saved, headers: Mapping[str, str]) -> NotVerified:
+    """Say that the settings are kept and not in use, why, and when they come into use."""
+    connection, state = saved.stored.connection, saved.verification
+    name, pending = connection.id, sorted(state.pending or {})
+    if connection.enabled:
+        kept = "is synced with the settings it had; the new ones are kept beside them, not in use"
+    else:
+        kept = "is stored, not verified and not enabled"
+    remedy = f"POST /api/connections/{name}/check tries again and brings them into use if they pass"
+    if state.next_try_at is not None:
+        remedy = f"Nothing to do if it passes: what waits comes into use by itself. {remedy}"
+    return NotVerified(
+        f"The connection {name!r} {kept}. {state_words(state, services.clock())}",
+        f"{remedy}; DELETE /api/connections/{name}/pending forgets them.",
+        waiting=pending,
+        checks=state.checks,
+        headers={**headers, "ETag": strong(saved.stored.etag)},
+    )
 
 
 def _answer(
+    services: Services,
     stored: StoredConnection,
     warnings: list[Warning],
+    state: Verification,
     *,
     status: int = 200,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     tagged = {**(headers or {}), "ETag": strong(stored.etag)}
-    return json_answer(_document(stored.connection, warnings), status, tagged)
+    return json_answer(_document(stored.connection, warnings, state, services), status, tagged)
 
 
-def _document(connection: Connection, warnings: list[Warning]) -> JsonObject:
+def _document(
+    connection: Connection, warnings: list[Warning], state: Verification, services: Services
+) -> JsonObject:
     said = [one.model_dump(mode="json", by_alias=True, exclude_none=True) for one in warnings]
-    return connection.to_json() | {"warnings": said}
+    shown = verification_document(state, services.clock())
+    return connection.to_json() | {"warnings": said, "verification": shown}

@@ -1,12 +1,17 @@
 """A connection on its way in: a caller's JSON in, a checked connection and its secret out. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from unicodedata import category
 
 from pydantic import SecretStr, ValidationError
 
+from sync_core import certificates
 from sync_core.api.validation import document_problems
+from sync_core.certificates import UnusableCertificate
+from sync_core.checking import NEVER_EXPIRES
 from sync_core.documents import (
     Connection,
     ConnectionInput,
@@ -21,9 +26,21 @@ from sync_core.scope import scope_problems
 JsonObject = dict[str, Any]
 
 # Part of every answer, so a client that loads, edits and sends back has them; they are not stored.
-READ_ONLY = ("warnings",)
+READ_ONLY = ("warnings", "verification")
 # Entra makes secrets of 40 characters; Key Vault takes 25 KiB.
 MAX_SECRET = 1_000
+MAX_CERTIFICATE = 25 * 1024
+# The write-only field of each kind that has one, and how Key Vault names what is in it.
+SECRET_FIELDS = {
+    CredentialKind.CLIENT_SECRET: "clientSecret",
+    CredentialKind.CERTIFICATE: "certificate",
+}
+CONTENT_TYPES = {
+    CredentialKind.CLIENT_SECRET: "text/plain",
+    CredentialKind.CERTIFICATE: "application/x-pem-file",
+}
+# What is known of one secret and does not outlive it.
+OF_A_SECRET = ("secretVersion", "expiresOn")
 # Deeper than any document of ours; a merge goes down as deep as the patch.
 MAX_DEPTH = 20
 CONTROLS = {"Cc", "Cs", "Zl", "Zp"}
@@ -31,54 +48,76 @@ CONTROLS = {"Cc", "Cs", "Zl", "Zp"}
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A connection that may be saved, and the new secret that has to be stored before."""
+    """A connection that may be saved, and the new secret that has to be stored before.
+
+    `secret_ends` is when the secret ends by its own word, which a certificate has.
+    """
 
     connection: Connection
     secret: SecretStr | None
+    secret_ends: datetime | None = None
 
     @property
     def secret_name(self) -> str:
-        return self.connection.credential.secret_name or default_secret_name(self.connection.id)
+        credential = self.connection.credential
+        return credential.secret_name or default_secret_name(self.connection.id, credential.kind)
+
+    @property
+    def content_type(self) -> str:
+        return CONTENT_TYPES[self.connection.credential.kind]
 
     def pinned(self, version: str) -> Connection:
         """Give the connection with the version of its secret that was stored for it."""
-        changes = {"secret_name": self.secret_name, "secret_version": version}
+        changes: dict[str, Any] = {"secret_name": self.secret_name, "secret_version": version}
+        if self.secret_ends is not None:
+            changes["expires_on"] = self.secret_ends.astimezone(UTC).date()
         credential = self.connection.credential.model_copy(update=changes)
         return self.connection.model_copy(update={"credential": credential})
 
     def needs_known_secret(self, stored: Connection | None) -> bool:
         """Tell whether the secret has to be looked for: it is relied on, and was not before."""
-        if self.secret is not None or not self.connection.enabled:
+        after = self.connection.credential
+        if self.secret is not None or not self.connection.enabled or after.kind in NEVER_EXPIRES:
             return False
         before = stored.credential if stored is not None and stored.enabled else None
-        after = self.connection.credential
-        return before is None or (before.secret_name, before.secret_version) != (
+        return before is None or (before.kind, before.secret_name, before.secret_version) != (
+            after.kind,
             after.secret_name,
             after.secret_version,
         )
 
 
-def default_secret_name(connection_id: str) -> str:
-    return f"{connection_id}-client-secret"
+def default_secret_name(connection_id: str, kind: CredentialKind) -> str:
+    ending = "certificate" if kind is CredentialKind.CERTIFICATE else "client-secret"
+    return f"{connection_id}-{ending}"
 
 
-def checked(document: JsonObject) -> Draft:
-    """Check a whole connection; raise `Invalid` with everything that is wrong with it."""
+def checked(document: JsonObject, now: datetime) -> Draft:
+    """Check a whole connection; raise `Invalid` with everything that is wrong with it.
+
+    `now` judges whether a certificate has begun and not ended.
+    """
     wanted = {name: value for name, value in document.items() if name not in READ_ONLY}
     try:
         # Names as on the wire only: a display_name beside displayName would win unseen.
         given = ConnectionInput.model_validate(wanted, by_alias=True, by_name=False)
     except ValidationError as error:
         raise _invalid(document_problems(error, wanted)) from None
-    problems = [*_problems(given), *scope_problems(given.scope), *mapping_problems(given.mapping)]
+    ends, unusable = _certificate(given.credential, now)
+    problems = [
+        *_problems(given),
+        *unusable,
+        *scope_problems(given.scope),
+        *mapping_problems(given.mapping),
+    ]
     if problems:
         raise _invalid(problems)
-    secret = given.credential.client_secret
     credential = Credential.model_validate(
         given.credential.model_dump(exclude={"client_secret", "certificate"})
     )
     plain = {name: getattr(given, name) for name in Connection.model_fields}
-    return Draft(Connection.model_validate(plain | {"credential": credential}), secret)
+    connection = Connection.model_validate(plain | {"credential": credential})
+    return Draft(connection, given.credential.client_secret or given.credential.certificate, ends)
 
 
 def _invalid(problems: list[FieldProblem]) -> Invalid:
@@ -116,29 +155,77 @@ def _tenant_problems(given: ConnectionInput) -> list[FieldProblem]:
 
 def _credential_problems(given: ConnectionInput) -> list[FieldProblem]:
     credential = given.credential
-    problems = []
-    if credential.kind is not CredentialKind.CLIENT_SECRET:
-        message = "this version can use clientSecret only"
-        problems.append(FieldProblem("credential.kind", message))
-    if credential.certificate is not None:
-        message = "this version cannot use certificates yet; send a clientSecret"
-        problems.append(FieldProblem("credential.certificate", message))
-    if problem := _secret_problem(credential):
-        problems.append(FieldProblem("credential.clientSecret", problem))
-    elif given.enabled and credential.client_secret is None and credential.secret_name is None:
-        message = (
-            "an enabled connection needs a client secret: send it here, or name one that is in "
-            'Key Vault with credential.secretName, or send "enabled": false'
-        )
+    problems = [
+        FieldProblem(f"credential.{field}", _misplaced(kind, credential.kind))
+        for kind, field in SECRET_FIELDS.items()
+        if kind is not credential.kind and _given(credential, field) is not None
+    ]
+    if credential.kind in NEVER_EXPIRES:
+        return problems + _kept_problems(credential)
+    if credential.client_secret is not None and (message := _secret_problem(credential)):
         problems.append(FieldProblem("credential.clientSecret", message))
+    field = SECRET_FIELDS[credential.kind]
+    missing = _given(credential, field) is None and credential.secret_name is None
+    if given.enabled and missing:
+        problems.append(FieldProblem(f"credential.{field}", _missing(credential.kind)))
     return problems
 
 
+def _given(credential: CredentialInput, field: str) -> SecretStr | None:
+    return credential.client_secret if field == "clientSecret" else credential.certificate
+
+
+def _misplaced(field_of: CredentialKind, kind: CredentialKind) -> str:
+    if kind in NEVER_EXPIRES:
+        return f"a credential of kind {kind} has no secret; leave it out"
+    return (
+        f'belongs to the kind {field_of}, and the kind is {kind}: send "kind": "{field_of}" with it'
+    )
+
+
+def _kept_problems(credential: CredentialInput) -> list[FieldProblem]:
+    """Refuse what only a secret has: it would be believed to be in use."""
+    named = {
+        "secretName": credential.secret_name,
+        "secretVersion": credential.secret_version,
+        "expiresOn": credential.expires_on,
+    }
+    message = f"a credential of kind {credential.kind} has no secret in Key Vault; leave it out"
+    return [FieldProblem(f"credential.{name}", message) for name, value in named.items() if value]
+
+
+def _missing(kind: CredentialKind) -> str:
+    what = "a certificate" if kind is CredentialKind.CERTIFICATE else "a client secret"
+    return (
+        f"an enabled connection needs {what}: send it here, or name one that is in Key Vault with "
+        'credential.secretName, or send "enabled": false'
+    )
+
+
+def _certificate(
+    credential: CredentialInput, now: datetime
+) -> tuple[datetime | None, list[FieldProblem]]:
+    """Give the end of a certificate that was sent, or say what is wrong with it."""
+    if credential.certificate is None or credential.kind is not CredentialKind.CERTIFICATE:
+        return None, []
+    pem = credential.certificate.get_secret_value()
+    if len(pem.encode()) > MAX_CERTIFICATE:
+        message = f"is longer than Key Vault takes (at most {MAX_CERTIFICATE} bytes)"
+        return None, [FieldProblem("credential.certificate", message)]
+    try:
+        return certificates.read(pem, now).not_after, []
+    except UnusableCertificate as error:
+        return None, certificate_problems("credential.certificate", error)
+
+
+def certificate_problems(path: str, error: UnusableCertificate) -> list[FieldProblem]:
+    """Name everything that is wrong with a PEM text, with what to do; nothing of the text itself."""
+    return [FieldProblem(path, f"{one.message} {one.remedy}") for one in error.problems]
+
+
 def _secret_problem(credential: CredentialInput) -> str | None:
-    """Say what is wrong with a secret; the words never hold any of it."""
-    if credential.client_secret is None:
-        return None
-    value = credential.client_secret.get_secret_value()
+    """Say what is wrong with a client secret; the words never hold any of it."""
+    value = credential.client_secret.get_secret_value() if credential.client_secret else ""
     if not value:
         return "must not be empty; leave it out to keep the stored one"
     if value != value.strip() or not value.isprintable():
@@ -171,38 +258,51 @@ def with_id(document: JsonObject, connection_id: str) -> JsonObject:
 def with_kept_secret(document: JsonObject, stored: Connection | None) -> JsonObject:
     """Let a whole new document keep the stored secret, unless it brings or names another one.
 
-    The secret is write-only, so a client that replaces a connection cannot send it again.
+    The secret is write-only, so a client that replaces a connection cannot send it again. Another
+    kind of credential keeps nothing.
     """
     given = document.get("credential", {})
     if stored is None or not isinstance(given, dict):
         return document
     kept = stored.credential.to_json()
+    otherwise = CredentialKind.CLIENT_SECRET if given.get("clientSecret") else kept["kind"]
+    kind = given.get("kind", otherwise)
+    if kind != kept["kind"]:
+        return document
     name = given.get("secretName", kept["secretName"])
-    credential = {"secretName": name, **given}
-    if name == kept["secretName"] and given.get("clientSecret") is None:
-        credential = {name: kept[name] for name in ("secretVersion", "expiresOn")} | credential
+    credential = {"kind": kind, "secretName": name, **given}
+    if name == kept["secretName"] and not _brings_secret(given):
+        credential = {name: kept[name] for name in OF_A_SECRET} | credential
     return document | {"credential": credential}
+
+
+def _brings_secret(credential: Mapping[str, Any]) -> bool:
+    return any(credential.get(field) is not None for field in SECRET_FIELDS.values())
 
 
 def patched(stored: Connection, patch: JsonObject) -> JsonObject:
     """Apply a JSON merge patch to the stored connection.
 
-    What is known of a secret (version, expiry) does not outlive it: a new value or another name takes
-    them away unless the patch gives them anew.
+    What is known of a secret (version, expiry) does not outlive it: a new value, another name or
+    another kind takes them away unless the patch gives them anew.
     """
     with_id({name: value for name, value in patch.items() if name == "id"}, stored.id)
     document: JsonObject = merged(stored.to_json(), patch)
     asked = patch.get("credential")
-    if isinstance(asked, dict) and isinstance(document.get("credential"), dict):
-        renamed = asked.get("secretName", stored.credential.secret_name)
-        if asked.get("clientSecret") is not None or renamed != stored.credential.secret_name:
-            forgotten = {"secretVersion", "expiresOn"} - asked.keys()
-            document["credential"] = {
-                name: value
-                for name, value in document["credential"].items()
-                if name not in forgotten
-            }
-    return document
+    if not (isinstance(asked, dict) and isinstance(document.get("credential"), dict)):
+        return document
+    before = stored.credential
+    forgotten: set[str] = set()
+    if asked.get("kind", before.kind) != before.kind:
+        forgotten = {"secretName", *OF_A_SECRET}
+    elif _brings_secret(asked) or asked.get("secretName", before.secret_name) != before.secret_name:
+        forgotten = set(OF_A_SECRET)
+    credential = {
+        name: value
+        for name, value in document["credential"].items()
+        if name not in forgotten - asked.keys()
+    }
+    return document | {"credential": credential}
 
 
 def merged(target: Any, patch: Any, depth: int = 0) -> Any:

@@ -21,7 +21,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from sync_core.api.refusals import HttpRefused
+from sync_core.api.refusals import HttpRefused, NotVerified
 from sync_core.api.validation import parameter_problems
 from sync_core.errors import (
     FieldProblem,
@@ -51,7 +51,7 @@ def problem(
     *,
     errors: Sequence[FieldProblem] = (),
     headers: Mapping[str, str] | None = None,
-    **more: str,
+    **more: Any,
 ) -> Response:
     """Build the answer; `more` are members of its own, as the RFC allows."""
     body: dict[str, Any] = {
@@ -94,6 +94,7 @@ def from_sync_error(error: SyncError) -> Response:
         error.remedy,
         errors=error.problems if isinstance(error, Invalid) else (),
         headers=_headers(error),
+        **_more(error),
     )
 
 
@@ -108,9 +109,15 @@ def _status(error: SyncError) -> int:
     return HTTPStatus.INTERNAL_SERVER_ERROR
 
 
+def _more(error: SyncError) -> dict[str, Any]:
+    if isinstance(error, NotVerified):
+        return {"checks": [check.to_json() for check in error.checks]}
+    return {}
+
+
 def _headers(error: SyncError) -> dict[str, str]:
     match error:
-        case HttpRefused():
+        case HttpRefused() | NotVerified():
             return error.headers
         case Throttled(retry_after_s=float() as wait_s):
             return {"Retry-After": str(math.ceil(wait_s))}

@@ -1,8 +1,9 @@
 """Refusals that only an HTTP interface has; each carries its status and the headers that go with it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from sync_core.errors import RequestRefused
+from sync_core.checking import Check
+from sync_core.errors import FieldProblem, Invalid, RequestRefused
 
 
 class HttpRefused(RequestRefused):
@@ -48,3 +49,22 @@ class WrongMediaType(HttpRefused):
     """The body is not sent as JSON."""
 
     status = 415
+
+
+class NotVerified(Invalid):
+    """Settings that did not pass their check cannot come into use; they are kept, and `checks` say why."""
+
+    def __init__(
+        self,
+        message: str,
+        remedy: str,
+        *,
+        waiting: Sequence[str],
+        checks: Sequence[Check],
+        headers: Mapping[str, str],
+    ) -> None:
+        unused = "is not in use: the settings did not pass their check"
+        super().__init__(message, [FieldProblem(name, unused) for name in waiting], remedy)
+        self.code = "connection.notVerified"
+        self.checks = tuple(checks)
+        self.headers = dict(headers)

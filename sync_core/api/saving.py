@@ -1,24 +1,29 @@
-"""How a connection is saved and deleted: what goes to Key Vault, what to the table, and in which order.
+"""How a connection is saved: what goes to Key Vault, what is tried out, what to the table, in which order.
 
-The secret is stored first and its version is pinned in the document. A save that then fails leaves a
+The secret is stored first, as a version of its own that the document pins. A save that then fails leaves a
 version in Key Vault that nobody uses; it never leaves a document without its secret.
 """
 
 from collections.abc import Awaitable, Callable
 from collections.abc import Set as AbstractSet
+from datetime import datetime
 from typing import TypeVar
 
 from pydantic import SecretStr
 
-from sync_core.api.drafts import Draft
+from sync_core import certificates, verifying
+from sync_core.api.drafts import SECRET_FIELDS, Draft, certificate_problems
 from sync_core.api.validation import chosen_people, doubled_people
-from sync_core.documents import Connection
+from sync_core.certificates import UnusableCertificate
+from sync_core.documents import Connection, CredentialKind
 from sync_core.errors import Conflict, FieldProblem, FixConnection, Invalid, PreconditionFailed
 from sync_core.store.connections import StoredConnection
+from sync_core.vault import SECRET_DISABLED, SECRET_MISSING
+from sync_core.verifying import Saved
 from sync_core.wiring import Services
 
 ATTEMPTS = 5
-SECRET_MISSING = "vault.secretMissing"  # noqa: S105 -- a code, not a secret
+SECRET_NAME = "credential.secretName"  # noqa: S105 -- a path, not a secret
 
 T = TypeVar("T")
 
@@ -34,32 +39,46 @@ class Saver:
         self._compared = compared
         self._versions: dict[str, str] = {}
 
-    async def create(self, draft: Draft) -> StoredConnection:
-        """Store a new connection; raise `Conflict` if the id is taken."""
-        connection = await self._checked(draft, None)
-        return StoredConnection(connection, await self._services.connections.create(connection))
+    def now(self) -> datetime:
+        return self._services.clock()
 
-    async def replace(self, draft: Draft, stored: StoredConnection) -> StoredConnection:
-        """Store a new version of a connection; raise `PreconditionFailed` if somebody was faster."""
-        connection = await self._checked(draft, stored.connection)
-        etag = await self._services.connections.replace(connection, stored.etag)
-        return StoredConnection(connection, etag)
+    async def create(self, draft: Draft) -> Saved:
+        """Store a new connection; raise `Conflict` if the id is taken."""
+        return await verifying.create(self._services, await self._ready(draft, None))
+
+    async def replace(
+        self, draft: Draft, stored: StoredConnection, alone: Draft | None = None
+    ) -> Saved:
+        """Store a new version of a connection; raise `PreconditionFailed` if somebody was faster.
+
+        `alone` is the caller's change without the settings that waited before, if there are any.
+        """
+        wanted = await self._ready(draft, stored.connection)
+        by_itself = await self._ready(alone, stored.connection) if alone is not None else None
+        return await verifying.replace(self._services, wanted, stored, by_itself)
 
     async def secret_problems(self, draft: Draft, stored: Connection | None) -> list[FieldProblem]:
-        """Say whether the connection would rely on a secret that is not in Key Vault."""
+        """Say whether the connection would rely on a secret that is not in Key Vault, or is of no use."""
         if not draft.needs_known_secret(stored):
             return []
-        name = draft.connection.credential.secret_name or ""
+        credential = draft.connection.credential
         try:
-            await self._services.vault.get(name, draft.connection.credential.secret_version)
+            secret = await self._services.vault.get(
+                credential.secret_name or "", credential.secret_version
+            )
+            if credential.kind is CredentialKind.CERTIFICATE:
+                certificates.read(secret, self._services.clock())
+        except UnusableCertificate as error:
+            return certificate_problems(SECRET_NAME, error)
         except FixConnection as error:
-            if error.code != SECRET_MISSING:
+            if error.code not in {SECRET_MISSING, SECRET_DISABLED}:
                 raise
-            message = f"Key Vault has no such secret ({error.message}) Send it as credential.clientSecret."
-            return [FieldProblem("credential.secretName", message)]
+            field = SECRET_FIELDS[credential.kind]
+            message = f"cannot be used ({error.message}) Send the secret as credential.{field}."
+            return [FieldProblem(SECRET_NAME, message)]
         return []
 
-    async def _checked(self, draft: Draft, stored: Connection | None) -> Connection:
+    async def _ready(self, draft: Draft, stored: Connection | None) -> Connection:
         """Give what is to be stored, its secret in Key Vault; refuse before anything is written."""
         if problems := await self._people_problems(draft.connection, stored):
             raise Invalid("Another connection brings in the same people.", problems)
@@ -67,7 +86,7 @@ class Saver:
             raise Invalid("The connection names a secret that does not exist.", problems)
         if draft.secret is None:
             return draft.connection
-        return draft.pinned(await self._stored(draft.secret_name, draft.secret))
+        return draft.pinned(await self._stored(draft, draft.secret))
 
     async def _people_problems(
         self, connection: Connection, stored: Connection | None
@@ -80,10 +99,14 @@ class Saver:
         ]
         return doubled_people(connection, others)
 
-    async def _stored(self, name: str, secret: SecretStr) -> str:
+    async def _stored(self, draft: Draft, secret: SecretStr) -> str:
+        name = draft.secret_name
         if name not in self._versions:
             self._versions[name] = await self._services.vault.set(
-                name, secret.get_secret_value(), content_type="text/plain"
+                name,
+                secret.get_secret_value(),
+                content_type=draft.content_type,
+                expires_on=draft.secret_ends,
             )
         return self._versions[name]
 

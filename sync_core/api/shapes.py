@@ -5,10 +5,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from sync_core.checking import Check as ConnectionCheck
+from sync_core.checking import CheckResult
 from sync_core.config_files import Action as ConfigAction
 from sync_core.documents import Connection, Document, Run, RunStatus
 from sync_core.model import Action, Reason, Value
 from sync_core.store.people import HistoryEntry, Person
+from sync_core.verification import VerificationStatus
 
 Next = Annotated[
     str | None, Field(description="The `cursor` of the next page; null when this is the last one.")
@@ -32,6 +35,9 @@ class Problem(Document):
     code: str = Field(examples=["connection.notFound"])
     remedy: str
     errors: list[FieldError] = Field(default_factory=list, description="Wrong fields, with 422.")
+    checks: list[ConnectionCheck] | None = Field(
+        default=None, description="What a check found, with `connection.notVerified`."
+    )
     correlation_id: str | None = Field(
         default=None, description="To be found in the log, with 500."
     )
@@ -46,10 +52,29 @@ class Warning(Document):  # noqa: A001 -- the word of the contract
     guests: int | None = Field(default=None, description="How many of them are guests.")
 
 
+class VerificationAnswer(Document):
+    """Whether the newest settings were seen to work; `pending` are those that are not in use yet."""
+
+    status: VerificationStatus
+    message: str = Field(examples=["Waiting for Entra, next try in 40 s."])
+    checked_at: datetime | None
+    next_try_at: datetime | None
+    failing: list[ConnectionCheck]
+    pending: dict[str, Any] | None
+
+
 class ConnectionAnswer(Connection):
-    """A connection, and what to know about it; `warnings` is read-only and ignored when sent."""
+    """A connection, and what to know about it; the last two are read-only and ignored when sent."""
 
     warnings: list[Warning] = Field(default_factory=list)
+    verification: VerificationAnswer
+
+
+class CheckAnswer(CheckResult):
+    """What a check found of the newest settings, and of those in use where others wait beside them."""
+
+    in_use: CheckResult | None
+    verification: VerificationAnswer
 
 
 class ConnectionList(Document):

@@ -7,6 +7,7 @@ from local.sample import SAMPLE_GROUP_ID
 from sync_core.api import advice
 from sync_core.api.drafts import MAX_DEPTH, checked, merged
 from sync_core.errors import Invalid
+from sync_core.wiring import utc_now
 from tests.api.conftest import Create, Json, document, paths
 
 
@@ -80,14 +81,42 @@ def scope(*clauses: Json, **changes: object) -> Json:
             id="not in this version",
         ),
         pytest.param(
-            {"credential": {"kind": "federated"}},
-            ["credential.kind", "credential.clientSecret"],
-            id="kind of credential",
+            {"credential": {"kind": "password"}}, ["credential.kind"], id="kind of credential"
+        ),
+        pytest.param(
+            {"credential": {"kind": "federated", "clientSecret": "x", "secretName": "a"}},
+            ["credential.clientSecret", "credential.secretName"],
+            id="secret where there is none",
+        ),
+        pytest.param(
+            {"credential": {"kind": "managedIdentity", "expiresOn": "2031-01-31"}},
+            ["credential.expiresOn"],
+            id="date of what never ends",
         ),
         pytest.param(
             {"credential": {"certificate": "-----BEGIN", "clientSecret": "x"}},
             ["credential.certificate"],
-            id="certificate",
+            id="certificate of another kind",
+        ),
+        pytest.param(
+            {"credential": {"kind": "certificate", "clientSecret": "x"}},
+            ["credential.clientSecret", "credential.certificate"],
+            id="secret of another kind",
+        ),
+        pytest.param(
+            {"credential": {"kind": "certificate", "certificate": "MIIC"}},
+            ["credential.certificate"],
+            id="no PEM",
+        ),
+        pytest.param(
+            {"credential": {"kind": "certificate", "certificate": "x" * 30_000}},
+            ["credential.certificate"],
+            id="too long for Key Vault",
+        ),
+        pytest.param(
+            {"credential": {"kind": "certificate"}},
+            ["credential.certificate"],
+            id="enabled without certificate",
         ),
         pytest.param({"credential": {}}, ["credential.clientSecret"], id="enabled without secret"),
         pytest.param(
@@ -104,7 +133,7 @@ def test_problems_are_named_with_their_path(changes: Json, expected: list[str]) 
 
 def problems_of(body: Json) -> dict[str, str]:
     with pytest.raises(Invalid) as caught:
-        checked(body)
+        checked(body, utc_now())
     return {one.path: one.message for one in caught.value.problems}
 
 
@@ -186,7 +215,8 @@ async def test_everyone_is_counted_guests_apart(create: Create, guests: str, wor
 
 async def test_when_everyone_cannot_be_counted_the_save_goes_on(create: Create) -> None:
     wrong = {"clientSecret": "not-the-secret-of-the-sample"}
-    (warning,) = (await create(scope={"everyone": True}, credential=wrong)).json()["warnings"]
+    created = await create(scope={"everyone": True}, credential=wrong, enabled=False)
+    warning = next(one for one in created.json()["warnings"] if one["code"] == "scope.everyone")
 
     assert "could not be counted" in warning["message"]
     assert "AADSTS7000215" in warning["message"]

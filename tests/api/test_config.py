@@ -357,7 +357,7 @@ async def test_a_named_secret_that_is_not_there_keeps_a_new_connection_disabled(
 
     (told,) = applied.json()["problems"]
     assert told["path"] == "connections[0].credential.secretName"
-    assert "Key Vault has no such secret" in told["message"]
+    assert "Key Vault has no secret" in told["message"]
 
 
 async def test_a_key_vault_that_refuses_is_no_missing_secret(

@@ -9,6 +9,7 @@ import pytest
 from azure.data.tables.aio import TableServiceClient
 from azure.keyvault.secrets.aio import SecretClient
 
+from local.graph import GraphEmulator
 from sync_core.vault import Vault
 from sync_core.wiring import Services, identity
 from tests.api.conftest import ADMIN, Create, app_over, calling, document, paths
@@ -16,6 +17,13 @@ from tests.rigging import Rig
 
 SECRET = "Kq8~the-very-secret-value"
 NEXT = "Kq8~the-next-secret-value"
+
+
+@pytest.fixture(autouse=True)
+def known_to_entra(emulator: GraphEmulator) -> None:
+    """Register the secrets of these tests: what Entra refuses never comes into use."""
+    for value in (SECRET, NEXT, *(f"{NEXT}-{number}" for number in range(3))):
+        emulator.control.add_secret(value=value)
 
 
 def url(connection_id: str) -> str:
@@ -89,10 +97,10 @@ async def test_patching_the_secret_alone_pins_the_new_one(
     patched = await admin.patch(url(connection_id), json={"credential": {"clientSecret": NEXT}})
 
     assert patched.status_code == 200
-    assert await in_vault(services, created) == SECRET
+    same = {"credential": None, "verification": None}
     assert await in_vault(services, patched) == NEXT
     assert patched.json()["credential"]["expiresOn"] is None
-    assert patched.json() | {"credential": None} == created.json() | {"credential": None}
+    assert patched.json() | same == created.json() | same
 
 
 async def test_a_patch_of_something_else_keeps_the_secret(

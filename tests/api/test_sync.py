@@ -92,7 +92,13 @@ async def test_a_run_is_asked_for_once(
     assert loaded.json() == run
     assert lease.next == Next(run["id"], "manual", mode)
     assert await requests_for(queue, connection_id) == [
-        {"connectionId": connection_id, "trigger": "manual", "mode": mode, "runId": run["id"]}
+        {
+            "connectionId": connection_id,
+            "trigger": "manual",
+            "purpose": "sync",
+            "mode": mode,
+            "runId": run["id"],
+        }
     ]
 
 

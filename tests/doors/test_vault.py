@@ -37,7 +37,7 @@ async def test_a_disabled_version_cannot_be_read_and_the_others_can(
     assert await services.vault.get(connection_id, new) == "two"
     with pytest.raises(FixConnection) as refused:
         await services.vault.get(connection_id, old)
-    assert refused.value.code == "vault.forbidden"
+    assert refused.value.code == "vault.secretDisabled"
 
 
 async def test_what_is_not_there_cannot_be_disabled(services: Services, connection_id: str) -> None:

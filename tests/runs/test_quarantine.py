@@ -18,7 +18,7 @@ from sync_core.api.asking import ask_for_run
 from sync_core.documents import Run, RunStatus, SyncRequest, Trigger
 from sync_core.errors import RetryLater
 from sync_core.health import Cause, Failure, Health, Status, Step, back_off, failed
-from sync_core.store import health as health_store
+from sync_core.store import states
 from sync_core.store.health import HealthStore
 from sync_core.store.leases import DURATION, Next
 from sync_core.store.runs import new_run_id
@@ -416,7 +416,7 @@ async def test_a_state_that_everybody_changes_at_once_is_given_up_with_a_word(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(health_store, "ATTEMPTS", 1)
+    monkeypatch.setattr(states, "ATTEMPTS", 1)
     store = HealthStore(services.tables)
     await store.read(connection_id)
 
@@ -452,7 +452,7 @@ async def test_a_state_that_is_forgotten_while_it_is_changed_begins_anew(
     read, etag = await store._read(connection_id)
     await store.delete(connection_id)
 
-    assert not await store._write(read, etag)
+    assert not await store._write(connection_id, read, etag)
 
 
 async def test_a_state_that_cannot_be_read_begins_anew(
@@ -540,7 +540,7 @@ async def test_a_state_that_cannot_be_written_is_an_error_of_ours(
     store = HealthStore(without_health.tables)
 
     with pytest.raises(RetryLater) as refused:
-        await store._write(Health(connection_id=connection_id), None)
+        await store._write(connection_id, Health(connection_id=connection_id), None)
 
     assert refused.value.code == "storage.unavailable"
 

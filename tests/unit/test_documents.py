@@ -708,7 +708,7 @@ def test_a_request_crosses_the_queue(mode: str) -> None:
 
     request = SyncRequest.model_validate_json(orjson.dumps(document))
 
-    assert request.to_json() == document
+    assert request.to_json() == document | {"purpose": "sync"}
     assert SyncRequest.model_validate_json(request.model_dump_json(by_alias=True)) == request
 
 

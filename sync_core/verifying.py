@@ -1,0 +1,327 @@
+"""Settings on their way into use: tried out, then stored, or kept as not verified and tried again.
+
+| the connection | its new settings pass | they do not pass |
+| --- | --- | --- |
+| is not to be enabled | stored, verified | stored, not verified |
+| is to be enabled and is not yet | stored and enabled | stored, not enabled; enabling waits |
+| is enabled | stored, verified | those in use stay; the new ones wait beside them |
+
+What waits for Entra comes into use by itself as soon as its check passes; a message with a delay asks
+for the next try, and the timer asks for those whose message was lost. A secret that was replaced is
+disabled in Key Vault once its successor has passed and is in use.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from sync_core import watching
+from sync_core.documents import Connection, Credential, Purpose, SyncRequest, Trigger
+from sync_core.errors import Conflict, PreconditionFailed, SyncError
+from sync_core.logs import log_event
+from sync_core.store.connections import StoredConnection
+from sync_core.verification import (
+    SecretVersion,
+    Verification,
+    VerificationStatus,
+    begun_anew,
+    changed_fields,
+    concluded,
+    is_no_worse,
+    left_over,
+    looks_the_same,
+    newest,
+    pinned,
+    waiting_credential,
+)
+from sync_core.wiring import Services
+
+if TYPE_CHECKING:
+    from sync_core.checking import CheckResult
+
+# A message may come a little early; one that is this late was lost.
+EARLY = timedelta(seconds=2)
+LOST = timedelta(seconds=30)
+RACES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What is in use after a save, and how far the newest settings are.
+
+    `refused`: the connection was to be enabled with these settings, and they did not pass their check.
+    """
+
+    stored: StoredConnection
+    verification: Verification
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a check found: of the newest settings, and of those in use where others wait beside them."""
+
+    newest: "CheckResult"
+    in_use: "CheckResult | None"
+    verification: Verification
+
+
+# --- saving -----------------------------------------------------------------------------------------
+
+
+async def create(services: Services, wanted: Connection) -> Saved:
+    """Store a new connection; raise `Conflict` if the id is taken. One that does not pass is disabled."""
+    result = await _try(services, wanted)
+    refused = wanted.enabled and not result.ok
+    connection = _disabled(wanted) if refused else wanted
+    stored = StoredConnection(connection, await services.connections.create(connection))
+    return await _noted(services, stored, wanted, result, before=None)
+
+
+async def replace(
+    services: Services, wanted: Connection, stored: StoredConnection, alone: Connection | None
+) -> Saved:
+    """Store new settings of a connection; raise `PreconditionFailed` if somebody was faster.
+
+    `wanted` are the newest settings. Where others waited before, `alone` is what is in use with
+    nothing but the caller's change: that comes into use even if those others still have to wait.
+    """
+    before = stored.connection
+    if before.enabled and not wanted.enabled and looks_the_same(before, wanted):
+        return await _switched_off(services, wanted, stored)
+    result = await _try(services, wanted)
+    if not await _stops(services, before, wanted, result):
+        after = await _replaced(services, wanted, stored)
+        return await _noted(services, after, wanted, result, before=before)
+    if not before.enabled:
+        after = await _replaced(services, _disabled(wanted), stored)
+        return await _noted(services, after, wanted, result, before=before)
+    if alone is not None and alone.enabled:
+        by_itself = await _try(services, alone)
+        if not await _stops(services, before, alone, by_itself):
+            after = await _replaced(services, alone, stored)
+            saved = await _noted(services, after, wanted, result, before=before)
+            return Saved(saved.stored, saved.verification)
+    return await _noted(services, stored, wanted, result, before=before)
+
+
+async def _switched_off(services: Services, wanted: Connection, stored: StoredConnection) -> Saved:
+    """Disable without asking anybody: that must work at once, whatever else does not."""
+    after = await _replaced(services, wanted, stored)
+    state = await services.verifications.change(
+        wanted.id, lambda known: known.replaced(pending=None, next_try_at=None)
+    )
+    return Saved(after, state)
+
+
+async def _try(services: Services, connection: Connection) -> "CheckResult":
+    from sync_core.directory.checks import check_connection
+
+    return await check_connection(services, connection, services.clock())
+
+
+async def _stops(
+    services: Services, before: Connection, wanted: Connection, result: "CheckResult"
+) -> bool:
+    """Tell whether settings that were checked must not come into use."""
+    if result.ok or not wanted.enabled:
+        return False
+    if not before.enabled:
+        return True
+    if looks_the_same(before, wanted):
+        return False
+    return not is_no_worse(result, await _try(services, before))
+
+
+async def _replaced(
+    services: Services, connection: Connection, stored: StoredConnection
+) -> StoredConnection:
+    etag = await services.connections.replace(connection, stored.etag)
+    return StoredConnection(connection, etag)
+
+
+async def _noted(
+    services: Services,
+    stored: StoredConnection,
+    wanted: Connection,
+    result: "CheckResult",
+    *,
+    before: Connection | None,
+) -> Saved:
+    """Note how a save went: what was found, what waits, and which secrets nobody needs any more."""
+    now, in_use = services.clock(), stored.connection
+    pending: dict[str, Any] | None = changed_fields(in_use, wanted) or None
+
+    def note(known: Verification) -> Verification:
+        old = (before.credential if before else None, waiting_credential(known))
+        unneeded = left_over(known, old, (in_use.credential, wanted.credential))
+        begun = begun_anew(known).replaced(pending=pending, unneeded=unneeded)
+        return concluded(begun, result, now)
+
+    state = await services.verifications.change(in_use.id, note)
+    await _settle(services, state, in_use_passes=result.ok and pending is None)
+    return Saved(stored, state, refused=pending is not None)
+
+
+# --- trying again -----------------------------------------------------------------------------------
+
+
+async def check(services: Services, connection_id: str) -> Checked:
+    """Check a connection because somebody asks; what waits comes into use if it passes."""
+    return await _tried(services, connection_id, anew=True)
+
+
+async def retry(services: Services, connection_id: str) -> Verification | None:
+    """Try waiting settings once more if it is time; None where nothing waits (any more)."""
+    known = await services.verifications.read(connection_id)
+    if not known.is_due(services.clock() + EARLY):
+        return None
+    if await services.connections.find(connection_id) is None:
+        await services.verifications.delete(connection_id)
+        return None
+    return (await _tried(services, connection_id, anew=False)).verification
+
+
+async def request_due(services: Services) -> int:
+    """Ask for the tries whose message was lost; returns how many."""
+    asked = 0
+    async for known in services.verifications.all():
+        if known.is_due(services.clock() - LOST):
+            await _send(services, known.connection_id, 0)
+            asked += 1
+    return asked
+
+
+async def request_try(services: Services, connection_id: str) -> None:
+    """Ask for a check soon, because something about the connection became known."""
+    now = services.clock()
+    await services.verifications.change(
+        connection_id, lambda known: begun_anew(known).replaced(next_try_at=now)
+    )
+    await _ask(services, connection_id, 0)
+
+
+async def drop_pending(services: Services, stored: StoredConnection) -> bool:
+    """Forget the settings that wait; those in use stay, and are checked. False where nothing waits."""
+    in_use, waited = stored.connection, [False]
+
+    def drop(known: Verification) -> Verification:
+        waited[:] = [known.pending is not None]
+        if known.pending is None:
+            return known
+        unneeded = left_over(known, [waiting_credential(known)], [in_use.credential])
+        return begun_anew(known).replaced(pending=None, unneeded=unneeded)
+
+    await services.verifications.change(in_use.id, drop)
+    if waited[0]:
+        await request_try(services, in_use.id)
+    return waited[0]
+
+
+async def _tried(services: Services, connection_id: str, *, anew: bool) -> Checked:
+    """Check the newest settings and bring them into use if they pass."""
+    for _ in range(RACES):
+        stored = await services.connections.get(connection_id)
+        known = await services.verifications.read(connection_id)
+        wanted = newest(stored.connection, known)
+        result = await _try(services, wanted)
+        try:
+            after = await _promoted(services, stored, wanted) if result.ok else stored
+        except PreconditionFailed:  # changed meanwhile: look again at what there is now
+            continue
+        replaced = stored.connection.credential
+        return await _tried_noted(services, after, replaced, known, result, anew=anew)
+    raise Conflict(
+        "connection.busy",
+        "The connection is being changed by several callers at once.",
+        "Check it again.",
+    )
+
+
+async def _promoted(
+    services: Services, stored: StoredConnection, wanted: Connection
+) -> StoredConnection:
+    if not changed_fields(stored.connection, wanted):
+        return stored
+    after = await _replaced(services, wanted, stored)
+    log_event("connection.settingsInUse", connection=wanted.id)
+    return after
+
+
+async def _tried_noted(
+    services: Services,
+    stored: StoredConnection,
+    replaced: Credential,
+    known: Verification,
+    result: "CheckResult",
+    *,
+    anew: bool,
+) -> Checked:
+    now, in_use = services.clock(), stored.connection
+
+    def note(state: Verification) -> Verification:
+        if state.pending != known.pending:  # a save came in between, and noted what it found
+            return state
+        begun = begun_anew(state) if anew else state
+        if result.ok:
+            unneeded = left_over(state, [replaced], [in_use.credential])
+            begun = begun.replaced(pending=None, unneeded=unneeded)
+        return concluded(begun, result, now)
+
+    state = await services.verifications.change(in_use.id, note)
+    beside = await _try(services, in_use) if anew and state.pending is not None else None
+    await _settle(services, state, in_use_passes=(beside or result).ok)
+    return Checked(result, beside, state)
+
+
+# --- afterwards -------------------------------------------------------------------------------------
+
+
+async def _settle(services: Services, state: Verification, *, in_use_passes: bool) -> None:
+    """Do what follows from a check: log it, ask for the next try, release, retire old secrets."""
+    codes = ",".join(sorted({check.code for check in state.failing})) or None
+    log_event(f"connection.{state.status}", connection=state.connection_id, codes=codes)
+    if in_use_passes:
+        await watching.check_passed(services, state.connection_id)
+    if state.status is VerificationStatus.WAITING and state.next_try_at is not None:
+        wait = state.next_try_at - services.clock()
+        await _ask(services, state.connection_id, max(0, round(wait.total_seconds())))
+    if state.status is VerificationStatus.VERIFIED and state.unneeded:
+        for one in state.unneeded:
+            await _retire(services, state.connection_id, one)
+        await services.verifications.change(
+            state.connection_id, lambda known: known.replaced(unneeded=[])
+        )
+
+
+async def _retire(services: Services, connection_id: str, old: SecretVersion) -> None:
+    """Disable a version in Key Vault, unless another connection pins the very same."""
+    async for other in services.connections.all():
+        if pinned(other.credential) == old:
+            return
+    try:
+        await services.vault.disable(old.name, old.version)
+    except SyncError as error:
+        # It stays usable, which harms nobody; the log tells.
+        log_event("credential.notRetired", connection=connection_id, code=error.code)
+    else:
+        log_event("credential.retired", connection=connection_id, secret=old.name)
+
+
+async def _ask(services: Services, connection_id: str, delay_s: int) -> None:
+    try:
+        await _send(services, connection_id, delay_s)
+    except SyncError as error:
+        # The timer looks for tries that are due.
+        log_event("connection.tryNotSent", connection=connection_id, code=error.code)
+
+
+async def _send(services: Services, connection_id: str, delay_s: int) -> None:
+    request = SyncRequest(
+        connection_id=connection_id, trigger=Trigger.TIMER, purpose=Purpose.VERIFY
+    )
+    await services.queue.send(request, delay_s=delay_s)
+
+
+def _disabled(connection: Connection) -> Connection:
+    return connection.model_copy(update={"enabled": False})
