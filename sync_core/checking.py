@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 from pydantic import Field
 
+from sync_core.certificates import CertificateFacts
 from sync_core.documents import GUID, Connection, CredentialKind, Document
 from sync_core.errors import RetryLater, SyncError
 from sync_core.mapping import compile_mapping
@@ -29,6 +30,7 @@ SCOPE_GROUPS = "scope groups exist"
 READ_MEMBERS = "read group members"
 LEAST_PRIVILEGE = "least privilege"
 EXPIRY = "secret expiry"
+CERTIFICATE = "certificate"
 
 # Wider permissions that include reading, by the "Permissions" tables of
 # learn.microsoft.com/graph/api/user-list and group-list-members.
@@ -304,6 +306,17 @@ def privilege_check(roles: AbstractSet[str]) -> Check:
         remedy=f"Remove these permissions, and grant {USERS} and {MEMBERS} in their place where one "
         "is missing then. This app only reads.",
         severity=Severity.NOTE,
+    )
+
+
+# --- the certificate --------------------------------------------------------------------------------
+
+
+def certificate_check(facts: CertificateFacts) -> Check:
+    """Name the certificate in use, so that it can be compared with the one in the app registration."""
+    return passed(
+        CERTIFICATE,
+        f"The app signs with the certificate {facts.subject}, thumbprint {facts.thumbprint}.",
     )
 
 

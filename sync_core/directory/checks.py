@@ -6,7 +6,7 @@ out, because it would only say the same thing again.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
@@ -39,6 +39,7 @@ from sync_core.checking import (
     ExpirySource,
     Needs,
     TokenFacts,
+    certificate_check,
     conclude,
     effective_expiry,
     expiry_check,
@@ -141,6 +142,7 @@ class _Trial:
         reached, facts = await self._token(client)
         if reached:
             await self._permitted(client, facts)
+        await self._certificate()
         await self._expiry(client if reached else None, facts)
 
     async def _token(self, client: GraphClient) -> tuple[bool, TokenFacts | None]:
@@ -227,6 +229,15 @@ class _Trial:
             page = to_page(answer or {"value": []})  # None: deleted since it was read
             check_attributes(page.items, "members of a group")
         return f"The members of the groups can be read with their attributes ({len(groups)})."
+
+    async def _certificate(self) -> None:
+        """Name the certificate, whether Entra takes it or not; one that cannot be read is told elsewhere."""
+        credential = self.connection.credential
+        if self.needs.kind is not CredentialKind.CERTIFICATE or credential.secret_name is None:
+            return
+        with suppress(SyncError):
+            pem = await self.services.vault.get(credential.secret_name, credential.secret_version)
+            self.checks.append(certificate_check(certificates.read(pem, self.now)))
 
     async def _expiry(self, client: GraphClient | None, facts: TokenFacts | None) -> None:
         roles: frozenset[str] = facts.roles if facts else frozenset()

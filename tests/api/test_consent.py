@@ -26,7 +26,7 @@ from local.sample import (
     VENDOR_CLIENT_ID,
     VENDOR_CLIENT_SECRET,
 )
-from sync_core import granting
+from sync_core import granting, verifying
 from sync_core.consent import Outcome
 from sync_core.documents import Connection
 from sync_core.errors import PreconditionFailed, RetryLater
@@ -159,12 +159,15 @@ async def test_a_consent_connects_the_tenant(
     stored = await rows(services, connection_id)
     code = await way.come_back(await way.decide(address))
     after = await admin.get(f"/api/connections/{connection_id}")
+    await verifying.retry(services, connection_id)
+    verified = await services.verifications.read(connection_id)
     enabled = await admin.patch(f"/api/connections/{connection_id}", json={"enabled": True})
     run = await run_now(services, connection_id)
 
     state = parse_qs(urlsplit(address).query)["state"][0]
     assert urlsplit(address).path == "/organizations/v2.0/adminconsent"
     assert code == "consent.granted"
+    assert (verified.status, verified.failing) == ("verified", [])
     assert (before.json()["tenantId"], after.json()["tenantId"]) == (None, SAMPLE_TENANT_ID)
     assert before.headers["ETag"] != after.headers["ETag"]
     assert (enabled.status_code, run.status, run.counts.created > 0) == (200, "succeeded", True)

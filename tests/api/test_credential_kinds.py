@@ -65,8 +65,10 @@ async def test_a_certificate_that_entra_does_not_know_yet_waits(
     emulator.control.add_certificate(certificate_pem(other))
     check = (await admin.post(f"{url(connection_id)}/check")).json()
 
+    told = {check["name"]: check["message"] for check in answer.json()["checks"]}
     assert answer.status_code == 422
     assert "AADSTS700027" in answer.json()["detail"]
+    assert "CN=contoso-sync, thumbprint " in told["certificate"]
     assert check["ok"] is False, "the same key in another certificate is another certificate"
 
 

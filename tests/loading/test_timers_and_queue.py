@@ -5,6 +5,7 @@ import json
 import pytest
 
 from local.sample import SAMPLE_GROUP_ID
+from sync_core import verifying
 from sync_core.documents import SyncRequest, Trigger
 from sync_core.wiring import Services
 from tests.loading.conftest import LoadedApp
@@ -52,6 +53,20 @@ async def test_a_message_brings_the_people_in(
     people = (await services.users(connection_id).load_index()).people
     assert wanted
     assert people.keys() == wanted
+
+
+async def test_a_message_tries_waiting_settings_and_brings_nobody_in(
+    app: LoadedApp, services: Services, connection_id: str
+) -> None:
+    await stored_connection(services, connection_id)
+    await verifying.request_try(services, connection_id)
+    (message,) = app.requests()
+
+    app.worker.queue("run_sync", message.model_dump_json(by_alias=True))
+
+    assert message.purpose == "verify"
+    assert (await services.verifications.read(connection_id)).status == "verified"
+    assert (await services.users(connection_id).load_index()).people == {}
 
 
 @pytest.mark.parametrize(
