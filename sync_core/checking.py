@@ -31,6 +31,7 @@ READ_MEMBERS = "read group members"
 LEAST_PRIVILEGE = "least privilege"
 EXPIRY = "secret expiry"
 CERTIFICATE = "certificate"
+WHOLE = "the whole check"
 
 # Wider permissions that include reading, by the "Permissions" tables of
 # learn.microsoft.com/graph/api/user-list and group-list-members.

@@ -33,6 +33,7 @@ from sync_core.checking import (
     SCOPE_GROUPS,
     TOKEN,
     USERS,
+    WHOLE,
     Check,
     CheckResult,
     Expiry,
@@ -65,8 +66,10 @@ from sync_core.directory.retrying import Patience
 from sync_core.documents import Connection, CredentialKind
 from sync_core.errors import FixConnection, RetryLater, SyncError
 
-# Somebody waits for the answer, and the Functions host ends an HTTP request after 230 seconds.
+# Somebody waits for the answer, and the Functions host ends an HTTP request after 230 seconds: a save
+# may need three checks.
 STEP_PATIENCE_S = 20.0
+WHOLE_PATIENCE_S = 60.0
 ATTEMPTS = 3
 APPLICATION_READ = "Application.Read.All"
 
@@ -104,8 +107,13 @@ async def check_connection(services: Opener, connection: Connection, now: dateti
     """Try everything that the connection needs; raises nothing that `sync_core` raises on purpose."""
     trial = _Trial(services, connection, now, needs_of(connection))
     try:
-        async with services.directory(connection, _little(services.patience())) as client:
+        async with (
+            asyncio.timeout(WHOLE_PATIENCE_S),
+            services.directory(connection, _little(services.patience())) as client,
+        ):
             await trial.run(client)
+    except TimeoutError:
+        trial.checks.append(failed(WHOLE, _too_slow(WHOLE_PATIENCE_S)))
     except SyncError as error:  # without its credential nothing can be asked
         trial.checks.append(failed(TOKEN, error))
     return conclude(trial.checks, tenant_id=trial.tenant_id, expiries=trial.expiries)
@@ -259,7 +267,7 @@ class _Trial:
             async with asyncio.timeout(STEP_PATIENCE_S):
                 await ask
         except TimeoutError:
-            self.checks.append(failed(name, _too_slow()))
+            self.checks.append(failed(name, _too_slow(STEP_PATIENCE_S)))
         except SyncError as error:
             self.checks.append(failed(name, error))
         else:
@@ -272,10 +280,10 @@ def _little(patience: Patience) -> Patience:
     return replace(patience, attempts=ATTEMPTS, budget_s=STEP_PATIENCE_S / 2)
 
 
-def _too_slow() -> RetryLater:
+def _too_slow(seconds: float) -> RetryLater:
     return RetryLater(
         "check.timeout",
-        f"There was no answer within {STEP_PATIENCE_S:g} seconds.",
+        f"There was no answer within {seconds:g} seconds.",
         "Try again in a few minutes. See status.microsoft.com if it goes on.",
     )
 

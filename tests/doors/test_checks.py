@@ -350,6 +350,24 @@ async def test_an_endless_answer_does_not_keep_the_caller_waiting(
 
 
 @pytest.mark.usefixtures("secret")
+async def test_all_steps_together_end_in_time(
+    services: Services,
+    emulator: GraphEmulator,
+    connection_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Somebody waits for the answer to a save; what was found until then is told."""
+    monkeypatch.setattr(checks, "WHOLE_PATIENCE_S", 2.0)
+    emulator.control.add_fault("slow", path="/v1.0/users", milliseconds=5_000)
+
+    result = await result_of(services, connection_id, scope=EVERYONE)
+
+    assert failing(result) == {"the whole check": "check.timeout"}
+    assert result.retryable
+    assert result.checks[0].name == "token"
+
+
+@pytest.mark.usefixtures("secret")
 async def test_a_tenant_without_anybody_is_the_wrong_one(
     services: Services, emulator: GraphEmulator, connection_id: str
 ) -> None:
