@@ -340,6 +340,30 @@ async def test_a_secret_that_works_replaces_the_old_one_which_is_disabled(
     assert refused.value.code == "vault.secretDisabled"
 
 
+async def test_a_secret_stays_usable_until_a_later_one_was_seen_to_work(
+    *,
+    admin: httpx.AsyncClient,
+    create: Create,
+    connection_id: str,
+    services: Services,
+    emulator: GraphEmulator,
+) -> None:
+    """Of a connection that does not run, the newest secret is stored in its place at once."""
+    versions = [(await create(enabled=False)).json()["credential"]["secretVersion"]]
+    await admin.patch(url(connection_id), json=WRONG)
+    versions.append(await version_in_use(admin, connection_id))
+    name = f"{connection_id}-client-secret"
+    still = await services.vault.get(name, versions[0])
+    new = {"clientSecret": emulator.control.add_secret()}
+    await admin.patch(url(connection_id), json={"credential": new})
+
+    assert still == SAMPLE_CLIENT_SECRET
+    for version in versions:
+        with pytest.raises(FixConnection, match="disabled"):
+            await services.vault.get(name, version)
+    assert await services.vault.get(name) == new["clientSecret"]
+
+
 async def test_a_run_that_began_with_the_old_secret_goes_on_with_the_new_one(
     *,
     admin: httpx.AsyncClient,
