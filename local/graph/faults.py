@@ -20,7 +20,7 @@ STATUS_KINDS = {
 PAGE_KINDS = frozenset(("emptyPage", "lostRest", "repeatedPage", "loopingLink", "foreignLink"))
 ANSWER_KINDS = frozenset(("reset", "truncated", "html", "expiredToken", "slow", "tokenError"))
 # These hold while they are registered; no request uses them up.
-STATE_KINDS = frozenset(("lostPermission", "staleMembers"))
+STATE_KINDS = frozenset(("lostPermission", "staleMembers", "hiddenManagers"))
 _OPTIONS = frozenset(("retryAfter", "milliseconds", "host", "roles", "appId", "bytes", "code"))
 KINDS = frozenset(STATUS_KINDS) | PAGE_KINDS | ANSWER_KINDS | STATE_KINDS
 
@@ -135,6 +135,10 @@ class Faults:
     @property
     def members_are_stale(self) -> bool:
         return any(fault.kind == "staleMembers" for fault in self._current())
+
+    @property
+    def hides_managers(self) -> bool:
+        return any(fault.kind == "hiddenManagers" for fault in self._current())
 
     def _current(self) -> list[Fault]:
         if not self._faults:

@@ -51,6 +51,10 @@ async def list_members(
 ) -> Answer:
     request.caller.need(READ_GROUPS if transitive else READ_MEMBERS)
     request.cost = list_cost(5 if transitive else 3, request)
+    if "$expand" in request.query and not request.is_eventual:
+        # An application may not expand the managers of members, although it may read each of them:
+        # learn.microsoft.com/answers/questions/1298947.
+        raise denied()
     options = read_options(
         request,
         service.links,

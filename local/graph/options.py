@@ -11,6 +11,9 @@ from local.graph.properties import SINGLE_USER_ONLY
 
 MAX_TOP = 999
 DEFAULT_TOP = 100
+# With $expand a page holds no more, whatever $top says, and nothing tells so:
+# techcommunity.microsoft.com, discussions/officegraph 3885391 and 4203190.
+MAX_EXPANDED_TOP = 100
 _KNOWN = frozenset(
     ("$select", "$top", "$filter", "$search", "$count", "$orderby", "$expand", "$skip",
      "$skiptoken", "$deltatoken", "$format")
@@ -24,6 +27,7 @@ class ListOptions:
     filter: str | None
     search: str | None
     orderby: str | None
+    expands_manager: bool
     wants_count: bool
     advanced: bool
     """ConsistencyLevel: eventual and $count=true, both."""
@@ -65,12 +69,15 @@ def read_options(
         refuse_unknown(query, allowed)
     eventual = request.is_eventual
     wants_count = _count(query)
+    expands_manager = expands_the_manager(request, query)
+    top = _top(query.get("$top"))
     return ListOptions(
         select=parse_select(query.get("$select"), known, resource, is_list=True),
-        top=_top(query.get("$top")),
+        top=min(top, MAX_EXPANDED_TOP) if expands_manager else top,
         filter=_filled(query, "$filter"),
         search=_filled(query, "$search"),
         orderby=_filled(query, "$orderby"),
+        expands_manager=expands_manager,
         wants_count=wants_count,
         advanced=eventual and wants_count,
         is_eventual=eventual,
@@ -94,6 +101,33 @@ def refuse_unknown(query: Mapping[str, str], allowed: frozenset[str]) -> None:
         if name in _KNOWN:
             raise bad_request(f"The query option '{name}' is not supported here.")
         raise bad_request(f"Unrecognized query argument specified: '{name}'.")
+
+
+def expands_the_manager(request: GraphRequest, query: Mapping[str, str]) -> bool:
+    """Tell whether $expand asks for the manager; anything else that it asks is refused.
+
+    Nested options are refused, too: "no support for nesting other query parameters" stands in Graph's
+    known issues (developer.microsoft.com/graph/known-issues, 13635), while user-list-manager shows
+    $select together with $levels.
+    """
+    text = query.get("$expand")
+    if text is None:
+        return False
+    if request.is_eventual:
+        # learn.microsoft.com/graph/aad-advanced-queries: no $expand in advanced queries.
+        raise unsupported_query("'$expand' is not supported with ConsistencyLevel: eventual.")
+    if "$levels" in text:
+        # The sentence of github.com/microsoftgraph/microsoft-graph-docs/issues/18615.
+        raise unsupported_query(
+            "Transitive manager's list is only supported on a single user, send the $expand request "
+            "on /users/{id} endpoint"
+        )
+    if text.startswith("manager("):
+        # The answer of github.com/microsoftgraph/microsoft-graph-docs/issues/13500.
+        raise bad_request("Invalid $select properties.")
+    if text != "manager":
+        raise unsupported_query(f"'$expand={text}' is not supported here.")
+    return True
 
 
 def parse_select(

@@ -3,9 +3,14 @@
 import orjson
 
 from local.graph.access import READ_GROUPS, READ_HIDDEN, READ_USERS
-from local.graph.errors import bad_request, not_found
+from local.graph.errors import bad_request, denied, not_found
 from local.graph.messages import Answer, GraphRequest, json_answer
-from local.graph.options import parse_select, read_options, refuse_unknown
+from local.graph.options import (
+    expands_the_manager,
+    parse_select,
+    read_options,
+    refuse_unknown,
+)
 from local.graph.paging import page_answer
 from local.graph.properties import USER_DEFAULTS, USER_PROPERTIES
 from local.graph.rendering import typed
@@ -13,17 +18,21 @@ from local.graph.selection import Everybody, select_people
 from local.graph.service import Service
 
 LIST_OPTIONS = frozenset(("$select", "$top", "$filter", "$search", "$count", "$orderby"))
+_EXPANDABLE = LIST_OPTIONS | {"$expand"}
 _MAX_CHECKED = 20
 
 
 async def list_users(service: Service, request: GraphRequest) -> Answer:
     request.caller.need(READ_USERS)
     options = read_options(
-        request, service.links, allowed=LIST_OPTIONS, known=USER_PROPERTIES, resource="user"
+        request, service.links, allowed=_EXPANDABLE, known=USER_PROPERTIES, resource="user"
     )
     request.cost = list_cost(2, request)
     selected = select_people(options, _everybody(request), service.matches)
     names = options.select or USER_DEFAULTS
+    items = service.renderer(request.tenant).users(selected.numbers, names)
+    if options.expands_manager:
+        items = _with_managers(service, request, selected.numbers, items)
     onward = None
     if selected.onward is not None:
         link = service.links.next_link(request.path, options.next_state(selected.onward))
@@ -32,7 +41,7 @@ async def list_users(service: Service, request: GraphRequest) -> Answer:
         request,
         service.links,
         context=context("users", options.select),
-        items=service.renderer(request.tenant).users(selected.numbers, names),
+        items=items,
         link=onward,
         here=options.here_state(),
         count=selected.count,
@@ -67,15 +76,39 @@ def _with_count(request: GraphRequest) -> GraphRequest:
 
 async def get_user(service: Service, request: GraphRequest, key: str) -> Answer:
     request.caller.need(READ_USERS)
-    refuse_unknown(request.query, frozenset(("$select",)))
+    refuse_unknown(request.query, frozenset(("$select", "$expand")))
     select = parse_select(request.query.get("$select"), USER_PROPERTIES, "user", is_list=False)
+    expands_manager = expands_the_manager(request, request.query)
     number = live_person(request, key)
     item = service.renderer(request.tenant).user(number, select or USER_DEFAULTS)
+    if expands_manager:
+        request.cost += 1
+        [item] = _with_managers(service, request, [number], [item])
     return Answer(200, entity(service, context("users", select) + "/$entity", item))
+
+
+def _with_managers(
+    service: Service, request: GraphRequest, numbers: list[int], items: list[bytes]
+) -> list[bytes]:
+    """Put each person's manager into the item, with the default properties; nobody's is left out."""
+    if service.faults.hides_managers:
+        return items
+    directory, renderer = request.tenant.directory, service.renderer(request.tenant)
+
+    def expanded(number: int, item: bytes) -> bytes:
+        manager = directory.manager_of(number)
+        if manager is None:
+            return item
+        [told] = typed("user", renderer.users([manager], USER_DEFAULTS))
+        return item[:-1] + (b"," if len(item) > 2 else b"") + b'"manager":' + told + b"}"
+
+    return [expanded(number, item) for number, item in zip(numbers, items, strict=True)]
 
 
 async def get_manager(service: Service, request: GraphRequest, key: str) -> Answer:
     request.caller.need(READ_USERS)
+    if service.faults.hides_managers:
+        raise denied()
     refuse_unknown(request.query, frozenset(("$select",)))
     select = parse_select(request.query.get("$select"), USER_PROPERTIES, "user", is_list=False)
     manager = request.tenant.directory.manager_of(live_person(request, key))
@@ -126,10 +159,10 @@ def live_person(request: GraphRequest, key: str) -> int:
 
 
 def list_cost(base: int, request: GraphRequest) -> int:
-    """learn.microsoft.com/graph/throttling-limits: $select saves one, and so does a small $top."""
+    """learn.microsoft.com/graph/throttling-limits: $select and a small $top save one, $expand adds one."""
     top = request.query.get("$top", "100")
     saved = ("$select" in request.query) + (top.isdecimal() and int(top) < 20)
-    return max(1, base - saved)
+    return max(1, base - saved + ("$expand" in request.query))
 
 
 def context(name: str, select: tuple[str, ...] | None) -> str:

@@ -144,6 +144,17 @@ def test_members_without_a_cast_take_select_and_top_only(reader: Application, qu
     assert reader.eventual(f"/groups/{SALES}/members?{query}&{PAIR}").status_code == 400
 
 
+@pytest.mark.parametrize("query", ["$expand=manager", "$expand=manager&$select=id&$top=9"])
+def test_an_application_may_not_expand_the_managers_of_members(
+    reader: Application, query: str
+) -> None:
+    answer = reader.ask(f"/groups/{SALES}/members/{USERS}?{query}")
+    with_pair = reader.eventual(f"/groups/{SALES}/members/{USERS}?{query}&{PAIR}")
+
+    assert (answer.status_code, error_code(answer)) == (403, "Authorization_RequestDenied")
+    assert (with_pair.status_code, error_code(with_pair)) == (400, "Request_UnsupportedQuery")
+
+
 def test_a_cast_can_be_filtered(reader: Application) -> None:
     path = f"/groups/{EVERYBODY}/members/{USERS}?$select=id,department&$filter="
     found = reader.items(f"{path}department eq 'Sales'&{PAIR}", ConsistencyLevel="eventual")

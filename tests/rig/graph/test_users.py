@@ -69,7 +69,16 @@ def test_top_refuses_anything_else(reader: Application, top: str) -> None:
     ("query", "status", "code"),
     [
         pytest.param("$skip=5", 400, "Request_BadRequest", id="skip"),
-        pytest.param("$expand=manager", 400, "Request_UnsupportedQuery", id="expand"),
+        pytest.param("$expand=directReports", 400, "Request_UnsupportedQuery", id="expand"),
+        pytest.param("$expand=manager,memberOf", 400, "Request_UnsupportedQuery", id="expand two"),
+        pytest.param(
+            "$expand=manager($levels=max)", 400, "Request_UnsupportedQuery", id="chain of managers"
+        ),
+        pytest.param(
+            "$expand=manager($select=id)", 400, "Request_BadRequest", id="options in expand"
+        ),
+        pytest.param("$expand=manager/manager", 400, "Request_UnsupportedQuery", id="two levels"),
+        pytest.param("$select=id,manager", 400, "BadRequest", id="manager selected"),
         pytest.param("$nonsense=1", 400, "Request_BadRequest", id="unknown option"),
         pytest.param("top=5", 400, "Request_BadRequest", id="option without its dollar"),
         pytest.param("$top=5&$top=6", 400, "Request_BadRequest", id="twice"),
@@ -232,6 +241,97 @@ def test_the_manager_of_a_user(reader: Application) -> None:
     assert answers[0].status_code == 404, "the first employee reports to nobody"
 
 
+def test_an_expanded_manager_has_the_default_properties(reader: Application) -> None:
+    """Who has none has no such property at all."""
+    users = reader.items("/users?$select=id&$expand=manager")
+    ids = {user["id"] for user in users}
+
+    told = [user["manager"] for user in users if "manager" in user]
+    assert 0 < len(told) < len(users) == 300
+    assert all(manager.keys() == DEFAULTS | {"@odata.type"} for manager in told)
+    assert {manager["@odata.type"] for manager in told} == {"#microsoft.graph.user"}
+    assert {manager["id"] for manager in told} <= ids
+
+
+def test_one_user_tells_the_manager_as_well(reader: Application) -> None:
+    users = reader.items("/users?$select=id,displayName&$expand=manager&$top=40")
+
+    for user in users[:20]:
+        alone = reader.ask(f"/users/{user['id']}?$select=id,displayName&$expand=manager").json()
+        assert alone.pop("@odata.context")
+        assert alone == user
+
+
+def test_a_page_with_managers_holds_a_hundred_people(reader: Application) -> None:
+    pages = reader.pages("/users?$select=id&$expand=manager&$top=999")
+
+    assert [len(page["value"]) for page in pages] == [100, 100, 100]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/users?$expand=manager&$count=true", "/users?$expand=manager", "/users/{}?$expand=manager"],
+)
+def test_managers_do_not_go_with_advanced_queries(reader: Application, path: str) -> None:
+    someone = reader.ask("/users?$top=1&$select=id").json()["value"][0]["id"]
+
+    answer = reader.eventual(path.format(someone))
+
+    assert (answer.status_code, error_code(answer)) == (400, "Request_UnsupportedQuery")
+
+
+@pytest.mark.parametrize(("many", "status"), [(15, 200), (16, 400)])
+def test_fifteen_people_can_be_asked_for_at_once(
+    reader: Application, many: int, status: int
+) -> None:
+    ids = [user["id"] for user in reader.items("/users?$select=id&$top=999")[:many]]
+    condition = quote("id in ({})".format(",".join(f"'{one}'" for one in ids)))
+
+    answer = reader.ask(f"/users?$filter={condition}&$select=id&$expand=manager&$top=15")
+
+    assert answer.status_code == status
+    if status == 200:
+        assert {user["id"] for user in answer.json()["value"]} == set(ids)
+
+
+def test_a_manager_who_is_deleted_is_nobodys_until_restored(application: Application) -> None:
+    control = application.emulator.control
+    boss, person = (control.create_person({"displayName": name})["id"] for name in ("B O", "P E"))
+    control.patch_person(person, {"manager": boss})
+
+    def told() -> str | None:
+        answer = application.ask(f"/users/{person}?$select=id&$expand=manager").json()
+        return answer.get("manager", {}).get("id")  # type: ignore[no-any-return]
+
+    assert told() == boss
+    control.soft_delete(boss)
+    assert told() is None
+    control.restore(boss)
+    assert told() == boss
+    control.hard_delete(boss)
+    assert told() is None
+
+
+def test_a_manager_can_be_cleared(application: Application) -> None:
+    users = application.items("/users?$select=id&$expand=manager")
+    person = next(user["id"] for user in users if "manager" in user)
+    application.emulator.control.patch_person(person, {"manager": None})
+
+    answer = application.ask(f"/users/{person}?$select=id&$expand=manager").json()
+
+    assert "manager" not in answer
+
+
+def test_hidden_managers_are_left_out_without_a_word(application: Application) -> None:
+    application.emulator.control.add_fault("hiddenManagers")
+    users = application.items("/users?$select=id&$expand=manager")
+
+    answer = application.ask(f"/users/{users[-1]['id']}/manager?$select=id")
+
+    assert not any("manager" in user for user in users)
+    assert (answer.status_code, error_code(answer)) == (403, "Authorization_RequestDenied")
+
+
 def test_orderby_sorts_over_all_pages(reader: Application) -> None:
     users = reader.items("/users?$select=displayName&$orderby=displayName desc&$top=60")
 
@@ -270,6 +370,7 @@ def test_a_search_that_graph_does_not_take_is_refused(reader: Application, searc
     [
         pytest.param("/users", "2", id="list"),
         pytest.param("/users?$select=id", "1", id="list with select"),
+        pytest.param("/users?$select=id&$expand=manager", "2", id="list with managers"),
         pytest.param("/users/delta", "1", id="delta"),
     ],
 )
