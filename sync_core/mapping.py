@@ -24,6 +24,7 @@ from sync_core.expressions import (
     parse,
 )
 from sync_core.model import Attributes, Mapped, Value, utf16_length
+from sync_core.references import MANAGER, manager_name_problem
 from sync_core.scope import reader, selected
 
 # Table Storage holds strings of up to 64 KiB in UTF-16, that is 32 Ki characters.
@@ -37,10 +38,14 @@ Read = Callable[[Attributes, Context], Any]
 
 @dataclass(frozen=True, slots=True)
 class CompiledMapping:
-    """A mapping ready to run; `attributes` has to be selected, `groups` are asked with InGroup."""
+    """A mapping ready to run; `attributes` has to be selected, `groups` are asked with InGroup.
+
+    With `refers`, a person's `manager` is a reference to a stored person (`references.with_reference`).
+    """
 
     attributes: frozenset[str]
     groups: frozenset[str]
+    refers: bool
     _columns: Sequence["_Column"]
     _on_create: frozenset[str]
 
@@ -128,16 +133,23 @@ def compile_mapping(rules: Sequence[MappingRule]) -> CompiledMapping:
         attributes.update(map(selected, needed))
         groups.update(asked)
         columns.append(_Column(rule.target, read, rule.when_null, rule.default))
-    on_create = frozenset(rule.target for rule in rules if rule.apply is Apply.CREATE)
-    return CompiledMapping(frozenset(attributes), frozenset(groups), tuple(columns), on_create)
+    return CompiledMapping(
+        attributes=frozenset(attributes),
+        groups=frozenset(groups),
+        refers=any(MANAGER in _names(rule) for rule in rules),
+        _columns=tuple(columns),
+        _on_create=frozenset(rule.target for rule in rules if rule.apply is Apply.CREATE),
+    )
 
 
 def mapping_problems(rules: Sequence[MappingRule]) -> list[FieldProblem]:
-    """Name what is wrong in the expressions, each with its path and position."""
+    """Name what is wrong in sources and expressions, each with its path and position."""
     problems = []
     for number, rule in enumerate(rules):
-        path = f"mapping[{number}].expression"
+        path = f"mapping[{number}].{'expression' if rule.source is None else 'source'}"
         try:
+            told = map(manager_name_problem, sorted(_names(rule)))
+            problems += [FieldProblem(path, message) for message in told if message]
             if rule.expression is not None and parse(rule.expression).uses_taken:
                 message = (
                     "SelectUniqueValue needs to know the values of everybody else, which this version "
@@ -147,6 +159,13 @@ def mapping_problems(rules: Sequence[MappingRule]) -> list[FieldProblem]:
         except ExpressionError as error:
             problems.append(FieldProblem(path, str(error)))
     return problems
+
+
+def _names(rule: MappingRule) -> frozenset[str]:
+    """Give the names of the attributes that a rule reads, with what they read inside of objects."""
+    if rule.source is not None:
+        return frozenset({rule.source.replace("/", ".")})
+    return frozenset() if rule.expression is None else parse(rule.expression).names
 
 
 def _read(rule: MappingRule) -> tuple[Read, frozenset[str], frozenset[str]]:

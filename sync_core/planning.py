@@ -45,6 +45,11 @@ def is_protected(change: Change, policy: Policy) -> bool:
     return bool(names & {change.object_id.casefold(), change.user_principal_name.casefold()})
 
 
+def may_delete(policy: Policy) -> bool:
+    """Tell whether anybody's row is ever deleted by a run."""
+    return any(removal_action(policy, reason) is RemovalAction.DELETE for reason in Reason)
+
+
 def removal_action(policy: Policy, reason: Reason) -> RemovalAction:
     """Look up what the policy does for a reason."""
     return {

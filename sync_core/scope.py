@@ -17,6 +17,7 @@ import re2
 
 from sync_core.documents import (
     GROUPS,
+    GUID,
     Clause,
     Filter,
     Guests,
@@ -28,6 +29,11 @@ from sync_core.errors import FieldProblem
 from sync_core.expressions.attributes import path_of, property_of
 from sync_core.expressions.attributes import reader as reader_of
 from sync_core.model import Attributes
+from sync_core.references import MANAGER, manager_name_problem
+
+ON_MANAGER = frozenset(
+    {Operator.EQUALS, Operator.NOT_EQUALS, Operator.IN, Operator.IS_NULL, Operator.IS_NOT_NULL}
+)
 
 GroupIds = AbstractSet[str]
 Test = Callable[[Attributes, GroupIds], bool]
@@ -94,16 +100,36 @@ def compile_scope(scope: Scope) -> CompiledScope:
 
 
 def scope_problems(scope: Scope) -> list[FieldProblem]:
-    """Name what is wrong in a scope beyond its shape: patterns and numbers, each with its path."""
+    """Name what is wrong in a scope beyond its shape: patterns, numbers, managers, with their paths."""
     problems = []
     for number, one in enumerate(scope.filters):
         for position, clause in enumerate(one.clauses):
+            path = f"scope.filters[{number}].clauses[{position}]"
             try:
                 _clause_test(clause)
             except ValueError as error:
-                path = f"scope.filters[{number}].clauses[{position}].value"
-                problems.append(FieldProblem(path, str(error)))
+                problems.append(FieldProblem(f"{path}.value", str(error)))
+            problems += _manager_problems(clause, path)
     return problems
+
+
+def _manager_problems(clause: Clause, path: str) -> list[FieldProblem]:
+    """Name what cannot be asked about a manager: an id can only be told from other ids."""
+    unknown = manager_name_problem(_dotted(clause.attribute))
+    if unknown is not None:
+        return [FieldProblem(f"{path}.attribute", unknown)]
+    if clause.attribute != MANAGER:
+        return []
+    if clause.operator not in ON_MANAGER:
+        allowed = ", ".join(sorted(ON_MANAGER))
+        message = f"manager can be tested with {allowed} only; manager.mail and the like with any"
+        return [FieldProblem(f"{path}.operator", message)]
+    if all(isinstance(value, str) and GUID.fullmatch(value) for value in clause.values):
+        return []
+    message = (
+        "a manager is named by the object id (a GUID); for a name use manager.userPrincipalName"
+    )
+    return [FieldProblem(f"{path}.value", message)]
 
 
 def _groups(one: Filter, operator: Operator) -> frozenset[str]:
@@ -157,9 +183,18 @@ def _clause_test(clause: Clause) -> Test:
         if clause.operator is Operator.ARRAYCONTAINS:
             return lambda _, groups: not wanted.isdisjoint(groups)
         return lambda _, groups: wanted.isdisjoint(groups)
+    if clause.attribute == MANAGER:
+        clause = _by_manager_id(clause)
     read = reader(clause.attribute)
     test = _value_test(clause)
     return lambda person, _: test(read(person))
+
+
+def _by_manager_id(clause: Clause) -> Clause:
+    """Give the clause about the manager's id in the directory, whether or not the manager is stored."""
+    ids = [value.lower() if isinstance(value, str) else value for value in clause.values]
+    value = ids if isinstance(clause.value, list) else next(iter(ids), None)
+    return clause.model_copy(update={"attribute": f"{MANAGER}.id", "value": value})
 
 
 def _value_test(clause: Clause) -> Callable[[Any], bool]:

@@ -1,6 +1,7 @@
-"""Changes of one run, kept in sixteen temporary files: memory stays flat however many there are.
+"""Changes of one run, kept in temporary files: memory stays flat however many there are.
 
-They are sorted by the first hex digit of the object id, as the Users table is partitioned.
+What will be written is sorted by the first hex digit of the object id, as the Users table is partitioned.
+What is decided later, when everybody has been read, is kept in the order of reading.
 """
 
 import tempfile
@@ -10,7 +11,9 @@ from typing import IO, Any, Self
 
 import orjson
 
+from sync_core.errors import RecordRejected
 from sync_core.model import Action, Change, Reason
+from sync_core.references import Futures, Outcome
 
 DIGITS = "0123456789abcdef"
 SIXTEEN = frozenset(DIGITS)
@@ -79,6 +82,55 @@ class ChangeSpool:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class FuturesSpool:
+    """Add people who are decided later; read them back in the order of adding."""
+
+    def __init__(self) -> None:
+        self._file: IO[bytes] | None = None
+        self.size = 0
+
+    def add(self, futures: Futures) -> None:
+        if self._file is None:
+            self._file = tempfile.SpooledTemporaryFile(max_size=MEMORY_BYTES)  # noqa: SIM115 -- closed with the spool
+        inside, outside = _document(futures.inside), _document(futures.outside)
+        line = orjson.dumps([futures.object_id, futures.manager, inside, outside])
+        self._file.write(line + b"\n")
+        self.size += 1
+
+    def __iter__(self) -> Iterator[Futures]:
+        if self._file is None:
+            return
+        self._file.seek(0)
+        for line in self._file:
+            object_id, manager, inside, outside = orjson.loads(line)
+            yield Futures(object_id, manager, _outcome(inside), _outcome(outside))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+def _document(outcome: Outcome) -> dict[str, Any] | None:
+    if isinstance(outcome, RecordRejected):
+        return {"code": outcome.code, "message": outcome.message, "remedy": outcome.remedy}
+    return None if outcome is None else {"change": outcome}
+
+
+def _outcome(document: dict[str, Any] | None) -> Outcome:
+    if document is None:
+        return None
+    change = document.get("change")
+    return RecordRejected(**document) if change is None else to_change(change)
 
 
 def to_change(document: dict[str, Any]) -> Change:

@@ -5,14 +5,15 @@ Nothing is written before the guard has seen the whole plan.
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from sync_core.directory.client import GraphClient
 from sync_core.directory.confirming import Evidence, read_evidence
-from sync_core.directory.reading import Reading
+from sync_core.directory.managers import with_managers
+from sync_core.directory.reading import Reading, Sighting
 from sync_core.documents import Connection, Counts, RecordError
 from sync_core.errors import RecordRejected
 from sync_core.guard import Verdict, check_guard
@@ -22,12 +23,21 @@ from sync_core.model import Action, Attributes, Change, Origin, Reason, Status, 
 from sync_core.planning import (
     is_protected,
     is_turned_away,
+    may_delete,
     plan_present,
     plan_removal,
     removal_candidates,
 )
+from sync_core.references import (
+    MANAGER,
+    Futures,
+    Outcome,
+    Roster,
+    manager_of,
+    with_reference,
+)
 from sync_core.scope import CompiledScope, compile_scope
-from sync_core.spool import DIGITS, ChangeSpool
+from sync_core.spool import DIGITS, ChangeSpool, FuturesSpool
 from sync_core.store.entities import Stamp, mapped_values
 from sync_core.store.users import StoredIndex, UserStore, bounded
 from sync_core.store.wire import Entity
@@ -93,6 +103,8 @@ class FullSync:
     errors: list[RecordError] = field(default_factory=list)
     _scope: CompiledScope = field(init=False)
     _mapping: CompiledMapping = field(init=False)
+    _roster: Roster | None = None
+    _deferred: FuturesSpool = field(default_factory=FuturesSpool)
     _counts: dict[str, int] = field(default_factory=dict)
     _sizes: dict[str, int] = field(default_factory=dict)
 
@@ -121,12 +133,15 @@ class FullSync:
         for object_id in stored.people:
             self._sizes[object_id[0]] = self._sizes.get(object_id[0], 0) + 1
 
-        reading = self._reading()
-        await self._decide_present(reading, stored, decided)
-        self.errors += reading.problems
-        # Only a complete reading may say who is absent.
-        absent = removal_candidates(stored.people) if reading.complete else []
-        confirmed = await self._decide_absent(absent, active, stored, decided)
+        with self._deferred:
+            self._roster = self._open_roster(stored)
+            reading = self._reading()
+            await self._decide_present(reading, stored, decided)
+            self.errors += reading.problems
+            # Only a complete reading may say who is absent.
+            absent = removal_candidates(stored.people) if reading.complete else []
+            confirmed = await self._decide_absent(absent, active, stored, decided)
+            await self._decide_deferred(decided, active, confirmed=confirmed)
 
         tally, plan_hash = await self._detail(decided, planned, active)
         verdict = check_guard(tally, self.connection.policy.guard)
@@ -147,8 +162,27 @@ class FullSync:
         self, reading: Reading, stored: StoredIndex, decided: ChangeSpool
     ) -> None:
         """Judge everybody who is read; who is left in `stored` afterwards was not found in scope."""
+        async for page in self._present(reading):
+            for number, (person, groups) in enumerate(page):
+                if number % JUDGED_AT_ONCE == 0:
+                    await asyncio.sleep(0)
+                known = stored.people.pop(person["id"], None)
+                if change := self._decide(person, groups, known, stored):
+                    decided.add(change)
+
+    def _present(self, reading: Reading) -> AsyncIterator[Sequence[Sighting]]:
+        """Give whoever is in scope, once, and with the manager where scope or mapping ask for it."""
+        judges, maps = MANAGER in self._scope.attributes, MANAGER in self._mapping.attributes
+        pages = with_managers(self.client, reading.people()) if judges else reading.people()
+        present = self._in_scope(pages)
+        return with_managers(self.client, present) if maps and not judges else present
+
+    async def _in_scope(
+        self, pages: AsyncIterator[Sequence[Sighting]]
+    ) -> AsyncIterator[Sequence[Sighting]]:
         seen: set[str] = set()
-        async for page in reading.people():
+        async for page in pages:
+            present: list[Sighting] = []
             for number, (person, groups) in enumerate(page):
                 if number % JUDGED_AT_ONCE == 0:
                     await asyncio.sleep(0)
@@ -156,36 +190,107 @@ class FullSync:
                 if object_id in seen:
                     continue
                 self._count("read")
+                if MANAGER in self._scope.attributes and MANAGER not in person:
+                    self._reject(object_id, manager_unknown())
+                    continue
                 if not self._scope.matches(person, groups):
                     continue
                 seen.add(object_id)
                 self._count("inScope")
-                if is_turned_away(person, self.connection.policy):
-                    continue
-                known = stored.people.pop(object_id, None)
-                if change := self._decide(person, groups, known, stored.foreign):
-                    decided.add(change)
+                if not is_turned_away(person, self.connection.policy):
+                    present.append((person, groups))
+            yield present
 
     def _decide(
         self,
         person: Attributes,
         groups: frozenset[str],
         known: StoredPerson | None,
-        foreign: frozenset[str],
+        stored: StoredIndex,
     ) -> Change | None:
-        """Map one person and compare; a record that cannot be mapped is reported and left as it is."""
+        """Decide about one person, or put it off until it is known whether the manager has a row."""
+        object_id = person["id"]
+
+        def outcome(reference: str | None) -> Outcome:
+            return self._outcome(with_reference(person, reference), groups, known, stored.foreign)
+
+        if self._roster is None or MANAGER not in person:
+            return self._settled(object_id, self._outcome(person, groups, known, stored.foreign))
+        manager = manager_of(person)
+        if manager is None or self._roster.is_certain(manager, stored.people):
+            decided = outcome(manager)
+            self._roster.note(object_id, decided)
+            return self._settled(object_id, decided)
+        futures = Futures(object_id, manager, outcome(manager), outcome(None))
+        self._roster.note_futures(futures)
+        self._deferred.add(futures)
+        return None
+
+    def _outcome(
+        self,
+        person: Attributes,
+        groups: frozenset[str],
+        known: StoredPerson | None,
+        foreign: frozenset[str],
+    ) -> Outcome:
+        """Map one person and compare."""
         if person["id"] in foreign:
-            self._reject(person["id"], not_owned())
-            return None
+            return not_owned()
+        if MANAGER in self._mapping.attributes and MANAGER not in person:
+            return manager_unknown()
         try:
             mapped = self._mapping.to_mapped(person, groups, self.stamp.now)
         except RecordRejected as error:
-            self._reject(person["id"], error)
+            return error
+        return plan_present(person, mapped, known) if mapped else None
+
+    def _settled(self, object_id: str, outcome: Outcome) -> Change | None:
+        """Count what was decided; a record that cannot be mapped is reported and left as it is."""
+        if isinstance(outcome, RecordRejected):
+            self._reject(object_id, outcome)
             return None
-        change = plan_present(person, mapped, known) if mapped else None
-        if change is None:
+        if outcome is None:
             self._count("unchanged")
-        return change
+        return outcome
+
+    def _open_roster(self, stored: StoredIndex) -> Roster | None:
+        """Begin to note who will have a row; None where the mapping refers to nobody."""
+        if not self._mapping.refers:
+            return None
+        policy = self.connection.policy
+        return Roster(
+            stored=set(stored.people),
+            may_delete=may_delete(policy),
+            may_hold=policy.guard.max_creates is not None,
+        )
+
+    async def _decide_deferred(self, decided: ChangeSpool, active: int, *, confirmed: bool) -> None:
+        """Choose for everybody whose manager was not certain, now that all others are decided."""
+        roster = self._roster
+        if roster is None or not self._deferred.size:
+            return
+        if roster.is_open:
+            await self._foresee(roster, decided, active, confirmed=confirmed)
+        roster.close()
+        for number, futures in enumerate(self._deferred):
+            if number % JUDGED_AT_ONCE == 0:
+                await asyncio.sleep(0)
+            if change := self._settled(futures.object_id, roster.choose(futures)):
+                decided.add(change)
+
+    async def _foresee(
+        self, roster: Roster, decided: ChangeSpool, active: int, *, confirmed: bool
+    ) -> None:
+        """Find out whose rows this run deletes and whether newcomers wait, before the plan is complete."""
+        with ChangeSpool() as sketch:
+            tally, _ = await self._detail(decided, sketch, active)
+            removed = {one.object_id for one in sketch if one.action is Action.DELETE}
+        tally = replace(tally, creates=tally.creates + roster.newcomers)
+        verdict = check_guard(tally, self.connection.policy.guard)
+        if confirmed and not verdict.hold_removals:
+            roster.lose(removed)
+        if verdict.hold_creates:
+            roster.hold()
 
     async def _decide_absent(
         self, absent: list[str], active: int, stored: StoredIndex, decided: ChangeSpool
@@ -203,7 +308,7 @@ class FullSync:
             for evidence in await self._evidence(absent[start : start + CONFIRM_AT_ONCE]):
                 known = stored.people[evidence.object_id]
                 contradicted += evidence.reason is None
-                if change := self._decide_by_evidence(evidence, known, stored.foreign):
+                if change := self._decide_by_evidence(evidence, known, stored):
                     decided.add(change)
                     removals += change.action.is_removal
         if contradicted:
@@ -224,12 +329,12 @@ class FullSync:
         )
 
     def _decide_by_evidence(
-        self, evidence: Evidence, known: StoredPerson, foreign: frozenset[str]
+        self, evidence: Evidence, known: StoredPerson, stored: StoredIndex
     ) -> Change | None:
         """Remove whom the evidence shows to be gone; who is still here is updated like anybody else."""
         by_hand = evidence.reason is Reason.LEFT_SCOPE and known.origin is Origin.MANUAL
         if (evidence.reason is None or by_hand) and evidence.person is not None:
-            return self._decide(evidence.person, evidence.groups, known, foreign)
+            return self._decide(evidence.person, evidence.groups, known, stored)
         change = plan_removal(evidence.object_id, evidence.reason, self.connection.policy)
         if change is not None:
             change.evidence = evidence.facts
@@ -290,6 +395,14 @@ def not_owned() -> RecordRejected:
         "record.notOwned",
         "A row with this person's id exists that this connection did not write.",
         "Remove the row, or leave the person out of the scope.",
+    )
+
+
+def manager_unknown() -> RecordRejected:
+    return RecordRejected(
+        "record.managerUnknown",
+        "Graph did not answer who this person's manager is, so nothing was changed.",
+        "Nothing to do if it passes: the next run asks again.",
     )
 
 

@@ -61,7 +61,13 @@ from sync_core.clouds import CLOUDS
 from sync_core.directory.answers import to_page
 from sync_core.directory.client import GraphClient
 from sync_core.directory.reading import check_attributes
-from sync_core.directory.requests import GROUPS_READ, USERS_READ, advanced_headers
+from sync_core.directory.requests import (
+    GROUPS_READ,
+    USERS_READ,
+    advanced_headers,
+    properties,
+    relationships,
+)
 from sync_core.directory.retrying import Patience
 from sync_core.documents import Connection, CredentialKind
 from sync_core.errors import FixConnection, RetryLater, SyncError
@@ -333,8 +339,10 @@ def _by(source: ExpirySource, ends: datetime | None) -> list[Expiry]:
 # --- the requests -----------------------------------------------------------------------------------
 
 
-def _first_user(sdk: GraphServiceClient, select: Iterable[str]) -> RequestInformation:
-    query = UsersRequestBuilder.UsersRequestBuilderGetQueryParameters(select=sorted(select), top=1)
+def _first_user(sdk: GraphServiceClient, select: frozenset[str]) -> RequestInformation:
+    query = UsersRequestBuilder.UsersRequestBuilderGetQueryParameters(
+        select=properties(select), expand=relationships(select), top=1
+    )
     return sdk.users.to_get_request_information(RequestConfiguration(query_parameters=query))
 
 
@@ -351,7 +359,7 @@ def _first_member(
     sdk: GraphServiceClient, group_id: str, select: Iterable[str]
 ) -> RequestInformation:
     query = MemberUsers.GraphUserRequestBuilderGetQueryParameters(
-        select=sorted(select), top=1, count=True
+        select=properties(select), top=1, count=True
     )
     return sdk.groups.by_group_id(group_id).members.graph_user.to_get_request_information(
         RequestConfiguration(query_parameters=query, headers=advanced_headers())

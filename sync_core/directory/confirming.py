@@ -6,6 +6,7 @@ from typing import Any
 
 from sync_core.directory.answers import to_page
 from sync_core.directory.client import GraphClient
+from sync_core.directory.managers import check_managers
 from sync_core.directory.reading import check_attributes
 from sync_core.directory.requests import (
     GROUPS_READ,
@@ -15,6 +16,7 @@ from sync_core.directory.requests import (
     one_user,
 )
 from sync_core.model import Attributes, Reason
+from sync_core.references import MANAGER
 from sync_core.scope import CompiledScope
 
 
@@ -40,7 +42,9 @@ async def read_evidence(
     users = await client.batch(
         [one_user(client.sdk, object_id, select) for object_id in object_ids], needs=USERS_READ
     )
-    check_attributes([user for user in users if user is not None], "a person asked for by id")
+    told = [user for user in users if user is not None]
+    check_attributes(told, "a person asked for by id")
+    check_managers(told, "the manager of a person asked for by id")
     found = {oid: user for oid, user in zip(object_ids, users, strict=True) if user is not None}
     gone = [object_id for object_id in object_ids if object_id not in found]
     groups = await _groups(client, list(found), scope, asked_groups)
@@ -52,6 +56,7 @@ async def read_evidence(
 
 
 def _judge(user: dict[str, Any], groups: frozenset[str], scope: CompiledScope) -> Evidence:
+    user.setdefault(MANAGER, None)  # an answer without the property says that there is none
     facts: dict[str, Any] = {"found": True, "accountEnabled": user.get("accountEnabled")}
     if scope.groups:
         facts["groups"] = sorted(groups)

@@ -29,6 +29,11 @@ class Expression:
         return frozenset(named).union(*(function.reads for function in self._functions()))
 
     @property
+    def names(self) -> frozenset[str]:
+        """The attributes as they are written between brackets, with the dots of inner values."""
+        return frozenset(one.name for one in walk(self.root) if isinstance(one, Attribute))
+
+    @property
     def groups(self) -> frozenset[str]:
         """The ids of the groups it asks for, in lower case."""
         return frozenset(

@@ -1,0 +1,135 @@
+"""Who reports to whom: people without their managers in, the same people with them out.
+
+`manager` is a relationship. A list of users tells it with $expand only, in pages of 100 instead of 999
+(techcommunity.microsoft.com, discussions/officegraph 3885391), and a list of members cannot tell it to an
+application at all (learn.microsoft.com/answers/questions/1298947). So people are read without it, and asked
+for again by id, 300 in a request: fewer requests, and only for those who need it.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sync_core.directory.answers import to_page
+from sync_core.directory.client import MAX_BATCH, GraphClient
+from sync_core.directory.merging import merged
+from sync_core.directory.reading import Sighting, check_attributes
+from sync_core.directory.requests import (
+    MAX_VALUES,
+    USERS_READ,
+    manager_of_user,
+    one_user,
+    users_by_id,
+)
+from sync_core.errors import FixConnection
+from sync_core.references import MANAGER
+
+REQUEST = MAX_BATCH * MAX_VALUES
+REQUESTS_AT_ONCE = 4
+ONLY_MANAGER = frozenset({"id", MANAGER})
+
+Manager = dict[str, Any]
+
+
+async def with_managers(
+    client: GraphClient, pages: AsyncIterator[Sequence[Sighting]]
+) -> AsyncIterator[Sequence[Sighting]]:
+    """Give the people of all pages with their `manager`: an object, or None for nobody.
+
+    Somebody about whom Graph does not answer comes without the key: nobody knows, and that is no reason to
+    clear anything. Raises `FixConnection` when managers are hidden from this app.
+    """
+    managers = _Managers(client)
+    waiting: list[Sighting] = []
+    async for page in pages:
+        waiting += page
+        while len(waiting) >= REQUEST * REQUESTS_AT_ONCE:
+            ready, waiting = _cut(waiting, REQUEST * REQUESTS_AT_ONCE)
+            yield await managers.added(ready)
+    if waiting:
+        yield await managers.added(waiting)
+    await managers.check_hidden()
+
+
+def check_managers(people: Iterable[Manager], what: str) -> None:
+    """Refuse managers that come without their attributes; see `check_attributes`.
+
+    Only those who are users: of organizational contacts, who may be managers, too, an app that may read
+    users learns the id (learn.microsoft.com/graph/api/user-list-manager).
+    """
+    told = (person[MANAGER] for person in people if person.get(MANAGER))
+    check_attributes([one for one in told if _is_user(one)], what)
+
+
+def _is_user(manager: Manager) -> bool:
+    return str(manager.get("@odata.type", "user")).endswith("user")
+
+
+def _cut(people: list[Sighting], size: int) -> tuple[list[Sighting], list[Sighting]]:
+    return people[:size], people[size:]
+
+
+@dataclass(slots=True)
+class _Managers:
+    client: GraphClient
+    _some: list[str] = field(default_factory=list)
+    _found: bool = False
+
+    async def added(self, people: Sequence[Sighting]) -> list[Sighting]:
+        """Ask for the managers of some people, and put them in."""
+        ids = list(dict.fromkeys(person["id"] for person, _ in people))
+        parts = [ids[start : start + REQUEST] for start in range(0, len(ids), REQUEST)]
+        managers: dict[str, Manager | None] = {}
+        async with merged([self._ask(part) for part in parts], at_once=REQUESTS_AT_ONCE) as answers:
+            async for answer in answers:
+                managers |= answer
+        self._found = self._found or any(managers.values())
+        self._some = self._some or list(managers)[:MAX_BATCH]
+        return [(_put(person, managers), groups) for person, groups in people]
+
+    async def _ask(self, ids: list[str]) -> AsyncIterator[dict[str, Manager | None]]:
+        """Ask for up to 300 people by id, and once more, one by one, for whoever is not in the answer."""
+        lists = [ids[start : start + MAX_VALUES] for start in range(0, len(ids), MAX_VALUES)]
+        sdk = self.client.sdk
+        answers = await self.client.batch(
+            [users_by_id(sdk, some, ONLY_MANAGER) for some in lists], needs=USERS_READ
+        )
+        found = [user for answer in answers for user in to_page(answer or {"value": []}).items]
+        missing = sorted(set(ids) - {user["id"] for user in found})
+        again = await self.client.batch(
+            [one_user(sdk, object_id, ONLY_MANAGER) for object_id in missing], needs=USERS_READ
+        )
+        found += [user for user in again if user is not None]
+        check_managers(found, "the managers of users")
+        yield {user["id"]: user.get(MANAGER) for user in found}
+
+    async def check_hidden(self) -> None:
+        """Refuse to believe that nobody has a manager before a few people were asked about directly.
+
+        An app that may read people, but not who their manager is, might get people without the property,
+        just as if they had none; every reference would be cleared.
+        """
+        if self._found or not self._some:
+            return
+        requests = [manager_of_user(self.client.sdk, object_id) for object_id in self._some]
+        try:
+            answers = await self.client.batch(requests, needs=USERS_READ)
+        except FixConnection as error:
+            raise _hidden() from error
+        if any(answer is not None for answer in answers):
+            raise _hidden()
+
+
+def _put(person: Any, managers: dict[str, Manager | None]) -> dict[str, Any]:
+    object_id = person["id"]
+    return {**person, MANAGER: managers[object_id]} if object_id in managers else person
+
+
+def _hidden() -> FixConnection:
+    return FixConnection(
+        "graph.managersHidden",
+        "Graph gives people without their managers, and does not let this app ask for one. Nothing was "
+        "changed.",
+        f"In Entra, grant the app registration the application permission {USERS_READ} and admin consent; "
+        "or take manager out of the connection's scope and mapping.",
+    )
