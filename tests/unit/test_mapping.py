@@ -12,6 +12,7 @@ from sync_core.documents import DEFAULT_MAPPING, MappingRule
 from sync_core.errors import RecordRejected
 from sync_core.mapping import MAX_CHARACTERS, compile_mapping, mapping_problems
 from sync_core.model import Mapped
+from sync_core.references import with_reference
 from tests.unit.building import JSON, NO_GROUPS, NOW, SALES, mapped, rule
 
 NAME = rule(source="displayName")
@@ -199,6 +200,79 @@ def test_the_default_mapping() -> None:
         "mobilePhone": None,
         "preferredLanguage": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("changes", "refers", "attributes"),
+    [
+        pytest.param({"source": "manager"}, True, {"manager"}, id="source"),
+        pytest.param({"source": "manager.mail"}, False, {"manager"}, id="a value of the manager"),
+        pytest.param({"source": "manager/mail"}, False, {"manager"}, id="written with a slash"),
+        pytest.param({"expression": "[manager]"}, True, {"manager"}, id="expression"),
+        pytest.param(
+            {"expression": "Coalesce([manager.mail], [mail])"}, False, {"manager", "mail"},
+            id="a value of the manager in an expression",
+        ),
+        pytest.param({"constant": "manager"}, False, set(), id="a constant"),
+    ],
+)  # fmt: skip
+def test_a_mapping_knows_whether_it_refers_to_managers(
+    changes: dict[str, Any], refers: bool, attributes: set[str]
+) -> None:
+    compiled = compile_mapping([NAME, rule("b", **changes)])
+
+    assert compiled.refers is refers
+    assert compiled.attributes == {"displayName"} | attributes
+
+
+def test_a_reference_and_values_of_the_manager_are_mapped() -> None:
+    person = {"id": "p", "manager": {"id": "m", "mail": "boss@contoso.com"}}
+    rules = [
+        rule("a", source="manager"),
+        rule("b", source="manager.mail"),
+        rule("c", expression="[manager] & [manager.id] & [manager.mail]"),
+    ]
+
+    inside = mapped(with_reference(person, "m"), *rules)
+    outside = mapped(with_reference(person, None), *rules)
+
+    assert inside.values == {"a": "m", "b": "boss@contoso.com", "c": "mmboss@contoso.com"}
+    assert outside.values == {"a": None, "b": "boss@contoso.com", "c": "mboss@contoso.com"}
+    assert inside.digest != outside.digest
+
+
+@pytest.mark.parametrize(
+    ("when_null", "value", "kept"),
+    [
+        ({"whenNull": "clear"}, {"a": None}, set()),
+        ({"whenNull": "keep"}, {}, {"a"}),
+        ({"whenNull": "default", "default": "nobody"}, {"a": "nobody"}, set()),
+    ],
+)
+def test_no_reference_is_null(
+    when_null: dict[str, Any], value: dict[str, Any], kept: set[str]
+) -> None:
+    result = mapped(with_reference({"id": "p"}, None), rule("a", source="manager", **when_null))
+
+    assert dict(result.values) == value
+    assert set(result.kept) == kept
+
+
+def test_a_value_that_graph_does_not_tell_of_a_manager_is_a_problem() -> None:
+    problems = mapping_problems(
+        [
+            rule("a", source="manager.department"),
+            rule("b", source="manager"),
+            rule("c", expression="Join([manager.city], [manager.employeeId], [manager.mail])"),
+        ]
+    )
+
+    assert [one.path for one in problems] == [
+        "mapping[0].source",
+        "mapping[2].expression",
+        "mapping[2].expression",
+    ]
+    assert "'department'" in problems[0].message
 
 
 def test_problems_are_named_with_their_path_and_place() -> None:

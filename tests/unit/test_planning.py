@@ -9,6 +9,7 @@ from sync_core.model import Action, Mapped, Origin, Reason, Status, StoredPerson
 from sync_core.planning import (
     is_protected,
     is_turned_away,
+    may_delete,
     plan_present,
     plan_removal,
     removal_action,
@@ -161,3 +162,11 @@ def test_nobody_is_protected_by_a_name_that_is_missing() -> None:
     nameless = change(Action.DISABLE, user_principal_name="")
 
     assert not is_protected(nameless, policy(protected=["ann@contoso.com"]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "may"),
+    [({}, False), ({"leftScope": "keep"}, False), ({"hardDeleted": "delete"}, True)],
+)
+def test_whether_rows_are_ever_deleted(changes: dict[str, Any], may: bool) -> None:
+    assert may_delete(policy(**changes)) is may

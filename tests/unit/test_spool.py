@@ -5,8 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sync_core import spool
+from sync_core.errors import RecordRejected
 from sync_core.model import Action, Change, Reason
-from sync_core.spool import DIGITS, ChangeSpool
+from sync_core.references import Futures, Outcome
+from sync_core.spool import DIGITS, ChangeSpool, FuturesSpool
 from tests.unit.building import ANN, CHANGES, change
 
 MANY = st.lists(CHANGES, max_size=8, unique_by=lambda one: one.object_id)
@@ -106,3 +108,28 @@ def test_closing_gives_the_files_back() -> None:
         (file,) = spooled._files.values()
 
     assert file.closed
+
+
+REJECTED = st.builds(
+    RecordRejected,
+    st.sampled_from(["record.a", "record.b"]),
+    st.text(max_size=9),
+    st.just("mend it"),
+)
+OUTCOMES: st.SearchStrategy[Outcome] = st.none() | CHANGES | REJECTED
+FUTURES = st.lists(st.builds(Futures, st.text(max_size=5), st.just("m"), OUTCOMES, OUTCOMES))
+
+
+def plain(futures: Futures) -> tuple[object, ...]:
+    """Give it in a form that can be compared, as errors cannot."""
+    return tuple(vars(part) if isinstance(part, RecordRejected) else part for part in futures)
+
+
+@given(FUTURES)
+def test_both_futures_come_back_in_the_order_of_adding(added: list[Futures]) -> None:
+    with FuturesSpool() as spooled:
+        for one in added:
+            spooled.add(one)
+
+        assert spooled.size == len(added)
+        assert [plain(one) for one in spooled] == [plain(one) for one in added]

@@ -289,3 +289,9 @@ def test_importing_costs_no_parser_and_no_regular_expressions() -> None:
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
 
     assert done.returncode == 0, done.stderr
+
+
+def test_names_are_told_as_they_are_written() -> None:
+    assert parse("[manager] & [manager.mail] & [objectId]").names == {
+        "manager", "manager.mail", "objectId",
+    }  # fmt: skip
