@@ -321,31 +321,65 @@ async def test_whoever_needs_a_manager_who_is_in_follows_the_whole_way_up(
     assert await rows_of(services, connection_id) == {}
 
 
+@pytest.mark.parametrize("most", [None, 5], ids=["newcomers flow", "newcomers are held"])
 async def test_the_plan_is_the_same_in_whatever_order_people_are_read(
     services: Services,
     emulator: GraphEmulator,
     connection_id: str,
     monkeypatch: pytest.MonkeyPatch,
+    most: int | None,
 ) -> None:
     """Small pages of several groups come in any order; the names of the plans are compared."""
     monkeypatch.setattr(requests, "MAX_PAGE", 7)
-    ids = [one["id"] for one in emulator.control.people()]
-    shuffled = random.Random(1)
-    hashes = set()
+    ids = [one["id"] for one in emulator.control.people() if one.get("accountEnabled")]
+    later, leaving, shuffled = ids[:6], ids[6:15], ids[6:]
+    policy = {"guard": NO_GUARD["guard"] | {"maxCreates": most}} | DELETING
+    order = random.Random(1)
+    first, second = set(), set()
     for number in range(4):
-        shuffled.shuffle(ids)
-        parts = [group(emulator, *ids[start::3]) for start in range(3)]
-        await connect(
-            services,
-            f"{connection_id}-{number}",
-            scope=group_scope(*parts),
-            policy={"guard": {"maxCreates": 5}} | DELETING,
-        )
-        run = await run_now(services, f"{connection_id}-{number}")
-        assert run.status is RunStatus.HELD
-        hashes.add(run.plan_hash)
+        name = f"{connection_id}-{number}"
+        order.shuffle(shuffled)
+        parts = [group(emulator, *shuffled[start::3]) for start in range(3)]
+        await connect(services, name, scope=group_scope(*parts), policy=policy)
+        first.add((await run_now(services, name)).plan_hash)
+        # Leaders who were in go, others who were not come in.
+        for part in parts:
+            emulator.control.remove_members(part, *leaving)
+        emulator.control.add_members(parts[number % 3], *later)
+        second.add((await run_now(services, name)).plan_hash)
 
-    assert len(hashes) == 1
+    assert len(first) == 1
+    assert len(second) == 1
+
+
+@pytest.mark.parametrize("policy", [{}, DELETING], ids=["disabling", "deleting"])
+async def test_after_any_changes_references_are_what_the_directory_says(
+    services: Services, emulator: GraphEmulator, connection_id: str, policy: dict[str, str]
+) -> None:
+    control, dice = emulator.control, random.Random(7)
+    ids = [hire(emulator, f"P {number}") for number in range(14)]
+    staff = group(emulator, *ids[::2])
+    await connect(services, connection_id, staff, policy=NO_GUARD | policy)
+    for _ in range(12):
+        for _ in range(4):
+            person, other = dice.choice(ids), dice.choice(ids)
+            action = dice.choice(["report", "report", "alone", "join", "join", "leave", "delete"])
+            if action == "join":
+                control.restore(person)
+                control.add_members(staff, person)
+            elif action == "leave":
+                control.remove_members(staff, person)
+            elif action == "delete":
+                control.soft_delete(person)
+            else:
+                control.patch_person(person, {"manager": other if action == "report" else None})
+
+        await succeeded(services, connection_id)
+
+        rows = await rows_of(services, connection_id)
+        found = await managers_of(services, connection_id)
+        told = expected(emulator, rows)
+        assert {one: found[one] for one in active(rows)} == {one: told[one] for one in active(rows)}
 
 
 async def test_the_scope_may_ask_for_the_manager(
