@@ -463,3 +463,19 @@ class Reusing:
         self, connection: Connection, patience: Patience | None = None
     ) -> AsyncIterator[GraphClient]:
         yield self.client
+
+
+@pytest.mark.usefixtures("secret")
+@pytest.mark.parametrize("scope", [EVERYONE, group_scope(SAMPLE_GROUP_ID)])
+async def test_a_mapped_manager_is_asked_for_as_a_run_does(
+    services: Services, emulator: GraphEmulator, connection_id: str, scope: dict[str, Any]
+) -> None:
+    """Expanded for users, and never selected: Graph refuses the one or answers nothing to the other."""
+    mapping = [{"target": "managerId", "source": "manager"}]
+
+    result = await result_of(services, connection_id, scope=scope, mapping=mapping)
+
+    queries = [request.query for request in emulator.requests if request.path == "/v1.0/users"]
+    assert result.ok, failing(result)
+    assert queries
+    assert all("expand=manager" in query for query in queries)
