@@ -10,7 +10,17 @@ from typing import Any
 
 from fastapi import Depends, FastAPI
 
-from sync_core.api import checks, config, connections, consent, health, openapi, runs, users
+from sync_core.api import (
+    checks,
+    config,
+    connections,
+    consent,
+    expressions,
+    health,
+    openapi,
+    runs,
+    users,
+)
 from sync_core.api.auth import Role, needs
 from sync_core.api.bodies import YAML
 from sync_core.api.edge import Edge
@@ -22,6 +32,8 @@ from sync_core.api.shapes import (
     ConfigPlan,
     ConnectionAnswer,
     ConnectionList,
+    Evaluated,
+    FunctionList,
     Health,
     HistoryList,
     RunChangeList,
@@ -39,6 +51,7 @@ CONNECTION = f"{CONNECTIONS}/{{id}}"
 RUNS = f"{CONNECTION}/runs"
 USERS = f"{CONNECTION}/users"
 CONFIG = "/api/config"
+EXPRESSIONS = "/api/expressions"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,6 +253,23 @@ ROUTES = (
         refusals=(400, 409, 413, 415, 422, 502, 503),
         body=openapi.CONFIG_BODY,
     ),
+    # For readers, though it is no GET: it works on what the caller sends, and on nothing else.
+    Route(
+        method="POST",
+        path=f"{EXPRESSIONS}/evaluate",
+        call=expressions.evaluate_expression,
+        role=Role.READER,
+        answers={200: Evaluated},
+        refusals=(400, 413, 415, 422),
+        body=openapi.EVALUATE_BODY,
+    ),
+    Route(
+        method="GET",
+        path=f"{EXPRESSIONS}/functions",
+        call=expressions.list_functions,
+        role=Role.READER,
+        answers={200: FunctionList},
+    ),
     Route(
         method="GET",
         path="/api/consent/start",
@@ -330,6 +360,6 @@ def _operation_id(name: str) -> str:
 
 def _tag(path: str) -> str:
     """Name what a call is about: the last part of its path that is one of these."""
-    known = ("connections", "runs", "users", "sync", "config", "consent")
+    known = ("connections", "runs", "users", "sync", "config", "consent", "expressions")
     parts = [part for part in path.split("/") if part in known]
     return parts[-1].replace("sync", "runs") if parts else "app"

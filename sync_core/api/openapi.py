@@ -9,7 +9,7 @@ from pydantic.json_schema import models_json_schema
 
 from sync_core.api.answers import json_answer
 from sync_core.api.problems import MEDIA_TYPE
-from sync_core.api.shapes import ConfigFile, Problem, SyncBody
+from sync_core.api.shapes import ConfigFile, EvaluateBody, Problem, SyncBody
 from sync_core.api.version import VERSION
 from sync_core.documents import ConnectionInput, Document
 
@@ -92,6 +92,15 @@ CONFIG_BODY = {
     }
 }
 
+EVALUATE_BODY = json_body(
+    EvaluateBody,
+    {
+        "expression": "Coalesce([mail], [userPrincipalName])",
+        "attributes": {"mail": None, "userPrincipalName": "ann@contoso.com"},
+    },
+    required=True,
+)
+
 
 def describe(app: FastAPI) -> dict[str, Any]:
     """Describe every route; made once a process."""
@@ -104,7 +113,12 @@ def describe(app: FastAPI) -> dict[str, Any]:
             separate_input_output_schemas=False,
         )
         _, bodies = models_json_schema(
-            [(ConnectionInput, "validation"), (SyncBody, "validation"), (Problem, "validation")],
+            [
+                (ConnectionInput, "validation"),
+                (SyncBody, "validation"),
+                (EvaluateBody, "validation"),
+                (Problem, "validation"),
+            ],
             ref_template=f"{SCHEMAS}{{model}}",
         )
         components = document["components"]

@@ -8,7 +8,7 @@ from pydantic import Field
 from sync_core.checking import Check as ConnectionCheck
 from sync_core.checking import CheckResult
 from sync_core.config_files import Action as ConfigAction
-from sync_core.documents import Connection, Document, Run, RunStatus
+from sync_core.documents import Connection, Document, Guid, Run, RunStatus
 from sync_core.model import Action, Reason, Value
 from sync_core.store.people import HistoryEntry, Person
 from sync_core.verification import VerificationStatus
@@ -23,6 +23,14 @@ class FieldError(Document):
 
     path: str = Field(examples=["scope.filters[0].clauses[1].value"])
     message: str
+
+
+class Position(Document):
+    """A place in an expression: characters from 0, lines and columns from 1."""
+
+    offset: int
+    line: int
+    column: int
 
 
 class Problem(Document):
@@ -40,6 +48,11 @@ class Problem(Document):
     )
     correlation_id: str | None = Field(
         default=None, description="To be found in the log, with 500."
+    )
+    position: Position | None = Field(default=None, description="With an expression that is wrong.")
+    hint: str | None = Field(default=None, description="What to write there instead.")
+    trace: dict[str, Any] | None = Field(
+        default=None, description="The steps of an expression up to the one that failed."
     )
 
 
@@ -233,3 +246,51 @@ class Health(Document):
     checks: list[Check] | None = None
     connections: ConnectionCounts | None = None
     last_runs: list[LastRun] | None = None
+
+
+class EvaluateBody(Document):
+    """An expression and the person it is tried out on, as Graph would send that person."""
+
+    expression: str = Field(examples=["Coalesce([mail], [userPrincipalName])"])
+    attributes: dict[str, Any] = Field(default_factory=dict)
+    groups: list[Guid] = Field(
+        default_factory=list, max_length=1000, description="What InGroup(...) finds the person in."
+    )
+    now: datetime | None = Field(
+        default=None, description="What Now() gives; UTC without an offset, this moment by default."
+    )
+
+
+class Evaluated(Document):
+    """What came out; `{"$ignore": "attribute"}` and `{"$ignore": "object"}` are no values but words."""
+
+    value: Any = Field(description="As in a mapping before whenNull; null is no value.")
+    trace: dict[str, Any] = Field(
+        description="Each step with its `expression`, its `value` or `error`, and its `parts`."
+    )
+
+
+class FunctionExample(Document):
+    """An expression, a person, and what comes out."""
+
+    expression: str
+    attributes: dict[str, Any]
+    value: Any
+
+
+class ExpressionFunction(Document):
+    """One function; `refused` says why one of Entra's is not available."""
+
+    name: str
+    topic: str = Field(examples=["Text"])
+    signature: str = Field(examples=["Append(source, suffix)"])
+    summary: str
+    examples: list[FunctionExample]
+    refused: str | None
+
+
+class FunctionList(Document):
+    """Every function by name, then those that are refused; always one page."""
+
+    items: list[ExpressionFunction]
+    next: Next

@@ -21,6 +21,8 @@ OPEN = {
 }
 # Reads that change something: who follows them begins a consent.
 NOT_FOR_READERS = {("GET", "/api/consent/start")}
+# Sends what it works on, so it is no GET; it reads and writes nothing of anybody's.
+HARMLESS = {("POST", "/api/expressions/evaluate")}
 READ_ONLY_METHODS = {"GET", "HEAD", "OPTIONS"}
 VALUES = {
     "id": "contoso",
@@ -50,7 +52,7 @@ def declared() -> list[Call]:
 
 ROUTES = declared()
 GUARDED = [one for one in ROUTES if one not in OPEN]
-WRITES = [one for one in GUARDED if one[0] not in READ_ONLY_METHODS]
+WRITES = [one for one in GUARDED if one[0] not in READ_ONLY_METHODS and one not in HARMLESS]
 
 
 def test_there_are_routes_to_try() -> None:
@@ -82,7 +84,7 @@ async def test_a_reader_changes_nothing(reader: httpx.AsyncClient) -> None:
 async def test_a_reader_may_read(reader: httpx.AsyncClient) -> None:
     reads = [one for one in GUARDED if one not in WRITES and one not in NOT_FOR_READERS]
     for call, answer in (await tried(reader, reads)).items():
-        assert answer.status_code in {200, 404}, call
+        assert answer.status_code in ({415} if call in HARMLESS else {200, 404}), call
 
 
 async def test_an_administrator_may_do_everything(admin: httpx.AsyncClient) -> None:
