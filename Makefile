@@ -22,6 +22,7 @@ sync_core/guard.py,$\
 sync_core/health.py,$\
 sync_core/logs.py,$\
 sync_core/mapping.py,$\
+sync_core/mapping_tests.py,$\
 sync_core/model.py,$\
 sync_core/notifications.py,$\
 sync_core/planning.py,$\

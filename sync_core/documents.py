@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     AfterValidator,
     AliasGenerator,
+    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
@@ -215,8 +216,24 @@ class Apply(StrEnum):
     CREATE = "create"
 
 
+class MappingTest(Document):
+    """A person as Graph would send them, and what a rule has to give for them.
+
+    `expected` is the value as it is stored, after `whenNull`: lists may be written as lists, and
+    `{"$ignore": "attribute"}` or `{"$ignore": "object"}` is what an expression leaves out.
+    """
+
+    attributes: dict[str, Any]
+    expected: Any
+    groups: list[Guid] = Field(default_factory=list, max_length=1000)
+    now: AwareDatetime | None = None
+
+
 class MappingRule(Document):
-    """One column of the Users table and where its value comes from: exactly one of three sources."""
+    """One column of the Users table and where its value comes from: exactly one of three sources.
+
+    Its `tests` run at every save; a red one stops it.
+    """
 
     target: TargetName
     source: AttributeName | None = None
@@ -225,6 +242,7 @@ class MappingRule(Document):
     when_null: WhenNull = WhenNull.CLEAR
     default: Scalar | None = None
     apply: Apply = Apply.ALWAYS
+    tests: Annotated[list[MappingTest], Field(max_length=50)] | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -123,6 +123,12 @@ class _Column:
         )
 
 
+def stored_form(value: Any) -> Value:
+    """Give any value as a column would hold it; raises `RecordRejected` where none can."""
+    column = _Column("value", lambda _person, _context: None, WhenNull.CLEAR, None)
+    return column.stored(value)
+
+
 def compile_mapping(rules: Sequence[MappingRule]) -> CompiledMapping:
     """Turn checked mapping rules into something that maps people."""
     attributes: set[str] = set()

@@ -21,6 +21,7 @@ from sync_core.documents import (
 )
 from sync_core.errors import FieldProblem, Invalid
 from sync_core.mapping import mapping_problems
+from sync_core.mapping_tests import mapping_test_problems
 from sync_core.scope import scope_problems
 
 JsonObject = dict[str, Any]
@@ -110,6 +111,8 @@ def checked(document: JsonObject, now: datetime) -> Draft:
         *scope_problems(given.scope),
         *mapping_problems(given.mapping),
     ]
+    # What is wrong with a rule is said first: its tests would only say it again.
+    problems = problems or mapping_test_problems(given.mapping)
     if problems:
         raise _invalid(problems)
     credential = Credential.model_validate(

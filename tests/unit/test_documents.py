@@ -105,7 +105,8 @@ def refused(document: dict[str, Any], kind: type[Document] = Connection) -> list
 def test_the_published_example_is_taken_and_given_back() -> None:
     """Every field comes back under its own name with its own value."""
     back = Connection.model_validate_json(orjson.dumps(FULL)).to_json()
-    empty_rule = {"source": None, "constant": None, "expression": None, "default": None}
+    empty = ("source", "constant", "expression", "default", "tests")
+    empty_rule: dict[str, Any] = dict.fromkeys(empty)
     applied = {"whenNull": "clear", "apply": "always"}
 
     assert back == FULL | {
