@@ -119,6 +119,7 @@ class Operator(StrEnum):
     ARRAYCONTAINS = "ARRAYCONTAINS"
     NOT_ARRAYCONTAINS = "NOT ARRAYCONTAINS"
     STARTS_WITH = "STARTS WITH"
+    ENDS_WITH = "ENDS WITH"
     IN = "IN"
 
 
@@ -140,6 +141,7 @@ class Clause(Document):
     attribute: AttributeName
     operator: Operator
     value: list[Scalar] | Scalar | None = None
+    null_matches: bool | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:

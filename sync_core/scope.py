@@ -187,7 +187,15 @@ def _clause_test(clause: Clause) -> Test:
         clause = _by_manager_id(clause)
     read = reader(clause.attribute)
     test = _value_test(clause)
-    return lambda person, _: test(read(person))
+    null_matches = clause.null_matches
+    if null_matches is None:
+        return lambda person, _: test(read(person))
+
+    def chosen(person: Attributes, _: GroupIds) -> bool:
+        value = read(person)
+        return null_matches if _is_empty(value) else test(value)
+
+    return chosen
 
 
 def _by_manager_id(clause: Clause) -> Clause:
@@ -277,6 +285,12 @@ def _starts_with(clause: Clause) -> Callable[[Any], bool]:
     return lambda value: any(text.casefold().startswith(wanted) for text in _texts(value))
 
 
+def _ends_with(clause: Clause) -> Callable[[Any], bool]:
+    # As with startsWith, Graph's own endsWith ignores case.
+    wanted = _text(clause.value).casefold()
+    return lambda value: any(text.casefold().endswith(wanted) for text in _texts(value))
+
+
 def _regex(clause: Clause) -> Callable[[Any], bool]:
     try:
         pattern = re2.compile(_text(clause.value), QUIET)
@@ -337,5 +351,6 @@ _WITH_VALUE: dict[Operator, Callable[[Clause], Callable[[Any], bool]]] = {
     Operator.ARRAYCONTAINS: _one_of,
     Operator.NOT_ARRAYCONTAINS: _not(_one_of),
     Operator.STARTS_WITH: _starts_with,
+    Operator.ENDS_WITH: _ends_with,
     Operator.IN: _one_of,
 }

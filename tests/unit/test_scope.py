@@ -103,6 +103,8 @@ def department(operator: str, value: Any = None) -> dict[str, Any]:
         pytest.param("STARTS WITH", "ales", "Sales", False, id="not at the begin"),
         pytest.param("STARTS WITH", "STRASSE", "Straße 1", True, id="begin, letter that folds"),
         pytest.param("STARTS WITH", "smtp:b", ["SMTP:a", "smtp:b"], True, id="begin of one"),
+        pytest.param("ENDS WITH", "LES", "Sales", True, id="end in another case"),
+        pytest.param("ENDS WITH", "sal", "Sales", False, id="not at the end"),
         pytest.param("IN", ["Sales", "HR"], "HR", True, id="in a list"),
         pytest.param("IN", ["Sales", "HR"], "hr", False, id="in a list, another case"),
         pytest.param("IN", "HR", "HR", True, id="in a list of one"),
@@ -136,6 +138,7 @@ def test_a_clause_judges_a_value(operator: str, value: Any, found: Any, passed: 
         pytest.param("ARRAYCONTAINS", ["a"], False, id="array contains"),
         pytest.param("NOT ARRAYCONTAINS", ["a"], True, id="not array contains"),
         pytest.param("STARTS WITH", "a", False, id="starts with"),
+        pytest.param("ENDS WITH", "a", False, id="ends with"),
         pytest.param("IN", ["a"], False, id="in"),
     ],
 )
@@ -147,6 +150,20 @@ def test_a_negation_is_true_of_what_is_not_there(
 ) -> None:
     """Entra's own filters drop such people from NOT EQUALS and NOT REGEX MATCH, a known trap."""
     assert passes(department(operator, value), person) is passed
+
+
+@pytest.mark.parametrize("empty", [ABSENT, NULL, {"department": []}, {"department": ""}])
+@pytest.mark.parametrize("operator", ["EQUALS", "NOT EQUALS"])
+@pytest.mark.parametrize("wish", [True, False])
+def test_a_clause_may_say_which_way_null_goes(
+    empty: dict[str, Any], operator: str, wish: bool
+) -> None:
+    """As imports from Entra do, whose filters drop everybody without the attribute."""
+    test = department(operator, "Sales") | {"nullMatches": wish}
+
+    assert passes(test, empty) is wish
+    assert passes(test, {"department": "Sales"}) is (operator == "EQUALS")
+    assert passes(test, {"department": "Legal"}) is (operator == "NOT EQUALS")
 
 
 @pytest.mark.parametrize(
