@@ -20,6 +20,9 @@ ALIASES: Mapping[str, tuple[str | int, ...]] = {
     "telephoneNumber": ("businessPhones", 0),
     "facsimileTelephoneNumber": ("faxNumber",),
     "physicalDeliveryOfficeName": ("officeLocation",),
+    "dirSyncEnabled": ("onPremisesSyncEnabled",),
+    "immutableId": ("onPremisesImmutableId",),
+    "originalUserPrincipalName": ("userPrincipalName",),
 } | {
     f"extensionAttribute{number}": ("onPremisesExtensionAttributes", f"extensionAttribute{number}")
     for number in range(1, 16)

@@ -236,6 +236,9 @@ def test_a_long_chain_is_not_deep() -> None:
         ),
         pytest.param("[objectId]", {"id"}, id="object id"),
         pytest.param("[telephoneNumber]", {"businessPhones"}, id="telephone"),
+        pytest.param("[dirSyncEnabled]", {"onPremisesSyncEnabled"}, id="synchronised"),
+        pytest.param("[immutableId]", {"onPremisesImmutableId"}, id="anchor"),
+        pytest.param("[originalUserPrincipalName]", {"userPrincipalName"}, id="guest's name"),
         pytest.param("[manager.displayName]", {"manager"}, id="inside an object"),
         pytest.param(
             "[extension_0123456789abcdef0123456789abcdef_costCenter]",
