@@ -16,6 +16,8 @@ sync_core/consent.py,$\
 sync_core/directory/answers.py,$\
 sync_core/directory/retrying.py,$\
 sync_core/documents.py,$\
+sync_core/entra_import.py,$\
+sync_core/entra_names.py,$\
 sync_core/errors.py,$\
 sync_core/expressions/*,$\
 sync_core/guard.py,$\

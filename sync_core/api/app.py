@@ -17,6 +17,7 @@ from sync_core.api import (
     consent,
     expressions,
     health,
+    imports,
     openapi,
     runs,
     users,
@@ -32,6 +33,7 @@ from sync_core.api.shapes import (
     ConfigPlan,
     ConnectionAnswer,
     ConnectionList,
+    EntraImport,
     Evaluated,
     FunctionList,
     Health,
@@ -252,6 +254,15 @@ ROUTES = (
         answers={200: ConfigApplied},
         refusals=(400, 409, 413, 415, 422, 502, 503),
         body=openapi.CONFIG_BODY,
+    ),
+    Route(
+        method="POST",
+        path=f"{CONFIG}/import-entra",
+        call=imports.import_entra,
+        role=Role.ADMIN,
+        answers={200: EntraImport},
+        refusals=(400, 413, 415, 422),
+        body=openapi.IMPORT_BODY,
     ),
     # For readers, though it is no GET: it works on what the caller sends, and on nothing else.
     Route(

@@ -101,6 +101,14 @@ EVALUATE_BODY = json_body(
     required=True,
 )
 
+IMPORT_BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "A synchronizationSchema as Graph gives it and the Entra portal downloads it.",
+        "content": {"application/json": {"schema": {"type": "object"}}},
+    }
+}
+
 
 def describe(app: FastAPI) -> dict[str, Any]:
     """Describe every route; made once a process."""

@@ -8,7 +8,15 @@ from pydantic import Field
 from sync_core.checking import Check as ConnectionCheck
 from sync_core.checking import CheckResult
 from sync_core.config_files import Action as ConfigAction
-from sync_core.documents import Connection, Document, Guid, Run, RunStatus
+from sync_core.documents import (
+    Connection,
+    Document,
+    Guid,
+    MappingRule,
+    Run,
+    RunStatus,
+    Scope,
+)
 from sync_core.model import Action, Reason, Value
 from sync_core.store.people import HistoryEntry, Person
 from sync_core.verification import VerificationStatus
@@ -294,3 +302,12 @@ class FunctionList(Document):
 
     items: list[ExpressionFunction]
     next: Next
+
+
+class EntraImport(Document):
+    """Parts of a connection, as far as a schema of Entra tells them, and every difference."""
+
+    scope: Scope
+    mapping: list[MappingRule]
+    matching: list[str]
+    notes: list[FieldError] = Field(description="By the place in the schema that was sent.")

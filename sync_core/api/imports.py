@@ -1,0 +1,45 @@
+"""Settings of other programs over HTTP: an export in, parts of a connection out; writes nothing."""
+
+import codecs
+from typing import Annotated, Any
+
+import orjson
+from fastapi import Depends, Request, Response
+
+from sync_core.api.answers import json_answer
+from sync_core.api.bodies import JSON, limited_body, media_type
+from sync_core.api.refusals import Malformed
+from sync_core.entra_import import import_schema
+
+# A schema describes every attribute of both directories; those of large applications have some MB.
+MAX_BYTES = 8 * 1024 * 1024
+
+
+async def exported_json(request: Request) -> Any:
+    """Read an export, which may be larger and deeper than any document of ours."""
+    media_type(request, (JSON,))
+    body = await limited_body(request, MAX_BYTES)
+    try:
+        return orjson.loads(body.removeprefix(codecs.BOM_UTF8))  # as PowerShell writes files
+    except orjson.JSONDecodeError as error:
+        raise Malformed(
+            "request.malformed",
+            f"The body is not JSON: {error}.",
+            "Send the file as Entra gave it.",
+        ) from error
+
+
+Exported = Annotated[Any, Depends(exported_json)]
+
+
+async def import_entra(exported: Exported) -> Response:
+    """Translate a provisioning schema of Entra to scope, mapping and matching, ready for a connection."""
+    taken = import_schema(exported)
+    return json_answer(
+        {
+            "scope": taken.scope,
+            "mapping": taken.mapping,
+            "matching": taken.matching,
+            "notes": [{"path": one.path, "message": one.message} for one in taken.notes],
+        }
+    )
