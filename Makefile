@@ -20,6 +20,7 @@ sync_core/entra_import.py,$\
 sync_core/entra_names.py,$\
 sync_core/errors.py,$\
 sync_core/expressions/*,$\
+sync_core/group_choices.py,$\
 sync_core/guard.py,$\
 sync_core/health.py,$\
 sync_core/logs.py,$\

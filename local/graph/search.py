@@ -6,6 +6,8 @@ from local.graph.errors import GraphError, bad_request, unsupported_query
 from local.graph.filters import Getter, Test
 
 _CLAUSE = re.compile(r'"((?:[^"\\]|\\.)*)"')
+# learn.microsoft.com/graph/search-query-parameter: a quote or a backslash is escaped with a backslash.
+_ESCAPE = re.compile(r'\\(["\\])')
 _WORDS = re.compile(r"[^\w]+")
 
 
@@ -31,7 +33,7 @@ def parse_search(text: str, searchable: tuple[str, ...], resource: str) -> Test:
 
 
 def _clause(clause: str, searchable: tuple[str, ...], resource: str) -> Test:
-    name, colon, wanted = clause.replace('\\"', '"').partition(":")
+    name, colon, wanted = _ESCAPE.sub(r"\1", clause).partition(":")
     if not colon or not wanted:
         raise GraphError(400, "BadRequest", 'A $search clause has the form "property:value".')
     if name not in searchable:

@@ -19,6 +19,7 @@ from sync_core.api import (
     health,
     imports,
     openapi,
+    pickers,
     runs,
     users,
 )
@@ -36,6 +37,7 @@ from sync_core.api.shapes import (
     EntraImport,
     Evaluated,
     FunctionList,
+    GroupList,
     Health,
     HistoryList,
     RunChangeList,
@@ -217,6 +219,14 @@ ROUTES = (
         role=Role.READER,
         answers={200: HistoryList},
         refusals=(404, 422),
+    ),
+    Route(
+        method="GET",
+        path=f"{CONNECTION}/groups",
+        call=pickers.list_groups,
+        role=Role.READER,
+        answers={200: GroupList},
+        refusals=(404, 422, 502, 503),
     ),
     Route(
         method="GET",

@@ -17,6 +17,7 @@ from sync_core.documents import (
     RunStatus,
     Scope,
 )
+from sync_core.group_choices import GroupChoice
 from sync_core.model import Action, Reason, Value
 from sync_core.store.people import HistoryEntry, Person
 from sync_core.verification import VerificationStatus
@@ -311,3 +312,15 @@ class EntraImport(Document):
     mapping: list[MappingRule]
     matching: list[str]
     notes: list[FieldError] = Field(description="By the place in the schema that was sent.")
+
+
+class GroupList(Document):
+    """Groups of the tenant.
+
+    `searched` is `beginning` where Graph could only compare the beginning of names: in tenants without
+    search (Azure AD B2C), and for texts with an ampersand.
+    """
+
+    items: list[GroupChoice]
+    next: Next
+    searched: Literal["words", "beginning"]

@@ -145,6 +145,10 @@ class GraphClient:
         request.headers.add_all(first.headers)
         return request
 
+    def leads_to(self, link: str, path: str) -> bool:
+        """Tell whether a link that a caller gave back leads to this very list of our Graph."""
+        return link.startswith(f"{self._base_url}{path}?") and link.isprintable()
+
     async def batch(self, requests: Sequence[RequestInformation], *, needs: str) -> list[Any]:
         """Send up to 20 requests at a time in `$batch`; answers in order, `None` for a 404.
 

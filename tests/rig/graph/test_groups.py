@@ -58,6 +58,21 @@ def test_groups_can_be_filtered(reader: Application, query: str, names: set[str]
     assert {group["displayName"] for group in found} == names
 
 
+@pytest.mark.parametrize(
+    ("search", "status"),
+    [
+        pytest.param('"displayName:say \\"hi\\""', 200, id="escaped quote"),
+        pytest.param('"displayName:a\\\\b"', 200, id="escaped backslash"),
+        pytest.param('"displayName:say "hi""', 400, id="bare quote"),
+        pytest.param('"displayName:a\\"', 400, id="bare backslash at the end"),
+    ],
+)
+def test_quotes_and_backslashes_are_escaped_in_a_search(
+    reader: Application, search: str, status: int
+) -> None:
+    assert reader.eventual(f"/groups?$search={quote(search)}").status_code == status
+
+
 def test_groups_can_be_searched(reader: Application) -> None:
     search = quote('"displayName:engin"')
     found = reader.eventual(f"/groups?$search={search}&$select=displayName").json()["value"]
