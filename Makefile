@@ -7,7 +7,8 @@ READY := $(VENV)/.ready
 AZURITE := local/azurite/node_modules/.ready
 ARGS ?=
 # What decides without I/O. `make test` with ARGS that leave tests out cannot reach its 100 %.
-PURE := sync_core/certificates.py,$\
+PURE := sync_core/attribute_choices.py,$\
+sync_core/certificates.py,$\
 sync_core/checking.py,$\
 sync_core/clouds.py,$\
 sync_core/config_files.py,$\
@@ -20,6 +21,7 @@ sync_core/entra_import.py,$\
 sync_core/entra_names.py,$\
 sync_core/errors.py,$\
 sync_core/expressions/*,$\
+sync_core/graph_schema.py,$\
 sync_core/group_choices.py,$\
 sync_core/guard.py,$\
 sync_core/health.py,$\
@@ -29,6 +31,7 @@ sync_core/mapping_tests.py,$\
 sync_core/model.py,$\
 sync_core/notifications.py,$\
 sync_core/planning.py,$\
+sync_core/readiness.py,$\
 sync_core/references.py,$\
 sync_core/schedule.py,$\
 sync_core/scope.py,$\

@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from local.graph import (
+    csdl,
     directory_objects,
+    extensions,
     group_delta,
     group_members,
     groups,
@@ -25,18 +27,21 @@ Route = Callable[[Service, GraphRequest], Awaitable[Answer]]
 KeyRoute = Callable[[Service, GraphRequest, str], Awaitable[Answer]]
 
 _ROUTES: dict[tuple[str, str], Route] = {
+    ("GET", "$metadata"): csdl.get_metadata,
     ("GET", "users"): users.list_users,
     ("GET", "users/$count"): users.count_users,
     ("GET", "users/delta"): user_delta.users_delta,
     ("GET", "groups"): groups.list_groups,
     ("GET", "groups/delta"): group_delta.groups_delta,
     ("GET", "organization"): directory_objects.list_organization,
+    ("GET", "applications"): extensions.list_applications,
     ("GET", "directory/deleteditems/microsoft.graph.user"): directory_objects.list_deleted_users,
     ("GET", "directory/deleteditems/microsoft.graph.group"): directory_objects.list_deleted_groups,
     ("GET", "subscriptions"): subscriptions.list_subscriptions,
     ("POST", "subscriptions"): subscriptions.create_subscription,
     ("POST", "directoryobjects/getbyids"): directory_objects.get_by_ids,
     ("POST", "directoryobjects/microsoft.graph.getbyids"): directory_objects.get_by_ids,
+    ("POST", "directoryobjects/getavailableextensionproperties"): extensions.available_extensions,
 }
 _KEY_ROUTES: dict[tuple[str, str], KeyRoute] = {
     ("GET", "users/{}"): users.get_user,
@@ -44,6 +49,7 @@ _KEY_ROUTES: dict[tuple[str, str], KeyRoute] = {
     ("POST", "users/{}/checkmembergroups"): users.check_member_groups,
     ("POST", "users/{}/microsoft.graph.checkmembergroups"): users.check_member_groups,
     ("GET", "groups/{}"): groups.get_group,
+    ("GET", "applications/{}/extensionproperties"): extensions.extensions_of_application,
     ("GET", "directory/deleteditems/{}"): directory_objects.get_deleted_item,
     ("GET", "subscriptions/{}"): subscriptions.get_subscription,
     ("PATCH", "subscriptions/{}"): subscriptions.renew_subscription,

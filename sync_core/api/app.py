@@ -28,6 +28,7 @@ from sync_core.api.bodies import YAML
 from sync_core.api.edge import Edge
 from sync_core.api.problems import add_handlers
 from sync_core.api.shapes import (
+    AttributeList,
     CheckAnswer,
     ConfigApplied,
     ConfigFile,
@@ -226,6 +227,14 @@ ROUTES = (
         call=pickers.list_groups,
         role=Role.READER,
         answers={200: GroupList},
+        refusals=(404, 422, 502, 503),
+    ),
+    Route(
+        method="GET",
+        path=f"{CONNECTION}/attributes",
+        call=pickers.list_attributes,
+        role=Role.READER,
+        answers={200: AttributeList},
         refusals=(404, 422, 502, 503),
     ),
     Route(

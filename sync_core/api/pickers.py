@@ -1,4 +1,4 @@
-"""What an administrator can choose from, over HTTP: the groups of a connection's tenant."""
+"""What an administrator can choose from, over HTTP: groups and attributes of a connection's tenant."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,7 +11,10 @@ from sync_core.api.answers import json_answer
 from sync_core.api.auth import ServicesHere
 from sync_core.api.names import ConnectionIdHere
 from sync_core.api.paging import Top, from_cursor, page, to_cursor
+from sync_core.checking import needs_of
+from sync_core.documents import Connection
 from sync_core.errors import FieldProblem, Invalid
+from sync_core.logs import log_event
 from sync_core.wiring import Services
 
 if TYPE_CHECKING:
@@ -33,11 +36,10 @@ LongCursor = Annotated[
 
 
 @asynccontextmanager
-async def looking(services: Services, connection_id: str) -> AsyncIterator["GraphClient"]:
+async def opened(services: Services, connection: Connection) -> AsyncIterator["GraphClient"]:
     """Open a connection's way to Graph for somebody who waits."""
-    stored = await services.connections.get(connection_id)
     little = replace(services.patience(), attempts=ATTEMPTS, budget_s=PATIENCE_S)
-    async with services.directory(stored.connection, little) as client:
+    async with services.directory(connection, little) as client:
         yield client
 
 
@@ -63,7 +65,8 @@ async def list_groups(
         raise Invalid("Too many groups to count.", [FieldProblem("top", message)])
     kind = f"groups-{connection_id}"
     position = from_cursor(kind, cursor)
-    async with looking(services, connection_id) as client:
+    stored = await services.connections.get(connection_id)
+    async with opened(services, stored.connection) as client:
         if position is None:
             found = await find_groups(client, search.strip(), top=top, members=members)
         else:
@@ -72,3 +75,25 @@ async def list_groups(
     how = WORDS if found.by_words else BEGINNING
     onward = to_cursor(kind, f"{how} {found.link}") if found.link else None
     return json_answer(page(found.groups, onward) | {"searched": how})
+
+
+async def list_attributes(
+    services: ServicesHere,
+    connection_id: ConnectionIdHere,
+    sample: Annotated[
+        int,
+        Query(ge=1, le=20_000, description="How many people to look at; 999 is one request."),
+    ] = 999,
+) -> Response:
+    """List the attributes of the tenant's people, and how they are filled in a sample; no values."""
+    from sync_core.directory.attributes import Readiness
+
+    connection = (await services.connections.get(connection_id)).connection
+    needs = needs_of(connection)
+    async with opened(services, connection) as client:
+        readiness = Readiness(client, guests=connection.scope.guests, used=needs.attributes)
+        reports, size = await readiness.report(sample, services.clock())
+    log_event("attributes.measured", connection=connection_id, people=size.people, read=size.read)
+    keys = [one.name for one in reports if one.matching_key]
+    more = {"sample": size, "matchingKeys": keys, "notes": readiness.notes}
+    return json_answer(page(reports, None) | more)

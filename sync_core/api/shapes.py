@@ -19,6 +19,7 @@ from sync_core.documents import (
 )
 from sync_core.group_choices import GroupChoice
 from sync_core.model import Action, Reason, Value
+from sync_core.readiness import AttributeNote, AttributeReport, SampleSize
 from sync_core.store.people import HistoryEntry, Person
 from sync_core.verification import VerificationStatus
 
@@ -324,3 +325,15 @@ class GroupList(Document):
     items: list[GroupChoice]
     next: Next
     searched: Literal["words", "beginning"]
+
+
+class AttributeList(Document):
+    """Attributes by name, always one page, with what was measured on a sample of people."""
+
+    items: list[AttributeReport]
+    next: Next
+    sample: SampleSize
+    matching_keys: list[str] = Field(
+        description="Filled for everybody in the sample and different for each: safe for `matching`."
+    )
+    notes: list[AttributeNote]

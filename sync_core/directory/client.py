@@ -5,10 +5,10 @@ issue 584), so answers are asked for as bytes and decoded here. Its retry handle
 seconds of Retry-After and does not see items of a batch, so it is off: `Patience` retries, in one place.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 import httpx
@@ -49,6 +49,8 @@ ERRORS = {"XXX": ODataError}
 TIMEOUT = httpx.Timeout(100.0, connect=15.0)
 LIMITS = httpx.Limits(max_connections=16, max_keepalive_connections=16)
 
+T = TypeVar("T")
+
 
 @dataclass(slots=True)
 class Usage:
@@ -80,16 +82,32 @@ class GraphClient:
         self.sdk = GraphServiceClient(request_adapter=adapter)
         self.usage = Usage()
 
+    @property
+    def graph_url(self) -> str:
+        return self._graph_url
+
     async def get(self, request: RequestInformation, *, needs: str) -> Any:
         """Send one request and decode its JSON; `needs` is the permission it requires.
 
         Raises `GraphNotFound` for a 404, `FixConnection` for what an administrator must mend, and
         `RetryLater` when patience is at its end.
         """
+        return await self._patiently(request, needs, decode)
+
+    async def document(self, path: str, *, accept: str) -> bytes:
+        """Load something that is no JSON and needs no permission, such as Graph's schema."""
+        request = RequestInformation(Method.GET)
+        request.url = f"{self._base_url}{path}"
+        request.headers.add("Accept", accept)
+        return await self._patiently(request, "", bytes)
+
+    async def _patiently(
+        self, request: RequestInformation, needs: str, read: Callable[[bytes], T]
+    ) -> T:
         attempt, fresh_token = 1, False
         while True:
             try:
-                return decode(await self._send(request, needs))
+                return read(await self._send(request, needs))
             except TokenRefused as error:
                 # A cached token outlives a revoked consent or a rotated key; a new one tells.
                 if fresh_token:
