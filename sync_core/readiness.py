@@ -3,6 +3,7 @@
 The report holds counts only: what a value was is forgotten as soon as it was counted.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,7 @@ from sync_core.scope import reader
 # Of the values, at least this share is different where doubled ones are worth a remark: a number given
 # twice by mistake, and not a department.
 NEARLY_UNIQUE = 0.9
+NUMBERS = re.compile(r"([0-9]+)")
 
 
 @dataclass(slots=True)
@@ -179,5 +181,11 @@ def _remarks(name: str, tally: _Tally, people: int) -> Iterator[str]:
 
 
 def in_order(reports: Iterable[AttributeReport]) -> list[AttributeReport]:
-    """Sort by name, as people look for one."""
-    return sorted(reports, key=lambda one: one.name.casefold())
+    """Sort by name, as people look for one: extensionAttribute2 before extensionAttribute10."""
+    return sorted(reports, key=lambda one: _sortable(one.name))
+
+
+def _sortable(name: str) -> list[str | int]:
+    # Texts and numbers in turn, so that like is compared with like.
+    parts = NUMBERS.split(name.casefold())
+    return [int(part) if place % 2 else part for place, part in enumerate(parts)]

@@ -231,10 +231,11 @@ def test_filters_and_use_are_told() -> None:
 
 
 def test_reports_are_in_the_order_in_which_people_look() -> None:
-    found = [Candidate(name, Kind.TEXT, False, Source.SCHEMA) for name in "bAc"]
+    given = ["b10", "b9", "b", "c", "A", "1"]
+    found = [Candidate(name, Kind.TEXT, False, Source.SCHEMA) for name in given]
     names = [one.name for one in in_order(reported([], each) for each in found)]
 
-    assert names == ["A", "b", "c"]
+    assert names == ["1", "A", "b", "b9", "b10", "c"]
 
 
 @given(st.lists(st.dictionaries(st.just("mail"), JSON), max_size=5))

@@ -141,6 +141,22 @@ def test_printing_and_parsing_is_the_identity(node: Node) -> None:
         assert parse(text).print() == text
 
 
+@settings(max_examples=200)
+@given(EXPRESSIONS, PEOPLE, CONTEXTS)
+def test_the_canonical_text_gives_the_same_for_everybody(
+    expression: Expression, person: dict[str, object], context: Context
+) -> None:
+    """Whoever loads a mapping in its canonical spelling and saves it has changed nothing."""
+    outcomes = []
+    for one in (expression, parse(expression.print())):
+        try:
+            outcomes.append(repr(one.compile()(person, context)))
+        except EvaluationError as error:
+            outcomes.append(str(error))
+
+    assert outcomes[0] == outcomes[1]
+
+
 @given(st.text(max_size=60) | st.text('[]()",a=<>&1 ANDORTrim', max_size=60))
 def test_any_text_is_an_expression_or_a_refusal_with_a_position(text: str) -> None:
     refused = refusal(text)

@@ -5,13 +5,24 @@ learn.microsoft.com/entra/identity/hybrid/cloud-sync/reference-expressions. Wher
 contradicts the function's own rule, the row says so and expects the rule.
 """
 
+import re
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
-from sync_core.expressions import FUNCTIONS, IGNORE_ATTRIBUTE, Example, Function
+from sync_core.expressions import (
+    FUNCTIONS,
+    IGNORE_ATTRIBUTE,
+    REFUSED,
+    Example,
+    ExpressionError,
+    Function,
+    parse,
+)
 from tests.unit.expressions.evaluating import evaluate
 
+HERE = Path(__file__).parent
 HIRE = {"StatusHireDate": "2012-03-16-07:00"}
 ISD = r'"\\+(?<isdCode>\\d* )(?<phoneNumber>\\d{10})"'
 ALIAS = 'Replace([mailNickname], , "[a-zA-Z_]*", , "", , )'
@@ -57,6 +68,11 @@ EXAMPLES: list[tuple[str, Mapping[str, object], object]] = [
     ('DateAdd("m", 10, CDate([StatusHireDate]))', HIRE, "1/16/2013 7:00:00 AM"),
     ('DateAdd("yyyy", 2, CDate([StatusHireDate]))', HIRE, "3/16/2014 7:00:00 AM"),
     ('DateDiff("d", CDate("2021-08-18+08:00"), CDate("2021-08-31+08:00"))', {}, 13),
+    (
+        'DateDiff("d", CDate([date1]), CDate([date2]))',
+        {"date1": "2021-08-18+08:00", "date2": "2021-08-31+08:00"},
+        13,
+    ),
     ('DateDiff("d", "8/25/2021 5:41:18 PM", CDate([StatusHireDate]))', HIRE, -3449),
     ('DateDiff("ww", "8/25/2021 5:41:18 PM", CDate([StatusHireDate]))', HIRE, -493),
     ('DateDiff("m", "8/25/2021 5:41:18 PM", CDate([StatusHireDate]))', HIRE, -113),
@@ -273,6 +289,50 @@ def test_example_of_the_reference(
 
     assert value == expected
     assert type(value) is type(expected)
+
+
+# Functions of which the reference gives no example, or none with one result, and where they are tested.
+TESTED_ELSEWHERE = {
+    "Guid": "test_generated.py",
+    "InGroup": "test_values.py",
+    "IsString": "test_values.py",
+    "RandomString": "test_generated.py",
+    "SelectUniqueValue": "test_reference.py",
+    "StringFromSid": "test_values.py",
+}
+
+
+def test_every_function_has_a_test_of_its_own() -> None:
+    """A new function without one is noticed here."""
+    expressions = " ".join(expression for expression, _, _ in EXAMPLES)
+    by_example = {name for name in FUNCTIONS if re.search(rf"\b{name}\s*\(", expressions)}
+
+    assert by_example | TESTED_ELSEWHERE.keys() == FUNCTIONS.keys()
+    for name, file in TESTED_ELSEWHERE.items():
+        assert f"{name}(" in (HERE / file).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_functions_of_app_roles_are_refused_with_what_to_do_instead(name: str) -> None:
+    with pytest.raises(ExpressionError, match="Map groups to roles") as caught:
+        evaluate(f"{name}([appRoleAssignments])")
+
+    assert caught.value.code == "expression.functionRefused"
+
+
+@pytest.mark.parametrize(
+    ("expression", "attributes", "expected"), EXAMPLES, ids=[row[0][:60] for row in EXAMPLES]
+)
+def test_the_canonical_text_of_an_example_says_the_same(
+    expression: str, attributes: Mapping[str, object], expected: object
+) -> None:
+    """Parse after print is the identity, on what people really write as well."""
+    parsed = parse(expression)
+    text = parsed.print()
+
+    assert parse(text) == parsed
+    assert parse(text).print() == text
+    assert evaluate(text, attributes) == expected
 
 
 @pytest.mark.parametrize(
