@@ -24,6 +24,9 @@ NEEDS_MORE = {
 # No attribute of a person: a password that is being set, and links to other services of Microsoft 365.
 NEVER_ASKED = frozenset({"passwordProfile", "print", "deviceEnrollmentLimit", "authorizationInfo"})
 
+# Navigation properties that a connection may read; they are no part of $select in a list.
+REFERENCES = frozenset({"manager"})
+
 DEFAULT = "default"
 ADVANCED = "advanced"
 # How `$filter` takes `eq` on a property: as it is, or only as an advanced query.
@@ -102,7 +105,7 @@ def candidates(
     found += [
         Candidate(one.name, one.kind, one.is_list, Source.EXTENSION, one.app) for one in extensions
     ]
-    known = {one.selected for one in found}
+    known = {one.selected for one in found} | REFERENCES
     found += [
         Candidate(name, Kind.TEXT, False, Source.CONNECTION) for name in sorted(set(used) - known)
     ]

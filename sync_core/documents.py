@@ -136,12 +136,16 @@ Scalar = str | bool | Int64 | Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Clause(Document):
-    """One test of a person; `groups` is the one attribute that is not a property of the user."""
+    """One test of a person; `groups` is the one attribute that is not a property of the user.
+
+    `null_matches` says of a negation whether somebody without the attribute passes; not given means
+    yes, and is neither stored nor shown.
+    """
 
     attribute: AttributeName
     operator: Operator
     value: list[Scalar] | Scalar | None = None
-    null_matches: bool | None = None
+    null_matches: Annotated[bool | None, Field(exclude_if=lambda given: given is None)] = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -234,7 +238,7 @@ class MappingTest(Document):
 class MappingRule(Document):
     """One column of the Users table and where its value comes from: exactly one of three sources.
 
-    Its `tests` run at every save; a red one stops it.
+    Its `tests` run at every save, and a red one stops it; without any they are neither stored nor shown.
     """
 
     target: TargetName
@@ -244,7 +248,10 @@ class MappingRule(Document):
     when_null: WhenNull = WhenNull.CLEAR
     default: Scalar | None = None
     apply: Apply = Apply.ALWAYS
-    tests: Annotated[list[MappingTest], Field(max_length=50)] | None = None
+    tests: Annotated[
+        list[MappingTest] | None,
+        Field(max_length=50, exclude_if=lambda given: not given),
+    ] = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -151,6 +151,11 @@ def test_every_red_test_is_named_by_rule_and_place() -> None:
     assert paths == ["mapping[1].tests[1]", "mapping[2].tests[0]"]
 
 
+@pytest.mark.parametrize("given", [{}, {"tests": None}, {"tests": []}])
+def test_a_rule_without_tests_does_not_speak_of_them(given: dict[str, Any]) -> None:
+    assert "tests" not in rule(source="mail", **given).to_json()
+
+
 def test_the_tests_of_a_rule_are_a_part_of_its_document() -> None:
     given: dict[str, Any] = {
         "attributes": {"mail": "x"},

@@ -81,7 +81,9 @@ def test_what_a_list_cannot_give_is_shown_with_the_reason(name: str, words: str)
 
 def test_what_the_connection_reads_is_offered_even_if_nobody_knows_it() -> None:
     extension = Extension("extension_1_a", Kind.NUMBER, False, "Payroll")
-    found = candidates([Property("mail", Kind.TEXT)], [extension], ["mail", "extension_2_b"])
+    found = candidates(
+        [Property("mail", Kind.TEXT)], [extension], ["mail", "extension_2_b", "manager"]
+    )
 
     assert [(one.name, one.source) for one in found] == [
         ("mail", Source.SCHEMA),
