@@ -96,7 +96,10 @@ class SampleSize(Document):
 
 
 class AttributeReport(Document):
-    """One attribute: what it is, what it can be used for, and how it is filled in the sample."""
+    """One attribute: what it is, what it can be used for, and how it is filled in the sample.
+
+    Lists of objects, such as licences, are not counted: they are large, and no key.
+    """
 
     name: str = Field(description="As scope, mapping and expressions take it.")
     property: str = Field(description="The property of Graph that is read for it.")
@@ -128,7 +131,10 @@ class AttributeNote(Document):
     remedy: str
 
 
-def unmeasured(one: Candidate, used: Collection[str], refused: str) -> AttributeReport:
+def unmeasured(
+    one: Candidate, used: Collection[str], refused: str | None = None
+) -> AttributeReport:
+    """Report an attribute of which nothing was counted, because it cannot be used or is too large."""
     return AttributeReport(
         name=one.name,
         property=one.selected,
@@ -136,11 +142,15 @@ def unmeasured(one: Candidate, used: Collection[str], refused: str) -> Attribute
         multi_valued=one.is_list,
         source=one.source,
         app=one.app,
-        usable=False,
+        usable=refused is None,
         refused=refused,
-        filter=None,
+        filter=None if refused else _filter(one),
         used=one.selected in used,
     )
+
+
+def _filter(one: Candidate) -> str | None:
+    return DEFAULT if one.source is Source.EXTENSION else FILTERS.get(one.selected)
 
 
 def _report(one: Candidate, tally: _Tally, people: int, used: Collection[str]) -> AttributeReport:
@@ -156,7 +166,7 @@ def _report(one: Candidate, tally: _Tally, people: int, used: Collection[str]) -
         app=one.app,
         usable=True,
         refused=None,
-        filter=DEFAULT if one.source is Source.EXTENSION else FILTERS.get(one.selected),
+        filter=_filter(one),
         used=one.selected in used,
         filled=tally.filled,
         empty_percent=round(100 * (people - tally.filled) / people, 1) if people else None,

@@ -10,7 +10,7 @@ from fastapi import Query, Response
 from sync_core.api.answers import json_answer
 from sync_core.api.auth import ServicesHere
 from sync_core.api.names import ConnectionIdHere
-from sync_core.api.paging import Top, from_cursor, page, to_cursor
+from sync_core.api.paging import DEFAULT_TOP, Top, from_cursor, page, to_cursor
 from sync_core.checking import needs_of
 from sync_core.documents import Connection
 from sync_core.errors import FieldProblem, Invalid
@@ -54,7 +54,7 @@ async def list_groups(
     members: Annotated[
         bool, Query(description="Count the people directly in each group; `top` up to 100.")
     ] = False,
-    top: Top = 50,
+    top: Top = DEFAULT_TOP,
     cursor: LongCursor = None,
 ) -> Response:
     """List the groups of the tenant, to choose from."""

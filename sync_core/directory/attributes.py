@@ -12,7 +12,14 @@ from msgraph.generated.applications.applications_request_builder import Applicat
 from msgraph.generated.users.users_request_builder import UsersRequestBuilder
 from msgraph.graph_service_client import GraphServiceClient
 
-from sync_core.attribute_choices import Candidate, Extension, askable, candidates, to_extensions
+from sync_core.attribute_choices import (
+    Candidate,
+    Extension,
+    candidates,
+    measurable,
+    selections,
+    to_extensions,
+)
 from sync_core.directory.answers import bad_answer, to_page
 from sync_core.directory.client import GraphClient
 from sync_core.directory.reading import check_attributes
@@ -53,10 +60,11 @@ class Readiness:
         """Measure everything on the first `size` people that Graph lists."""
         properties = await read_schema(self._client, now)
         found = candidates(properties, await self._extensions(), self._used)
-        reports = [unmeasured(one, self._used, one.refused) for one in found if one.refused]
+        counted = measurable(found)
+        reports = [unmeasured(one, self._used, one.refused) for one in found if one not in counted]
         samples = []
-        for names in _portions(askable(found)):
-            mine = [one for one in found if one.refused is None and one.selected in names]
+        for names in _portions(selections(counted)):
+            mine = [one for one in counted if one.selected in names]
             sample, refused = await self._measured(mine, names, size)
             samples.append(sample)
             reports += sample.reports(self._used)

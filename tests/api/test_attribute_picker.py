@@ -240,6 +240,8 @@ async def test_what_a_list_does_not_give_is_shown_and_not_asked_for(
     before = len(emulator.requests)
     found = by_name(await read(reader, url))
 
+    assert (found["assignedPlans"]["usable"], found["assignedPlans"]["filled"]) == (True, None)
+    assert not [one for one in emulator.requests[before:] if "assignedPlans" in one.query]
     assert found["skills"]["usable"] is False
     assert "one person at a time" in found["skills"]["refused"]
     assert "AuditLog.Read.All" in found["signInActivity"]["refused"]

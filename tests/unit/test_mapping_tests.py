@@ -109,8 +109,8 @@ def test_a_green_test_says_nothing(how: dict[str, Any], test: dict[str, Any]) ->
             id="failure",
         ),
         pytest.param(
-            {"source": "aboutMe"},
-            {"attributes": {"aboutMe": "y" * 300}, "expected": None},
+            {"source": "description"},
+            {"attributes": {"description": "y" * 300}, "expected": None},
             f'expected null, got "{"y" * 199}...',
             id="a long value is shortened",
         ),

@@ -10,8 +10,9 @@ from sync_core.attribute_choices import (
     Candidate,
     Extension,
     Source,
-    askable,
     candidates,
+    measurable,
+    selections,
     to_extensions,
 )
 from sync_core.documents import Guests
@@ -73,8 +74,8 @@ def test_objects_are_offered_by_their_parts_and_lists_of_objects_whole() -> None
 def test_what_a_list_cannot_give_is_shown_with_the_reason(name: str, words: str) -> None:
     [found] = candidates([Property(name, Kind.OBJECT, parts=(Property("x", Kind.TEXT),))], [], [])
 
-    report = unmeasured(found, [name], found.refused or "")
-    assert askable([found]) == []
+    report = unmeasured(found, [name], found.refused)
+    assert measurable([found]) == []
     assert words in (report.refused or "")
     assert (report.usable, report.used, report.filled) == (False, True, None)
 
@@ -90,7 +91,16 @@ def test_what_the_connection_reads_is_offered_even_if_nobody_knows_it() -> None:
         ("extension_1_a", Source.EXTENSION),
         ("extension_2_b", Source.CONNECTION),
     ]
-    assert askable(found) == ["extension_1_a", "extension_2_b", "mail"]
+    assert selections(measurable(found)) == ["extension_1_a", "extension_2_b", "mail"]
+
+
+def test_lists_of_objects_are_offered_and_not_counted() -> None:
+    """Licences and plans of a thousand people are some MB, to say nothing that anybody asks for."""
+    [plans] = candidates([Property("assignedPlans", Kind.OBJECT, is_list=True)], [], [])
+
+    report = unmeasured(plans, [])
+    assert measurable([plans]) == []
+    assert (report.usable, report.filter, report.filled) == (True, "advanced", None)
 
 
 @pytest.mark.parametrize(
