@@ -24,7 +24,7 @@ from sync_core.expressions import (
     parse,
 )
 from sync_core.model import Attributes, Mapped, Value, utf16_length
-from sync_core.scope import reader, selected
+from sync_core.scope import attribute_problem, reader, selected
 
 # Table Storage holds strings of up to 64 KiB in UTF-16, that is 32 Ki characters.
 # learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
@@ -133,19 +133,30 @@ def compile_mapping(rules: Sequence[MappingRule]) -> CompiledMapping:
 
 
 def mapping_problems(rules: Sequence[MappingRule]) -> list[FieldProblem]:
-    """Name what is wrong in the expressions, each with its path and position."""
+    """Name what is wrong in sources and expressions, each with its path and position."""
     problems = []
     for number, rule in enumerate(rules):
-        path = f"mapping[{number}].expression"
-        try:
-            if rule.expression is not None and parse(rule.expression).uses_taken:
-                message = (
-                    "SelectUniqueValue needs to know the values of everybody else, which this version "
-                    "does not; use an attribute that is unique in the directory"
-                )
-                problems.append(FieldProblem(path, message))
-        except ExpressionError as error:
-            problems.append(FieldProblem(path, str(error)))
+        if rule.source is not None and (message := attribute_problem(rule.source)):
+            problems.append(FieldProblem(f"mapping[{number}].source", message))
+        if rule.expression is not None:
+            path = f"mapping[{number}].expression"
+            problems += [FieldProblem(path, one) for one in _expression_problems(rule.expression)]
+    return problems
+
+
+def _expression_problems(text: str) -> list[str]:
+    try:
+        expression = parse(text)
+    except ExpressionError as error:
+        return [str(error)]
+    problems = [
+        problem for one in sorted(expression.attributes) if (problem := attribute_problem(one))
+    ]
+    if expression.uses_taken:
+        problems.append(
+            "SelectUniqueValue needs to know the values of everybody else, which this version "
+            "does not; use an attribute that is unique in the directory"
+        )
     return problems
 
 

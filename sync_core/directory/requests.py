@@ -47,11 +47,21 @@ def advanced_headers() -> HeadersCollection:
     return headers
 
 
-def all_users(sdk: GraphServiceClient, select: Iterable[str]) -> RequestInformation:
+def all_users(
+    sdk: GraphServiceClient,
+    select: Iterable[str],
+    condition: str | None = None,
+    *,
+    advanced: bool = False,
+) -> RequestInformation:
+    """Ask for the users for whom a `$filter` holds, or for all; an advanced one needs the pair."""
     query = UsersRequestBuilder.UsersRequestBuilderGetQueryParameters(
-        select=sorted(select), top=MAX_PAGE
+        select=sorted(select), top=MAX_PAGE, filter=condition, count=advanced or None
     )
-    return sdk.users.to_get_request_information(RequestConfiguration(query_parameters=query))
+    headers = advanced_headers() if advanced else HeadersCollection()
+    return sdk.users.to_get_request_information(
+        RequestConfiguration(query_parameters=query, headers=headers)
+    )
 
 
 def count_users(sdk: GraphServiceClient, condition: str | None = None) -> RequestInformation:
