@@ -31,7 +31,9 @@ sync_core/mapping_tests.py,$\
 sync_core/model.py,$\
 sync_core/notifications.py,$\
 sync_core/planning.py,$\
+sync_core/pushdown.py,$\
 sync_core/readiness.py,$\
+sync_core/reading_plan.py,$\
 sync_core/references.py,$\
 sync_core/schedule.py,$\
 sync_core/scope.py,$\

@@ -18,8 +18,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.figures import Import, Row, Webhook
-from benchmarks.printing import NAIVE, run_lines, target_lines, webhook_line
+from benchmarks.figures import Import, Judging, Row, Webhook
+from benchmarks.printing import NAIVE, judging_line, run_lines, target_lines, webhook_line
 from benchmarks.surroundings import REPOSITORY, Surroundings
 from benchmarks.targets import HOURLY, UNCHANGED, targets
 from local.sample import SAMPLE_GROUP_ID
@@ -29,6 +29,8 @@ SIZES = [2_000, 20_000, 100_000]
 NAIVE_MOST = 20_000
 GROUP_PEOPLE = 20_000
 WEBHOOK_PEOPLE = 2_000
+# In memory, so the size that the target names is quick, too.
+JUDGED_PEOPLE = 100_000
 IMPORTS = 5
 STALLED_S = 45
 EVERYONE = {"everyone": True}
@@ -49,6 +51,8 @@ NODE_OPTIONS = "--max-old-space-size=12288"
 def main(arguments: Sequence[str]) -> int:
     options = _options(arguments)
     os.environ.setdefault("NODE_OPTIONS", NODE_OPTIONS)
+    judging = Judging(**_in_a_process(None, "benchmarks.judging", {"people": JUDGED_PEOPLE}))
+    print(judging_line(judging), file=sys.stderr, flush=True)
     rows: list[Row] = []
     for people in options.people:
         rows += _told(_naive(people)) if people <= NAIVE_MOST else []
@@ -61,10 +65,11 @@ def main(arguments: Sequence[str]) -> int:
     for line in run_lines(rows):
         print(line)
     print()
+    print(judging_line(judging))
     for webhook in webhooks:
         print(webhook_line(webhook))
     print()
-    for line in target_lines(list(targets(rows, imported, webhooks))):
+    for line in target_lines(list(targets(rows, judging, imported, webhooks))):
         print(line)
     return 0
 
@@ -211,12 +216,14 @@ def _import_time() -> Import:
     return Import(statistics.median(seconds), max(seconds))
 
 
-def _in_a_process(around: Surroundings, module: str, task: dict[str, Any] | None = None) -> Any:
-    """Run one side; its last line is its result."""
+def _in_a_process(
+    around: Surroundings | None, module: str, task: dict[str, Any] | None = None
+) -> Any:
+    """Run one side, with or without a tenant; its last line is its result."""
     arguments = [] if task is None else [json.dumps(task)]
     done = subprocess.run(
         [sys.executable, "-m", module, *arguments],
-        env=around.environment,
+        env=around.environment if around else None,
         cwd=REPOSITORY,
         capture_output=True,
         text=True,

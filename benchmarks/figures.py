@@ -32,6 +32,15 @@ class Import:
 
 
 @dataclass(frozen=True, slots=True)
+class Judging:
+    """Scope and mapping of people in memory: microseconds of CPU a person, compiled once and not."""
+
+    people: int
+    ours_us: float
+    naive_us: float
+
+
+@dataclass(frozen=True, slots=True)
 class Webhook:
     """Sorted milliseconds of the answers under load, and what became of the notifications.
 

@@ -7,14 +7,8 @@ from typing import Any
 
 from sync_core.expressions.attributes import ALIASES, property_of
 from sync_core.graph_schema import Kind, Property
+from sync_core.scope import ONE_AT_A_TIME
 
-# Graph answers 501 when a list asks for one of these: learn.microsoft.com/graph/api/user-list.
-ONE_AT_A_TIME = frozenset(
-    {
-        "aboutMe", "birthday", "hireDate", "interests", "mySite", "pastProjects", "preferredName",
-        "responsibilities", "schools", "skills", "mailboxSettings",
-    }
-)  # fmt: skip
 # Named with its own permission in learn.microsoft.com/graph/api/resources/user and user-get.
 NEEDS_MORE = {
     "customSecurityAttributes": "CustomSecAttributeAssignment.Read.All",
@@ -124,7 +118,7 @@ def _from_schema(one: Property) -> Iterator[Candidate]:
 
 
 def _refusal(name: str) -> str | None:
-    if name in ONE_AT_A_TIME:
+    if name.lower() in ONE_AT_A_TIME:
         return "Graph gives it for one person at a time only, not in lists."
     if name in NEEDS_MORE:
         return f"It needs the permission {NEEDS_MORE[name]}, which this program does not ask for."

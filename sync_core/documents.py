@@ -44,12 +44,23 @@ def _tenant(value: str) -> str:
     raise ValueError(msg)
 
 
+def _person(value: str) -> str:
+    if GUID.fullmatch(value) or "@" in value.strip("@"):
+        return value
+    msg = "must be a person's object id (a GUID) or user principal name (name@domain)"
+    raise ValueError(msg)
+
+
 Guid = Annotated[str, AfterValidator(_guid)]
 TenantId = Annotated[str, AfterValidator(_tenant)]
 ConnectionId = Annotated[str, StringConstraints(pattern=CONNECTION_ID)]
 AttributeName = Annotated[str, StringConstraints(pattern=ATTRIBUTE)]
 # An object id or sign-in name; a blank pasted with it must not take the protection away.
 ProtectedName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+# Checked, as a name that fits nobody would leave somebody in scope who was meant to stay out.
+ExcludedName = Annotated[
+    str, StringConstraints(strip_whitespace=True, max_length=1024), AfterValidator(_person)
+]
 TargetName = Annotated[str, StringConstraints(pattern=r"^[a-z][A-Za-z0-9]{0,63}$")]
 
 
@@ -128,6 +139,7 @@ WITHOUT_VALUE = frozenset(
 )
 WITH_LIST = frozenset({Operator.IN, Operator.ARRAYCONTAINS, Operator.NOT_ARRAYCONTAINS})
 ON_GROUPS = frozenset({Operator.ARRAYCONTAINS, Operator.NOT_ARRAYCONTAINS})
+NEGATIONS = frozenset({Operator.NOT_EQUALS, Operator.NOT_REGEX_MATCH, Operator.NOT_ARRAYCONTAINS})
 GROUPS = "groups"
 
 # Of a number, what JSON and Table Storage can carry: whole numbers of 64 bits, no Infinity.
@@ -163,9 +175,23 @@ class Clause(Document):
             # An empty text is in every text: INCLUDES "" from a blank field would choose everybody.
             msg = f"{self.operator} needs a value; IS NULL finds who has none, IS NOT NULL who has one"
             raise ValueError(msg)
+        if self.null_matches is not None:
+            self._check_null_matches()
         if self.attribute == GROUPS:
             self._check_groups()
         return self
+
+    def _check_null_matches(self) -> None:
+        if self.attribute == GROUPS:
+            msg = "nullMatches says nothing about groups: somebody in no group is in none of those named"
+            raise ValueError(msg)
+        if self.operator not in NEGATIONS:
+            allowed = ", ".join(sorted(NEGATIONS))
+            msg = (
+                f"nullMatches is for {allowed}; {self.operator} says by itself what becomes of people "
+                "without the attribute"
+            )
+            raise ValueError(msg)
 
     def _check_groups(self) -> None:
         if self.operator not in ON_GROUPS:
@@ -199,12 +225,13 @@ class Guests(StrEnum):
 
 
 class Scope(Document):
-    """Who is in: any of the filters. Nothing is in scope until chosen."""
+    """Who is in: any of the filters, but nobody of `exclude`. Nothing is in scope until chosen."""
 
     filters: list[Filter] = Field(default_factory=list, max_length=50)
     nested_groups: bool = True
     guests: Guests = Guests.EXCLUDE
     everyone: bool = False
+    exclude: list[ExcludedName] = Field(default_factory=list, max_length=1000)
 
 
 class WhenNull(StrEnum):

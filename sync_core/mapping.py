@@ -25,7 +25,7 @@ from sync_core.expressions import (
 )
 from sync_core.model import Attributes, Mapped, Value, utf16_length
 from sync_core.references import MANAGER, manager_name_problem
-from sync_core.scope import reader, selected
+from sync_core.scope import attribute_problem, reader, selected
 
 # Table Storage holds strings of up to 64 KiB in UTF-16, that is 32 Ki characters.
 # learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
@@ -154,16 +154,21 @@ def mapping_problems(rules: Sequence[MappingRule]) -> list[FieldProblem]:
     for number, rule in enumerate(rules):
         path = f"mapping[{number}].{'expression' if rule.source is None else 'source'}"
         try:
-            told = map(manager_name_problem, sorted(_names(rule)))
-            problems += [FieldProblem(path, message) for message in told if message]
-            if rule.expression is not None and parse(rule.expression).uses_taken:
-                message = (
-                    "SelectUniqueValue needs to know the values of everybody else, which this version "
-                    "does not; use an attribute that is unique in the directory"
-                )
-                problems.append(FieldProblem(path, message))
+            problems += [FieldProblem(path, message) for message in _rule_problems(rule)]
         except ExpressionError as error:
             problems.append(FieldProblem(path, str(error)))
+    return problems
+
+
+def _rule_problems(rule: MappingRule) -> list[str]:
+    names = sorted(_names(rule))
+    told = [*map(manager_name_problem, names), *map(attribute_problem, names)]
+    problems = [message for message in told if message]
+    if rule.expression is not None and parse(rule.expression).uses_taken:
+        problems.append(
+            "SelectUniqueValue needs to know the values of everybody else, which this version "
+            "does not; use an attribute that is unique in the directory"
+        )
     return problems
 
 

@@ -2,7 +2,8 @@
 
 A `Scope` document goes in; out comes a `CompiledScope` that judges one person in about a microsecond and
 names the groups and attributes it needs. Null-safe negation: a person without the attribute passes
-`NOT EQUALS` and `NOT REGEX MATCH` (Entra's own filters drop them, a known trap).
+`NOT EQUALS` and `NOT REGEX MATCH` (Entra's own filters drop them, a known trap) unless the clause says
+`nullMatches: false`.
 """
 
 import re
@@ -37,6 +38,7 @@ ON_MANAGER = frozenset(
 
 GroupIds = AbstractSet[str]
 Test = Callable[[Attributes, GroupIds], bool]
+ValueTest = Callable[[Any], bool]
 
 NUMBER = re.compile(r"[+-]?[0-9]{1,300}(\.[0-9]{1,300})?")
 BOOLEANS = {"true": True, "false": False}
@@ -44,6 +46,23 @@ BOOLEANS = {"true": True, "false": False}
 EXACT = 2**53
 # Needed of everybody, whatever the scope: identity, the state of the account, guest or member.
 ALWAYS_SELECTED = frozenset({"id", "userPrincipalName", "accountEnabled", "userType"})
+# Kept outside the directory and given for one user at a time; a list that selects one is refused with
+# 501 (learn.microsoft.com/graph/api/user-list). In lower case: Graph does not mind the case.
+ONE_AT_A_TIME = frozenset(
+    {
+        "aboutme",
+        "birthday",
+        "hiredate",
+        "interests",
+        "mailboxsettings",
+        "mysite",
+        "pastprojects",
+        "preferredname",
+        "responsibilities",
+        "schools",
+        "skills",
+    }
+)
 # Without this, RE2 writes what an administrator typed to stderr.
 QUIET = re2.Options()
 QUIET.log_errors = False
@@ -51,14 +70,17 @@ QUIET.log_errors = False
 
 @dataclass(frozen=True, slots=True)
 class CompiledScope:
-    """A scope ready to judge people.
+    """A scope ready to judge people, and the document that it was made from.
 
+    `excludes` tells who is kept out by name; `matches` keeps them out, too.
     `member_groups` are the groups whose members have to be read with their attributes; it is empty when
     somebody can come in without being in a named group, and then all users are read.
     `asked_groups` are the groups whose members' ids are enough.
     """
 
+    document: Scope
     matches: Test
+    excludes: Callable[[Attributes], bool]
     everyone: bool
     member_groups: frozenset[str]
     asked_groups: frozenset[str]
@@ -73,6 +95,7 @@ class CompiledScope:
 def compile_scope(scope: Scope) -> CompiledScope:
     """Turn a checked scope document into something that judges people."""
     tests = [_filter_test(one) for one in scope.filters]
+    excludes = _exclusion(scope.exclude)
     guests = scope.guests
     everyone = scope.everyone and not tests
     by_group = bool(tests) and all(_positive_groups(one) for one in scope.filters)
@@ -87,10 +110,14 @@ def compile_scope(scope: Scope) -> CompiledScope:
             return False
         if not guest and guests is Guests.ONLY:
             return False
+        if excludes(person):
+            return False
         return everyone or any(test(person, groups) for test in tests)
 
     return CompiledScope(
+        document=scope,
         matches=matches,
+        excludes=excludes,
         everyone=everyone or (bool(tests) and not by_group),
         member_groups=positive if by_group else frozenset(),
         asked_groups=negative if by_group else positive | negative,
@@ -100,11 +127,16 @@ def compile_scope(scope: Scope) -> CompiledScope:
 
 
 def scope_problems(scope: Scope) -> list[FieldProblem]:
-    """Name what is wrong in a scope beyond its shape: patterns, numbers, managers, with their paths."""
+    """Name what is wrong in a scope beyond its shape, each with its path.
+
+    That is attributes that cannot be read of everybody, and patterns and numbers that are none.
+    """
     problems = []
     for number, one in enumerate(scope.filters):
         for position, clause in enumerate(one.clauses):
             path = f"scope.filters[{number}].clauses[{position}]"
+            if message := attribute_problem(clause.attribute):
+                problems.append(FieldProblem(f"{path}.attribute", message))
             try:
                 _clause_test(clause)
             except ValueError as error:
@@ -132,6 +164,27 @@ def _manager_problems(clause: Clause, path: str) -> list[FieldProblem]:
     return [FieldProblem(f"{path}.value", message)]
 
 
+def attribute_problem(attribute: str) -> str | None:
+    """Say why an attribute cannot be used for everybody, if so."""
+    name = selected(attribute)
+    if name.lower() not in ONE_AT_A_TIME:
+        return None
+    return (
+        f"{name} cannot be used: Microsoft Graph gives it for one person at a time and refuses it in lists "
+        "of people; choose an attribute that is kept in the directory"
+    )
+
+
+def _exclusion(names: Iterable[str]) -> Callable[[Attributes], bool]:
+    excluded = frozenset(name.casefold() for name in names)
+    if not excluded:
+        return lambda _: False
+    return lambda person: (
+        str(person.get("id")).casefold() in excluded
+        or str(person.get("userPrincipalName")).casefold() in excluded
+    )
+
+
 def _groups(one: Filter, operator: Operator) -> frozenset[str]:
     return frozenset(
         str(value).lower()
@@ -157,6 +210,11 @@ def _attributes(scope: Scope) -> frozenset[str]:
 def selected(attribute: str) -> str:
     """Give the Graph property to select for an attribute; names are those of expressions, too."""
     return property_of(_dotted(attribute))
+
+
+def property_path(attribute: str) -> tuple[str | int, ...]:
+    """Give the way from a person to the value: property, property in it, or place in a list."""
+    return path_of(_dotted(attribute))
 
 
 def reader(attribute: str) -> Callable[[Attributes], Any]:
@@ -187,15 +245,7 @@ def _clause_test(clause: Clause) -> Test:
         clause = _by_manager_id(clause)
     read = reader(clause.attribute)
     test = _value_test(clause)
-    null_matches = clause.null_matches
-    if null_matches is None:
-        return lambda person, _: test(read(person))
-
-    def chosen(person: Attributes, _: GroupIds) -> bool:
-        value = read(person)
-        return null_matches if _is_empty(value) else test(value)
-
-    return chosen
+    return lambda person, _: test(read(person))
 
 
 def _by_manager_id(clause: Clause) -> Clause:
@@ -205,15 +255,20 @@ def _by_manager_id(clause: Clause) -> Clause:
     return clause.model_copy(update={"attribute": f"{MANAGER}.id", "value": value})
 
 
-def _value_test(clause: Clause) -> Callable[[Any], bool]:
-    make = _TESTS.get(clause.operator)
-    if make is not None:
-        return make
-    return _WITH_VALUE[clause.operator](clause)
+def _value_test(clause: Clause) -> ValueTest:
+    test = _TESTS.get(clause.operator)
+    if test is None:
+        test = _WITH_VALUE[clause.operator](clause)
+    return _of_those_who_have_it(test) if clause.null_matches is False else test
+
+
+def _of_those_who_have_it(test: ValueTest) -> ValueTest:
+    return lambda value: test(value) and not _is_empty(value)
 
 
 def _is_empty(value: Any) -> bool:
-    return value is None or value in ("", [])
+    """Tell whether there is no value: null, an empty text, a list without any value in it."""
+    return all(item is None or item == "" for item in _items(value))
 
 
 def _items(value: Any) -> list[Any]:
@@ -222,10 +277,10 @@ def _items(value: Any) -> list[Any]:
 
 def _texts(value: Any) -> list[str]:
     """Give a value as texts to search: each item of a list, booleans as Entra prints them."""
-    return [_text(item) for item in _items(value) if item is not None]
+    return [text_of(item) for item in _items(value) if item is not None]
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
     """Give one value as text: 5.0 is written 5, and objects of Graph as JSON."""
     if isinstance(value, float) and value.is_integer() and abs(value) < EXACT:
         return str(int(value))
@@ -237,13 +292,13 @@ def _text(value: Any) -> str:
 def _comparands(value: Any) -> list[str | bool]:
     """Give a value as what EQUALS and IN compare: a boolean is equal to a boolean only."""
     return [
-        item if isinstance(item, bool) else _text(item)
+        item if isinstance(item, bool) else text_of(item)
         for item in _items(value)
         if item is not None
     ]
 
 
-def _wanted(values: Iterable[Scalar]) -> frozenset[str | bool]:
+def wanted_values(values: Iterable[Scalar]) -> frozenset[str | bool]:
     """Give the values of a clause; the texts true and false, in any case, stand for booleans, too.
 
     They come that way from forms and from Entra's own filters, and `accountEnabled NOT EQUALS "false"`
@@ -254,18 +309,16 @@ def _wanted(values: Iterable[Scalar]) -> frozenset[str | bool]:
     return frozenset(texts) | {BOOLEANS[one] for one in spelled}
 
 
-def _not(
-    make: Callable[[Clause], Callable[[Any], bool]],
-) -> Callable[[Clause], Callable[[Any], bool]]:
-    def inverted(clause: Clause) -> Callable[[Any], bool]:
+def _not(make: Callable[[Clause], ValueTest]) -> Callable[[Clause], ValueTest]:
+    def inverted(clause: Clause) -> ValueTest:
         test = make(clause)
         return lambda value: not test(value)
 
     return inverted
 
 
-def _one_of(clause: Clause) -> Callable[[Any], bool]:
-    wanted = _wanted(clause.values)
+def _one_of(clause: Clause) -> ValueTest:
+    wanted = wanted_values(clause.values)
 
     def test(value: Any) -> bool:
         # Nearly every value is a text, and every person is judged.
@@ -274,26 +327,39 @@ def _one_of(clause: Clause) -> Callable[[Any], bool]:
     return test
 
 
-def _includes(clause: Clause) -> Callable[[Any], bool]:
-    wanted = _text(clause.value)
+def _includes(clause: Clause) -> ValueTest:
+    wanted = text_of(clause.value)
     return lambda value: any(wanted in text for text in _texts(value))
 
 
-def _starts_with(clause: Clause) -> Callable[[Any], bool]:
-    # Graph's own startsWith ignores case; so does this one, or push-down would change the answer.
-    wanted = _text(clause.value).casefold()
-    return lambda value: any(text.casefold().startswith(wanted) for text in _texts(value))
+def _starts_with(clause: Clause) -> ValueTest:
+    wanted = text_of(clause.value)
+    is_wanted, length = _in_any_case(wanted), len(wanted)
+    return lambda value: any(is_wanted(text[:length]) for text in _texts(value))
 
 
-def _ends_with(clause: Clause) -> Callable[[Any], bool]:
-    # As with startsWith, Graph's own endsWith ignores case.
-    wanted = _text(clause.value).casefold()
-    return lambda value: any(text.casefold().endswith(wanted) for text in _texts(value))
+def _ends_with(clause: Clause) -> ValueTest:
+    wanted = text_of(clause.value)
+    is_wanted, length = _in_any_case(wanted), len(wanted)
+    return lambda value: any(is_wanted(text[-length:]) for text in _texts(value))
 
 
-def _regex(clause: Clause) -> Callable[[Any], bool]:
+def _in_any_case(wanted: str) -> Callable[[str], bool]:
+    """Compare without regard to upper and lower case, as Graph's startsWith and endsWith do.
+
+    And no more than that: how Graph compares letters beyond ASCII is not documented, so none of them
+    (the Kelvin sign, a long s, ß for ss) may stand for an ASCII letter here. Otherwise a `$filter` that
+    asks for the same would not find everybody.
+    """
+    lower = wanted.lower()
+    if wanted.isascii():
+        return lambda text: text.isascii() and text.lower() == lower
+    return lambda text: text.lower() == lower
+
+
+def _regex(clause: Clause) -> ValueTest:
     try:
-        pattern = re2.compile(_text(clause.value), QUIET)
+        pattern = re2.compile(text_of(clause.value), QUIET)
     except re2.error as error:
         reason = error.args[0].decode()
         msg = f"not a usable regular expression: {reason} (look-around and back-references are not supported)"
@@ -301,15 +367,15 @@ def _regex(clause: Clause) -> Callable[[Any], bool]:
     return lambda value: any(pattern.search(text) is not None for text in _texts(value))
 
 
-def _greater(clause: Clause) -> Callable[[Any], bool]:
-    limit = _comparable(clause.value)
+def _greater(clause: Clause) -> ValueTest:
+    limit = comparable(clause.value)
     if limit is None:
         msg = "must be a number or a date like 2026-01-31"
         raise ValueError(msg)
     or_equal = clause.operator is Operator.GREATER_THAN_OR_EQUALS
 
     def exceeds(item: Any) -> bool:
-        found = _comparable(item)
+        found = comparable(item)
         if found is None or isinstance(found, datetime) is not isinstance(limit, datetime):
             return False
         return bool(found > limit or (or_equal and found == limit))  # type: ignore[operator]
@@ -317,7 +383,7 @@ def _greater(clause: Clause) -> Callable[[Any], bool]:
     return lambda value: any(map(exceeds, _items(value)))
 
 
-def _comparable(value: Any) -> float | datetime | None:
+def comparable(value: Any) -> float | datetime | None:
     """Give a number or a moment with its time zone, or None for what is neither."""
     if isinstance(value, bool):
         return None
@@ -334,13 +400,13 @@ def _comparable(value: Any) -> float | datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-_TESTS: dict[Operator, Callable[[Any], bool]] = {
+_TESTS: dict[Operator, ValueTest] = {
     Operator.IS_TRUE: lambda value: value is True,
     Operator.IS_FALSE: lambda value: value is False,
     Operator.IS_NULL: _is_empty,
     Operator.IS_NOT_NULL: lambda value: not _is_empty(value),
 }
-_WITH_VALUE: dict[Operator, Callable[[Clause], Callable[[Any], bool]]] = {
+_WITH_VALUE: dict[Operator, Callable[[Clause], ValueTest]] = {
     Operator.EQUALS: _one_of,
     Operator.NOT_EQUALS: _not(_one_of),
     Operator.REGEX_MATCH: _regex,

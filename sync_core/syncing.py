@@ -156,6 +156,7 @@ class FullSync:
             self._scope,
             self._scope.attributes | self._mapping.attributes,
             self._scope.asked_groups | self._mapping.groups,
+            self.connection.id,
         )
 
     async def _decide_present(

@@ -10,6 +10,9 @@ from local.graph.paging import Links, expired_page, only_token
 from local.graph.properties import SINGLE_USER_ONLY
 
 MAX_TOP = 999
+# Of the whole address of an advanced query with a filter; what Graph answers beyond is not documented.
+# github.com/microsoftgraph/microsoft-graph-docs/pull/22097
+MAX_ADDRESS = 2048
 DEFAULT_TOP = 100
 # With $expand a page holds no more, whatever $top says, and nothing tells so:
 # techcommunity.microsoft.com, discussions/officegraph 3885391 and 4203190.
@@ -67,6 +70,11 @@ def read_options(
             raise expired_page()
     else:
         refuse_unknown(query, allowed)
+        address = f"{links.graph_url}{request.path}?{request.raw_query}"
+        if request.is_eventual and "$filter" in query and len(address) > MAX_ADDRESS:
+            raise bad_request(
+                f"The address has {len(address)} of at most {MAX_ADDRESS} characters."
+            )
     eventual = request.is_eventual
     wants_count = _count(query)
     expands_manager = expands_the_manager(request, query)

@@ -69,13 +69,15 @@ def chosen_people(connection: Connection) -> bytes | None:
     )
     by_group = any(one.attribute == GROUPS for each in scope.filters for one in each.clauses)
     nested = scope.nested_groups or not by_group
-    return orjson.dumps([connection.tenant_id, filters, nested, scope.guests])
+    out = sorted({name.casefold() for name in scope.exclude})
+    return orjson.dumps([connection.tenant_id, filters, nested, scope.guests, out])
 
 
-def _test(clause: Clause) -> tuple[str, str, tuple[str, ...]]:
+def _test(clause: Clause) -> tuple[str, str, tuple[str, ...], bool]:
     fold = str.lower if clause.attribute == GROUPS else str
     values = {fold(orjson.dumps(value).decode()) for value in clause.values}
-    return clause.attribute, clause.operator.value, tuple(sorted(values))
+    drops_absent = clause.null_matches is False
+    return clause.attribute, clause.operator.value, tuple(sorted(values)), drops_absent
 
 
 def doubled_people(connection: Connection, others: Iterable[Connection]) -> list[FieldProblem]:

@@ -60,6 +60,8 @@ def _judge(user: dict[str, Any], groups: frozenset[str], scope: CompiledScope) -
     facts: dict[str, Any] = {"found": True, "accountEnabled": user.get("accountEnabled")}
     if scope.groups:
         facts["groups"] = sorted(groups)
+    if scope.excludes(user):
+        facts["excluded"] = True
     if not scope.matches(user, groups):
         reason: Reason | None = Reason.LEFT_SCOPE
     else:

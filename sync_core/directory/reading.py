@@ -4,6 +4,7 @@ Only a complete reading may say who has left. Whatever makes it incomplete eithe
 error or is noted in `problems`; then nobody may be removed on its account.
 """
 
+import logging
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,7 +23,9 @@ from sync_core.directory.requests import (
 )
 from sync_core.documents import RecordError
 from sync_core.errors import FixConnection, IncompleteReading
+from sync_core.logs import log_event
 from sync_core.model import Attributes
+from sync_core.reading_plan import reading_plan
 from sync_core.scope import CompiledScope
 
 # Lists read side by side: enough to hide Graph's latency, few enough to stay below its limits.
@@ -31,6 +34,9 @@ LISTS_AT_ONCE = 8
 # this share, or this many, may be missing before a list counts as cut short.
 COUNT_TOLERANCE = 0.01
 COUNT_TOLERANCE_LEAST = 2
+# What Graph answers where it does not take a filter: at once, or when the second page is asked for
+# (github.com/microsoftgraph/msgraph-sdk-java/issues/368).
+FILTER_REFUSED = frozenset({"graph.refused", "graph.pageLinkLost"})
 NOBODY: frozenset[str] = frozenset()
 
 Sighting = tuple[Attributes, frozenset[str]]
@@ -38,12 +44,16 @@ Sighting = tuple[Attributes, frozenset[str]]
 
 @dataclass(slots=True)
 class Reading:
-    """Reads one scope once; ask `complete` after the last page of `people()`."""
+    """Reads one scope once; ask `complete` after the last page of `people()`.
+
+    `name` is that of the connection, for events.
+    """
 
     client: GraphClient
     scope: CompiledScope
     select: frozenset[str]
     asked_groups: frozenset[str]
+    name: str = ""
     problems: list[RecordError] = field(default_factory=list)
     tree: GroupTree = field(default_factory=GroupTree)
     _groups_of: dict[str, frozenset[str]] = field(default_factory=dict)
@@ -117,18 +127,45 @@ class Reading:
             yield [(item, self._join(item["id"], inside)) for item in items]
 
     async def _everyone(self) -> AsyncIterator[list[Sighting]]:
-        expected = await self._count_users()
-        request = all_users(self.client.sdk, self.select)
+        """Read the users whom the plan's filter finds, or all, also where Graph refuses the filter."""
+        plan = reading_plan(self.scope)
+        if plan.filter is not None:
+            try:
+                async for page in self._users(plan.filter, advanced=plan.advanced):
+                    yield page
+            except IncompleteReading as error:
+                if error.code not in FILTER_REFUSED:
+                    raise
+                # The filter itself may name a person.
+                log_event(
+                    "reading.filterRefused",
+                    level=logging.WARNING,
+                    connection=self.name,
+                    code=error.code,
+                    advanced=plan.advanced,
+                )
+            else:
+                return
+        async for page in self._users():
+            yield page
+
+    async def _users(
+        self, condition: str | None = None, *, advanced: bool = False
+    ) -> AsyncIterator[list[Sighting]]:
+        # An advanced query counts by itself.
+        expected = None if advanced else await self._count_users(condition)
+        request = all_users(self.client.sdk, self.select, condition, advanced=advanced)
         known = self._groups_of
         counted = self._counted(request, "the users of the tenant", USERS_READ, expected)
         async for items in counted:
             check_attributes(items, "users")
             yield [(item, known.get(item["id"], NOBODY)) for item in items]
 
-    async def _count_users(self) -> int | None:
+    async def _count_users(self, condition: str | None) -> int | None:
         """Ask how many users there are, to notice a list that ends early; None where nobody can tell."""
         try:
-            count = await self.client.get(count_users(self.client.sdk), needs=USERS_READ)
+            request = count_users(self.client.sdk, condition)
+            count = await self.client.get(request, needs=USERS_READ)
         except IncompleteReading:
             # Tenants of Azure AD B2C have no advanced queries, and counting is one
             # (learn.microsoft.com/graph/aad-advanced-queries). Each removal is still proven by id.

@@ -65,11 +65,21 @@ def relationships(select: Iterable[str]) -> list[str] | None:
     return [MANAGER] if MANAGER in set(select) else None
 
 
-def all_users(sdk: GraphServiceClient, select: Iterable[str]) -> RequestInformation:
+def all_users(
+    sdk: GraphServiceClient,
+    select: Iterable[str],
+    condition: str | None = None,
+    *,
+    advanced: bool = False,
+) -> RequestInformation:
+    """Ask for the users for whom a `$filter` holds, or for all; an advanced one needs the pair."""
     query = UsersRequestBuilder.UsersRequestBuilderGetQueryParameters(
-        select=properties(select), top=MAX_PAGE
+        select=properties(select), top=MAX_PAGE, filter=condition, count=advanced or None
     )
-    return sdk.users.to_get_request_information(RequestConfiguration(query_parameters=query))
+    headers = advanced_headers() if advanced else HeadersCollection()
+    return sdk.users.to_get_request_information(
+        RequestConfiguration(query_parameters=query, headers=headers)
+    )
 
 
 def users_by_id(

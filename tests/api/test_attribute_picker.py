@@ -224,7 +224,7 @@ async def test_a_misspelt_attribute_of_the_connection_is_found_out(
     admin: httpx.AsyncClient, create: Create, connection_id: str
 ) -> None:
     """Graph refuses the whole list for it; the others are measured all the same."""
-    await create(scope={}, mapping=[{"target": "mail", "source": "maill"}])
+    await create(enabled=False, scope={}, mapping=[{"target": "mail", "source": "maill"}])
 
     found = by_name(await read(admin, f"/api/connections/{connection_id}/attributes"))
 

@@ -169,6 +169,39 @@ async def test_everything_wrong_is_answered_at_once(
     assert all(error["message"] for error in answer.json()["errors"])
 
 
+async def test_a_scope_that_could_not_be_read_is_refused(
+    admin: httpx.AsyncClient, connection_id: str
+) -> None:
+    """What Graph gives one person at a time, and people who cannot be told from a typing error."""
+    body = document(connection_id) | scope(clause("skills", "EQUALS", "x"))
+    mapping = [
+        {"target": "a", "source": "aboutMe"},
+        {"target": "b", "expression": "Trim([mySite])"},
+    ]
+    unreadable = await admin.post("/api/connections", json=body | {"mapping": mapping})
+    names = await admin.post(
+        "/api/connections", json=body | {"scope": {"exclude": ["ann@contoso.com", "Ann Lee"]}}
+    )
+    null_matches = clause("department", "EQUALS", "x") | {"nullMatches": False}
+    senseless = await admin.post("/api/connections", json=body | scope(null_matches))
+
+    assert paths(unreadable) == [
+        "scope.filters[0].clauses[1].attribute",
+        "mapping[0].source",
+        "mapping[1].expression",
+    ]
+    assert paths(names) == ["scope.exclude[1]"]
+    assert paths(senseless) == ["scope.filters[0].clauses[1]"]
+
+
+@pytest.mark.parametrize("extra", [{}, {"nullMatches": True}, {"nullMatches": False}])
+async def test_a_clause_is_given_back_as_it_was_sent(create: Create, extra: Json) -> None:
+    sent = clause("department", "NOT EQUALS", "x") | extra
+    created = await create(**scope(sent))
+
+    assert created.json()["scope"]["filters"][0]["clauses"][-1] == sent
+
+
 @pytest.mark.parametrize(
     "name", ["O'Neill & Söhne", "\N{WOMAN}\N{ZERO WIDTH JOINER}\N{PERSONAL COMPUTER}", "東京"]
 )

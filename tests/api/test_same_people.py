@@ -62,6 +62,16 @@ def chosen(scope: Json, **changes: Any) -> bytes | None:
             scope([department("Sales")], nestedGroups=False),
             id="nesting without groups",
         ),
+        pytest.param(
+            scope([department("Sales", "NOT EQUALS")]),
+            scope([department("Sales", "NOT EQUALS") | {"nullMatches": True}]),
+            id="a default that is written out",
+        ),
+        pytest.param(
+            scope([groups(ONE)], exclude=["ann@contoso.com", ONE]),
+            scope([groups(ONE)], exclude=[ONE.lower(), "Ann@contoso.com"]),
+            id="order and case of the excluded",
+        ),
     ],
 )
 def test_the_same_people_in_other_words(one: Json, other: Json) -> None:
@@ -76,6 +86,14 @@ def test_the_same_people_in_other_words(one: Json, other: Json) -> None:
             scope([groups(ONE)]), scope([groups(ONE)], nestedGroups=False), id="direct members only"
         ),
         pytest.param(scope([groups(ONE)]), scope([groups(ONE)], guests="only"), id="guests"),
+        pytest.param(
+            scope([groups(ONE)]), scope([groups(ONE)], exclude=["ann@contoso.com"]), id="exclude"
+        ),
+        pytest.param(
+            scope([department("Sales", "NOT EQUALS")]),
+            scope([department("Sales", "NOT EQUALS") | {"nullMatches": False}]),
+            id="people without the attribute",
+        ),
         pytest.param(
             scope([groups(ONE), groups(TWO)]), scope([groups(ONE)], [groups(TWO)]), id="and, or"
         ),

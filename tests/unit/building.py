@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from sync_core.documents import Clause, Connection, MappingRule, Operator, Policy, Scope
+from sync_core.documents import NEGATIONS, Clause, Connection, MappingRule, Operator, Policy, Scope
 from sync_core.mapping import compile_mapping
 from sync_core.model import Action, Change, Mapped, Origin, Reason, Status, StoredPerson, Value
 from sync_core.scope import CompiledScope, compile_scope
@@ -142,5 +142,8 @@ CLAUSES = st.sampled_from(Operator).flatmap(
         attribute=st.sampled_from(["a", "a.b", "a/b", "extensionAttribute1", "telephoneNumber"]),
         operator=st.just(operator),
         value=_clause_value(operator),
+        null_matches=st.sampled_from([None, True, False]) if operator in NEGATIONS else st.none(),
     )
 )
+# A few names of nobody, and any that a caller could send.
+EXCLUDED = st.lists(OBJECT_IDS | TEXTS.map("a{}@b".format), max_size=2)

@@ -18,7 +18,7 @@ from sync_core.config_files import (
     to_document,
 )
 from sync_core.config_text import from_json, from_yaml, to_json, to_yaml
-from sync_core.documents import WITH_LIST, WITHOUT_VALUE, Connection, Operator
+from sync_core.documents import NEGATIONS, WITH_LIST, WITHOUT_VALUE, Connection, Operator
 
 TENANT = "11111111-2222-3333-4444-555555555555"
 CLIENT = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
@@ -49,6 +49,9 @@ values = words | traps | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.f
 attributes = st.sampled_from(["department", "employeeId", "onPremisesSyncEnabled"])
 
 
+EXCLUDED_NAMES = st.uuids().map(str) | words.map("a{}@contoso.com".format)
+
+
 @st.composite
 def clauses(draw: st.DrawFn) -> JsonObject:
     operator = draw(st.sampled_from(Operator))
@@ -57,6 +60,8 @@ def clauses(draw: st.DrawFn) -> JsonObject:
         clause["value"] = draw(st.lists(values, min_size=1, max_size=3) | values)
     elif operator not in WITHOUT_VALUE:
         clause["value"] = draw(values)
+    if operator in NEGATIONS and draw(st.booleans()):
+        clause["nullMatches"] = draw(st.booleans())
     return clause
 
 
@@ -95,6 +100,7 @@ def connections(draw: st.DrawFn) -> Connection:
             "filters": draw(st.lists(filters, max_size=3)),
             "guests": draw(st.sampled_from(["exclude", "include", "only"])),
             "everyone": draw(st.booleans()),
+            "exclude": draw(st.lists(EXCLUDED_NAMES, max_size=2)),
         },
         mapping=mapping,
         policy={
@@ -185,7 +191,13 @@ def test_a_file_names_connections_by_id_and_every_setting_but_the_empty_ones() -
         "tenantId": TENANT,
         "clientId": CLIENT,
         "credential": {"kind": "clientSecret"},
-        "scope": {"filters": [], "nestedGroups": True, "guests": "exclude", "everyone": False},
+        "scope": {
+            "filters": [],
+            "nestedGroups": True,
+            "guests": "exclude",
+            "everyone": False,
+            "exclude": [],
+        },
         "mapping": [{"target": "email", "source": "mail", "whenNull": "clear", "apply": "always"}],
         "matching": [],
         "policy": {

@@ -51,6 +51,7 @@ FULL: dict[str, Any] = {
         "nestedGroups": True,
         "guests": "exclude",
         "everyone": False,
+        "exclude": [],
     },
     "mapping": [
         {"target": "email", "expression": "Coalesce([mail], [userPrincipalName])"},
@@ -84,7 +85,13 @@ DEFAULTS: dict[str, Any] = {
         "secretVersion": None,
         "expiresOn": None,
     },
-    "scope": {"filters": [], "nestedGroups": True, "guests": "exclude", "everyone": False},
+    "scope": {
+        "filters": [],
+        "nestedGroups": True,
+        "guests": "exclude",
+        "everyone": False,
+        "exclude": [],
+    },
     "matching": [],
     "policy": FULL["policy"],
     "schedule": FULL["schedule"],
@@ -526,6 +533,69 @@ def test_groups_are_asked_for_by_id(operator: str, value: Any, words: str) -> No
 @pytest.mark.parametrize("value", [SALES, [SALES, GUID], [SALES.upper()]])
 def test_group_ids_are_taken(operator: str, value: Any) -> None:
     assert Clause.model_validate(clause("groups", operator, value)).value == value
+
+
+@pytest.mark.parametrize("operator", Operator)
+@pytest.mark.parametrize("null_matches", [True, False])
+def test_only_a_negation_is_asked_about_people_without_the_attribute(
+    operator: Operator, null_matches: bool
+) -> None:
+    value = None if operator in NO_VALUE else "x"
+    document = clause("department", operator.value, value) | {"nullMatches": null_matches}
+
+    if operator.startswith("NOT "):
+        assert Clause.model_validate(document).to_json() == document
+    else:
+        assert "NOT ARRAYCONTAINS, NOT EQUALS, NOT REGEX MATCH" in refused(document, Clause)[0]
+
+
+@pytest.mark.parametrize("operator", ["ARRAYCONTAINS", "NOT ARRAYCONTAINS"])
+def test_nobody_is_without_groups(operator: str) -> None:
+    document = clause("groups", operator, [SALES]) | {"nullMatches": True}
+
+    assert "says nothing about groups" in refused(document, Clause)[0]
+
+
+def test_null_matches_is_kept_only_where_it_was_given() -> None:
+    """A document of an earlier version reads, and is written, as before."""
+    plain = clause("department", "NOT EQUALS", "Sales")
+
+    assert Clause.model_validate(plain).to_json() == plain
+    assert Clause.model_validate(plain | {"nullMatches": None}).to_json() == plain
+    assert refused(plain | {"nullMatches": "maybe"}, Clause)
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        pytest.param(GUID.upper(), GUID.upper(), id="object id"),
+        pytest.param(" ann@contoso.com\n", "ann@contoso.com", id="blanks around"),
+        pytest.param("O'Brien+x@contoso.com", "O'Brien+x@contoso.com", id="sign-in name"),
+        pytest.param("", None, id="nothing"),
+        pytest.param("  ", None, id="blank"),
+        pytest.param("Ann Lee", None, id="display name"),
+        pytest.param("@contoso.com", None, id="domain"),
+        pytest.param("ann@", None, id="no domain"),
+        pytest.param(GUID[:-1], None, id="id cut short"),
+        pytest.param(5, None, id="number"),
+    ],
+)
+def test_excluded_people_are_named_by_id_or_sign_in_name(name: Any, kept: str | None) -> None:
+    """A name that can be nobody's is refused: somebody was meant to stay out."""
+    if kept is None:
+        assert refused({"exclude": [name]}, Scope)
+    else:
+        assert Scope.model_validate({"exclude": [name]}).exclude == [kept]
+
+
+@pytest.mark.parametrize(("count", "good"), [(1000, True), (1001, False)])
+def test_up_to_a_thousand_people_are_excluded(count: int, good: bool) -> None:
+    document = {"exclude": [GUID] * count}
+
+    if good:
+        assert len(Scope.model_validate(document).exclude) == count
+    else:
+        assert refused(document, Scope)
 
 
 @pytest.mark.parametrize(("count", "good"), [(50, True), (51, False)])

@@ -289,6 +289,36 @@ def test_problems_are_named_with_their_path_and_place() -> None:
     assert all("line 1, column" in one.message for one in problems)
 
 
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        pytest.param({"source": "aboutMe"}, "mapping[1].source", id="source"),
+        pytest.param({"source": "mailboxSettings/timeZone"}, "mapping[1].source", id="inside"),
+        pytest.param(
+            {"expression": 'IIF([a] = "x", [b], [Skills])'},
+            "mapping[1].expression",
+            id="expression",
+        ),
+    ],
+)
+def test_what_graph_gives_one_person_at_a_time_is_refused(
+    changes: dict[str, Any], path: str
+) -> None:
+    (problem,) = mapping_problems([NAME, rule("b", **changes)])
+
+    assert problem.path == path
+    assert "one person at a time" in problem.message
+
+
+def test_all_that_is_wrong_with_an_expression_is_said() -> None:
+    expression = "SelectUniqueValue([skills], [mySite])"
+
+    problems = mapping_problems([rule("b", expression=expression)])
+
+    assert [one.path for one in problems] == ["mapping[0].expression"] * 3
+    assert [one.message.split()[0] for one in problems] == ["mySite", "skills", "SelectUniqueValue"]
+
+
 # --- digest ---------------------------------------------------------------------------------------
 
 ANN = {"userPrincipalName": "ann@contoso.com", "displayName": "Ann", "mail": "ann@contoso.com"}

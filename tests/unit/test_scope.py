@@ -7,11 +7,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync_core.documents import Clause, Filter, Guests, Scope
-from sync_core.scope import ALWAYS_SELECTED, compile_scope, reader, scope_problems, selected
+from local.graph.properties import SINGLE_USER_ONLY
+from local.sample import COST_CENTER
+from sync_core.documents import NEGATIONS, WITHOUT_VALUE, Clause, Filter, Guests, Operator, Scope
+from sync_core.scope import (
+    ALWAYS_SELECTED,
+    ONE_AT_A_TIME,
+    compile_scope,
+    reader,
+    scope_problems,
+    selected,
+)
 from tests.unit.building import (
     ADMINS,
+    ANN,
     CLAUSES,
+    EXCLUDED,
     JSON,
     NO_GROUPS,
     SALES,
@@ -74,6 +85,8 @@ def department(operator: str, value: Any = None) -> dict[str, Any]:
         pytest.param("IS FALSE", None, 0, False, id="is false: 0"),
         pytest.param("IS NULL", None, "", True, id="empty text is null"),
         pytest.param("IS NULL", None, [], True, id="empty list is null"),
+        pytest.param("IS NULL", None, [None, ""], True, id="a list without a value is null"),
+        pytest.param("IS NULL", None, [None, "a"], False, id="a list with a value is not null"),
         pytest.param("IS NULL", None, " ", False, id="a blank is not null"),
         pytest.param("IS NULL", None, 0, False, id="0 is not null"),
         pytest.param("IS NULL", None, False, False, id="false is not null"),
@@ -101,10 +114,19 @@ def department(operator: str, value: Any = None) -> dict[str, Any]:
         pytest.param("INCLUDES", "None", [None, {"a": None}], False, id="Python's own words"),
         pytest.param("STARTS WITH", "sal", "Sales", True, id="begin in another case"),
         pytest.param("STARTS WITH", "ales", "Sales", False, id="not at the begin"),
-        pytest.param("STARTS WITH", "STRASSE", "Straße 1", True, id="begin, letter that folds"),
+        pytest.param("STARTS WITH", "É", "élan", True, id="begin in another case, not ASCII"),
+        pytest.param("STARTS WITH", "STRASSE", "Straße 1", False, id="begin: ß is not ss"),
+        pytest.param("STARTS WITH", "Straße", "STRASSE 1", False, id="begin: ss is not ß"),
+        pytest.param("STARTS WITH", "k", "\N{KELVIN SIGN}", False, id="begin: no k of physics"),
+        pytest.param("STARTS WITH", "Sales", "Sal", False, id="begin: too short"),
+        pytest.param("STARTS WITH", 10, 1024, True, id="begin of a number"),
         pytest.param("STARTS WITH", "smtp:b", ["SMTP:a", "smtp:b"], True, id="begin of one"),
         pytest.param("ENDS WITH", "LES", "Sales", True, id="end in another case"),
-        pytest.param("ENDS WITH", "sal", "Sales", False, id="not at the end"),
+        pytest.param("ENDS WITH", "Sale", "Sales", False, id="not at the end"),
+        pytest.param("ENDS WITH", "xSales", "Sales", False, id="end: too short"),
+        pytest.param("ENDS WITH", "STRASSE", "Hauptstraße", False, id="end: ß is not ss"),
+        pytest.param("ENDS WITH", "Ü", "menü", True, id="end in another case, not ASCII"),
+        pytest.param("ENDS WITH", "@b", ["SMTP:a@a", "smtp:b@b"], True, id="end of one"),
         pytest.param("IN", ["Sales", "HR"], "HR", True, id="in a list"),
         pytest.param("IN", ["Sales", "HR"], "hr", False, id="in a list, another case"),
         pytest.param("IN", "HR", "HR", True, id="in a list of one"),
@@ -152,15 +174,40 @@ def test_a_negation_is_true_of_what_is_not_there(
     assert passes(department(operator, value), person) is passed
 
 
-@pytest.mark.parametrize("empty", [ABSENT, NULL, {"department": []}, {"department": ""}])
-@pytest.mark.parametrize("wish", [True, False])
-def test_a_negation_may_say_which_way_null_goes(empty: dict[str, Any], wish: bool) -> None:
-    """As imports from Entra do, whose filters drop everybody without the attribute."""
-    test = department("NOT EQUALS", "Sales") | {"nullMatches": wish}
+NEGATED = [
+    pytest.param("NOT EQUALS", "Sales", id="not equals"),
+    pytest.param("NOT REGEX MATCH", "^Sales$", id="not regex match"),
+    pytest.param("NOT ARRAYCONTAINS", ["Sales", "HR"], id="not array contains"),
+]
 
-    assert passes(test, empty) is wish
-    assert passes(test, {"department": "Sales"}) is False
-    assert passes(test, {"department": "Legal"}) is True
+
+@pytest.mark.parametrize(("operator", "value"), NEGATED)
+@pytest.mark.parametrize(
+    ("found", "passed"),
+    [
+        pytest.param(None, None, id="null"),
+        pytest.param("", None, id="empty text"),
+        pytest.param([], None, id="empty list"),
+        pytest.param([None, ""], None, id="list without a value"),
+        pytest.param("Sales", False, id="the value"),
+        pytest.param("IT", True, id="another value"),
+        pytest.param(False, True, id="false is a value"),
+        pytest.param(0, True, id="0 is a value"),
+        pytest.param(["IT", None], True, id="list with another value"),
+        pytest.param(["IT", "Sales"], False, id="list with the value"),
+    ],
+)
+def test_a_negation_says_what_becomes_of_people_without_the_attribute(
+    operator: str, value: Any, found: Any, passed: bool | None
+) -> None:
+    """`passed` is None where there is no value, and so where nullMatches decides."""
+    for null_matches in (True, False, None):
+        test = department(operator, value) | {"nullMatches": null_matches}
+        expected = null_matches is not False if passed is None else passed
+
+        assert passes(test, {"department": found}) is expected
+        if found is None:
+            assert passes(test, ABSENT) is expected
 
 
 @pytest.mark.parametrize(
@@ -369,6 +416,39 @@ def test_no_guest_comes_in_unasked_even_through_a_negation() -> None:
 
 
 @pytest.mark.parametrize(
+    "chosen",
+    [
+        pytest.param({"everyone": True}, id="everyone"),
+        pytest.param({"filters": [{"clauses": [in_groups(SALES)]}]}, id="by group"),
+        pytest.param({"everyone": True, "guests": "only"}, id="guests"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("name", "out"),
+    [
+        pytest.param(ANN, True, id="id"),
+        pytest.param(f"  {ANN.upper()} ", True, id="id in upper case, with blanks"),
+        pytest.param("ANN@contoso.com\n", True, id="sign-in name in another case"),
+        pytest.param("bob@contoso.com", False, id="somebody else"),
+    ],
+)
+def test_excluded_people_never_come_in(chosen: dict[str, Any], name: str, out: bool) -> None:
+    document = Scope.model_validate({**chosen, "exclude": ["x@y.example", name]})
+    guest = "Guest" if document.guests is Guests.ONLY else "Member"
+    person = {"id": ANN, "userPrincipalName": "Ann@Contoso.com", "userType": guest}
+    judged = compile_scope(document)
+
+    assert judged.matches(person, {SALES}) is not out
+    assert judged.excludes(person) is out
+
+
+def test_nobody_is_excluded_for_what_is_not_known_of_them() -> None:
+    judged = compiled(everyone=True, exclude=["None@contoso.com"])
+
+    assert judged.matches({"id": None, "userPrincipalName": None}, NO_GROUPS)
+
+
+@pytest.mark.parametrize(
     ("filters", "everyone", "members", "asked"),
     [
         pytest.param([], False, set(), set(), id="nobody"),
@@ -439,6 +519,31 @@ def test_what_is_filtered_on_is_selected() -> None:
     }
 
 
+@pytest.mark.parametrize("operator", Operator)
+@pytest.mark.parametrize(
+    ("attribute", "property_name"),
+    [
+        ("department", "department"),
+        ("extensionAttribute7", "onPremisesExtensionAttributes"),
+        ("onPremisesExtensionAttributes/extensionAttribute7", "onPremisesExtensionAttributes"),
+        (COST_CENTER, COST_CENTER),
+        ("proxyAddresses", "proxyAddresses"),
+        ("telephoneNumber", "businessPhones"),
+        ("createdDateTime", "createdDateTime"),
+        ("employeeOrgData.division", "employeeOrgData"),
+    ],
+)
+def test_whatever_the_operator_its_attribute_is_selected(
+    operator: Operator, attribute: str, property_name: str
+) -> None:
+    """What is not selected is not answered, and delta does not tell of changes in it."""
+    value: Any = None if operator in WITHOUT_VALUE else "2026-01-31"
+    in_second_filter = compiled([in_groups(SALES)], [clause(attribute, operator.value, value)])
+
+    assert property_name in compiled([clause(attribute, operator.value, value)]).attributes
+    assert property_name in in_second_filter.attributes
+
+
 @pytest.mark.parametrize(
     ("attribute", "person", "value"),
     [
@@ -499,6 +604,40 @@ def test_problems_of_values_are_named_with_their_path() -> None:
     assert "a number or a date" in problems["scope.filters[1].clauses[0].value"]
 
 
+@pytest.mark.parametrize(
+    ("attribute", "refused"),
+    [
+        ("aboutMe", "aboutMe"),
+        ("ABOUTME", "ABOUTME"),
+        ("mailboxSettings/timeZone", "mailboxSettings"),
+        ("mailboxSettings.timeZone", "mailboxSettings"),
+        ("skills", "skills"),
+        ("about", None),
+        ("employeeHireDate", None),
+    ],
+)
+def test_what_graph_gives_one_person_at_a_time_is_refused(
+    attribute: str, refused: str | None
+) -> None:
+    problems = scope_problems(scope([in_groups(SALES), clause(attribute, "IS NOT NULL")]))
+
+    assert [one.path for one in problems] == ["scope.filters[0].clauses[1].attribute"] * bool(
+        refused
+    )
+    assert all(one.message.startswith(f"{refused} cannot be used") for one in problems)
+
+
+def test_all_that_is_wrong_with_a_clause_is_said() -> None:
+    problems = scope_problems(scope([clause("skills", "REGEX MATCH", "(")]))
+
+    assert [one.path.rpartition(".")[2] for one in problems] == ["attribute", "value"]
+
+
+def test_the_refused_attributes_are_those_that_graph_refuses() -> None:
+    """The emulator has the list of learn.microsoft.com/graph/api/user-list."""
+    assert {name.lower() for name in SINGLE_USER_ONLY} == ONE_AT_A_TIME
+
+
 def test_a_good_scope_has_no_problems() -> None:
     assert scope_problems(scope([in_groups(SALES), department("REGEX MATCH", "^S")])) == []
 
@@ -514,7 +653,15 @@ def test_a_pattern_cannot_hang_a_run() -> None:
     assert not passes(department("REGEX MATCH", "^(a+)+$"), {"department": "a" * 5000 + "!"})
 
 
-NAMES = ("a", "b", "onPremisesExtensionAttributes", "businessPhones", "userType")
+NAMES = (
+    "a",
+    "b",
+    "onPremisesExtensionAttributes",
+    "businessPhones",
+    "userType",
+    "id",
+    "userPrincipalName",
+)
 PEOPLE = st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES, JSON)).map(
     lambda person: orjson.loads(orjson.dumps(person))
 )
@@ -524,14 +671,22 @@ PEOPLE = st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES, JSON)).map(
     st.lists(st.lists(CLAUSES, min_size=1, max_size=3), max_size=3),
     st.sampled_from(Guests),
     st.booleans(),
+    EXCLUDED,
     PEOPLE,
 )
 def test_judging_never_raises(
-    filters: list[list[Clause]], guests: Guests, everyone: bool, person: dict[str, Any]
+    filters: list[list[Clause]],
+    guests: Guests,
+    everyone: bool,
+    exclude: list[str],
+    person: dict[str, Any],
 ) -> None:
     """Whatever JSON Graph sends for an attribute, somebody is in or out."""
     document = Scope(
-        filters=[Filter(clauses=clauses) for clauses in filters], guests=guests, everyone=everyone
+        filters=[Filter(clauses=clauses) for clauses in filters],
+        guests=guests,
+        everyone=everyone,
+        exclude=exclude,
     )
     assert scope_problems(document) == []
 
@@ -540,8 +695,8 @@ def test_judging_never_raises(
 
 @given(CLAUSES, PEOPLE)
 def test_a_negation_is_the_opposite(test: Clause, person: dict[str, Any]) -> None:
-    """Of the same operator without NOT, for any value."""
-    document = test.model_dump(mode="json")
+    """Of the same operator without NOT, for any value, unless the clause says otherwise of no value."""
+    document = test.model_copy(update={"null_matches": None}).model_dump(mode="json")
     opposite = document["operator"].removeprefix("NOT ")
     if opposite == document["operator"]:
         opposite = {"IS NULL": "IS NOT NULL", "IS NOT NULL": "IS NULL"}.get(opposite, "")
@@ -551,55 +706,13 @@ def test_a_negation_is_the_opposite(test: Clause, person: dict[str, Any]) -> Non
     assert passes(document, person) is not passes(document | {"operator": opposite}, person)
 
 
-BOSS = "bbbbbbbb-0000-4000-8000-00000000000b"
-REPORT = {"manager": {"id": BOSS, "userPrincipalName": "boss@contoso.com"}}
-LONE: dict[str, Any] = {"manager": None}
-
-
-@pytest.mark.parametrize(
-    ("operator", "value", "report", "lone"),
-    [
-        ("EQUALS", BOSS, True, False),
-        ("EQUALS", BOSS.upper(), True, False),
-        ("EQUALS", SALES, False, False),
-        ("NOT EQUALS", BOSS.upper(), False, True),
-        ("IN", [SALES, BOSS.upper()], True, False),
-        ("IS NULL", None, False, True),
-        ("IS NOT NULL", None, True, False),
-    ],
-)
-def test_a_manager_is_compared_by_object_id(
-    operator: str, value: Any, report: bool, lone: bool
+@given(CLAUSES, PEOPLE)
+def test_null_matches_false_drops_exactly_who_has_no_value(
+    test: Clause, person: dict[str, Any]
 ) -> None:
-    test = clause("manager", operator, value)
+    if test.operator not in NEGATIONS:
+        return
+    plain = test.model_copy(update={"null_matches": None}).model_dump(mode="json")
+    absent = passes(clause(test.attribute, "IS NULL"), person)
 
-    assert scope_problems(scope([test])) == []
-    assert (passes(test, REPORT), passes(test, LONE)) == (report, lone)
-
-
-def test_a_manager_may_be_named_by_what_graph_tells() -> None:
-    test = clause("manager/userPrincipalName", "STARTS WITH", "boss@")
-
-    assert scope_problems(scope([test])) == []
-    assert passes(test, REPORT)
-    assert not passes(test, LONE)
-    assert compiled([test]).attributes == ALWAYS_SELECTED | {"manager"}
-
-
-@pytest.mark.parametrize(
-    ("test", "path", "says"),
-    [
-        (clause("manager", "REGEX MATCH", "^b"), "operator", "NOT EQUALS"),
-        (clause("manager", "EQUALS", "boss@contoso.com"), "value", "manager.userPrincipalName"),
-        (clause("manager", "IN", [BOSS, 5]), "value", "GUID"),
-        (clause("manager.department", "EQUALS", "Sales"), "attribute", "'department'"),
-        (clause("manager/id2", "IS NULL"), "attribute", "displayName"),
-    ],
-)
-def test_what_cannot_be_asked_about_a_manager_is_named(
-    test: dict[str, Any], path: str, says: str
-) -> None:
-    [problem] = scope_problems(scope([department("IS NULL"), test]))
-
-    assert problem.path == f"scope.filters[0].clauses[1].{path}"
-    assert says in problem.message
+    assert passes(plain | {"nullMatches": False}, person) is (passes(plain, person) and not absent)

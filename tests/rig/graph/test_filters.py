@@ -4,6 +4,7 @@ from urllib.parse import quote
 
 import pytest
 
+from local.graph.selection import user_filter
 from local.sample import COST_CENTER
 
 from .conftest import Application, Document, error_code
@@ -110,6 +111,10 @@ def test_advanced_filters_need_the_pair(reader: Application, text: str) -> None:
         pytest.param("(department eq 'x'", "BadRequest", id="no closing parenthesis"),
         pytest.param("department eq 'x' xor mail eq 'y'", "BadRequest", id="unknown word"),
         pytest.param("department eq 'x';", "BadRequest", id="unknown sign"),
+        pytest.param("employeeType eq null", "Request_UnsupportedQuery", id="no null"),
+        pytest.param("id eq 'ann'", "Request_BadRequest", id="no id"),
+        pytest.param("id in ('ann')", "Request_BadRequest", id="no id in a list"),
+        pytest.param("createdDateTime ge 2020-13-01", "BadRequest", id="no date"),
     ],
 )
 def test_what_no_pair_can_help_is_refused(reader: Application, text: str, code: str) -> None:
@@ -131,6 +136,20 @@ def list_of(count: int) -> str:
         pytest.param(" or ".join(["city eq 'a'"] * 16), 400, id="or 16"),
         pytest.param(f"department eq '{'x' * 120}'", 200, id="eq 120 characters"),
         pytest.param(f"department eq '{'x' * 121}'", 400, id="eq 121 characters"),
+        pytest.param(f"department in ('a','{'x' * 121}')", 400, id="in, 121 characters"),
+        pytest.param(f"startsWith(mail,'{'x' * 120}')", 200, id="startsWith 120 characters"),
+        pytest.param(f"startsWith(mail,'{'x' * 121}')", 400, id="startsWith 121 characters"),
+        pytest.param(
+            f"otherMails/any(m:m eq '{'x' * 121}')", 400, id="one of a list, 121 characters"
+        ),
+        pytest.param(f"city in ({list_of(8)}) or city in ({list_of(8)})", 400, id="or of in 16"),
+        pytest.param("(city eq 'a' and mail eq 'b') or mail eq 'c'", 200, id="height 3"),
+        pytest.param(
+            "mail eq 'a' and (mail eq 'b' or (mail eq 'c' and city eq 'd'))", 400, id="height 4"
+        ),
+        pytest.param("city in ('a','b') and mail eq 'c'", 200, id="in has a height, too"),
+        pytest.param("(city in ('a','b') and mail eq 'c') or mail eq 'd'", 400, id="in makes it 4"),
+        pytest.param("mail eq 'a' or (mail eq 'b' or mail eq 'c')", 200, id="or in or is one"),
     ],
 )
 def test_default_limits_fall_with_the_pair(reader: Application, text: str, status: int) -> None:
@@ -142,6 +161,39 @@ def test_default_limits_fall_with_the_pair(reader: Application, text: str, statu
 
 def test_text_is_compared_without_regard_to_case(reader: Application) -> None:
     assert filtered(reader, "department eq 'SALES'") == filtered(reader, "department eq 'Sales'")
+
+
+def test_an_advanced_query_has_a_longest_address(reader: Application) -> None:
+    short, long = (f"department in ({list_of(count)})" for count in (50, 500))
+    query = "/users?$count=true&$filter="
+
+    assert reader.eventual(query + quote(short)).status_code == 200
+    assert error_code(reader.eventual(query + quote(long))) == "Request_BadRequest"
+
+
+@pytest.mark.parametrize(
+    ("text", "held", "found"),
+    [
+        pytest.param("surname eq 'ÉLAN'", "élan", True, id="pair of letters"),
+        pytest.param("startsWith(surname,'Él')", "élan", True, id="begin"),
+        pytest.param("surname eq 'STRASSE'", "straße", False, id="one letter is not two"),
+        pytest.param("surname eq 'kelvin'", "\N{KELVIN SIGN}elvin", False, id="no ASCII letter"),
+    ],
+)
+def test_beyond_ascii_only_pairs_of_letters_are_the_same(text: str, held: str, found: bool) -> None:
+    """Less than any service is likely to do, so that nobody comes to rely on more."""
+    parsed = user_filter(text, advanced=False)
+
+    assert parsed.test({"surname": held}.get) is found
+
+
+def test_moments_are_compared_as_moments() -> None:
+    """The moments are the same to the second; as texts, the dot is before the Z."""
+    parsed = user_filter("createdDateTime ge 2026-01-31T10:00:00Z", advanced=False)
+
+    assert parsed.test({"createdDateTime": "2026-01-31T10:00:00.5Z"}.get)
+    assert parsed.test({"createdDateTime": "2026-01-31T11:00:00+01:00"}.get)
+    assert not parsed.test({"createdDateTime": "2026-01-31T10:30:00+01:00"}.get)
 
 
 def test_a_doubled_apostrophe_stands_for_one(reader: Application) -> None:
