@@ -386,7 +386,7 @@ class RunStatus(StrEnum):
 
 
 class Counts(Document):
-    """People, by what the run did with them."""
+    """People, by what the run did with them; those `linked` took over a row, and are `created` too."""
 
     read: int = 0
     in_scope: int = 0
@@ -398,6 +398,7 @@ class Counts(Document):
     unchanged: int = 0
     failed: int = 0
     held: int = 0
+    linked: int = 0
 
 
 class GraphUse(Document):

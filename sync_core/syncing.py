@@ -16,6 +16,7 @@ from sync_core.directory.reading import Reading
 from sync_core.documents import Connection, Counts, RecordError
 from sync_core.errors import RecordRejected
 from sync_core.guard import Verdict, check_guard
+from sync_core.linking import Linking
 from sync_core.logs import log_event
 from sync_core.mapping import CompiledMapping, compile_mapping
 from sync_core.model import Action, Attributes, Change, Origin, Reason, Status, StoredPerson, Tally
@@ -28,7 +29,7 @@ from sync_core.planning import (
 )
 from sync_core.scope import CompiledScope, compile_scope
 from sync_core.spool import DIGITS, ChangeSpool
-from sync_core.store.entities import Stamp, mapped_values
+from sync_core.store.entities import Stamp, old_values
 from sync_core.store.users import StoredIndex, UserStore, bounded
 from sync_core.store.wire import Entity
 
@@ -79,6 +80,7 @@ class Plan:
                 "held": self.is_held(change),
                 "fields": {name: list(pair) for name, pair in change.fields().items()},
                 "evidence": change.evidence,
+                "link": change.link and {"row": change.link.address, "by": change.link.by},
             }
 
 
@@ -93,12 +95,14 @@ class FullSync:
     errors: list[RecordError] = field(default_factory=list)
     _scope: CompiledScope = field(init=False)
     _mapping: CompiledMapping = field(init=False)
+    _linking: Linking = field(init=False)
     _counts: dict[str, int] = field(default_factory=dict)
     _sizes: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._scope = compile_scope(self.connection.scope)
         self._mapping = compile_mapping(self.connection.mapping)
+        self._linking = Linking(self.connection, self.users.matches(), self.stamp.now)
 
     @property
     def counts(self) -> Counts:
@@ -116,7 +120,8 @@ class FullSync:
 
     async def plan(self, decided: ChangeSpool, planned: ChangeSpool) -> Plan:
         """Read the directory and what is stored, and decide about everybody; writes nothing."""
-        stored = await self.users.load_index()
+        stored = await self.users.load_index(self._linking.registry)
+        await self._linking.begin(stored.people)
         active = sum(one.status is Status.ACTIVE for one in stored.people.values())
         for object_id in stored.people:
             self._sizes[object_id[0]] = self._sizes.get(object_id[0], 0) + 1
@@ -127,6 +132,8 @@ class FullSync:
         # Only a complete reading may say who is absent.
         absent = removal_candidates(stored.people) if reading.complete else []
         confirmed = await self._decide_absent(absent, active, stored, decided)
+        for object_id, error in self._linking.decide(complete=reading.complete):
+            self._reject(object_id, error)
 
         tally, plan_hash = await self._detail(decided, planned, active)
         verdict = check_guard(tally, self.connection.policy.guard)
@@ -164,6 +171,7 @@ class FullSync:
                     continue
                 known = stored.people.pop(object_id, None)
                 if change := self._decide(person, groups, known, stored.foreign):
+                    self._linking.see(change)
                     decided.add(change)
 
     def _decide(
@@ -204,6 +212,7 @@ class FullSync:
                 known = stored.people[evidence.object_id]
                 contradicted += evidence.reason is None
                 if change := self._decide_by_evidence(evidence, known, stored.foreign):
+                    self._linking.see(change)
                     decided.add(change)
                     removals += change.action.is_removal
         if contradicted:
@@ -242,7 +251,7 @@ class FullSync:
         digest = hashlib.sha256()
         tally = {"creates": 0, "removals": 0, "others": 0}
         for digit in DIGITS:
-            changes = decided.read(digit)
+            changes = self._linking.settled(decided.read(digit))
             rows = await self._rows(digit, changes)
             for change in changes:
                 row = rows.get(change.object_id)
@@ -250,7 +259,7 @@ class FullSync:
                     change.user_principal_name = change.user_principal_name or str(
                         row.get("UserPrincipalName") or ""
                     )
-                    change.before = mapped_values(row)
+                    change.before = old_values(change, row)
                 if is_protected(change, self.connection.policy):
                     continue
                 planned.add(change)
@@ -261,6 +270,10 @@ class FullSync:
     async def _rows(self, digit: str, changes: Iterable[Change]) -> dict[str, Entity]:
         return await self.users.load_rows(digit, changes, self._sizes.get(digit, 0))
 
+    async def note_matches(self, checkpoint: Checkpoint) -> None:
+        """Write who waits for a match to be decided, whatever else the plan holds."""
+        await self._linking.note(checkpoint)
+
     async def apply(self, plan: Plan, checkpoint: Checkpoint) -> None:
         """Write what is not held, partition by partition; a refused record does not stop the others."""
 
@@ -270,10 +283,14 @@ class FullSync:
             async for change, error in self.users.apply(changes, rows, self.stamp, checkpoint):
                 if error is None:
                     self._count(_COUNTED[change.action])
+                    if change.link is not None:
+                        self._count("linked")
+                    self._linking.done(change)
                 else:
                     self._reject(change.object_id, error)
 
         await bounded(PARTITIONS_AT_ONCE, (partial(write, digit) for digit in DIGITS))
+        await self._linking.forget_done(checkpoint)
 
 
 _COUNTED = {
@@ -302,4 +319,5 @@ def _kind(change: Change) -> str:
 def _fingerprint(change: Change) -> bytes:
     """What two equal plans have in common: who, what, why, and the values to be written."""
     reason = change.reason.value if change.reason else ""
-    return f"{change.object_id}|{change.action.value}|{reason}|{change.digest}\n".encode()
+    link = f"|{change.link.address}" if change.link else ""
+    return f"{change.object_id}|{change.action.value}|{reason}|{change.digest}{link}\n".encode()

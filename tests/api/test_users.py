@@ -133,6 +133,8 @@ async def test_a_person_has_the_columns_and_the_attributes(
         "disabledReason": None,
         "lastRunId": RUN,
         "attributes": {"userName": "ann@contoso.com"} | values,
+        "linkedFrom": None,
+        "linkedBy": None,
     }
     assert listed == [answer.json()]
 

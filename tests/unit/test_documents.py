@@ -642,6 +642,7 @@ def test_a_run_as_the_api_gives_it() -> None:
                 "unchanged",
                 "failed",
                 "held",
+                "linked",
             ],
             0,
         ),
