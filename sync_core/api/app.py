@@ -10,7 +10,17 @@ from typing import Any
 
 from fastapi import Depends, FastAPI
 
-from sync_core.api import checks, config, connections, consent, health, openapi, runs, users
+from sync_core.api import (
+    checks,
+    config,
+    connections,
+    consent,
+    health,
+    matches,
+    openapi,
+    runs,
+    users,
+)
 from sync_core.api.auth import Role, needs
 from sync_core.api.bodies import YAML
 from sync_core.api.edge import Edge
@@ -23,6 +33,8 @@ from sync_core.api.shapes import (
     ConnectionList,
     Health,
     HistoryList,
+    Match,
+    MatchList,
     RunChangeList,
     RunList,
     UserList,
@@ -38,6 +50,7 @@ CONNECTIONS = "/api/connections"
 CONNECTION = f"{CONNECTIONS}/{{id}}"
 RUNS = f"{CONNECTION}/runs"
 USERS = f"{CONNECTION}/users"
+MATCHES = f"{CONNECTION}/matches"
 CONFIG = "/api/config"
 
 
@@ -197,6 +210,31 @@ ROUTES = (
     ),
     Route(
         method="GET",
+        path=MATCHES,
+        call=matches.list_matches,
+        role=Role.READER,
+        answers={200: MatchList},
+        refusals=(404, 422),
+    ),
+    Route(
+        method="POST",
+        path=f"{MATCHES}/{{objectId}}",
+        call=matches.decide_match,
+        role=Role.ADMIN,
+        answers={200: Match},
+        refusals=(400, 404, 409, 413, 415, 422, 503),
+        body=openapi.MATCH_BODY,
+    ),
+    Route(
+        method="DELETE",
+        path=f"{MATCHES}/{{objectId}}",
+        call=matches.delete_match,
+        role=Role.ADMIN,
+        answers={204: None},
+        refusals=(404, 409, 503),
+    ),
+    Route(
+        method="GET",
         path=f"{CONNECTION}/export",
         call=config.export_connection,
         role=Role.READER,
@@ -322,6 +360,6 @@ def _operation_id(name: str) -> str:
 
 def _tag(path: str) -> str:
     """Name what a call is about: the last part of its path that is one of these."""
-    known = ("connections", "runs", "users", "sync", "config", "consent")
+    known = ("connections", "runs", "users", "matches", "sync", "config", "consent")
     parts = [part for part in path.split("/") if part in known]
     return parts[-1].replace("sync", "runs") if parts else "app"
