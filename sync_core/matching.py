@@ -388,6 +388,12 @@ def explain(outcome: Outcome | None) -> Explanation:
     return Explanation(how, outcome.by, outcome.address, message)
 
 
+def explain_link(address: str, by: str) -> Explanation:
+    """Say in words how a stored person was linked, from `LinkedFrom` and `LinkedBy` of the row."""
+    partition, row_key = parted(address)
+    return explain(Link(partition, row_key, by))
+
+
 def reason(wait: Wait) -> str:
     """Give the reason of a wait as a part of a sentence; it holds no value of anybody."""
     if wait.why is Why.DECISION_STALE:

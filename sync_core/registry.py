@@ -203,6 +203,8 @@ def comparable(value: object) -> str | None:
         value = int(value)
     if value is None or isinstance(value, bool):
         return None
+    text = str(value).strip()
+    if text.isascii():
+        return text.lower() or None
     # Canonical caseless matching: unicode.org/versions/latest, section 3.13, D145.
-    folded = unicodedata.normalize("NFD", str(value).strip()).casefold()
-    return unicodedata.normalize("NFC", folded) or None
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())

@@ -132,7 +132,7 @@ class FullSync:
         # Only a complete reading may say who is absent.
         absent = removal_candidates(stored.people) if reading.complete else []
         confirmed = await self._decide_absent(absent, active, stored, decided)
-        for object_id, error in self._linking.decide(complete=reading.complete):
+        for object_id, error in await self._linking.decide(complete=reading.complete):
             self._reject(object_id, error)
 
         tally, plan_hash = await self._detail(decided, planned, active)

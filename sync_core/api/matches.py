@@ -22,9 +22,9 @@ from sync_core.matching import (
     DecisionKind,
     create_problem,
     explain,
+    explain_link,
     link_problem,
 )
-from sync_core.model import Link
 from sync_core.registry import Registry, parted
 from sync_core.spool import DIGITS
 from sync_core.store.links import Links
@@ -62,15 +62,18 @@ async def list_matches(
     after = from_cursor(kind, cursor)
     if after is not None and not GUID.fullmatch(after):
         raise foreign_cursor()
-    await services.connections.get(connection_id)
+    stored = await services.connections.get(connection_id)
     if status is MatchStatus.LINKED:
         people = People(services.tables, connection_id)
         linked, last = await people.page(top=top, after=after, linked=True)
         items = [_linked(one) for one in linked]
-    else:
+    elif stored.connection.matching:
         store = MatchStore(services.tables, connection_id)
         found, last = await store.page(top=top, after=after or "")
         items = [_queued(one, connection_id) for one in found]
+    else:
+        # Nobody waits where nothing is matched; decisions are kept for when it is again.
+        items, last = [], None
     items = [one for one in items if status is None or one.status == status.value]
     return json_answer(page(items, to_cursor(kind, last) if last else None))
 
@@ -189,6 +192,7 @@ def _queued(match: Match, connection_id: str) -> MatchAnswer:
         key=wait.key,
         why=wait.why,
         message=explain(wait).message,
+        row=None,
         candidates=candidates,
         people=list(wait.people),
         since=match.since,
@@ -205,16 +209,16 @@ def _status(match: Match) -> MatchStatus:
 
 
 def _linked(person: Person) -> MatchAnswer:
-    partition, row_key = parted(person.linked_from or "")
-    link = Link(partition, row_key, person.linked_by or "")
+    row, by = person.linked_from or "", person.linked_by or ""
     return MatchAnswer(
         object_id=person.object_id,
         user_principal_name=person.user_principal_name,
         status=MatchStatus.LINKED.value,
-        key=link.by,
+        key=by,
         why=None,
-        message=explain(link).message,
-        candidates=[Candidate(row=link.address, kind="application")],
+        message=explain_link(row, by).message,
+        row=row,
+        candidates=[],
         people=[],
         since=person.created_at,
         decision=None,

@@ -248,6 +248,7 @@ class Match(Document):
     key: str
     why: Why | None
     message: str
+    row: str | None = Field(description="The row that was taken over, of a link.")
     candidates: list[Candidate]
     people: list[str]
     since: datetime | None

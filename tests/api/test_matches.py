@@ -68,6 +68,7 @@ async def test_the_queue_says_who_waits_and_why(
         "key": "email",
         "why": "severalRows",
         "message": "Waits for a decision: several rows of the table have the same email.",
+        "row": None,
         "candidates": [
             {"row": f"{connection_id}-a|app-1", "kind": "application"},
             {"row": f"{connection_id}-a|app-2", "kind": "application"},
@@ -96,6 +97,18 @@ async def test_the_queue_comes_page_by_page(
             break
 
     assert found == [ANN, BEN, CAT]
+
+
+async def test_nobody_waits_where_nothing_is_matched(
+    admin: httpx.AsyncClient, store: MatchStore, matches: str, connection_id: str
+) -> None:
+    await admin.patch(f"/api/connections/{connection_id}", json={"matching": []})
+    off = (await admin.get(matches)).json()
+    await admin.patch(f"/api/connections/{connection_id}", json={"matching": ["email"]})
+    on = (await admin.get(matches)).json()
+
+    assert off == {"items": [], "next": None}
+    assert [one["objectId"] for one in on["items"]] == [ANN]
 
 
 @pytest.mark.parametrize("params", [{"cursor": "nonsense"}, {"status": "lost"}, {"top": "0"}])
@@ -255,7 +268,7 @@ async def test_links_are_listed_and_a_wrong_one_is_broken(
 
     assert [one["objectId"] for one in listed] == [BEN, CAT]
     assert listed[0]["message"] == f"Linked by email to the row {rows[0]}."
-    assert listed[0]["status"] == "linked"
+    assert (listed[0]["status"], listed[0]["row"]) == ("linked", rows[0])
     assert (person["linkedFrom"], person["linkedBy"]) == (rows[0], "email")
     assert broken.status_code == 204
     assert [one["objectId"] for one in left] == [CAT]

@@ -355,6 +355,39 @@ async def test_who_waits_and_leaves_the_scope_waits_no_longer(tenant: Tenant) ->
     assert (await tenant.row(ann))["email"] == "x@contoso.com"
 
 
+async def test_while_a_group_of_the_scope_is_missing_no_key_links(tenant: Tenant) -> None:
+    """Who was not read could claim the same row; nobody is taken over on the word of half a reading."""
+    ann = tenant.joins("ann@contoso.com")
+    ben = tenant.joins("ben@contoso.com")
+    await tenant.put("app-1", "a", email="ann@contoso.com")
+    missing = "99999999-0000-4000-8000-000000000000"
+    await tenant.connect(scope=group_scope(tenant.group, missing))
+
+    run = await tenant.run()
+
+    codes = {error.object_id: error.code for error in run.errors}
+    assert codes == {ann: "match.waiting", missing: "scope.groupNotFound"}
+    assert (await tenant.queue())[ann].wait.why is Why.READING_INCOMPLETE
+    assert "LinkedFrom" not in await tenant.row(ben)
+    await tenant.reconnect(scope=group_scope(tenant.group))
+    assert (await tenant.run()).counts.linked == 1
+
+
+async def test_a_decision_outlives_a_run_that_does_not_find_the_person(tenant: Tenant) -> None:
+    ann, _ = tenant.joins("x@contoso.com"), tenant.joins("x@contoso.com")
+    await tenant.connect()
+    await tenant.run()
+    await tenant.decide(ann, "ignore")
+    tenant.control.remove_members(tenant.group, ann)
+    await tenant.run()
+    tenant.control.add_members(tenant.group, ann)
+
+    run = await tenant.run()
+
+    assert run.status is RunStatus.SUCCEEDED
+    assert ann not in await tenant.rows()
+
+
 # --- decided --------------------------------------------------------------------------------------
 
 

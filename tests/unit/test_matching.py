@@ -19,6 +19,7 @@ from sync_core.matching import (
     create_problem,
     decide,
     explain,
+    explain_link,
     link_problem,
     reason,
 )
@@ -378,6 +379,10 @@ def test_every_outcome_is_explained(outcome: Outcome | None, how: str, said: str
 
     assert explanation.how == how
     assert said in explanation.message
+
+
+def test_a_stored_link_is_explained_from_its_columns() -> None:
+    assert explain_link("p-a|r|1", "email") == explain(Link("p-a", "r|1", "email"))
 
 
 @pytest.mark.parametrize("why", sorted(set(Why) - {Why.DECISION_STALE}))
