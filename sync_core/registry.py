@@ -102,7 +102,7 @@ class Registry:
         object_id = entity["RowKey"]
         if owned.status is Status.DISABLED:
             self._former.add(object_id)
-            if linked_to := _text(entity, LINKED_TO).lower():
+            if linked_to := linked_to_of(entity):
                 # Replaced by the account of a re-hire, which has the values now.
                 row = Row(partition, object_id, linked_to, _text(entity, LINKED_BY), is_former=True)
                 self._rows[row.address] = row
@@ -113,7 +113,7 @@ class Registry:
                 holders.add(value, object_id)
 
     def _add_free(self, partition: str, entity: Entity) -> None:
-        row_key, linked_to = entity["RowKey"], _text(entity, LINKED_TO).lower()
+        row_key, linked_to = entity["RowKey"], linked_to_of(entity)
         values = self.values(entity)
         named = GUID.fullmatch(row_key) is not None
         if not (named or linked_to or any(values)):
@@ -185,6 +185,11 @@ class Registry:
 
 def _text(entity: Entity, column: str) -> str:
     return str(entity.get(column) or "").strip()
+
+
+def linked_to_of(entity: Entity) -> str:
+    """Give the object id of the person who takes a row over; an application may have written it."""
+    return _text(entity, LINKED_TO).lower()
 
 
 def parted(address: str) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from azure.data.tables.aio import TableClient
 
 from sync_core.errors import Conflict
 from sync_core.model import Change, Link, Status
-from sync_core.registry import LINKED_BY, LINKED_TO, NO_AUTO_LINK, Registry, parted
+from sync_core.registry import LINKED_BY, LINKED_TO, NO_AUTO_LINK, Registry, linked_to_of, parted
 from sync_core.store.entities import (
     LINKED_FROM,
     Stamp,
@@ -79,7 +79,7 @@ def _free(people: Sequence[str], rows: Sequence[Entity | None]) -> dict[str, Ent
     return {
         object_id: row
         for object_id, row in zip(people, rows, strict=True)
-        if row is not None and (row.get(LINKED_TO) or object_id) == object_id and not _lives(row)
+        if row is not None and linked_to_of(row) in {"", object_id} and not _lives(row)
     }
 
 
@@ -122,7 +122,7 @@ class Links:
                 "There is no other row to give back; correct the person's row, or leave the person out.",
             )
         source = await point(table, link.partition, link.row_key)
-        if source is not None and source.get(LINKED_TO) == object_id:
+        if source is not None and linked_to_of(source) == object_id:
             link = replace(link, former=bool(source.get("ConnectionId")))
             await _write(table, [Operation(Verb.REPLACE, _freed(source), source["odata.etag"])])
         stamp = Stamp(self._connection_id, tenant_id, "", now)

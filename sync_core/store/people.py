@@ -16,7 +16,7 @@ from azure.data.tables.aio import TableClient
 
 from sync_core.documents import Document
 from sync_core.model import Action, Origin, Reason, Status, Value
-from sync_core.registry import LINKED_BY
+from sync_core.registry import LINKED_BY, LINKED_TO
 from sync_core.store.entities import HISTORY, LINKED_FROM, joined, mapped_values, partition_key
 from sync_core.store.tables import USERS, Tables
 from sync_core.store.users import HEX_DIGITS, PARTITIONS_AT_ONCE, bounded
@@ -43,7 +43,8 @@ Checkpoint = Callable[[], Awaitable[None]]
 class Person(Document):
     """One synced person: the system columns, and the mapped targets as `attributes`.
 
-    `linked_from` is the address of the row that was taken over, `linked_by` what made the match.
+    `linked_from` is the address of the row that was taken over, `linked_by` what made the match;
+    `linked_object_id` is the person who took this one's row over.
     """
 
     object_id: str
@@ -60,6 +61,7 @@ class Person(Document):
     attributes: dict[str, Value]
     linked_from: str | None = None
     linked_by: str | None = None
+    linked_object_id: str | None = None
 
 
 class LinkNote(Document):
@@ -246,7 +248,8 @@ def _person(row: Entity) -> Person:
         last_run_id=row.get("LastRunId"),
         attributes={name: values.get(name) for name in targets},
         linked_from=row.get(LINKED_FROM),
-        linked_by=row.get(LINKED_BY) if LINKED_FROM in row else None,
+        linked_by=row.get(LINKED_BY),
+        linked_object_id=row.get(LINKED_TO),
     )
 
 

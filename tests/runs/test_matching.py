@@ -147,6 +147,34 @@ async def test_a_row_of_the_application_becomes_the_persons(tenant: Tenant) -> N
     assert change["link"] == {"row": address, "by": "email"}
 
 
+@pytest.mark.parametrize("row_key", ["app'17", "app-ü %7c|+&;=", "!first"])
+async def test_a_row_may_have_any_key(tenant: Tenant, row_key: str) -> None:
+    ann = tenant.joins("ann@contoso.com")
+    address = await tenant.put(row_key, "a", email="ann@contoso.com", appTheme="dark")
+    await tenant.connect()
+
+    run = await tenant.run()
+
+    assert run.status is RunStatus.SUCCEEDED
+    assert (await tenant.row(row_key))["LinkedObjectId"] == ann
+    assert ((await tenant.row(ann))["LinkedFrom"], (await tenant.row(ann))["appTheme"]) == (
+        address,
+        "dark",
+    )
+
+
+async def test_a_mark_that_the_application_set_is_followed(tenant: Tenant) -> None:
+    ann = tenant.joins("ann@contoso.com")
+    await tenant.put("app-17", "a", LinkedObjectId=ann.upper(), appTheme="dark")
+    await tenant.connect()
+
+    run = await tenant.run()
+
+    assert run.status is RunStatus.SUCCEEDED
+    assert (await tenant.row(ann))["LinkedBy"] == "objectId"
+    assert (await tenant.row("app-17"))["LinkedObjectId"] == ann
+
+
 async def test_a_row_at_the_persons_own_address_is_adopted_with_its_columns(
     tenant: Tenant,
 ) -> None:
@@ -458,6 +486,9 @@ async def test_a_rehire_takes_over_what_the_application_kept_of_the_former_accou
     assert (rows[new]["appTheme"], rows[new]["department"]) == ("dark", "Legal")
     assert (rows[old]["Status"], rows[old]["LinkedObjectId"]) == ("disabled", new)
     assert "DisabledAt" not in rows[new]
+    former = await People(tenant.services.tables, tenant.id).find(old)
+    assert former is not None
+    assert former.linked_object_id == new
     link = (await tenant.newest(new))["link"]
     assert (link["rehire"], link["by"]) == (True, "decision")
 

@@ -268,7 +268,8 @@ async def test_what_is_refused_keeps_nothing_else_from_being_written(
 ) -> None:
     """The answer names no part here, as for a body that is too large."""
     operations = [operation(size) for size in range(9)]
-    outdated, written = {2, 3, 8}, []
+    outdated = {2, 3, 8}
+    written: list[Operation] = []
 
     async def submit(_: TableClient, some: Sequence[Operation]) -> None:
         if outdated & {operations.index(one) for one in some}:
