@@ -247,7 +247,8 @@ class _Round:
             return problem
         if wanted[decision.row] > 1:
             return f"the row {decision.row} was given to {wanted[decision.row]} people"
-        if parted(decision.row)[1].lower() in ids - {object_id}:
+        named = parted(decision.row)[1].lower()
+        if named != object_id and named in ids:
             return f"the row {decision.row} bears the object id of another person in scope"
         return None
 

@@ -1,6 +1,6 @@
 """People who stand in the table already are linked, wait, or are decided about; nobody is taken over."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from sync_core.store.links import Links
 from sync_core.store.matches import Match, MatchStore
 from sync_core.store.people import People
 from sync_core.store.tables import USERS
-from sync_core.store.wire import Entity
+from sync_core.store.wire import Entity, point
 from sync_core.wiring import Services
 from tests.rigging import (
     Rig,
@@ -96,6 +96,18 @@ class Tenant:
         people = People(self.services.tables, self.id)
         entries, _ = await people.history(object_id, top=1)
         return entries[0].to_json()
+
+    def do_after_planning(
+        self, act: Callable[[], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Let something happen between the plan of the next run and its first change."""
+        save = self.services.plans.save
+
+        async def save_and_act(*plan: Any) -> None:
+            await save(*plan)
+            await act()
+
+        monkeypatch.setattr(self.services.plans, "save", save_and_act)
 
     async def assert_waits(self, run: Run, **why: Why) -> None:
         """The run says it, the queue says why, and everybody else was done."""
@@ -261,21 +273,24 @@ async def test_more_links_than_a_batch_holds(tenant: Tenant) -> None:
     assert [rows[f"app-{number}"]["LinkedObjectId"] for number in range(70)] == people
 
 
-async def test_a_row_that_vanishes_while_the_run_is_under_way_stops_nobody_else(
-    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("taken", [True, False])
+async def test_a_row_that_is_lost_while_the_run_is_under_way_stops_nobody_else(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch, taken: bool
 ) -> None:
     ann, ben = tenant.joins("ann@contoso.com"), tenant.joins("ben@contoso.com")
     await tenant.put("app-1", "a", email="ann@contoso.com")
     await tenant.put("app-2", "a", email="ben@contoso.com")
     await tenant.connect()
-    save = tenant.services.plans.save
+    keys = {"PartitionKey": f"{tenant.id}-a", "RowKey": "app-1"}
 
-    async def meanwhile(*plan: Any) -> None:
-        await save(*plan)
+    async def lose() -> None:
         table = await tenant.services.tables.table(USERS)
-        await table.delete_entity(f"{tenant.id}-a", "app-1")
+        if taken:
+            await table.update_entity(keys | {"LinkedObjectId": "somebody else"})
+        else:
+            await table.delete_entity(keys)
 
-    monkeypatch.setattr(tenant.services.plans, "save", meanwhile)
+    tenant.do_after_planning(lose, monkeypatch)
     run = await tenant.run()
     monkeypatch.undo()
     healed = await tenant.run()
@@ -287,6 +302,59 @@ async def test_a_row_that_vanishes_while_the_run_is_under_way_stops_nobody_else(
     assert (await tenant.row(ben))["LinkedBy"] == "email"
     assert healed.status is RunStatus.SUCCEEDED
     assert "LinkedFrom" not in await tenant.row(ann)
+
+
+async def test_a_row_that_is_changed_between_its_reading_and_its_mark_is_read_again(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mark names the version whose columns are copied: nothing that was written since gets lost."""
+    ann = tenant.joins("ann@contoso.com")
+    await tenant.put("app-1", "a", email="ann@contoso.com", appTheme="dark")
+    await tenant.connect()
+    table = await tenant.services.tables.table(USERS)
+
+    async def then_changed(*address: Any) -> Entity | None:
+        row = await point(*address)
+        await table.update_entity(
+            {"PartitionKey": f"{tenant.id}-a", "RowKey": "app-1", "appTheme": "light"}
+        )
+        return row
+
+    monkeypatch.setattr("sync_core.store.links.point", then_changed)
+    run = await tenant.run()
+    monkeypatch.undo()
+    await tenant.run()
+
+    assert [error.code for error in run.errors] == ["record.changedMeanwhile"]
+    assert (await tenant.row(ann))["appTheme"] == "light"
+
+
+async def test_a_former_person_who_comes_back_meanwhile_is_not_taken_over(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = tenant.joins("ann@contoso.com")
+    await tenant.connect()
+    await tenant.run()
+    tenant.control.change_many("softDelete", keys=[old])
+    new = tenant.joins("ann@contoso.com")
+    await tenant.run()
+    await tenant.decide(new, "link", f"{tenant.id}-{old[0]}|{old}")
+    table = await tenant.services.tables.table(USERS)
+
+    async def come_back() -> None:
+        keys = {"PartitionKey": f"{tenant.id}-{old[0]}", "RowKey": old}
+        await table.update_entity(keys | {"Status": "active"})
+
+    tenant.do_after_planning(come_back, monkeypatch)
+    run = await tenant.run()
+
+    rows = await tenant.rows()
+    assert [(error.object_id, error.code) for error in run.errors] == [
+        (new, "record.changedMeanwhile")
+    ]
+    assert new not in rows
+    assert "LinkedObjectId" not in rows[old]
+    assert (await tenant.queue()).keys() == {new}
 
 
 # --- waiting --------------------------------------------------------------------------------------
@@ -580,8 +648,7 @@ async def test_killed_before_any_write_of_a_run_that_links(
         await tenant.decide(cat, "link", f"{name}-b|app-3")
         await tenant.reconnect(enabled=True)
 
-    for name in [connection_id, *victims]:
-        await prepare(name)
+    await prepare(connection_id)
     await run_now(services, connection_id)
     wanted = linked_essence(await rows_of(services, connection_id), connection_id)
     assert {key for key in wanted if "LinkedFrom" in wanted[key]} == {ann, ben, cat}
@@ -589,6 +656,7 @@ async def test_killed_before_any_write_of_a_run_that_links(
 
     deaths = 0
     for deadly, victim in enumerate(victims, start=1):
+        await prepare(victim)
         request = {"connectionId": victim, "trigger": "manual"}
         if run_until_write(rig.environment(emulator), request, deadly) != KILLED:
             break
