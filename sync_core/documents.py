@@ -326,6 +326,10 @@ class Connection(Document):
         if missing:
             msg = f"matching names targets that no mapping fills: {', '.join(missing)}"
             raise ValueError(msg)
+        same = {rule.target for rule in self.mapping if rule.constant is not None}
+        if constant := sorted(same & set(self.matching)):
+            msg = f"matching names targets that are the same for everybody: {', '.join(constant)}"
+            raise ValueError(msg)
         return self
 
     def known_tenant(self) -> str:

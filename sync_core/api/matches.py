@@ -24,6 +24,7 @@ from sync_core.matching import (
     explain,
     explain_link,
     link_problem,
+    reason,
 )
 from sync_core.registry import Registry, parted
 from sync_core.spool import DIGITS
@@ -191,7 +192,7 @@ def _queued(match: Match, connection_id: str) -> MatchAnswer:
         status=_status(match).value,
         key=wait.key,
         why=wait.why,
-        message=explain(wait).message,
+        message=_message(match),
         row=None,
         candidates=candidates,
         people=list(wait.people),
@@ -206,6 +207,12 @@ def _status(match: Match) -> MatchStatus:
         return MatchStatus.WAITING
     ignored = match.decision.kind is DecisionKind.IGNORE
     return MatchStatus.IGNORED if ignored else MatchStatus.DECIDED
+
+
+def _message(match: Match) -> str:
+    if _status(match) is MatchStatus.WAITING:
+        return explain(match.wait).message
+    return f"Decided. It waited because {reason(match.wait)}."
 
 
 def _linked(person: Person) -> MatchAnswer:

@@ -145,6 +145,7 @@ async def test_a_decision_is_remembered_shown_and_taken_back(
     assert [decided.json()] == only
     assert others == []
     assert decided.json()["status"] == status
+    assert decided.json()["message"].startswith("Decided. It waited because several rows")
     noted = decided.json()["decision"]
     assert (noted["decision"], noted["row"]) == (decision, body.get("row"))
     assert noted["by"]
