@@ -28,6 +28,7 @@ sync_core/health.py,$\
 sync_core/logs.py,$\
 sync_core/mapping.py,$\
 sync_core/mapping_tests.py,$\
+sync_core/matching.py,$\
 sync_core/model.py,$\
 sync_core/notifications.py,$\
 sync_core/planning.py,$\
@@ -35,6 +36,7 @@ sync_core/pushdown.py,$\
 sync_core/readiness.py,$\
 sync_core/reading_plan.py,$\
 sync_core/references.py,$\
+sync_core/registry.py,$\
 sync_core/schedule.py,$\
 sync_core/scope.py,$\
 sync_core/settings.py,$\

@@ -380,6 +380,10 @@ class Connection(Document):
         if missing:
             msg = f"matching names targets that no mapping fills: {', '.join(missing)}"
             raise ValueError(msg)
+        same = {rule.target for rule in self.mapping if rule.constant is not None}
+        if constant := sorted(same & set(self.matching)):
+            msg = f"matching names targets that are the same for everybody: {', '.join(constant)}"
+            raise ValueError(msg)
         return self
 
     def known_tenant(self) -> str:
@@ -440,7 +444,7 @@ class RunStatus(StrEnum):
 
 
 class Counts(Document):
-    """People, by what the run did with them."""
+    """People, by what the run did with them; those `linked` took over a row, and are `created` too."""
 
     read: int = 0
     in_scope: int = 0
@@ -452,6 +456,7 @@ class Counts(Document):
     unchanged: int = 0
     failed: int = 0
     held: int = 0
+    linked: int = 0
 
 
 class GraphUse(Document):

@@ -348,6 +348,7 @@ async def _sync(
             plan = await sync.plan(decided, planned)
             run = _planned(run, plan)
             await pulse.check()
+            await sync.note_matches(pulse.check)
             if plan.tally.changes:
                 await services.plans.save(connection.id, run.id, plan.documents())
                 await sync.apply(plan, pulse.check)

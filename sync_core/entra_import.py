@@ -245,7 +245,9 @@ def _take_mapping(result: Imported, path: str, mapping: Json) -> None:
         result.mapping.append(rule)
         if rule["target"] != wanted:
             result.note(f"{here}.targetAttributeName", f"{wanted} became {rule['target']}")
-        if is_key:
+        if is_key and "constant" in rule:
+            result.note(here, f"{wanted} is the same for everybody, so nobody can be matched by it")
+        elif is_key:
             keys.append((priority, rule["target"]))
     _take_matching(result, path, [target for _, target in sorted(keys, key=lambda key: key[0])])
     if not result.mapping:

@@ -70,11 +70,31 @@ class StoredPerson(NamedTuple):
     digest: str
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The row that a person who comes in takes over: the application's own, or a former person's.
+
+    `by` is `objectId`, the matching key that found it, or `decision`. A row that is `in_place` stands
+    at the person's own address already; one that is `former` was another account's (a re-hire).
+    """
+
+    partition: str
+    row_key: str
+    by: str
+    in_place: bool = False
+    former: bool = False
+
+    @property
+    def address(self) -> str:
+        return f"{self.partition}|{self.row_key}"
+
+
 @dataclass(slots=True)
 class Change:
     """One person's change: what to do, why, and with what; `before` holds the old mapped values.
 
-    `evidence` is what Graph answered when the person was asked for by id, for removals.
+    `evidence` is what Graph answered when the person was asked for by id, for removals. `link` is the
+    row that somebody who is created takes over.
     """
 
     action: Action
@@ -87,6 +107,7 @@ class Change:
     before: dict[str, Value] = field(default_factory=dict)
     held: bool = False
     evidence: dict[str, Any] | None = None
+    link: Link | None = None
 
     def fields(self) -> dict[str, tuple[Value, Value]]:
         """Give the targets that differ, each with its old and new value."""

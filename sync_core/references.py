@@ -85,7 +85,8 @@ class Roster:
     """The ids of all who will have a row after this run, as far as that is known.
 
     `stored` have one now. `may_delete`: the policy deletes rows of people who leave. `may_hold`: new people
-    may have to wait for approval. `newcomers` counts those decided later who may be created then.
+    may have to wait, for approval or for a match to be decided. `newcomers` counts those decided later who
+    may be created then.
     """
 
     stored: set[str]
@@ -132,6 +133,12 @@ class Roster:
         """Take out all newcomers: they wait for approval."""
         self._coming.clear()
         self._doubtful.clear()
+
+    def keep_out(self, waiting: AbstractSet[str]) -> None:
+        """Take out these newcomers: they wait for a decision of their own."""
+        self._coming -= waiting
+        for object_id in waiting & self._doubtful.keys():
+            del self._doubtful[object_id]
 
     def close(self) -> None:
         """Make up the mind about the doubtful; everybody's place is certain then."""

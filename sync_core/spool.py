@@ -12,7 +12,7 @@ from typing import IO, Any, Self
 import orjson
 
 from sync_core.errors import RecordRejected
-from sync_core.model import Action, Change, Reason
+from sync_core.model import Action, Change, Link, Reason
 from sync_core.references import Futures, Outcome
 
 DIGITS = "0123456789abcdef"
@@ -139,4 +139,6 @@ def to_change(document: dict[str, Any]) -> Change:
     if document["reason"] is not None:
         document["reason"] = Reason(document["reason"])
     document["kept"] = tuple(document["kept"])
+    if document["link"] is not None:
+        document["link"] = Link(**document["link"])
     return Change(**document)

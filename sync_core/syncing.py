@@ -17,6 +17,7 @@ from sync_core.directory.reading import Reading, Sighting
 from sync_core.documents import Connection, Counts, RecordError
 from sync_core.errors import RecordRejected
 from sync_core.guard import Verdict, check_guard
+from sync_core.linking import Linking
 from sync_core.logs import log_event
 from sync_core.mapping import CompiledMapping, compile_mapping
 from sync_core.model import Action, Attributes, Change, Origin, Reason, Status, StoredPerson, Tally
@@ -38,7 +39,7 @@ from sync_core.references import (
 )
 from sync_core.scope import CompiledScope, compile_scope
 from sync_core.spool import DIGITS, ChangeSpool, FuturesSpool
-from sync_core.store.entities import Stamp, mapped_values
+from sync_core.store.entities import Stamp, old_values
 from sync_core.store.users import StoredIndex, UserStore, bounded
 from sync_core.store.wire import Entity
 
@@ -89,6 +90,7 @@ class Plan:
                 "held": self.is_held(change),
                 "fields": {name: list(pair) for name, pair in change.fields().items()},
                 "evidence": change.evidence,
+                "link": change.link and {"row": change.link.address, "by": change.link.by},
             }
 
 
@@ -103,6 +105,7 @@ class FullSync:
     errors: list[RecordError] = field(default_factory=list)
     _scope: CompiledScope = field(init=False)
     _mapping: CompiledMapping = field(init=False)
+    _linking: Linking = field(init=False)
     _roster: Roster | None = None
     _deferred: FuturesSpool = field(default_factory=FuturesSpool)
     _counts: dict[str, int] = field(default_factory=dict)
@@ -111,6 +114,7 @@ class FullSync:
     def __post_init__(self) -> None:
         self._scope = compile_scope(self.connection.scope)
         self._mapping = compile_mapping(self.connection.mapping)
+        self._linking = Linking(self.connection, self.users.matches(), self.stamp.now)
 
     @property
     def counts(self) -> Counts:
@@ -128,7 +132,8 @@ class FullSync:
 
     async def plan(self, decided: ChangeSpool, planned: ChangeSpool) -> Plan:
         """Read the directory and what is stored, and decide about everybody; writes nothing."""
-        stored = await self.users.load_index()
+        stored = await self.users.load_index(self._linking.registry)
+        await self._linking.begin(stored.people)
         active = sum(one.status is Status.ACTIVE for one in stored.people.values())
         for object_id in stored.people:
             self._sizes[object_id[0]] = self._sizes.get(object_id[0], 0) + 1
@@ -141,6 +146,7 @@ class FullSync:
             # Only a complete reading may say who is absent.
             absent = removal_candidates(stored.people) if reading.complete else []
             confirmed = await self._decide_absent(absent, active, stored, decided)
+            await self._match(complete=reading.complete)
             await self._decide_deferred(decided, active, confirmed=confirmed)
 
         tally, plan_hash = await self._detail(decided, planned, active)
@@ -169,6 +175,7 @@ class FullSync:
                     await asyncio.sleep(0)
                 known = stored.people.pop(person["id"], None)
                 if change := self._decide(person, groups, known, stored):
+                    self._linking.see(change)
                     decided.add(change)
 
     def _present(self, reading: Reading) -> AsyncIterator[Sequence[Sighting]]:
@@ -262,8 +269,23 @@ class FullSync:
         return Roster(
             stored=set(stored.people),
             may_delete=may_delete(policy),
-            may_hold=policy.guard.max_creates is not None,
+            may_hold=policy.guard.max_creates is not None or bool(self.connection.matching),
         )
+
+    async def _match(self, *, complete: bool) -> None:
+        """Decide which newcomers are linked to rows that stand already, and which have to wait."""
+        if self._linking.registry is None:
+            return
+        for futures in self._deferred:
+            # Either future names the same person by the same keys.
+            for outcome in (futures.inside, futures.outside):
+                if isinstance(outcome, Change):
+                    self._linking.see(outcome)
+                    break
+        for object_id, error in await self._linking.decide(complete=complete):
+            self._reject(object_id, error)
+        if self._roster is not None:
+            self._roster.keep_out(self._linking.left_out)
 
     async def _decide_deferred(self, decided: ChangeSpool, active: int, *, confirmed: bool) -> None:
         """Choose for everybody whose manager was not certain, now that all others are decided."""
@@ -310,6 +332,7 @@ class FullSync:
                 known = stored.people[evidence.object_id]
                 contradicted += evidence.reason is None
                 if change := self._decide_by_evidence(evidence, known, stored):
+                    self._linking.see(change)
                     decided.add(change)
                     removals += change.action.is_removal
         if contradicted:
@@ -348,7 +371,7 @@ class FullSync:
         digest = hashlib.sha256()
         tally = {"creates": 0, "removals": 0, "others": 0}
         for digit in DIGITS:
-            changes = decided.read(digit)
+            changes = self._linking.settled(decided.read(digit))
             rows = await self._rows(digit, changes)
             for change in changes:
                 row = rows.get(change.object_id)
@@ -356,7 +379,7 @@ class FullSync:
                     change.user_principal_name = change.user_principal_name or str(
                         row.get("UserPrincipalName") or ""
                     )
-                    change.before = mapped_values(row)
+                    change.before = old_values(change, row)
                 if is_protected(change, self.connection.policy):
                     continue
                 planned.add(change)
@@ -367,6 +390,10 @@ class FullSync:
     async def _rows(self, digit: str, changes: Iterable[Change]) -> dict[str, Entity]:
         return await self.users.load_rows(digit, changes, self._sizes.get(digit, 0))
 
+    async def note_matches(self, checkpoint: Checkpoint) -> None:
+        """Write who waits for a match to be decided, whatever else the plan holds."""
+        await self._linking.note(checkpoint)
+
     async def apply(self, plan: Plan, checkpoint: Checkpoint) -> None:
         """Write what is not held, partition by partition; a refused record does not stop the others."""
 
@@ -376,10 +403,14 @@ class FullSync:
             async for change, error in self.users.apply(changes, rows, self.stamp, checkpoint):
                 if error is None:
                     self._count(_COUNTED[change.action])
+                    if change.link is not None:
+                        self._count("linked")
+                    self._linking.done(change)
                 else:
                     self._reject(change.object_id, error)
 
         await bounded(PARTITIONS_AT_ONCE, (partial(write, digit) for digit in DIGITS))
+        await self._linking.forget_done(checkpoint)
 
 
 _COUNTED = {
@@ -416,4 +447,5 @@ def _kind(change: Change) -> str:
 def _fingerprint(change: Change) -> bytes:
     """What two equal plans have in common: who, what, why, and the values to be written."""
     reason = change.reason.value if change.reason else ""
-    return f"{change.object_id}|{change.action.value}|{reason}|{change.digest}\n".encode()
+    link = f"|{change.link.address}" if change.link else ""
+    return f"{change.object_id}|{change.action.value}|{reason}|{change.digest}{link}\n".encode()

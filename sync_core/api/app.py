@@ -18,6 +18,7 @@ from sync_core.api import (
     expressions,
     health,
     imports,
+    matches,
     openapi,
     pickers,
     runs,
@@ -41,6 +42,8 @@ from sync_core.api.shapes import (
     GroupList,
     Health,
     HistoryList,
+    Match,
+    MatchList,
     RunChangeList,
     RunList,
     UserList,
@@ -55,6 +58,7 @@ CONNECTIONS = "/api/connections"
 CONNECTION = f"{CONNECTIONS}/{{id}}"
 RUNS = f"{CONNECTION}/runs"
 USERS = f"{CONNECTION}/users"
+MATCHES = f"{CONNECTION}/matches"
 CONFIG = "/api/config"
 EXPRESSIONS = "/api/expressions"
 
@@ -239,6 +243,31 @@ ROUTES = (
     ),
     Route(
         method="GET",
+        path=MATCHES,
+        call=matches.list_matches,
+        role=Role.READER,
+        answers={200: MatchList},
+        refusals=(404, 422),
+    ),
+    Route(
+        method="POST",
+        path=f"{MATCHES}/{{objectId}}",
+        call=matches.decide_match,
+        role=Role.ADMIN,
+        answers={200: Match},
+        refusals=(400, 404, 409, 413, 415, 422, 503),
+        body=openapi.MATCH_BODY,
+    ),
+    Route(
+        method="DELETE",
+        path=f"{MATCHES}/{{objectId}}",
+        call=matches.delete_match,
+        role=Role.ADMIN,
+        answers={204: None},
+        refusals=(404, 409, 503),
+    ),
+    Route(
+        method="GET",
         path=f"{CONNECTION}/export",
         call=config.export_connection,
         role=Role.READER,
@@ -390,6 +419,6 @@ def _operation_id(name: str) -> str:
 
 def _tag(path: str) -> str:
     """Name what a call is about: the last part of its path that is one of these."""
-    known = ("connections", "runs", "users", "sync", "config", "consent", "expressions")
+    known = ("connections", "runs", "users", "matches", "sync", "config", "consent", "expressions")
     parts = [part for part in path.split("/") if part in known]
     return parts[-1].replace("sync", "runs") if parts else "app"

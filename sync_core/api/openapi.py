@@ -9,7 +9,7 @@ from pydantic.json_schema import models_json_schema
 
 from sync_core.api.answers import json_answer
 from sync_core.api.problems import MEDIA_TYPE
-from sync_core.api.shapes import ConfigFile, EvaluateBody, Problem, SyncBody
+from sync_core.api.shapes import ConfigFile, EvaluateBody, MatchBody, Problem, SyncBody
 from sync_core.api.version import VERSION
 from sync_core.documents import ConnectionInput, Document
 
@@ -71,6 +71,7 @@ def json_body(
 
 CONNECTION_BODY = json_body(ConnectionInput, EXAMPLE, required=True)
 SYNC_BODY = json_body(SyncBody, {"mode": "auto"}, required=False)
+MATCH_BODY = json_body(MatchBody, {"decision": "link", "row": "contoso-a|app-17"}, required=True)
 PATCH_BODY = {
     "requestBody": {
         "required": True,
@@ -125,6 +126,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
                 (ConnectionInput, "validation"),
                 (SyncBody, "validation"),
                 (EvaluateBody, "validation"),
+                (MatchBody, "validation"),
                 (Problem, "validation"),
             ],
             ref_template=f"{SCHEMAS}{{model}}",

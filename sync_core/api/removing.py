@@ -13,6 +13,7 @@ from sync_core.errors import Conflict, SyncError
 from sync_core.logs import log_event
 from sync_core.store.connections import StoredConnection
 from sync_core.store.leases import Lease, Next
+from sync_core.store.matches import MatchStore
 from sync_core.store.people import People
 from sync_core.store.runs import new_run_id
 from sync_core.store.users import bounded
@@ -36,6 +37,7 @@ async def forget(services: Services, stored: StoredConnection) -> None:
     await watching.forget(services, connection_id)
     await services.consents.forget(connection_id)
     await services.verifications.delete(connection_id)
+    await MatchStore(services.tables, connection_id).delete_all()
     await _close(services, connection_id, lease.next)
     log_event("connection.deleted", connection=connection_id, users="keep")
 
@@ -59,6 +61,7 @@ async def erase(services: Services, stored: StoredConnection) -> None:
         await watching.forget(services, connection_id)
         await services.consents.forget(connection_id)
         await services.verifications.delete(connection_id)
+        await MatchStore(services.tables, connection_id).delete_all()
         await services.connections.delete(connection_id, etag)
     log_event("connection.deleted", connection=connection_id, users="delete", rows=rows)
 

@@ -18,6 +18,7 @@ from sync_core.documents import (
     Scope,
 )
 from sync_core.group_choices import GroupChoice
+from sync_core.matching import DecisionKind, Why
 from sync_core.model import Action, Reason, Value
 from sync_core.readiness import AttributeNote, AttributeReport, SampleSize
 from sync_core.store.people import HistoryEntry, Person
@@ -120,6 +121,13 @@ class RunList(Document):
     next: Next
 
 
+class RowLink(Document):
+    """The row that somebody takes over, and what made the match."""
+
+    row: str = Field(examples=["contoso-a|app-17"])
+    by: str = Field(examples=["email"])
+
+
 class RunChange(Document):
     """One change that a run decided on; `held` ones wait for approval and were not written."""
 
@@ -130,6 +138,7 @@ class RunChange(Document):
     held: bool
     fields: dict[str, tuple[Value, Value]] = Field(description="Old and new value by target.")
     evidence: dict[str, Any] | None = Field(description="What Graph answered, for removals.")
+    link: RowLink | None = Field(default=None, description="The row that a new person takes over.")
 
 
 class RunChangeList(Document):
@@ -337,3 +346,53 @@ class AttributeList(Document):
         description="Filled for everybody in the sample and different for each: safe for `matching`."
     )
     notes: list[AttributeNote]
+
+
+class Candidate(Document):
+    """A row that somebody could take over: the application's own, or a former person's."""
+
+    row: str = Field(examples=["contoso-a|app-17"])
+    kind: Literal["application", "former"]
+
+
+class MatchDecision(Document):
+    """What was decided, when and by whom; the next run carries it out."""
+
+    decision: DecisionKind
+    row: str | None
+    at: datetime | None
+    by: str
+
+
+class Match(Document):
+    """Somebody who waits for a match to be decided, or who was linked.
+
+    `key` is what found something: `objectId`, or a matching key. `people` are others with the same
+    value, by object id.
+    """
+
+    object_id: str
+    user_principal_name: str
+    status: Literal["waiting", "decided", "ignored", "linked"]
+    key: str
+    why: Why | None
+    message: str
+    row: str | None = Field(description="The row that was taken over, of a link.")
+    candidates: list[Candidate]
+    people: list[str]
+    since: datetime | None
+    decision: MatchDecision | None
+
+
+class MatchList(Document):
+    """Matches by object id; a page may be short or empty and have a next one."""
+
+    items: list[Match]
+    next: Next
+
+
+class MatchBody(Document):
+    """What to do with somebody who waits; `row` is the address of a candidate, with `link` only."""
+
+    decision: DecisionKind
+    row: str | None = Field(default=None, max_length=2100, examples=["contoso-a|app-17"])

@@ -4,14 +4,15 @@ System columns are PascalCase, mapped targets camelCase, and columns that an app
 are left alone. A person's change and its history row are one group of operations, written together.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
-from sync_core.model import Action, Change, Origin, Status, StoredPerson, Value, utf16_length
+from sync_core.model import Action, Change, Link, Origin, Status, StoredPerson, Value, utf16_length
+from sync_core.registry import LINKED_BY, LINKED_TO, NO_AUTO_LINK
 from sync_core.store.wire import Entity, Operation, Verb
 
 INDEX_COLUMNS = ("RowKey", "Status", "Origin", "ConnectionId", "Digest")
@@ -22,8 +23,15 @@ END_OF_TIME_MS = 9_999_999_999_999
 INT32 = 2**31
 # Text columns hold 32 Ki characters of UTF-16; longer texts go on in the next column.
 TEXT_PIECE = 30_000
-# A row that is written again is enabled, and its time stamp is the service's own.
-NOT_REWRITTEN = frozenset({"DisabledAt", "DisabledReason", "Timestamp"})
+# A row that is written again is enabled.
+NOT_REWRITTEN = frozenset({"DisabledAt", "DisabledReason"})
+LINKED_FROM = "LinkedFrom"
+# What a row that is taken over keeps to itself: its address, and columns whose meaning is ours.
+NOT_TAKEN_OVER = frozenset(
+    {"PartitionKey", "RowKey", "Timestamp", "Status", "Origin", "ConnectionId", "TenantId"}
+    | {"UserPrincipalName", "CreatedAt", "UpdatedAt", "DisabledAt", "DisabledReason", "LastRunId"}
+    | {"Digest", "MappedTargets", LINKED_FROM, LINKED_TO, LINKED_BY, NO_AUTO_LINK}
+)
 STATUSES = frozenset(Status)
 ORIGINS = frozenset(Origin)
 
@@ -59,13 +67,27 @@ def to_stored(entity: Entity, connection_id: str) -> StoredPerson | None:
 
 
 def needs_row(change: Change) -> bool:
-    """Tell whether the stored row has to be at hand to show and write the change."""
-    return change.action is not Action.CREATE
+    """Tell whether a stored row has to be at hand to write the change."""
+    return change.action is not Action.CREATE or change.link is not None
+
+
+def stands_already(change: Change) -> bool:
+    """Tell whether a row stands at the person's own address."""
+    in_place = change.link is not None and change.link.in_place
+    return change.action is not Action.CREATE or in_place
+
+
+def old_values(change: Change, row: Entity) -> dict[str, Value]:
+    """Give what the row at a person's own address holds of the targets, before the change."""
+    return _values(row, change.values) if change.link else mapped_values(row)
 
 
 def mapped_values(row: Entity) -> dict[str, Value]:
     """Give the mapped targets of a stored row."""
-    names = str(row.get("MappedTargets") or "").split(",")
+    return _values(row, str(row.get("MappedTargets") or "").split(","))
+
+
+def _values(row: Entity, names: Iterable[str]) -> dict[str, Value]:
     return {
         name: row[name] if not _is_long(row, name) else int(row[name])
         for name in names
@@ -80,12 +102,14 @@ def _is_long(row: Entity, name: str) -> bool:
 def operations(change: Change, row: Entity | None, stamp: Stamp) -> list[Operation]:
     """Give the operations of one change: the person and the history row, to be written together."""
     history = Operation(Verb.UPSERT, _history(change, stamp))
-    if change.action is Action.CREATE:
+    if not needs_row(change):
         return [Operation(Verb.UPSERT, _created(change, stamp)), history]
     if row is None:
         msg = f"no stored row for a change of kind {change.action}"
         raise ValueError(msg)
     etag = row["odata.etag"]
+    if change.link is not None:
+        return [_linked(change, change.link, row, stamp), history]
     if change.action is Action.DELETE:
         return [Operation(Verb.DELETE, _keys(change, stamp), etag), history]
     if change.action is Action.DISABLE:
@@ -113,17 +137,62 @@ def _created(change: Change, stamp: Stamp) -> Entity:
     }
 
 
+def _linked(change: Change, link: Link, row: Entity, stamp: Stamp) -> Operation:
+    """Give the new person's row with the columns of the row that is taken over.
+
+    Where that one stands in place it is replaced, if it is still the same; elsewhere it stays.
+    """
+    person = {
+        **_taken_over(row, change),
+        **_created(change, stamp),
+        LINKED_FROM: link.address,
+        LINKED_BY: link.by,
+    }
+    if link.in_place:
+        return Operation(Verb.REPLACE, person, row["odata.etag"])
+    return Operation(Verb.UPSERT, person)
+
+
+def _taken_over(row: Entity, change: Change) -> Entity:
+    """Give the columns that are not ours; of a former person's targets those that are kept."""
+    former = set(str(row.get("MappedTargets") or "").split(",")) - set(change.kept)
+    return without(row, NOT_TAKEN_OVER | change.values.keys() | former)
+
+
+def linked_mark(link: Link, object_id: str, etag: str) -> Operation:
+    """Give what says on a row who takes it over; its other columns stay."""
+    keys = {"PartitionKey": link.partition, "RowKey": link.row_key}
+    return Operation(Verb.MERGE, keys | {LINKED_TO: object_id, LINKED_BY: link.by}, etag)
+
+
+def unlinked(row: Entity, link: Link, stamp: Stamp) -> list[Operation]:
+    """Give the operations that break a person's link: the row without its marks, and the history."""
+    broken = Change(Action.UPDATE, row["RowKey"], row.get("UserPrincipalName") or "")
+    person = without(row, {LINKED_FROM, LINKED_BY}) | moment("UpdatedAt", stamp.now)
+    history = _history(broken, stamp) | {"Link": link_note(link, broken=True)}
+    return [
+        Operation(Verb.REPLACE, person, row["odata.etag"]),
+        Operation(Verb.UPSERT, history),
+    ]
+
+
+def without(row: Entity, columns: Collection[str]) -> Entity:
+    """Give a row as it is written again without some columns."""
+    # The time stamp is the service's own.
+    left = {"Timestamp", *columns}
+    return {
+        name: value
+        for name, value in row.items()
+        if name.partition("@")[0] not in left and not name.startswith("odata.")
+    }
+
+
 def _rewritten(change: Change, row: Entity, stamp: Stamp) -> Entity:
     """Give the whole row again, as a replacement is the only way to take a column away."""
     ours = set(str(row.get("MappedTargets") or "").split(","))
     replaced = (ours - set(change.kept)) | change.values.keys() | NOT_REWRITTEN
-    kept = {
-        name: value
-        for name, value in row.items()
-        if name.partition("@")[0] not in replaced and not name.startswith("odata.")
-    }
     return {
-        **kept,
+        **without(row, replaced),
         **_system(change, stamp),
         "Status": Status.ACTIVE.value,
         **_mapped(change.values),
@@ -190,11 +259,19 @@ def _history(change: Change, stamp: Stamp) -> Entity:
     }
     if change.reason is not None:
         row["Reason"] = change.reason.value
-    if change.action is not Action.CREATE:
+    if stands_already(change):
         row |= pieces("Changes", orjson.dumps(change.fields()).decode())
     if change.evidence is not None:
         row["Evidence"] = orjson.dumps(change.evidence).decode()
+    if change.link is not None:
+        row["Link"] = link_note(change.link)
     return row
+
+
+def link_note(link: Link, *, broken: bool = False) -> str:
+    """Give a link as the history keeps it."""
+    note = {"row": link.address, "by": link.by, "rehire": link.former, "broken": broken}
+    return orjson.dumps(note).decode()
 
 
 def history_key(object_id: str, stamp: Stamp) -> str:

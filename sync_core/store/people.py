@@ -16,7 +16,8 @@ from azure.data.tables.aio import TableClient
 
 from sync_core.documents import Document
 from sync_core.model import Action, Origin, Reason, Status, Value
-from sync_core.store.entities import HISTORY, joined, mapped_values, partition_key
+from sync_core.registry import LINKED_BY, LINKED_TO
+from sync_core.store.entities import HISTORY, LINKED_FROM, joined, mapped_values, partition_key
 from sync_core.store.tables import USERS, Tables
 from sync_core.store.users import HEX_DIGITS, PARTITIONS_AT_ONCE, bounded
 from sync_core.store.wire import (
@@ -40,7 +41,11 @@ Checkpoint = Callable[[], Awaitable[None]]
 
 
 class Person(Document):
-    """One synced person: the system columns, and the mapped targets as `attributes`."""
+    """One synced person: the system columns, and the mapped targets as `attributes`.
+
+    `linked_from` is the address of the row that was taken over, `linked_by` what made the match;
+    `linked_object_id` is the person who took this one's row over.
+    """
 
     object_id: str
     status: Status
@@ -54,6 +59,18 @@ class Person(Document):
     disabled_reason: Reason | None
     last_run_id: str | None
     attributes: dict[str, Value]
+    linked_from: str | None = None
+    linked_by: str | None = None
+    linked_object_id: str | None = None
+
+
+class LinkNote(Document):
+    """A link that was made, or broken; of a re-hire the row was a former person's."""
+
+    row: str
+    by: str
+    rehire: bool
+    broken: bool
 
 
 class HistoryEntry(Document):
@@ -66,6 +83,7 @@ class HistoryEntry(Document):
     user_principal_name: str
     fields: dict[str, tuple[Value, Value]]
     evidence: dict[str, Any] | None
+    link: LinkNote | None = None
 
 
 class People:
@@ -85,17 +103,21 @@ class People:
         after: str | None = None,
         status: Status | None = None,
         search: str | None = None,
+        linked: bool = False,
     ) -> tuple[list[Person], str | None]:
         """Give up to `top` people by object id, and the id after which the next page begins.
 
-        A page of a search may be short, or empty, and still have a next one.
+        A page of a search may be short, or empty, and still have a next one. `linked` gives only those
+        who took over a row.
         """
         table = await self._tables.table(USERS)
         wanted = _folded(search or "")
         found: list[Person] = []
         scanned = 0
         for digit in HEX_DIGITS[HEX_DIGITS.index(after[0]) if after else 0 :]:
-            async for rows in query(table, self._condition(digit, after, status), typed=True):
+            async for rows in query(
+                table, self._condition(digit, after, status, linked=linked), typed=True
+            ):
                 for row in rows:
                     if not (self._owns(row) and _is_about(row, wanted)):
                         continue
@@ -107,12 +129,16 @@ class People:
                     return found, rows[-1]["RowKey"]
         return found, None
 
-    def _condition(self, digit: str, after: str | None, status: Status | None) -> str:
+    def _condition(
+        self, digit: str, after: str | None, status: Status | None, *, linked: bool
+    ) -> str:
         condition = f"{self._partition(digit)} and RowKey lt {quoted(HISTORY)}"
         if after is not None and after[0] == digit:
             condition += f" and RowKey gt {quoted(after)}"
         if status is not None:
             condition += f" and Status eq {quoted(status.value)}"
+        if linked:
+            condition += f" and {LINKED_FROM} gt ''"
         return condition
 
     def _partition(self, digit: str) -> str:
@@ -221,6 +247,9 @@ def _person(row: Entity) -> Person:
         disabled_reason=row.get("DisabledReason") or None,
         last_run_id=row.get("LastRunId"),
         attributes={name: values.get(name) for name in targets},
+        linked_from=row.get(LINKED_FROM),
+        linked_by=row.get(LINKED_BY),
+        linked_object_id=row.get(LINKED_TO),
     )
 
 
@@ -233,4 +262,5 @@ def _history_entry(row: Entity) -> HistoryEntry:
         user_principal_name=row.get("UserPrincipalName", ""),
         fields=orjson.loads(joined("Changes", row) or "{}"),
         evidence=orjson.loads(row["Evidence"]) if "Evidence" in row else None,
+        link=LinkNote.model_validate_json(row["Link"]) if "Link" in row else None,
     )

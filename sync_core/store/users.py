@@ -10,6 +10,7 @@ from azure.data.tables.aio import TableClient
 
 from sync_core.errors import RecordRejected, RetryLater
 from sync_core.model import Change, StoredPerson
+from sync_core.registry import Registry
 from sync_core.store.entities import (
     HISTORY,
     INDEX_COLUMNS,
@@ -17,8 +18,11 @@ from sync_core.store.entities import (
     needs_row,
     operations,
     partition_key,
+    stands_already,
     to_stored,
 )
+from sync_core.store.links import take_over
+from sync_core.store.matches import MatchStore
 from sync_core.store.tables import USERS, Tables
 from sync_core.store.wire import (
     MAX_OPERATIONS,
@@ -64,22 +68,32 @@ class UserStore:
         self._tables = tables
         self._connection_id = connection_id
 
-    async def load_index(self) -> StoredIndex:
-        """Read what planning needs of everybody stored, whatever their status."""
+    def matches(self) -> MatchStore:
+        """Give the queue of those who wait for a match to be decided."""
+        return MatchStore(self._tables, self._connection_id)
+
+    async def load_index(self, registry: Registry | None = None) -> StoredIndex:
+        """Read what planning needs of everybody stored, whatever their status.
+
+        Matching has a `registry`: it is told of every row, and free rows are then not foreign.
+        """
         table = await self._tables.table(USERS)
         people: dict[str, StoredPerson] = {}
         foreign: set[str] = set()
         # Equal values are shared: a million rows then cost little more than their keys.
         shared: dict[StoredPerson, StoredPerson] = {}
+        columns = (*INDEX_COLUMNS, *registry.columns) if registry else INDEX_COLUMNS
 
         async def load(digit: str) -> None:
-            async for page in query(table, self._people_of(digit), INDEX_COLUMNS):
+            partition = f"{self._connection_id}-{digit}"
+            async for page in query(table, self._people_of(digit), columns):
                 for row in page:
                     stored = to_stored(row, self._connection_id)
-                    if stored is None:
-                        foreign.add(row["RowKey"])
-                    else:
+                    known = registry is not None and registry.add(partition, row, stored)
+                    if stored is not None:
                         people[row["RowKey"]] = shared.setdefault(stored, stored)
+                    elif not known:
+                        foreign.add(row["RowKey"])
 
         await bounded(PARTITIONS_AT_ONCE, (partial(load, digit) for digit in HEX_DIGITS))
         return StoredIndex(people, frozenset(foreign))
@@ -92,7 +106,7 @@ class UserStore:
         self, digit: str, changes: Iterable[Change], stored: int
     ) -> dict[str, Entity]:
         """Read the rows that changes of one partition need; `stored` is how many people it holds."""
-        wanted = {change.object_id for change in changes if needs_row(change)}
+        wanted = {change.object_id for change in changes if stands_already(change)}
         if not wanted:
             return {}
         table = await self._tables.table(USERS)
@@ -124,6 +138,7 @@ class UserStore:
         table = await self._tables.table(USERS)
         onward = iter(changes)
         while chunk := list(islice(onward, CHANGES_AT_ONCE)):
+            rows |= await take_over(table, chunk, checkpoint)
             present = [one for one in chunk if one.object_id in rows or not needs_row(one)]
             prepared = [
                 Prepared(one, operations(one, rows.get(one.object_id), stamp)) for one in present

@@ -124,6 +124,28 @@ async def submit(table: TableClient, operations: Sequence[Operation]) -> None:
     _check_parts(response.content)
 
 
+async def submit_current(
+    table: TableClient, operations: Sequence[Operation]
+) -> Sequence[Operation]:
+    """Write up to 100 operations of one partition but those that are refused; gives what was written.
+
+    Refused is mostly a row that was changed or deleted meanwhile; whoever asked reads it again.
+    """
+    if not operations:
+        return []
+    try:
+        await submit(table, operations)
+    except BatchRefused as refused:
+        if refused.status >= 500 or refused.status == 429:
+            raise storage_unavailable(refused) from refused
+        if len(operations) == 1:
+            return []
+        half = len(operations) // 2
+        first = await submit_current(table, operations[:half])
+        return [*first, *await submit_current(table, operations[half:])]
+    return operations
+
+
 def split(groups: Sequence[Sequence[Operation]]) -> list[list[Sequence[Operation]]]:
     """Cut groups of operations that belong together into batches that the service accepts."""
     batches: list[list[Sequence[Operation]]] = []

@@ -9,9 +9,11 @@ from pydantic import BaseModel
 
 from sync_core.api.openapi import describe
 from sync_core.documents import ConnectionInput, Run
+from sync_core.matching import Wait, Why
+from sync_core.store.matches import Match
 from sync_core.wiring import Services
 from tests.api.conftest import ADMIN, Create, app_over, calling
-from tests.api.stored import apply, creation, object_id, planned, saved_run
+from tests.api.stored import BEGIN, apply, creation, object_id, planned, saved_run
 from tests.api.test_roles import OPEN, ROUTES, unused
 
 OPERATIONS = [pytest.param(method.lower(), path, id=f"{method} {path}") for method, path in ROUTES]
@@ -103,8 +105,10 @@ async def test_answers_have_the_fields_that_are_described(
     *, create: Create, connection_id: str, services: Services, described: dict[str, Any]
 ) -> None:
     """Answers are written without a check on the way out, so this is the check."""
-    await create(scope={})
+    await create(scope={}, matching=["email"])
     person = object_id("a")
+    match = Match(object_id("b"), "b@contoso.com", Wait(Why.SEVERAL_ROWS, "email", ("r",)), BEGIN)
+    await services.users(connection_id).matches().save_waits([match], {})
     run = await saved_run(services, connection_id)
     await services.plans.save(connection_id, run.id, [planned(person)])
     await apply(services, connection_id, creation(person), run_id=run.id)
@@ -118,6 +122,7 @@ async def test_answers_have_the_fields_that_are_described(
         f"{url}/users": "UserList",
         f"{url}/users/{person}": "Person",
         f"{url}/users/{person}/history": "HistoryList",
+        f"{url}/matches": "MatchList",
         "/api/health": "Health",
         f"{url}/nothing": "Problem",
     }

@@ -133,6 +133,9 @@ async def test_a_person_has_the_columns_and_the_attributes(
         "disabledReason": None,
         "lastRunId": RUN,
         "attributes": {"userName": "ann@contoso.com"} | values,
+        "linkedFrom": None,
+        "linkedBy": None,
+        "linkedObjectId": None,
     }
     assert listed == [answer.json()]
 

@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 
 from sync_core.documents import NEGATIONS, Clause, Connection, MappingRule, Operator, Policy, Scope
 from sync_core.mapping import compile_mapping
-from sync_core.model import Action, Change, Mapped, Origin, Reason, Status, StoredPerson, Value
+from sync_core.model import (
+    Action,
+    Change,
+    Link,
+    Mapped,
+    Origin,
+    Reason,
+    Status,
+    StoredPerson,
+    Value,
+)
 from sync_core.scope import CompiledScope, compile_scope
 from sync_core.store.entities import Stamp
 
@@ -108,6 +118,14 @@ VALUES: st.SearchStrategy[Value] = (
 )
 TARGETS = st.from_regex(r"[a-z][A-Za-z0-9]{0,8}", fullmatch=True)
 OBJECT_IDS = st.uuids().map(str)
+LINKS = st.builds(
+    Link,
+    TEXTS,
+    TEXTS,
+    st.sampled_from(["objectId", "email", "decision"]),
+    st.booleans(),
+    st.booleans(),
+)
 CHANGES = st.builds(
     Change,
     st.sampled_from(Action),
@@ -120,6 +138,7 @@ CHANGES = st.builds(
     before=st.dictionaries(TARGETS, VALUES, max_size=2),
     held=st.booleans(),
     evidence=st.none() | st.dictionaries(TEXTS, SCALARS, max_size=2),
+    link=st.none() | LINKS,
 )
 
 

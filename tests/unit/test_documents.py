@@ -685,6 +685,15 @@ def test_matching_names_mapped_targets() -> None:
     ]
 
 
+def test_matching_names_no_constants() -> None:
+    """A value that everybody has would let everybody wait."""
+    rules = [{"target": "kind", "constant": "human"}, {"target": "email", "source": "mail"}]
+
+    assert refused(FULL | {"mapping": rules, "matching": ["email", "kind"]}) == [
+        ": Value error, matching names targets that are the same for everybody: kind"
+    ]
+
+
 # --- run ------------------------------------------------------------------------------------------
 
 
@@ -713,6 +722,7 @@ def test_a_run_as_the_api_gives_it() -> None:
                 "unchanged",
                 "failed",
                 "held",
+                "linked",
             ],
             0,
         ),

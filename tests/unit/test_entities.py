@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sync_core.model import (
     Action,
     Change,
+    Link,
     Origin,
     Reason,
     Status,
@@ -25,13 +26,17 @@ from sync_core.store.entities import (
     column,
     history_key,
     joined,
+    linked_mark,
     mapped_values,
     moment,
     needs_row,
+    old_values,
     operations,
     partition_key,
     pieces,
+    stands_already,
     to_stored,
+    unlinked,
 )
 from sync_core.store.wire import Entity, Verb
 from tests.unit.building import ANN, GUID, NOW, OBJECT_IDS, STAMP, TARGETS, VALUES, change
@@ -483,3 +488,102 @@ def test_a_text_is_cut_where_a_column_ends(text: str, lengths: list[int]) -> Non
 
 def test_a_text_that_is_not_there_is_empty() -> None:
     assert joined("Document", {"Documents": "x"}) == ""
+
+
+# --- links ----------------------------------------------------------------------------------------
+
+ELSEWHERE = Link("contoso-b", "app-17", "email")
+AT_HOME = Link("contoso-a", ANN, "objectId", in_place=True)
+
+
+def linking(link: Link, **values: Value) -> Change:
+    return change(values=values, link=link)
+
+
+@pytest.mark.parametrize(
+    ("link", "verb", "etag"),
+    [
+        pytest.param(ELSEWHERE, Verb.UPSERT, "*", id="elsewhere"),
+        pytest.param(AT_HOME, Verb.REPLACE, row()["odata.etag"], id="in place"),
+    ],
+)
+def test_a_link_writes_the_persons_own_row_with_what_was_taken_over(
+    link: Link, verb: Verb, etag: str
+) -> None:
+    """Ours wins: the application's status, and its value of a target that is null now, go."""
+    free = row(status="member", targets="", email="old@x", department="old", appTheme="dark")
+    free |= {"LinkedObjectId": ANN, "LinkedBy": "email", "NoAutoLink": True}
+    free |= {"appLogins": "1099511627776", "appLogins@odata.type": "Edm.Int64"}
+    person, _ = operations(linking(link, email="new@x", department=None), free, STAMP)
+
+    assert (person.verb, person.etag) == (verb, etag)
+    assert person.entity == written(change(values={"email": "new@x", "department": None})) | {
+        "appTheme": "dark",
+        "appLogins": "1099511627776",
+        "appLogins@odata.type": "Edm.Int64",
+        "LinkedFrom": link.address,
+        "LinkedBy": link.by,
+    }
+
+
+def test_of_a_former_persons_targets_only_those_that_are_kept_are_taken_over() -> None:
+    former = row(status="disabled", targets="email,nick,team", email="o@x", nick="o", team="o")
+    done = linking(ELSEWHERE, email="new@x")
+    done.kept = ("nick",)
+
+    person = written(done, former)
+    assert (person["email"], person["nick"]) == ("new@x", "o")
+    assert "team" not in person
+    assert person["MappedTargets"] == "email,nick"
+
+
+def test_a_link_needs_the_row_that_is_taken_over() -> None:
+    assert needs_row(linking(ELSEWHERE))
+    assert not stands_already(linking(ELSEWHERE))
+    assert stands_already(linking(AT_HOME))
+    assert not stands_already(change())
+    with pytest.raises(ValueError, match="no stored row"):
+        operations(linking(ELSEWHERE), None, STAMP)
+
+
+def test_the_history_says_what_was_linked_and_in_place_what_it_replaced() -> None:
+    adopted = linking(AT_HOME, email="new@x")
+    adopted.before = old_values(adopted, row(targets="", email="old@x", other="o"))
+    record = history(adopted, row())
+
+    assert orjson.loads(record["Changes"]) == {"email": ["old@x", "new@x"]}
+    assert orjson.loads(record["Link"]) == {
+        "row": f"contoso-a|{ANN}",
+        "by": "objectId",
+        "rehire": False,
+        "broken": False,
+    }
+    assert "Changes" not in history(linking(ELSEWHERE, email="new@x"), row())
+    assert "Link" not in history(change())
+
+
+def test_a_mark_leaves_the_other_columns_alone() -> None:
+    mark = linked_mark(ELSEWHERE, ANN, "etag")
+
+    assert (mark.verb, mark.etag) == (Verb.MERGE, "etag")
+    assert mark.entity == {
+        "PartitionKey": "contoso-b",
+        "RowKey": "app-17",
+        "LinkedObjectId": ANN,
+        "LinkedBy": "email",
+    }
+
+
+def test_a_link_is_broken_together_with_its_history() -> None:
+    before = row(LinkedFrom=ELSEWHERE.address, LinkedBy="email", appTheme="dark")
+    person, record = unlinked(before, ELSEWHERE, STAMP)
+
+    assert (person.verb, person.etag) == (Verb.REPLACE, before["odata.etag"])
+    assert not {"LinkedFrom", "LinkedBy", "Timestamp", "odata.id"} & person.entity.keys()
+    assert (person.entity["appTheme"], person.entity["Digest"]) == ("dark", "old")
+    assert person.entity["UpdatedAt"] == TIME
+    assert record.entity["Action"] == "update"
+    assert record.entity["UserPrincipalName"] == "old@contoso.com"
+    assert orjson.loads(record.entity["Link"])["broken"] is True
+    unnamed = {name: value for name, value in before.items() if name != "UserPrincipalName"}
+    assert unlinked(unnamed, ELSEWHERE, STAMP)[1].entity["UserPrincipalName"] == ""

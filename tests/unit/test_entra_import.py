@@ -379,7 +379,7 @@ def test_matching_follows_the_priorities_and_not_the_list() -> None:
 
 
 def test_more_than_a_connection_holds_is_noted() -> None:
-    many = [mapped(f"t{n}", constant("x"), matchingPriority=n + 1) for n in range(201)]
+    many = [mapped(f"t{n}", attribute("mail"), matchingPriority=n + 1) for n in range(201)]
 
     imported = taken(*many)
 
@@ -387,6 +387,14 @@ def test_more_than_a_connection_holds_is_noted() -> None:
     assert (len(imported.mapping), len(imported.matching)) == (200, 10)
     assert "at most 200 columns" in notes(imported)["attributeMappings[200]"]
     assert any("at most 10 keys" in one.message for one in imported.notes)
+
+
+def test_what_is_the_same_for_everybody_matches_nobody() -> None:
+    imported = taken(mapped("company", constant("Contoso"), matchingPriority=1))
+
+    ready(imported)
+    assert (len(imported.mapping), imported.matching) == (1, [])
+    assert "same for everybody" in notes(imported)["attributeMappings[0]"]
 
 
 def test_a_mapping_of_which_nothing_is_left_says_so() -> None:

@@ -24,6 +24,7 @@ from sync_core.store.wire import (
     _part,
     quoted,
     split,
+    submit_current,
 )
 
 KEYS = {"PartitionKey": "contoso-a", "RowKey": "a1"}
@@ -256,3 +257,40 @@ def test_an_answer_without_parts_proves_nothing(content: bytes) -> None:
     """Taken for success, it would lose a hundred changes without a word."""
     with pytest.raises(RetryLater, match="did not answer as it should"):
         _check_parts(content)
+
+
+# --- what is still as it was read -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [400, 404, 412])
+async def test_what_is_refused_keeps_nothing_else_from_being_written(
+    table: TableClient, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    """The answer names no part here, as for a body that is too large."""
+    operations = [operation(size) for size in range(9)]
+    outdated = {2, 3, 8}
+    written: list[Operation] = []
+
+    async def submit(_: TableClient, some: Sequence[Operation]) -> None:
+        if outdated & {operations.index(one) for one in some}:
+            raise BatchRefused(status, "", None)
+        written.extend(some)
+
+    monkeypatch.setattr("sync_core.store.wire.submit", submit)
+    done = await submit_current(table, operations)
+
+    assert [operations.index(one) for one in done] == [0, 1, 4, 5, 6, 7]
+    assert list(done) == written
+    assert await submit_current(table, []) == []
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+async def test_a_service_that_is_busy_is_not_an_outdated_row(
+    table: TableClient, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    async def submit(_: TableClient, __: Sequence[Operation]) -> None:
+        raise BatchRefused(status, "ServerBusy", 0)
+
+    monkeypatch.setattr("sync_core.store.wire.submit", submit)
+    with pytest.raises(RetryLater):
+        await submit_current(table, [operation(), operation(1)])
