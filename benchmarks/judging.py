@@ -20,8 +20,8 @@ import orjson
 from local.graph.people import People
 from local.sample import COST_CENTER, SAMPLE_DOMAIN, SAMPLE_GROUP_ID, SAMPLE_INITIAL_DOMAIN
 from sync_core.documents import MappingRule, Scope
-from sync_core.mapping import compile_mapping
-from sync_core.scope import compile_scope
+from sync_core.mapping import CompiledMapping, compile_mapping
+from sync_core.scope import CompiledScope, compile_scope
 
 NAIVE_PEOPLE = 500
 ROUNDS = 3
@@ -97,7 +97,7 @@ def people_of(count: int) -> list[Person]:
     ]
 
 
-def compiled() -> tuple[Any, Any]:
+def compiled() -> tuple[CompiledScope, CompiledMapping]:
     """Read the rules, as a run does once."""
     rules = [MappingRule.model_validate(rule) for rule in MAPPING]
     return compile_scope(Scope.model_validate(SCOPE)), compile_mapping(rules)

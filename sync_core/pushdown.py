@@ -120,7 +120,7 @@ def condition_of(clause: Clause) -> Condition | None:
 def _equality(name: str, rules: Filterable, clause: Clause) -> Condition | None:
     if rules.kind is Kind.BOOLEAN:
         states = [one for one in wanted_values(clause.values) if isinstance(one, bool)]
-        return _boolean(name, states[0]) if len(states) == 1 else None
+        return _boolean(name, rules, states[0]) if len(states) == 1 else None
     literals = list(dict.fromkeys(_literals(rules.kind, clause)))
     if rules.equal is None or None in literals or len(literals) > MOST_VALUES:
         return None
@@ -160,15 +160,15 @@ def _literal(text: str) -> str | None:
 
 
 def _is_true(name: str, rules: Filterable, _: Clause) -> Condition | None:
-    return _boolean(name, state=True) if rules.kind is Kind.BOOLEAN else None
+    return _boolean(name, rules, state=True) if rules.kind is Kind.BOOLEAN else None
 
 
 def _is_false(name: str, rules: Filterable, _: Clause) -> Condition | None:
-    return _boolean(name, state=False) if rules.kind is Kind.BOOLEAN else None
+    return _boolean(name, rules, state=False) if rules.kind is Kind.BOOLEAN else None
 
 
-def _boolean(name: str, state: bool) -> Condition:
-    return Condition(f"{name} eq {str(state).lower()}", narrow=False)
+def _boolean(name: str, rules: Filterable, state: bool) -> Condition:
+    return Condition(f"{name} eq {str(state).lower()}", narrow=rules.narrow)
 
 
 def _starts(name: str, rules: Filterable, clause: Clause) -> Condition | None:

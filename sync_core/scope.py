@@ -47,7 +47,7 @@ EXACT = 2**53
 # Needed of everybody, whatever the scope: identity, the state of the account, guest or member.
 ALWAYS_SELECTED = frozenset({"id", "userPrincipalName", "accountEnabled", "userType"})
 # Kept outside the directory and given for one user at a time; a list that selects one is refused with
-# 501 (learn.microsoft.com/graph/api/user-list). In lower case: Graph does not mind the case.
+# 501 (learn.microsoft.com/graph/api/user-list). In lower case: another spelling reads none of them, either.
 ONE_AT_A_TIME = frozenset(
     {
         "aboutme",

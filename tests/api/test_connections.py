@@ -414,6 +414,7 @@ async def test_the_smallest_connection_is_complete(
     assert answer.json()["scope"] == {
         "filters": [],
         "everyone": False,
+        "exclude": [],
         "guests": "exclude",
         "nestedGroups": True,
     }

@@ -6,10 +6,13 @@ from urllib.parse import unquote_plus
 
 import pytest
 from kiota_abstractions.headers_collection import HeadersCollection
+from kiota_abstractions.method import Method
+from kiota_abstractions.request_information import RequestInformation
 
 from local.graph import GraphEmulator
 from local.sample import COST_CENTER
 from sync_core.directory import requests
+from sync_core.directory.client import GraphClient
 from sync_core.documents import Run, RunStatus
 from sync_core.wiring import Services
 from tests.rigging import (
@@ -259,6 +262,38 @@ async def test_where_advanced_queries_are_refused_everybody_is_read(
     [event] = [text for text in caplog.messages if text.startswith("reading.filterRefused")]
     assert f"connection={connection_id} code=graph.refused" in event
     assert "L3" not in event
+
+
+async def test_where_the_pages_of_a_filtered_list_get_lost_everybody_is_read(
+    services: Services,
+    emulator: GraphEmulator,
+    connection_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """As github.com/microsoftgraph/msgraph-sdk-java/issues/368 reports it: page two is refused."""
+
+    def without_header(link: str, _: RequestInformation) -> RequestInformation:
+        request = RequestInformation(Method.GET)
+        request.url = link
+        return request
+
+    monkeypatch.setattr(requests, "MAX_PAGE", 5)
+    monkeypatch.setattr(GraphClient, "follow", staticmethod(without_header))
+    scope = of_a_filter(("extensionAttribute1", "EQUALS", "Internal"), guests="include")
+    await stored_connection(services, connection_id, scope=scope)
+
+    run = await run_now(services, connection_id)
+
+    inside = [
+        person
+        for person in emulator.control.people(top=999)
+        if (person.get(EXTENSIONS) or {}).get("extensionAttribute1") == "Internal"
+    ]
+    assert run.status is RunStatus.SUCCEEDED
+    assert run.counts.in_scope == len(inside) > 5
+    assert "code=graph.pageLinkLost" in "".join(caplog.messages)
+    assert [asked is None for asked, _ in asked_of_users(emulator)] == [False, False, False, True]
 
 
 async def imported(services: Services, connection_id: str, scope: dict[str, Any]) -> Run:

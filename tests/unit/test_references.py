@@ -260,3 +260,22 @@ def run(people: Sequence[Futures], stored: set[str]) -> tuple[Roster, Mapping[st
             waiting.append(one)
     judged.close()
     return judged, outcomes | {one.object_id: judged.choose(one) for one in waiting}
+
+
+def test_who_waits_for_a_match_has_no_row() -> None:
+    def coming(object_id: str) -> Change:
+        return Change(Action.CREATE, object_id)
+
+    roster = Roster(stored={"s"}, may_delete=False, may_hold=True)
+    roster.note("waits", coming("waits"))
+    roster.note("comes", coming("comes"))
+    roster.note_futures(Futures("doubtful", "waits", coming("doubtful"), None))
+    roster.keep_out({"waits", "doubtful", "s"})
+    roster.close()
+
+    assert [roster.has_row(one) for one in ("waits", "doubtful", "comes", "s")] == [
+        False,
+        False,
+        True,
+        True,
+    ]
