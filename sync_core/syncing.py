@@ -4,11 +4,10 @@ Nothing is written before the guard has seen the whole plan.
 """
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from sync_core.directory.client import GraphClient
 from sync_core.directory.confirming import Evidence, read_evidence
@@ -18,7 +17,18 @@ from sync_core.errors import RecordRejected
 from sync_core.guard import Verdict, check_guard
 from sync_core.logs import log_event
 from sync_core.mapping import CompiledMapping, compile_mapping
-from sync_core.model import Action, Attributes, Change, Origin, Reason, Status, StoredPerson, Tally
+from sync_core.model import (
+    Action,
+    Attributes,
+    Change,
+    Mapped,
+    Origin,
+    Reason,
+    Status,
+    StoredPerson,
+    Tally,
+)
+from sync_core.plan_hashes import PlanDigest
 from sync_core.planning import (
     is_protected,
     is_turned_away,
@@ -43,6 +53,17 @@ PARTITIONS_AT_ONCE = 4
 JUDGED_AT_ONCE = 200
 
 Checkpoint = Callable[[], Awaitable[None]]
+ALLOWED = Verdict(hold_removals=False, hold_creates=False, reasons=())
+
+
+class Witness(Protocol):
+    """Looks on while a plan is made: a preview counts what a run has no use for."""
+
+    def saw(self, person: Attributes, *, inside: bool) -> None:
+        """Somebody was read and judged."""
+
+    def mapped(self, mapped: Mapped) -> None:
+        """Somebody in scope was mapped."""
 
 
 @dataclass(slots=True)
@@ -91,14 +112,18 @@ class FullSync:
     users: UserStore
     stamp: Stamp
     errors: list[RecordError] = field(default_factory=list)
+    witness: Witness | None = None
+    reading: Reading = field(init=False)
     _scope: CompiledScope = field(init=False)
     _mapping: CompiledMapping = field(init=False)
     _counts: dict[str, int] = field(default_factory=dict)
     _sizes: dict[str, int] = field(default_factory=dict)
+    _unasked: dict[str, StoredPerson] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._scope = compile_scope(self.connection.scope)
         self._mapping = compile_mapping(self.connection.mapping)
+        self.reading = self._reading()
 
     @property
     def counts(self) -> Counts:
@@ -121,11 +146,10 @@ class FullSync:
         for object_id in stored.people:
             self._sizes[object_id[0]] = self._sizes.get(object_id[0], 0) + 1
 
-        reading = self._reading()
-        await self._decide_present(reading, stored, decided)
-        self.errors += reading.problems
+        await self._decide_present(stored, decided)
+        self.errors += self.reading.problems
         # Only a complete reading may say who is absent.
-        absent = removal_candidates(stored.people) if reading.complete else []
+        absent = removal_candidates(stored.people) if self.reading.complete else []
         confirmed = await self._decide_absent(absent, active, stored, decided)
 
         tally, plan_hash = await self._detail(decided, planned, active)
@@ -135,6 +159,55 @@ class FullSync:
         self._count("held", (plan := Plan(planned, tally, verdict, plan_hash)).held)
         return plan
 
+    async def plan_one(
+        self, object_id: str, decided: ChangeSpool, planned: ChangeSpool
+    ) -> tuple[Plan, Evidence]:
+        """Ask for one person by id and decide as a full run would; writes nothing.
+
+        The guard has no say: it is there for people whom nobody named.
+        """
+        stored = await self.users.load_one(object_id)
+        [evidence] = await self._evidence([object_id])
+        if change := self._decide_one(evidence, stored):
+            decided.add(change)
+        active = sum(one.status is Status.ACTIVE for one in stored.people.values())
+        tally, plan_hash = await self._detail(decided, planned, active)
+        return Plan(planned, tally, ALLOWED, plan_hash), evidence
+
+    def _decide_one(self, evidence: Evidence, stored: StoredIndex) -> Change | None:
+        person, known = evidence.person, stored.people.get(evidence.object_id)
+        if person is not None:
+            self._count("read")
+            if self._scope.matches(person, evidence.groups):
+                self._count("inScope")
+                if not is_turned_away(person, self.connection.policy):
+                    return self._decide(person, evidence.groups, known, stored.foreign)
+        if known is None or known.status is not Status.ACTIVE:
+            return None
+        return self._decide_by_evidence(evidence, known, stored.foreign)
+
+    async def release(
+        self, plan: Plan, decided: ChangeSpool, planned: ChangeSpool, checkpoint: Checkpoint
+    ) -> Plan:
+        """Lift the guard's hold of a plan that an administrator has confirmed.
+
+        A confirmation is no evidence: whom the plan left unasked is asked for now, and stays if
+        Graph says so. The spools are new ones; the plan keeps its name.
+        """
+        self._counts["held"] = 0
+        if not self._unasked:
+            return replace(plan, verdict=ALLOWED)
+        decided.extend(one for one in plan.changes if one.object_id not in self._unasked)
+        unasked = list(self._unasked)
+        for start in range(0, len(unasked), CONFIRM_AT_ONCE):
+            await checkpoint()
+            for evidence in await self._evidence(unasked[start : start + CONFIRM_AT_ONCE]):
+                known = self._unasked[evidence.object_id]
+                if change := self._decide_by_evidence(evidence, known, frozenset()):
+                    decided.add(change)
+        tally, _ = await self._detail(decided, planned, plan.tally.active)
+        return Plan(planned, tally, ALLOWED, plan.plan_hash)
+
     def _reading(self) -> Reading:
         return Reading(
             self.client,
@@ -143,12 +216,10 @@ class FullSync:
             self._scope.asked_groups | self._mapping.groups,
         )
 
-    async def _decide_present(
-        self, reading: Reading, stored: StoredIndex, decided: ChangeSpool
-    ) -> None:
+    async def _decide_present(self, stored: StoredIndex, decided: ChangeSpool) -> None:
         """Judge everybody who is read; who is left in `stored` afterwards was not found in scope."""
         seen: set[str] = set()
-        async for page in reading.people():
+        async for page in self.reading.people():
             for number, (person, groups) in enumerate(page):
                 if number % JUDGED_AT_ONCE == 0:
                     await asyncio.sleep(0)
@@ -156,7 +227,10 @@ class FullSync:
                 if object_id in seen:
                     continue
                 self._count("read")
-                if not self._scope.matches(person, groups):
+                inside = self._scope.matches(person, groups)
+                if self.witness:
+                    self.witness.saw(person, inside=inside)
+                if not inside:
                     continue
                 seen.add(object_id)
                 self._count("inScope")
@@ -182,6 +256,8 @@ class FullSync:
         except RecordRejected as error:
             self._reject(person["id"], error)
             return None
+        if mapped and self.witness:
+            self.witness.mapped(mapped)
         change = plan_present(person, mapped, known) if mapped else None
         if change is None:
             self._count("unchanged")
@@ -198,7 +274,8 @@ class FullSync:
         removals = contradicted = 0
         for start in range(0, len(absent), CONFIRM_AT_ONCE):
             if start >= CONFIRM_HELD and self._is_over(active, removals):
-                decided.extend(Change(Action.DISABLE, object_id) for object_id in absent[start:])
+                self._unasked = {one: stored.people[one] for one in absent[start:]}
+                decided.extend(Change(Action.DISABLE, object_id) for object_id in self._unasked)
                 return False
             for evidence in await self._evidence(absent[start : start + CONFIRM_AT_ONCE]):
                 known = stored.people[evidence.object_id]
@@ -239,7 +316,7 @@ class FullSync:
         self, decided: ChangeSpool, planned: ChangeSpool, active: int
     ) -> tuple[Tally, str]:
         """Put the stored values beside the new ones, count, and give the plan its name: a hash."""
-        digest = hashlib.sha256()
+        digest = PlanDigest()
         tally = {"creates": 0, "removals": 0, "others": 0}
         for digit in DIGITS:
             changes = decided.read(digit)
@@ -255,8 +332,8 @@ class FullSync:
                     continue
                 planned.add(change)
                 tally[_kind(change)] += 1
-                digest.update(_fingerprint(change))
-        return Tally(active=active, **tally), digest.hexdigest()
+                digest.add(change)
+        return Tally(active=active, **tally), digest.text
 
     async def _rows(self, digit: str, changes: Iterable[Change]) -> dict[str, Entity]:
         return await self.users.load_rows(digit, changes, self._sizes.get(digit, 0))
@@ -297,9 +374,3 @@ def _kind(change: Change) -> str:
     if change.action.is_removal:
         return "removals"
     return "creates" if change.action is Action.CREATE else "others"
-
-
-def _fingerprint(change: Change) -> bytes:
-    """What two equal plans have in common: who, what, why, and the values to be written."""
-    reason = change.reason.value if change.reason else ""
-    return f"{change.object_id}|{change.action.value}|{reason}|{change.digest}\n".encode()

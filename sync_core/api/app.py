@@ -10,7 +10,17 @@ from typing import Any
 
 from fastapi import Depends, FastAPI
 
-from sync_core.api import checks, config, connections, consent, health, openapi, runs, users
+from sync_core.api import (
+    checks,
+    config,
+    connections,
+    consent,
+    health,
+    openapi,
+    preview,
+    runs,
+    users,
+)
 from sync_core.api.auth import Role, needs
 from sync_core.api.bodies import YAML
 from sync_core.api.edge import Edge
@@ -31,6 +41,7 @@ from sync_core.api.version import VERSION
 from sync_core.checking import CheckResult
 from sync_core.consent import CALLBACK_PATH, RESULT_PATH
 from sync_core.documents import Document, Run
+from sync_core.previewing import Preview
 from sync_core.store.people import Person
 from sync_core.wiring import Services
 
@@ -136,6 +147,17 @@ ROUTES = (
         role=Role.ADMIN,
         answers={200: CheckResult},
         refusals=(404, 503),
+    ),
+    # For administrators, though it writes nothing: a rule that is tried may read any property of anybody
+    # in the directory, also what the connection does not copy, and it costs as much of Graph as a run.
+    Route(
+        method="POST",
+        path=f"{CONNECTION}/preview",
+        call=preview.preview_connection,
+        role=Role.ADMIN,
+        answers={200: Preview},
+        refusals=(400, 404, 413, 415, 422, 502, 503, 504),
+        body=openapi.PREVIEW_BODY,
     ),
     Route(
         method="POST",

@@ -9,7 +9,7 @@ from pydantic.json_schema import models_json_schema
 
 from sync_core.api.answers import json_answer
 from sync_core.api.problems import MEDIA_TYPE
-from sync_core.api.shapes import ConfigFile, Problem, SyncBody
+from sync_core.api.shapes import ConfigFile, PreviewBody, Problem, SyncBody
 from sync_core.api.version import VERSION
 from sync_core.documents import ConnectionInput, Document
 
@@ -70,6 +70,7 @@ def json_body(
 
 
 CONNECTION_BODY = json_body(ConnectionInput, EXAMPLE, required=True)
+PREVIEW_BODY = json_body(PreviewBody, {"scope": EXAMPLE["scope"]}, required=False)
 SYNC_BODY = json_body(SyncBody, {"mode": "auto"}, required=False)
 PATCH_BODY = {
     "requestBody": {
@@ -104,7 +105,12 @@ def describe(app: FastAPI) -> dict[str, Any]:
             separate_input_output_schemas=False,
         )
         _, bodies = models_json_schema(
-            [(ConnectionInput, "validation"), (SyncBody, "validation"), (Problem, "validation")],
+            [
+                (ConnectionInput, "validation"),
+                (SyncBody, "validation"),
+                (PreviewBody, "validation"),
+                (Problem, "validation"),
+            ],
             ref_template=f"{SCHEMAS}{{model}}",
         )
         components = document["components"]

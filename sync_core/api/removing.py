@@ -35,6 +35,7 @@ async def forget(services: Services, stored: StoredConnection) -> None:
     await services.leases.delete(connection_id)
     await watching.forget(services, connection_id)
     await services.consents.forget(connection_id)
+    await services.approvals.forget_all(connection_id)
     await _close(services, connection_id, lease.next)
     log_event("connection.deleted", connection=connection_id, users="keep")
 
@@ -57,6 +58,7 @@ async def erase(services: Services, stored: StoredConnection) -> None:
         await services.runs.delete_all(connection_id)
         await watching.forget(services, connection_id)
         await services.consents.forget(connection_id)
+        await services.approvals.forget_all(connection_id)
         await services.connections.delete(connection_id, etag)
     log_event("connection.deleted", connection=connection_id, users="delete", rows=rows)
 

@@ -6,7 +6,16 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from sync_core.config_files import Action as ConfigAction
-from sync_core.documents import Connection, Document, Run, RunStatus
+from sync_core.documents import (
+    Connection,
+    Document,
+    MappingRule,
+    Policy,
+    Run,
+    RunStatus,
+    Scope,
+    TargetName,
+)
 from sync_core.model import Action, Reason, Value
 from sync_core.store.people import HistoryEntry, Person
 
@@ -208,3 +217,12 @@ class Health(Document):
     checks: list[Check] | None = None
     connections: ConnectionCounts | None = None
     last_runs: list[LastRun] | None = None
+
+
+class PreviewBody(Document):
+    """Settings to try; each takes the place of the stored one, and what is left out stays."""
+
+    scope: Scope | None = None
+    mapping: list[MappingRule] | None = None
+    matching: list[TargetName] | None = None
+    policy: Policy | None = None
