@@ -13,10 +13,13 @@ DIGITS = 32
 
 
 class PlanDigest:
-    """Takes a plan's changes in their order, and names the plan."""
+    """Takes a plan's changes in their order, and names the plan.
 
-    def __init__(self) -> None:
-        self._moves = hashlib.sha256()
+    The connection is part of the name: two may move the same people, and are confirmed one by one.
+    """
+
+    def __init__(self, connection_id: str) -> None:
+        self._moves = hashlib.sha256(f"{connection_id}\n".encode())
         self._rest = hashlib.sha256()
 
     def add(self, change: Change) -> None:

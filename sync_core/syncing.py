@@ -316,7 +316,7 @@ class FullSync:
         self, decided: ChangeSpool, planned: ChangeSpool, active: int
     ) -> tuple[Tally, str]:
         """Put the stored values beside the new ones, count, and give the plan its name: a hash."""
-        digest = PlanDigest()
+        digest = PlanDigest(self.connection.id)
         tally = {"creates": 0, "removals": 0, "others": 0}
         for digit in DIGITS:
             changes = decided.read(digit)

@@ -18,12 +18,14 @@ from sync_core.api.auth import CallerHere, ServicesHere
 from sync_core.api.bodies import JSON, YAML, limited_body, media_type
 from sync_core.api.drafts import Draft, JsonObject, checked, with_kept_secret
 from sync_core.api.etags import strong
+from sync_core.api.moving import Confirm, Moves, described, several
 from sync_core.api.names import ConnectionIdHere, connection_id
 from sync_core.api.problems import problem
 from sync_core.api.saving import Saver
 from sync_core.api.shapes import (
     ConfigApplied,
     ConfigChange,
+    ConfigConfirmation,
     ConfigFieldChange,
     ConfigPlan,
     ConfigProblem,
@@ -169,6 +171,7 @@ class Outlook:
 async def plan_config(services: ServicesHere, file: FileHere, *, prune: Prune = False) -> Response:
     """Show what applying the file would change now; writes nothing."""
     outlook = await _look(services, file, prune=prune)
+    refused = await Moves(services).refused(_replacements(outlook))
     return json_answer(
         ConfigPlan(
             plan_hash=outlook.plan.hash,
@@ -176,8 +179,18 @@ async def plan_config(services: ServicesHere, file: FileHere, *, prune: Prune = 
             changes=[_shown(one, outlook.drafts) for one in outlook.plan.changes],
             not_in_file=list(outlook.plan.not_in_file),
             problems=outlook.problems,
+            confirmations=[ConfigConfirmation.model_validate(one) for one in described(refused)],
         )
     )
+
+
+def _replacements(outlook: Outlook) -> list[tuple[Connection, Connection]]:
+    """Give the connections that the file changes: as stored, and as they would be saved."""
+    return [
+        (outlook.stored[one.connection_id], outlook.drafts[one.connection_id].connection)
+        for one in outlook.plan.changes
+        if one.action is Action.UPDATE
+    ]
 
 
 def _shown(change: Change, drafts: Mapping[str, Draft]) -> ConfigChange:
@@ -201,6 +214,7 @@ async def apply_config(
         str, Query(alias="planHash", description="The plan that was read and is to be carried out.")
     ],
     prune: Prune = False,
+    confirm: Confirm = None,
 ) -> Response:
     """Carry out a plan, connection by connection; refused when it is not the plan of this moment."""
     outlook = await _look(services, file, prune=prune)
@@ -211,7 +225,10 @@ async def apply_config(
             "is different now. Nothing was changed.",
             "POST the file to /api/config/plan again, read the new plan, and apply that.",
         )
-    results, failed = await _apply(services, outlook)
+    moves = Moves(services, confirm or (), caller.name)
+    if refused := await moves.refused(_replacements(outlook)):
+        raise several(refused)
+    results, failed = await _apply(services, outlook, moves)
     for one in results:
         log_event("config.applied", connection=one.connection, action=one.action, by=caller.name)
     if failed:
@@ -346,10 +363,10 @@ def _doubled(
 
 
 async def _apply(
-    services: Services, outlook: Outlook
+    services: Services, outlook: Outlook, moves: Moves
 ) -> tuple[list[ConfigResult], list[FieldProblem]]:
     """Save one connection after the other; one that is refused does not stop the rest."""
-    saver = Saver(services, compared=outlook.drafts.keys())
+    saver = Saver(services, compared=outlook.drafts.keys(), moves=moves)
     results: list[ConfigResult] = []
     failed: list[FieldProblem] = []
     for change in outlook.plan.changes:

@@ -18,6 +18,7 @@ from sync_core.api.auth import CallerHere, ServicesHere
 from sync_core.api.bodies import Body, JsonObject, Patch
 from sync_core.api.drafts import checked, patched, with_id, with_kept_secret
 from sync_core.api.etags import check_if_match, check_if_none_match, is_known, strong
+from sync_core.api.moving import Confirm, Moves
 from sync_core.api.names import ConnectionIdHere, ids_for
 from sync_core.api.paging import Cursor, Top, from_cursor, page, to_cursor
 from sync_core.api.removing import erase, forget
@@ -116,9 +117,11 @@ async def put_connection(
     body: Body,
     if_match: IfMatch = None,
     if_none_match: IfNoneMatch = None,
+    confirm: Confirm = None,
 ) -> Response:
     """Replace a connection, or create it; the stored secret is kept unless another one is sent."""
-    saver, document = Saver(services), with_id(body, connection_id)
+    saver = Saver(services, moves=Moves(services, confirm or (), caller.name))
+    document = with_id(body, connection_id)
 
     async def put() -> tuple[StoredConnection, bool]:
         stored = await services.connections.find(connection_id)
@@ -145,14 +148,16 @@ async def _create_unless_made(saver: Saver, document: JsonObject) -> StoredConne
 
 
 async def patch_connection(
+    *,
     services: ServicesHere,
     caller: CallerHere,
     connection_id: ConnectionIdHere,
     patch: Patch,
     if_match: IfMatch = None,
+    confirm: Confirm = None,
 ) -> Response:
     """Change some fields of a connection (JSON merge patch, RFC 7396)."""
-    saver = Saver(services)
+    saver = Saver(services, moves=Moves(services, confirm or (), caller.name))
 
     async def apply() -> StoredConnection:
         stored = await services.connections.get(connection_id)

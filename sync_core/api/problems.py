@@ -21,7 +21,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from sync_core.api.refusals import HttpRefused
+from sync_core.api.refusals import HttpRefused, NeedsConfirmation
 from sync_core.api.validation import parameter_problems
 from sync_core.errors import (
     FieldProblem,
@@ -51,7 +51,7 @@ def problem(
     *,
     errors: Sequence[FieldProblem] = (),
     headers: Mapping[str, str] | None = None,
-    **more: str,
+    **more: Any,
 ) -> Response:
     """Build the answer; `more` are members of its own, as the RFC allows."""
     body: dict[str, Any] = {
@@ -94,6 +94,7 @@ def from_sync_error(error: SyncError) -> Response:
         error.remedy,
         errors=error.problems if isinstance(error, Invalid) else (),
         headers=_headers(error),
+        **(error.members if isinstance(error, NeedsConfirmation) else {}),
     )
 
 

@@ -1,8 +1,9 @@
 """Refusals that only an HTTP interface has; each carries its status and the headers that go with it."""
 
 from collections.abc import Mapping
+from typing import Any
 
-from sync_core.errors import RequestRefused
+from sync_core.errors import Conflict, RequestRefused
 
 
 class HttpRefused(RequestRefused):
@@ -48,3 +49,11 @@ class WrongMediaType(HttpRefused):
     """The body is not sent as JSON."""
 
     status = 415
+
+
+class NeedsConfirmation(Conflict):
+    """A change moves more people than the guard allows; `members` say whom, beside the problem's own."""
+
+    def __init__(self, message: str, remedy: str, members: Mapping[str, Any]) -> None:
+        super().__init__("connection.needsConfirmation", message, remedy)
+        self.members = dict(members)

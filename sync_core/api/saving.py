@@ -11,6 +11,7 @@ from typing import TypeVar
 from pydantic import SecretStr
 
 from sync_core.api.drafts import Draft
+from sync_core.api.moving import Moves
 from sync_core.api.validation import chosen_people, doubled_people
 from sync_core.documents import Connection
 from sync_core.errors import Conflict, FieldProblem, FixConnection, Invalid, PreconditionFailed
@@ -29,8 +30,14 @@ class Saver:
     `compared` are connections that the caller has compared with each other already.
     """
 
-    def __init__(self, services: Services, compared: AbstractSet[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        services: Services,
+        compared: AbstractSet[str] = frozenset(),
+        moves: Moves | None = None,
+    ) -> None:
         self._services = services
+        self._moves = moves or Moves(services)
         self._compared = compared
         self._versions: dict[str, str] = {}
 
@@ -42,6 +49,7 @@ class Saver:
     async def replace(self, draft: Draft, stored: StoredConnection) -> StoredConnection:
         """Store a new version of a connection; raise `PreconditionFailed` if somebody was faster."""
         connection = await self._checked(draft, stored.connection)
+        await self._moves.check(stored.connection, connection)
         etag = await self._services.connections.replace(connection, stored.etag)
         return StoredConnection(connection, etag)
 

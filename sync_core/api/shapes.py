@@ -17,11 +17,22 @@ from sync_core.documents import (
     TargetName,
 )
 from sync_core.model import Action, Reason, Value
+from sync_core.previewing import PreviewCounts
 from sync_core.store.people import HistoryEntry, Person
 
 Next = Annotated[
     str | None, Field(description="The `cursor` of the next page; null when this is the last one.")
 ]
+
+
+class Mover(Document):
+    """Somebody whom a change would bring in or remove."""
+
+    action: Action
+    object_id: str
+    user_principal_name: str
+    display_name: str | None
+    reason: Reason | None
 
 
 class FieldError(Document):
@@ -43,6 +54,18 @@ class Problem(Document):
     errors: list[FieldError] = Field(default_factory=list, description="Wrong fields, with 422.")
     correlation_id: str | None = Field(
         default=None, description="To be found in the log, with 500."
+    )
+    plan_hash: str | None = Field(
+        default=None, description="With `connection.needsConfirmation`: send it as `?confirm=`."
+    )
+    counts: PreviewCounts | None = None
+    leavers_by_reason: dict[str, int] | None = None
+    changes: list[Mover] | None = Field(
+        default=None, description="With `connection.needsConfirmation`: the first who come or go."
+    )
+    confirmations: list["ConfigConfirmation"] | None = Field(
+        default=None,
+        description="With `connection.needsConfirmation` for a file: one a connection.",
     )
 
 
@@ -165,6 +188,10 @@ class ConfigPlan(Document):
     changes: list[ConfigChange]
     not_in_file: list[str]
     problems: list[ConfigProblem]
+    confirmations: list["ConfigConfirmation"] = Field(
+        default_factory=list,
+        description="What applying the file is refused for, unless each planHash is sent as `confirm`.",
+    )
 
 
 class ConfigResult(Document):
@@ -226,3 +253,16 @@ class PreviewBody(Document):
     mapping: list[MappingRule] | None = None
     matching: list[TargetName] | None = None
     policy: Policy | None = None
+
+
+class ConfigConfirmation(Document):
+    """A connection of a file that would move more people than its guard allows, and the way out."""
+
+    connection: str
+    code: Literal["connection.needsConfirmation"]
+    message: str
+    remedy: str
+    plan_hash: str
+    counts: PreviewCounts
+    leavers_by_reason: dict[str, int]
+    changes: list[Mover]

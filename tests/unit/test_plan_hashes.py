@@ -9,8 +9,8 @@ from tests.unit.building import ANN, change
 BEN = "b" + ANN[1:]
 
 
-def name_of(*changes: Change) -> str:
-    digest = PlanDigest()
+def name_of(*changes: Change, connection: str = "contoso") -> str:
+    digest = PlanDigest(connection)
     for one in changes:
         digest.add(one)
     return digest.text
@@ -62,6 +62,10 @@ def test_what_a_name_depends_on(
 
     assert (moves == other_moves) is same_moves
     assert (rest == other_rest) is same_rest
+
+
+def test_two_connections_that_move_the_same_people_are_told_apart() -> None:
+    assert moves_of(name_of(*PLAN)) != moves_of(name_of(*PLAN, connection="fabrikam"))
 
 
 def test_a_name_has_two_parts_of_the_same_length() -> None:
