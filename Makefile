@@ -11,7 +11,7 @@ PURE := sync_core/certificates.py,sync_core/checking.py,sync_core/config_files.p
 sync_core/consent.py,sync_core/health.py,sync_core/clouds.py,sync_core/documents.py,sync_core/errors.py,sync_core/expressions/*,$\
 sync_core/guard.py,sync_core/mapping.py,sync_core/model.py,sync_core/notifications.py,$\
 sync_core/planning.py,sync_core/schedule.py,sync_core/scope.py,sync_core/settings.py,sync_core/logs.py,$\
-sync_core/plan_hashes.py,sync_core/surveying.py,$\
+sync_core/plan_hashes.py,sync_core/surveying.py,sync_core/explaining.py,$\
 sync_core/spool.py,sync_core/store/entities.py,sync_core/directory/answers.py,sync_core/directory/retrying.py
 
 .PHONY: run test check lint types imports bench lock setup clean

@@ -17,9 +17,11 @@ from sync_core.api import (
     consent,
     health,
     openapi,
+    person_sync,
     preview,
     runs,
     users,
+    why,
 )
 from sync_core.api.auth import Role, needs
 from sync_core.api.bodies import YAML
@@ -41,6 +43,8 @@ from sync_core.api.version import VERSION
 from sync_core.checking import CheckResult
 from sync_core.consent import CALLBACK_PATH, RESULT_PATH
 from sync_core.documents import Document, Run
+from sync_core.looking import Why
+from sync_core.one_person import PersonSynced
 from sync_core.previewing import Preview
 from sync_core.store.people import Person
 from sync_core.wiring import Services
@@ -216,6 +220,22 @@ ROUTES = (
         role=Role.READER,
         answers={200: HistoryList},
         refusals=(404, 422),
+    ),
+    Route(
+        method="POST",
+        path=f"{USERS}/{{objectId}}/sync",
+        call=person_sync.sync_person,
+        role=Role.ADMIN,
+        answers={200: PersonSynced},
+        refusals=(404, 409, 503),
+    ),
+    Route(
+        method="GET",
+        path=f"{CONNECTION}/why/{{who}}",
+        call=why.explain_person,
+        role=Role.READER,
+        answers={200: Why},
+        refusals=(404, 502, 503),
     ),
     Route(
         method="GET",
