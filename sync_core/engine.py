@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from sync_core import watching
+from sync_core.approving import take_approval
 from sync_core.documents import (
     Connection,
     GraphUse,
@@ -20,7 +21,6 @@ from sync_core.documents import (
 from sync_core.errors import Conflict, LeaseLost, SyncError
 from sync_core.health import Cause, Health, cause_of
 from sync_core.logs import log_event, logger
-from sync_core.plan_hashes import moves_of
 from sync_core.schedule import is_due
 from sync_core.store.leases import Lease, Next
 from sync_core.store.runs import new_run_id
@@ -28,7 +28,6 @@ from sync_core.wiring import Services
 
 if TYPE_CHECKING:
     from sync_core.directory.client import GraphClient
-    from sync_core.store.approvals import Approval
     from sync_core.syncing import FullSync, Plan
 
 HEARTBEAT_S = 15.0
@@ -334,12 +333,13 @@ async def _sync(
             run = _planned(run, plan)
             await pulse.check()
             with ChangeSpool() as asked, ChangeSpool() as confirmed:
-                if approval := await _approval(services, connection, plan):
+                if approval := await take_approval(services, connection, run, plan):
                     plan = await sync.release(plan, asked, confirmed, pulse.check)
                 if plan.tally.changes:
                     await services.plans.save(connection.id, run.id, plan.documents())
                     await sync.apply(plan, pulse.check)
-            if approval:
+            # What waits still (so many that one run has no time to ask for all) is the next run's.
+            if approval and not plan.held:
                 await services.approvals.forget(connection.id, approval.moves)
         return _finished(measured(run, sync), plan), None
     except OutOfTime as error:
@@ -349,17 +349,6 @@ async def _sync(
         raise
     except SyncError as error:
         return _failed(measured(run, sync), error)
-
-
-async def _approval(services: Services, connection: Connection, plan: "Plan") -> "Approval | None":
-    """Give the confirmation of a plan that the guard would hold, if there is one of this very plan."""
-    if not plan.verdict.holds:
-        return None
-    moves = moves_of(plan.plan_hash)
-    approval = await services.approvals.find(connection.id, moves, services.clock())
-    if approval is not None:
-        log_event("run.confirmed", connection=connection.id, by=approval.by, held=plan.held)
-    return approval
 
 
 def _planned(run: Run, plan: "Plan") -> Run:

@@ -46,6 +46,8 @@ CONFIRM_AT_ONCE = 200
 # Removals over the guard's limit wait anyway. Up to this many are asked for by id all the same: the
 # administrator then sees the reasons, and a reading that was wrong is found out.
 CONFIRM_HELD = 1000
+# Of a plan that was confirmed, so many more are asked for in one run: 20 a request, some ten minutes.
+ASKED_A_RUN = 20_000
 MAX_ERRORS = 100
 # Each holds the stored rows of the changes of one partition in memory.
 PARTITIONS_AT_ONCE = 4
@@ -74,10 +76,12 @@ class Plan:
     tally: Tally
     verdict: Verdict
     plan_hash: str
+    unasked: int = 0
 
     def is_held(self, change: Change) -> bool:
+        """Tell whether a change has to wait; a removal without a reason was not asked for, and does."""
         if change.action.is_removal:
-            return self.verdict.hold_removals
+            return self.verdict.hold_removals or change.reason is None
         return self.verdict.hold_creates and change.action is Action.CREATE
 
     def to_write(self, digit: str) -> Iterator[Change]:
@@ -86,7 +90,7 @@ class Plan:
 
     @property
     def held(self) -> int:
-        removals = self.tally.removals if self.verdict.hold_removals else 0
+        removals = self.tally.removals if self.verdict.hold_removals else self.unasked
         return removals + (self.tally.creates if self.verdict.hold_creates else 0)
 
     def documents(self) -> Iterator[dict[str, Any]]:
@@ -194,19 +198,27 @@ class FullSync:
         A confirmation is no evidence: whom the plan left unasked is asked for now, and stays if
         Graph says so. The spools are new ones; the plan keeps its name.
         """
-        self._counts["held"] = 0
-        if not self._unasked:
-            return replace(plan, verdict=ALLOWED)
-        decided.extend(one for one in plan.changes if one.object_id not in self._unasked)
+        released = replace(plan, verdict=ALLOWED)
+        if self._unasked:
+            decided.extend(one for one in plan.changes if one.object_id not in self._unasked)
+            await self._ask_the_rest(decided, checkpoint)
+            tally, _ = await self._detail(decided, planned, plan.tally.active)
+            unasked = sum(one.action.is_removal and one.reason is None for one in planned)
+            released = Plan(planned, tally, ALLOWED, plan.plan_hash, unasked)
+        self._counts["held"] = released.held
+        return released
+
+    async def _ask_the_rest(self, decided: ChangeSpool, checkpoint: Checkpoint) -> None:
+        """Ask for as many as a run has time for; the others are planned without a reason, and wait."""
         unasked = list(self._unasked)
-        for start in range(0, len(unasked), CONFIRM_AT_ONCE):
+        asked, left = unasked[:ASKED_A_RUN], unasked[ASKED_A_RUN:]
+        for start in range(0, len(asked), CONFIRM_AT_ONCE):
             await checkpoint()
-            for evidence in await self._evidence(unasked[start : start + CONFIRM_AT_ONCE]):
+            for evidence in await self._evidence(asked[start : start + CONFIRM_AT_ONCE]):
                 known = self._unasked[evidence.object_id]
                 if change := self._decide_by_evidence(evidence, known, frozenset()):
                     decided.add(change)
-        tally, _ = await self._detail(decided, planned, plan.tally.active)
-        return Plan(planned, tally, ALLOWED, plan.plan_hash)
+        decided.extend(Change(Action.DISABLE, object_id) for object_id in left)
 
     def _reading(self) -> Reading:
         return Reading(

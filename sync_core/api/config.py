@@ -184,12 +184,12 @@ async def plan_config(services: ServicesHere, file: FileHere, *, prune: Prune = 
     )
 
 
-def _replacements(outlook: Outlook) -> list[tuple[Connection, Connection]]:
-    """Give the connections that the file changes: as stored, and as they would be saved."""
+def _replacements(outlook: Outlook) -> list[tuple[Connection | None, Connection]]:
+    """Give the connections that the file makes or changes: as stored, and as they would be saved."""
     return [
-        (outlook.stored[one.connection_id], outlook.drafts[one.connection_id].connection)
+        (outlook.stored.get(one.connection_id), outlook.drafts[one.connection_id].connection)
         for one in outlook.plan.changes
-        if one.action is Action.UPDATE
+        if one.action is not Action.DISABLE
     ]
 
 

@@ -63,12 +63,15 @@ async def list_connections(
     return json_answer(page(items, to_cursor(KIND, found[top - 1].id) if more else None))
 
 
-async def create_connection(services: ServicesHere, caller: CallerHere, body: Body) -> Response:
+async def create_connection(
+    services: ServicesHere, caller: CallerHere, body: Body, confirm: Confirm = None
+) -> Response:
     """Create a connection; without an `id` one is made of the display name."""
+    saver = Saver(services, moves=Moves(services, confirm or (), caller.name))
     if "id" in body:
-        saved = await _create(services, Saver(services), body)
+        saved = await _create(services, saver, body)
     else:
-        saved = await _create_named(services, body)
+        saved = await _create_named(services, saver, body)
     log_event("connection.created", connection=saved.connection.id, by=caller.name)
     return await _saved_answer(services, saved, created=True)
 
@@ -85,8 +88,7 @@ async def _create(services: Services, saver: Saver, document: JsonObject) -> Sto
     return await saver.create(draft)
 
 
-async def _create_named(services: Services, document: JsonObject) -> StoredConnection:
-    saver = Saver(services)
+async def _create_named(services: Services, saver: Saver, document: JsonObject) -> StoredConnection:
     for connection_id in ids_for(str(document.get("displayName"))):
         try:
             return await _create(services, saver, document | {"id": connection_id})

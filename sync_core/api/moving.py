@@ -57,17 +57,21 @@ class Moves:
         self._let_through: list[tuple[Connection, Connection]] = []
         self._until = asyncio.get_running_loop().time() + LIMIT_S
 
-    async def check(self, stored: Connection, wanted: Connection) -> None:
-        """Raise `NeedsConfirmation` if saving would move too many people and nobody has confirmed it."""
+    async def check(self, stored: Connection | None, wanted: Connection) -> None:
+        """Raise `NeedsConfirmation` if saving would move too many people and nobody has confirmed it.
+
+        `stored` is None for a connection that is made.
+        """
+        new, stored = stored is None, stored or as_if_stored(wanted)
         if not _decides(stored, wanted) or (stored, wanted) in self._let_through:
             return
         limits = careful(stored.policy.guard, wanted.policy.guard)
-        if await self._can_hold(wanted, limits):
+        if await self._can_hold(wanted, limits, new=new):
             await self._plan(stored, wanted, limits)
         self._let_through.append((stored, wanted))
 
     async def refused(
-        self, replacements: Iterable[tuple[Connection, Connection]]
+        self, replacements: Iterable[tuple[Connection | None, Connection]]
     ) -> list[tuple[str, NeedsConfirmation]]:
         """Check several changes and give the refusals, each with its connection's id."""
         refusals = []
@@ -78,9 +82,12 @@ class Moves:
                 refusals.append((wanted.id, error))
         return refusals
 
-    async def _can_hold(self, wanted: Connection, limits: Guard) -> bool:
-        """Tell whether there is anybody whom the guard could hold: most first saves have nobody."""
-        if limits.max_creates is not None:
+    async def _can_hold(self, wanted: Connection, limits: Guard, *, new: bool) -> bool:
+        """Tell whether there is anybody whom the guard could hold: most first saves have nobody.
+
+        Whom a new connection brings in, nobody has to be warned of.
+        """
+        if limits.max_creates is not None and not new:
             return True
         people = People(self._services.tables, wanted.id)
         found, onward = await people.page(top=1, status=Status.ACTIVE)
@@ -100,6 +107,10 @@ class Moves:
             log_event("connection.movesUnknown", connection=wanted.id, code=error.code)
             return
         await self._need_confirmation(wanted, found)
+        if raised and "unasked" in found.leavers_by_reason:
+            # How many were asked for depends on the limits, and the run has the new ones.
+            as_run = await self._preview(wanted, wanted.policy.guard)
+            await self._remember(wanted, as_run)
 
     async def _preview(self, connection: Connection, limits: Guard) -> Preview:
         policy = connection.policy.model_copy(update={"guard": limits})
@@ -118,8 +129,7 @@ class Moves:
         moves = moves_of(found.plan_hash)
         if moves not in self._confirmed:
             raise _refusal(wanted, found, outdated=bool(self._confirmed))
-        now = self._services.clock()
-        await self._services.approvals.remember(wanted.id, moves, self._by, now)
+        await self._remember(wanted, found)
         log_event(
             "connection.confirmed",
             connection=wanted.id,
@@ -127,6 +137,19 @@ class Moves:
             joiners=found.counts.joiners,
             leavers=found.counts.leavers,
         )
+
+    async def _remember(self, wanted: Connection, found: Preview) -> None:
+        moves, now = moves_of(found.plan_hash), self._services.clock()
+        await self._services.approvals.remember(wanted.id, moves, self._by, now)
+
+
+def as_if_stored(wanted: Connection) -> Connection:
+    """Give what a new connection is compared with: the same, switched off, with the usual limits.
+
+    People who were kept when a connection was deleted belong to the next one of its name.
+    """
+    policy = wanted.policy.model_copy(update={"guard": Guard()})
+    return wanted.model_copy(update={"enabled": False, "policy": policy})
 
 
 def _decides(stored: Connection, wanted: Connection) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sync_core.errors import Conflict, RequestRefused
+from sync_core.errors import RequestRefused
 
 
 class HttpRefused(RequestRefused):
@@ -51,7 +51,7 @@ class WrongMediaType(HttpRefused):
     status = 415
 
 
-class NeedsConfirmation(Conflict):
+class NeedsConfirmation(RequestRefused):
     """A change moves more people than the guard allows; `members` say whom, beside the problem's own."""
 
     def __init__(self, message: str, remedy: str, members: Mapping[str, Any]) -> None:

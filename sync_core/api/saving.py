@@ -44,6 +44,7 @@ class Saver:
     async def create(self, draft: Draft) -> StoredConnection:
         """Store a new connection; raise `Conflict` if the id is taken."""
         connection = await self._checked(draft, None)
+        await self._moves.check(None, connection)
         return StoredConnection(connection, await self._services.connections.create(connection))
 
     async def replace(self, draft: Draft, stored: StoredConnection) -> StoredConnection:

@@ -5,9 +5,11 @@ is good for that very plan and no other. It is taken away by the run that it let
 itself after a day: the directory of next week is not the one that was looked at.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 from azure.core.exceptions import AzureError
 from azure.data.tables import UpdateMode
@@ -20,13 +22,17 @@ LIFE = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """Who confirmed the plan with these moves, when, and until when it counts."""
+    """Who confirmed the plan with these moves, when, and until when it counts.
+
+    `run_id` is the run that was let through by it and has not ended yet, or was killed.
+    """
 
     connection_id: str
     moves: str
     by: str
     at: datetime
     expires_at: datetime
+    run_id: str | None = None
 
 
 class ApprovalStore:
@@ -56,7 +62,25 @@ class ApprovalStore:
         row = await asked(partial(table.get_entity, connection_id, moves))
         if row is None or row["ExpiresAt"] <= now:
             return None
-        return Approval(connection_id, moves, row["By"], row["At"], row["ExpiresAt"])
+        return _approval(row)
+
+    async def begin(self, approval: Approval, run_id: str) -> None:
+        """Note the run whose plan is the confirmed one."""
+        table = await self._tables.table(APPROVALS)
+        keys = {"PartitionKey": approval.connection_id, "RowKey": approval.moves}
+        await asked(partial(table.update_entity, keys | {"RunId": run_id}))
+
+    async def begun(self, connection_id: str, now: datetime) -> list[Approval]:
+        """Give the confirmations with which a run has begun that has not ended well yet."""
+        table = await self._tables.table(APPROVALS)
+        try:
+            return [
+                _approval(row)
+                async for row in table.query_entities(f"PartitionKey eq {quoted(connection_id)}")
+                if "RunId" in row and row["ExpiresAt"] > now
+            ]
+        except AzureError as error:
+            raise storage_unavailable(error) from error
 
     async def forget(self, connection_id: str, moves: str) -> None:
         table = await self._tables.table(APPROVALS)
@@ -68,3 +92,14 @@ class ApprovalStore:
         async for page in query(table, f"PartitionKey eq {quoted(connection_id)}", ["RowKey"]):
             for row in page:
                 await self.forget(connection_id, row["RowKey"])
+
+
+def _approval(row: Mapping[str, Any]) -> Approval:
+    return Approval(
+        row["PartitionKey"],
+        row["RowKey"],
+        row["By"],
+        row["At"],
+        row["ExpiresAt"],
+        row.get("RunId"),
+    )

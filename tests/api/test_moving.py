@@ -454,3 +454,83 @@ async def test_a_file_that_changes_nothing_about_people_needs_no_confirmation(
     planned = (await admin.post("/api/config/plan", json=file)).json()
 
     assert planned["confirmations"] == []
+
+
+@pytest.mark.parametrize("method", ["post", "put", "file"])
+async def test_people_who_were_kept_are_not_lost_to_a_new_connection_of_the_same_id(
+    *,
+    admin: httpx.AsyncClient,
+    imported: httpx.Response,
+    url: str,
+    connection_id: str,
+    narrow: Json,
+    method: str,
+) -> None:
+    await admin.delete(url)
+    secret = imported.json()["credential"]["secretName"]
+    unlimited = {"guard": {"maxRemovals": None, "maxRemovalPercent": None}}
+    document = imported.json() | {"scope": narrow, "policy": unlimited}
+    document["credential"] = {"secretName": secret}
+    del document["warnings"]
+    file = {"apiVersion": "entra-user-sync/v1", "connections": [document]}
+    calls: dict[str, tuple[str, str, Any]] = {
+        "post": ("POST", "/api/connections", document),
+        "put": ("PUT", url, document),
+        "file": ("POST", "/api/config/apply", file),
+    }
+    verb, path, body = calls[method]
+    params: dict[str, Any] = {}
+    if method == "file":
+        planned = await admin.post("/api/config/plan", json=file)
+        params["planHash"] = planned.json()["planHash"]
+    refused = await admin.request(verb, path, json=body, params=params)
+    problem = refused.json()
+    confirm = problem.get("planHash") or problem["confirmations"][0]["planHash"]
+    missing = await admin.get(url)
+    made = await admin.request(verb, path, json=body, params=params | {"confirm": confirm})
+
+    assert (refused.status_code, problem["code"]) == (409, CODE)
+    assert missing.status_code == 404
+    assert made.status_code in {200, 201}, made.text
+
+
+@pytest.mark.usefixtures("imported")
+async def test_raised_limits_and_very_many_leavers(
+    *,
+    services: Services,
+    connection_id: str,
+    patch: Patch,
+    narrow: Json,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """How many are asked for depends on the limits; the confirmed run is let through all the same."""
+    monkeypatch.setattr(syncing, "CONFIRM_AT_ONCE", 1)
+    monkeypatch.setattr(syncing, "CONFIRM_HELD", 1)
+    policy = {"guard": {"maxRemovalPercent": 40}}
+    refused = await patch(scope=narrow, policy=policy)
+    await patch(refused.json()["planHash"], scope=narrow, policy=policy)
+    run = await run_now(services, connection_id)
+
+    assert refused.json()["leaversByReason"] == {"leftScope": 3, "unasked": 3}
+    assert (run.status, run.counts.disabled) == (RunStatus.SUCCEEDED, 6)
+
+
+@pytest.mark.usefixtures("imported")
+async def test_a_run_that_cannot_ask_for_all_leaves_the_rest_to_the_next(
+    *,
+    services: Services,
+    connection_id: str,
+    patch: Patch,
+    narrow: Json,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody is removed unasked, confirmed or not; one confirmation does for all of the runs."""
+    monkeypatch.setattr(syncing, "CONFIRM_AT_ONCE", 1)
+    monkeypatch.setattr(syncing, "CONFIRM_HELD", 2)
+    monkeypatch.setattr(syncing, "ASKED_A_RUN", 2)
+    refused = await patch(scope=narrow)
+    await patch(refused.json()["planHash"], scope=narrow)
+    runs = [await run_now(services, connection_id) for _ in range(3)]
+
+    assert [(run.counts.disabled, run.counts.held) for run in runs] == [(5, 1), (1, 0), (0, 0)]
+    assert [run.status for run in runs] == ["held", "succeeded", "succeeded"]
