@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from sync_core.documents import Connection, Counts, Document, RecordError
 from sync_core.errors import RequestRefused
 from sync_core.model import Action, Change, Reason, Value
+from sync_core.plan_hashes import moves_of
+from sync_core.store.approvals import Approval
 from sync_core.surveying import (
     PreviewWarning,
     Survey,
@@ -137,12 +139,23 @@ async def _planned(services: Services, connection: Connection, client: "GraphCli
     sync = FullSync(connection, client, services.users(connection.id), stamp, witness=survey)
     with ChangeSpool() as decided, ChangeSpool() as planned:
         plan = await sync.plan(decided, planned)
-        return _told(sync, plan, survey)
+        return _told(sync, plan, survey, await _confirmation(services, connection, plan))
 
 
-def _told(sync: "FullSync", plan: "Plan", survey: Survey) -> Preview:
+async def _confirmation(
+    services: Services, connection: Connection, plan: "Plan"
+) -> Approval | None:
+    """Give the confirmation with which the next run would let this plan through."""
+    if not plan.verdict.holds:
+        return None
+    moves = moves_of(plan.plan_hash)
+    return await services.approvals.find(connection.id, moves, services.clock())
+
+
+def _told(sync: "FullSync", plan: "Plan", survey: Survey, approval: Approval | None) -> Preview:
     found = _look_through(plan)
-    counts = _counts(sync.counts, plan, found, survey)
+    held = 0 if approval else plan.held
+    counts = _counts(sync.counts, plan, found, survey).model_copy(update={"held": held})
     problems = sync.reading.problems
     errors = sync.errors[: len(sync.errors) - len(problems)] if problems else sync.errors
     everybody = sync.reading.scope.everyone
@@ -153,10 +166,18 @@ def _told(sync: "FullSync", plan: "Plan", survey: Survey) -> Preview:
         leavers_by_reason=leavers_by_reason(found.reasons),
         warnings=[
             *warnings_of_reading(problems),
-            *warnings_of_plan(plan.verdict, counts, errors, unasked=found.reasons[None]),
+            *warnings_of_plan(
+                plan.verdict,
+                counts,
+                errors,
+                unasked=found.reasons[None],
+                confirmed_by=approval.by if approval else None,
+            ),
             *survey.warnings(everybody_read=everybody and sync.reading.complete),
         ],
-        changes=[_shown(plan, change) for change in found.first],
+        changes=[
+            _shown(change, held=approval is None and plan.is_held(change)) for change in found.first
+        ],
         errors=sync.errors,
         plan_hash=plan.plan_hash,
     )
@@ -198,7 +219,6 @@ def _counts(done: Counts, plan: "Plan", found: _Found, survey: Survey) -> Previe
         deleted=number[Action.DELETE],
         unchanged=done.unchanged,
         failed=done.failed,
-        held=plan.held,
         joiners=number[Action.CREATE] + number[Action.REENABLE],
         leavers=number[Action.DISABLE] + number[Action.DELETE],
         blocked=survey.blocked,
@@ -227,7 +247,7 @@ def _reading(reading: "Reading", read: int) -> PreviewReading:
     )
 
 
-def _shown(plan: "Plan", change: Change) -> PreviewChange:
+def _shown(change: Change, *, held: bool) -> PreviewChange:
     name = change.values.get("displayName") or change.before.get("displayName")
     return PreviewChange(
         action=change.action,
@@ -235,7 +255,7 @@ def _shown(plan: "Plan", change: Change) -> PreviewChange:
         user_principal_name=change.user_principal_name,
         display_name=str(name) if name else None,
         reason=change.reason,
-        held=plan.is_held(change),
+        held=held,
         fields=change.fields(),
         evidence=change.evidence,
     )

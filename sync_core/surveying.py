@@ -141,17 +141,25 @@ def key_targets(connection: Connection) -> tuple[str, ...]:
 
 
 def warnings_of_plan(
-    verdict: Verdict, counts: Counts, errors: Sequence[RecordError], *, unasked: int
+    verdict: Verdict,
+    counts: Counts,
+    errors: Sequence[RecordError],
+    *,
+    unasked: int,
+    confirmed_by: str | None = None,
 ) -> list[PreviewWarning]:
-    """Say what the guard holds and who cannot be mapped."""
+    """Say what the guard holds, or who has confirmed it, and who cannot be mapped."""
     found = []
     if verdict.holds:
         reasons = "; ".join(verdict.reasons) or "too many people would be removed"
+        what = f"{counts.held} changes would wait for approval."
+        if confirmed_by is not None:
+            what = f"{confirmed_by} has confirmed this very plan, so the next run carries it out."
         found.append(
             PreviewWarning(
-                code="guard.held",
-                message=f"{_sentence(reasons)} {counts.held} changes would wait for approval.",
-                people=counts.held,
+                code="guard.held" if confirmed_by is None else "guard.confirmed",
+                message=f"{_sentence(reasons)} {what}",
+                people=counts.held if confirmed_by is None else None,
             )
         )
     if unasked:

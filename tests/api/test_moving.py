@@ -81,9 +81,13 @@ async def test_from_the_preview_over_the_confirmation_to_the_run(
     refused = await patch(scope=narrow)
     unchanged = (await admin.get(url)).json()
     saved = await patch(refused.json()["planHash"], scope=narrow)
+    coming = (await admin.post(f"{url}/preview")).json()
     run = await run_now(services, connection_id)
 
     problem = refused.json()
+    assert (coming["counts"]["held"], coming["counts"]["leavers"]) == (0, 6)
+    assert "guard.confirmed" in {one["code"] for one in coming["warnings"]}
+    assert not any(one["held"] for one in coming["changes"])
     assert (refused.status_code, problem["code"]) == (409, CODE)
     assert problem["planHash"] == previewed["planHash"]
     assert problem["counts"]["leavers"] == problem["counts"]["held"] == 6

@@ -180,6 +180,15 @@ def test_a_held_plan_is_told_in_the_guard_s_words() -> None:
     assert found[0].message == "3 people would go. 3 changes would wait for approval."
 
 
+def test_a_plan_that_was_confirmed_is_told_with_who_did_it() -> None:
+    verdict = Verdict(hold_removals=True, hold_creates=False, reasons=("3 people would go",))
+
+    found = warnings_of_plan(verdict, Counts(), [], unasked=0, confirmed_by="Eve")
+
+    assert told(found) == [("guard.confirmed", None, None)]
+    assert found[0].message.startswith("3 people would go. Eve has confirmed")
+
+
 def test_those_who_were_not_asked_for_are_told() -> None:
     verdict = Verdict(hold_removals=True, hold_creates=False, reasons=())
 
