@@ -28,7 +28,7 @@ async def confirmed(services: Services, emulator: GraphEmulator, connection_id: 
 
 
 # Writes: lease, run record, the confirmation, the plan, then the partitions, four at a time.
-@pytest.mark.parametrize("deadly", [4, 5, 9])
+@pytest.mark.parametrize("deadly", [5, 9])
 async def test_killed_in_the_midst_of_a_confirmed_plan(
     services: Services, rig: Rig, emulator: GraphEmulator, connection_id: str, deadly: int
 ) -> None:
