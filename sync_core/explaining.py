@@ -389,7 +389,7 @@ def next_run(
 
 def _plainly(change: Change | None, *, stays: bool) -> str:
     if change is None:
-        return "Nothing: what is stored is what it should be."
+        return "Nothing is written."
     if stays:
         why = change.reason.value if change.reason else "leaving"
         return f"Nothing: the person would be removed ({why}), but policy.protected names them."

@@ -122,7 +122,10 @@ class Moves:
         """Tell whether the stored settings move the same people: then the change is not the reason."""
         if not stored.enabled:
             return False
-        today = await self._preview(stored, limits)
+        try:
+            today = await self._preview(stored, limits)
+        except (FixConnection, OutOfTime):
+            return False
         return moves_of(today.plan_hash) == moves_of(found.plan_hash)
 
     async def _need_confirmation(self, wanted: Connection, found: Preview) -> None:

@@ -344,6 +344,18 @@ async def test_settings_that_cannot_be_read_with_are_saved_unless_they_raise_the
 
 
 @pytest.mark.usefixtures("imported")
+async def test_stored_settings_that_cannot_be_read_with_are_no_way_around(
+    patch: Patch, narrow: Json, imported: httpx.Response
+) -> None:
+    tenant = imported.json()["tenantId"]
+    broken = await patch(tenantId="99999999-2222-3333-4444-555555555555")
+    refused = await patch(tenantId=tenant, scope=narrow)
+
+    assert broken.status_code == 200
+    assert (refused.status_code, refused.json()["code"]) == (409, CODE)
+
+
+@pytest.mark.usefixtures("imported")
 async def test_a_directory_too_large_to_plan_in_time_is_left_to_the_run(
     services: Services,
     connection_id: str,

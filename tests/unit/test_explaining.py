@@ -387,7 +387,7 @@ UPDATED = change(Action.UPDATE, values={"email": "b@x"}, before={"email": "a@x"}
 @pytest.mark.parametrize(
     ("planned", "options", "action", "message"),
     [
-        pytest.param(None, {}, None, "Nothing: what is stored is what it should be.", id="nothing"),
+        pytest.param(None, {}, None, "Nothing is written.", id="nothing"),
         pytest.param(change(Action.CREATE), {}, "create", "The person is created.", id="create"),
         pytest.param(UPDATED, {}, "update", "The person is updated: email.", id="update"),
         pytest.param(
@@ -441,8 +441,7 @@ UPDATED = change(Action.UPDATE, values={"email": "b@x"}, before={"email": "a@x"}
             None,
             {"enabled": False},
             None,
-            "The connection is disabled, so nothing happens. Once enabled: Nothing: what is stored is "
-            "what it should be.",
+            "The connection is disabled, so nothing happens. Once enabled: Nothing is written.",
             id="disabled connection",
         ),
     ],
