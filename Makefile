@@ -20,6 +20,7 @@ sync_core/documents.py,$\
 sync_core/entra_import.py,$\
 sync_core/entra_names.py,$\
 sync_core/errors.py,$\
+sync_core/explaining.py,$\
 sync_core/expressions/*,$\
 sync_core/graph_schema.py,$\
 sync_core/group_choices.py,$\
@@ -31,6 +32,7 @@ sync_core/mapping_tests.py,$\
 sync_core/matching.py,$\
 sync_core/model.py,$\
 sync_core/notifications.py,$\
+sync_core/plan_hashes.py,$\
 sync_core/planning.py,$\
 sync_core/pushdown.py,$\
 sync_core/readiness.py,$\
@@ -42,6 +44,7 @@ sync_core/scope.py,$\
 sync_core/settings.py,$\
 sync_core/spool.py,$\
 sync_core/store/entities.py,$\
+sync_core/surveying.py,$\
 sync_core/verification.py
 
 .PHONY: run test check lint types imports bench lock setup clean

@@ -32,6 +32,7 @@ LEAST_PRIVILEGE = "least privilege"
 EXPIRY = "secret expiry"
 CERTIFICATE = "certificate"
 WHOLE = "the whole check"
+MOVES = "people who move"
 
 # Wider permissions that include reading, by the "Permissions" tables of
 # learn.microsoft.com/graph/api/user-list and group-list-members.
@@ -145,6 +146,11 @@ def conclude(
         expiry=effective_expiry(expiries),
         expiries=list(expiries),
     )
+
+
+def with_check(result: CheckResult, check: Check) -> CheckResult:
+    """Give the same result with one more check."""
+    return conclude([*result.checks, check], tenant_id=result.tenant_id, expiries=result.expiries)
 
 
 # --- the token --------------------------------------------------------------------------------------

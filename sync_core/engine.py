@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from sync_core import watching
+from sync_core.approving import take_approval
 from sync_core.documents import (
     Connection,
     GraphUse,
@@ -130,7 +131,7 @@ async def handle(services: Services, request: SyncRequest) -> Run | None:
     if chosen is None:
         log_event("run.deferred", connection=request.connection_id, running=before.run_id)
         return None
-    await _close_dead_run(services, before)
+    await close_dead_run(services, before)
     # Read under the lease: whoever deletes a connection with its people holds the lease for that.
     stored = await services.connections.find(request.connection_id)
     if stored is None or not stored.connection.enabled:
@@ -172,7 +173,7 @@ async def _reject(services: Services, connection_id: str, chosen: Next, holder: 
     return run
 
 
-async def _close_dead_run(services: Services, before: Lease) -> None:
+async def close_dead_run(services: Services, before: Lease) -> None:
     """Say of the run that held the lease and never gave it back that it was interrupted."""
     if before.run_id is None:
         return
@@ -219,11 +220,12 @@ async def _hold_and_run(
     if run.error is not None and run.error.code == "run.outOfTime":
         again = Next(new_run_id(services.clock()), run.trigger.value, chosen.mode)
         await services.leases.request(connection.id, again)
-    await _release(services, connection.id, holder)
+    await release(services, connection.id, holder)
     return run
 
 
-async def _release(services: Services, connection_id: str, holder: str) -> None:
+async def release(services: Services, connection_id: str, holder: str) -> None:
+    """Give the connection back, and send the request that waits, if there is one."""
     waiting = await services.leases.release(connection_id, holder)
     if waiting is not None:
         await services.queue.send(
@@ -349,17 +351,23 @@ async def _sync(
             run = _planned(run, plan)
             await pulse.check()
             await sync.note_matches(pulse.check)
-            if plan.tally.changes:
-                await services.plans.save(connection.id, run.id, plan.documents())
-                await sync.apply(plan, pulse.check)
-        return _finished(_measured(run, sync), plan), None
+            with ChangeSpool() as asked, ChangeSpool() as confirmed:
+                if approval := await take_approval(services, connection, run, plan):
+                    plan = await sync.release(plan, asked, confirmed, pulse.check)
+                if plan.tally.changes:
+                    await services.plans.save(connection.id, run.id, plan.documents())
+                    await sync.apply(plan, pulse.check)
+            # What waits still (so many that one run has no time to ask for all) is the next run's.
+            if approval and not plan.held:
+                await services.approvals.forget(connection.id, approval.moves)
+        return _finished(measured(run, sync), plan), None
     except OutOfTime as error:
-        late = _measured(run, sync).replaced(status=RunStatus.PARTIAL, error=_detail(error))
+        late = measured(run, sync).replaced(status=RunStatus.PARTIAL, error=_detail(error))
         return late, None
     except LeaseLost:
         raise
     except SyncError as error:
-        return _failed(_measured(run, sync), error)
+        return _failed(measured(run, sync), error)
 
 
 def _planned(run: Run, plan: "Plan") -> Run:
@@ -376,7 +384,8 @@ def _planned(run: Run, plan: "Plan") -> Run:
     return run.replaced(plan_hash=plan.plan_hash)
 
 
-def _measured(run: Run, sync: "FullSync") -> Run:
+def measured(run: Run, sync: "FullSync") -> Run:
+    """Put into the record what a run has asked and done so far."""
     usage = sync.client.usage
     graph = GraphUse(
         requests=usage.requests,

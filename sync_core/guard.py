@@ -5,9 +5,12 @@ Over a limit, everything of that kind waits for approval and the rest of the pla
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import TypeVar
 
 from sync_core.documents import Guard
 from sync_core.model import Tally
+
+Number = TypeVar("Number", int, float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,20 @@ def check_guard(tally: Tally, guard: Guard) -> Verdict:
     creates = _over_creates(tally, guard)
     reasons = tuple(reason for reason in [*removals, creates] if reason)
     return Verdict(any(removals), creates is not None, reasons)
+
+
+def careful(one: Guard, other: Guard) -> Guard:
+    """Give the lower of each limit; no limit is higher than any."""
+    return Guard(
+        max_removals=_lower(one.max_removals, other.max_removals),
+        max_removal_percent=_lower(one.max_removal_percent, other.max_removal_percent),
+        max_creates=_lower(one.max_creates, other.max_creates),
+    )
+
+
+def _lower(one: Number | None, other: Number | None) -> Number | None:
+    given = [limit for limit in (one, other) if limit is not None]
+    return min(given, default=None)
 
 
 def _over_count(tally: Tally, guard: Guard) -> str | None:

@@ -93,6 +93,7 @@ class Roster:
     may_delete: bool
     may_hold: bool
     newcomers: int = 0
+    is_closed: bool = False
     _coming: set[str] = field(default_factory=set)
     _doubtful: dict[str, Doubt] = field(default_factory=dict)
     _contradictory: set[str] = field(default_factory=set)
@@ -144,10 +145,15 @@ class Roster:
         """Make up the mind about the doubtful; everybody's place is certain then."""
         settled = _Doubts(self._doubtful, self.stored, self._coming).settle(sorted(self._doubtful))
         self._contradictory = settled.contradictory
+        self.is_closed = True
         self._coming.update(one for one, comes in settled.comes.items() if comes)
 
     def has_row(self, object_id: str) -> bool:
         return object_id in self.stored or object_id in self._coming
+
+    def reference(self, manager: str | None) -> str | None:
+        """Give a manager who has a row, once the roster is closed; None for any other."""
+        return manager if manager is not None and self.has_row(manager) else None
 
     def choose(self, futures: Futures) -> Outcome:
         """Give the future that holds, once the roster is closed."""

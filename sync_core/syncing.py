@@ -4,11 +4,10 @@ Nothing is written before the guard has seen the whole plan.
 """
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from sync_core.directory.client import GraphClient
 from sync_core.directory.confirming import Evidence, read_evidence
@@ -20,7 +19,18 @@ from sync_core.guard import Verdict, check_guard
 from sync_core.linking import Linking
 from sync_core.logs import log_event
 from sync_core.mapping import CompiledMapping, compile_mapping
-from sync_core.model import Action, Attributes, Change, Origin, Reason, Status, StoredPerson, Tally
+from sync_core.model import (
+    Action,
+    Attributes,
+    Change,
+    Mapped,
+    Origin,
+    Reason,
+    Status,
+    StoredPerson,
+    Tally,
+)
+from sync_core.plan_hashes import PlanDigest
 from sync_core.planning import (
     is_protected,
     is_turned_away,
@@ -47,13 +57,28 @@ CONFIRM_AT_ONCE = 200
 # Removals over the guard's limit wait anyway. Up to this many are asked for by id all the same: the
 # administrator then sees the reasons, and a reading that was wrong is found out.
 CONFIRM_HELD = 1000
+# Of a plan that was confirmed, so many more are asked for in one run: 20 a request, some ten minutes.
+ASKED_A_RUN = 20_000
 MAX_ERRORS = 100
 # Each holds the stored rows of the changes of one partition in memory.
 PARTITIONS_AT_ONCE = 4
 # A page of 999 people takes some 30 ms to judge; a webhook in the same process must not wait for it.
 JUDGED_AT_ONCE = 200
 
+NOBODY_STORED = StoredIndex({}, frozenset())
+
 Checkpoint = Callable[[], Awaitable[None]]
+ALLOWED = Verdict(hold_removals=False, hold_creates=False, reasons=())
+
+
+class Witness(Protocol):
+    """Looks on while a plan is made: a preview counts what a run has no use for."""
+
+    def saw(self, person: Attributes, *, inside: bool) -> None:
+        """Somebody was read and judged."""
+
+    def mapped(self, mapped: Mapped) -> None:
+        """Somebody in scope was mapped."""
 
 
 @dataclass(slots=True)
@@ -64,10 +89,12 @@ class Plan:
     tally: Tally
     verdict: Verdict
     plan_hash: str
+    unasked: int = 0
 
     def is_held(self, change: Change) -> bool:
+        """Tell whether a change has to wait; a removal without a reason was not asked for, and does."""
         if change.action.is_removal:
-            return self.verdict.hold_removals
+            return self.verdict.hold_removals or change.reason is None
         return self.verdict.hold_creates and change.action is Action.CREATE
 
     def to_write(self, digit: str) -> Iterator[Change]:
@@ -76,7 +103,7 @@ class Plan:
 
     @property
     def held(self) -> int:
-        removals = self.tally.removals if self.verdict.hold_removals else 0
+        removals = self.tally.removals if self.verdict.hold_removals else self.unasked
         return removals + (self.tally.creates if self.verdict.hold_creates else 0)
 
     def documents(self) -> Iterator[dict[str, Any]]:
@@ -103,6 +130,8 @@ class FullSync:
     users: UserStore
     stamp: Stamp
     errors: list[RecordError] = field(default_factory=list)
+    witness: Witness | None = None
+    reading: Reading = field(init=False)
     _scope: CompiledScope = field(init=False)
     _mapping: CompiledMapping = field(init=False)
     _linking: Linking = field(init=False)
@@ -110,11 +139,13 @@ class FullSync:
     _deferred: FuturesSpool = field(default_factory=FuturesSpool)
     _counts: dict[str, int] = field(default_factory=dict)
     _sizes: dict[str, int] = field(default_factory=dict)
+    _unasked: dict[str, StoredPerson] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._scope = compile_scope(self.connection.scope)
         self._mapping = compile_mapping(self.connection.mapping)
         self._linking = Linking(self.connection, self.users.matches(), self.stamp.now)
+        self.reading = self._reading()
 
     @property
     def counts(self) -> Counts:
@@ -140,13 +171,12 @@ class FullSync:
 
         with self._deferred:
             self._roster = self._open_roster(stored)
-            reading = self._reading()
-            await self._decide_present(reading, stored, decided)
-            self.errors += reading.problems
+            await self._decide_present(stored, decided)
+            self.errors += self.reading.problems
             # Only a complete reading may say who is absent.
-            absent = removal_candidates(stored.people) if reading.complete else []
+            absent = removal_candidates(stored.people) if self.reading.complete else []
             confirmed = await self._decide_absent(absent, active, stored, decided)
-            await self._match(complete=reading.complete)
+            await self._match(complete=self.reading.complete)
             await self._decide_deferred(decided, active, confirmed=confirmed)
 
         tally, plan_hash = await self._detail(decided, planned, active)
@@ -155,6 +185,93 @@ class FullSync:
             verdict = Verdict(True, verdict.hold_creates, verdict.reasons)
         self._count("held", (plan := Plan(planned, tally, verdict, plan_hash)).held)
         return plan
+
+    async def plan_one(
+        self, object_id: str, decided: ChangeSpool, planned: ChangeSpool
+    ) -> tuple[Plan, Evidence]:
+        """Ask for one person by id and decide as a full run would; writes nothing.
+
+        The guard has no say: it is there for people whom nobody named.
+        """
+        stored = await self._stored_one(object_id)
+        [evidence] = await self._evidence([object_id])
+        await self._refer_one(evidence)
+        if change := self._decide_one(evidence, stored):
+            self._linking.see(change)
+            decided.add(change)
+        # The others in scope are not known, so nobody is linked by a key that one of them may have, too.
+        await self._match(complete=False)
+        active = sum(one.status is Status.ACTIVE for one in stored.people.values())
+        tally, plan_hash = await self._detail(decided, planned, active)
+        return Plan(planned, tally, ALLOWED, plan_hash), evidence
+
+    async def _stored_one(self, object_id: str) -> StoredIndex:
+        """Load one person; of somebody new to a connection that matches, everybody who stands there."""
+        stored = await self.users.load_one(object_id)
+        registry = self._linking.registry
+        if registry is None or object_id in stored.people:
+            return stored
+        stored = await self.users.load_index(registry)
+        await self._linking.begin(stored.people)
+        return stored
+
+    async def _refer_one(self, evidence: Evidence) -> None:
+        """Find out whether the person's manager has a row; somebody may be their own."""
+        manager = manager_of(evidence.person) if evidence.person else None
+        if not self._mapping.refers:
+            return
+        known = await self.users.load_one(manager) if manager else None
+        rows = {evidence.object_id, *(known.people if known else ())}
+        self._roster = Roster(stored=rows, may_delete=False, may_hold=False)
+        self._roster.close()
+
+    def as_mapped(self, person: Attributes) -> Attributes:
+        """Give a person as the mapping reads it, once it is known who has a row."""
+        if self._roster is None or MANAGER not in person:
+            return person
+        return with_reference(person, self._roster.reference(manager_of(person)))
+
+    def _decide_one(self, evidence: Evidence, stored: StoredIndex) -> Change | None:
+        person, known = evidence.person, stored.people.get(evidence.object_id)
+        if person is not None:
+            self._count("read")
+            if self._scope.matches(person, evidence.groups):
+                self._count("inScope")
+                if not is_turned_away(person, self.connection.policy):
+                    return self._decide(person, evidence.groups, known, stored)
+        if known is None or known.status is not Status.ACTIVE:
+            return None
+        return self._decide_by_evidence(evidence, known, stored)
+
+    async def release(
+        self, plan: Plan, decided: ChangeSpool, planned: ChangeSpool, checkpoint: Checkpoint
+    ) -> Plan:
+        """Lift the guard's hold of a plan that an administrator has confirmed.
+
+        A confirmation is no evidence: whom the plan left unasked is asked for now, and stays if
+        Graph says so. The spools are new ones; the plan keeps its name.
+        """
+        released = replace(plan, verdict=ALLOWED)
+        if self._unasked:
+            decided.extend(one for one in plan.changes if one.object_id not in self._unasked)
+            await self._ask_the_rest(decided, checkpoint)
+            tally, _ = await self._detail(decided, planned, plan.tally.active)
+            unasked = sum(one.action.is_removal and one.reason is None for one in planned)
+            released = Plan(planned, tally, ALLOWED, plan.plan_hash, unasked)
+        self._counts["held"] = released.held
+        return released
+
+    async def _ask_the_rest(self, decided: ChangeSpool, checkpoint: Checkpoint) -> None:
+        """Ask for as many as a run has time for; the others are planned without a reason, and wait."""
+        unasked = list(self._unasked)
+        asked, left = unasked[:ASKED_A_RUN], unasked[ASKED_A_RUN:]
+        for start in range(0, len(asked), CONFIRM_AT_ONCE):
+            await checkpoint()
+            for evidence in await self._evidence(asked[start : start + CONFIRM_AT_ONCE]):
+                known = self._unasked[evidence.object_id]
+                if change := self._decide_by_evidence(evidence, known, NOBODY_STORED):
+                    decided.add(change)
+        decided.extend(Change(Action.DISABLE, object_id) for object_id in left)
 
     def _reading(self) -> Reading:
         return Reading(
@@ -165,11 +282,9 @@ class FullSync:
             self.connection.id,
         )
 
-    async def _decide_present(
-        self, reading: Reading, stored: StoredIndex, decided: ChangeSpool
-    ) -> None:
+    async def _decide_present(self, stored: StoredIndex, decided: ChangeSpool) -> None:
         """Judge everybody who is read; who is left in `stored` afterwards was not found in scope."""
-        async for page in self._present(reading):
+        async for page in self._present():
             for number, (person, groups) in enumerate(page):
                 if number % JUDGED_AT_ONCE == 0:
                     await asyncio.sleep(0)
@@ -178,10 +293,11 @@ class FullSync:
                     self._linking.see(change)
                     decided.add(change)
 
-    def _present(self, reading: Reading) -> AsyncIterator[Sequence[Sighting]]:
+    def _present(self) -> AsyncIterator[Sequence[Sighting]]:
         """Give whoever is in scope, once, and with the manager where scope or mapping ask for it."""
         judges, maps = MANAGER in self._scope.attributes, MANAGER in self._mapping.attributes
-        pages = with_managers(self.client, reading.people()) if judges else reading.people()
+        people = self.reading.people()
+        pages = with_managers(self.client, people) if judges else people
         present = self._in_scope(pages)
         return with_managers(self.client, present) if maps and not judges else present
 
@@ -201,7 +317,10 @@ class FullSync:
                 if MANAGER in self._scope.attributes and MANAGER not in person:
                     self._reject(object_id, manager_unknown())
                     continue
-                if not self._scope.matches(person, groups):
+                inside = self._scope.matches(person, groups)
+                if self.witness:
+                    self.witness.saw(person, inside=inside)
+                if not inside:
                     continue
                 seen.add(object_id)
                 self._count("inScope")
@@ -219,17 +338,20 @@ class FullSync:
         """Decide about one person, or put it off until it is known whether the manager has a row."""
         object_id = person["id"]
 
-        def outcome(reference: str | None) -> Outcome:
-            return self._outcome(with_reference(person, reference), groups, known, stored.foreign)
+        def outcome(reference: str | None, *, again: bool = False) -> Outcome:
+            referring = with_reference(person, reference)
+            return self._outcome(referring, groups, known, stored.foreign, again=again)
 
         if self._roster is None or MANAGER not in person:
             return self._settled(object_id, self._outcome(person, groups, known, stored.foreign))
         manager = manager_of(person)
+        if self._roster.is_closed:
+            return self._settled(object_id, outcome(self._roster.reference(manager)))
         if manager is None or self._roster.is_certain(manager, stored.people):
             decided = outcome(manager)
             self._roster.note(object_id, decided)
             return self._settled(object_id, decided)
-        futures = Futures(object_id, manager, outcome(manager), outcome(None))
+        futures = Futures(object_id, manager, outcome(manager), outcome(None, again=True))
         self._roster.note_futures(futures)
         self._deferred.add(futures)
         return None
@@ -240,8 +362,10 @@ class FullSync:
         groups: frozenset[str],
         known: StoredPerson | None,
         foreign: frozenset[str],
+        *,
+        again: bool = False,
     ) -> Outcome:
-        """Map one person and compare."""
+        """Map one person and compare; `again` for somebody who was mapped before."""
         if person["id"] in foreign:
             return not_owned()
         if MANAGER in self._mapping.attributes and MANAGER not in person:
@@ -250,6 +374,8 @@ class FullSync:
             mapped = self._mapping.to_mapped(person, groups, self.stamp.now)
         except RecordRejected as error:
             return error
+        if mapped and self.witness and not again:
+            self.witness.mapped(mapped)
         return plan_present(person, mapped, known) if mapped else None
 
     def _settled(self, object_id: str, outcome: Outcome) -> Change | None:
@@ -290,9 +416,9 @@ class FullSync:
     async def _decide_deferred(self, decided: ChangeSpool, active: int, *, confirmed: bool) -> None:
         """Choose for everybody whose manager was not certain, now that all others are decided."""
         roster = self._roster
-        if roster is None or not self._deferred.size:
+        if roster is None:
             return
-        if roster.is_open:
+        if self._deferred.size and roster.is_open:
             await self._foresee(roster, decided, active, confirmed=confirmed)
         roster.close()
         for number, futures in enumerate(self._deferred):
@@ -326,7 +452,8 @@ class FullSync:
         removals = contradicted = 0
         for start in range(0, len(absent), CONFIRM_AT_ONCE):
             if start >= CONFIRM_HELD and self._is_over(active, removals):
-                decided.extend(Change(Action.DISABLE, object_id) for object_id in absent[start:])
+                self._unasked = {one: stored.people[one] for one in absent[start:]}
+                decided.extend(Change(Action.DISABLE, object_id) for object_id in self._unasked)
                 return False
             for evidence in await self._evidence(absent[start : start + CONFIRM_AT_ONCE]):
                 known = stored.people[evidence.object_id]
@@ -368,7 +495,7 @@ class FullSync:
         self, decided: ChangeSpool, planned: ChangeSpool, active: int
     ) -> tuple[Tally, str]:
         """Put the stored values beside the new ones, count, and give the plan its name: a hash."""
-        digest = hashlib.sha256()
+        digest = PlanDigest(self.connection.id)
         tally = {"creates": 0, "removals": 0, "others": 0}
         for digit in DIGITS:
             changes = self._linking.settled(decided.read(digit))
@@ -384,8 +511,8 @@ class FullSync:
                     continue
                 planned.add(change)
                 tally[_kind(change)] += 1
-                digest.update(_fingerprint(change))
-        return Tally(active=active, **tally), digest.hexdigest()
+                digest.add(change)
+        return Tally(active=active, **tally), digest.text
 
     async def _rows(self, digit: str, changes: Iterable[Change]) -> dict[str, Entity]:
         return await self.users.load_rows(digit, changes, self._sizes.get(digit, 0))
@@ -442,10 +569,3 @@ def _kind(change: Change) -> str:
     if change.action.is_removal:
         return "removals"
     return "creates" if change.action is Action.CREATE else "others"
-
-
-def _fingerprint(change: Change) -> bytes:
-    """What two equal plans have in common: who, what, why, and the values to be written."""
-    reason = change.reason.value if change.reason else ""
-    link = f"|{change.link.address}" if change.link else ""
-    return f"{change.object_id}|{change.action.value}|{reason}|{change.digest}{link}\n".encode()

@@ -51,7 +51,10 @@ async def requested(body: bytes) -> None:
     """One message of the queue; a body that is no request raises and ends in the poison queue."""
     services, request = await process.services(), SyncRequest.model_validate_json(body)
     if request.purpose is Purpose.VERIFY:
-        await verifying.retry(services, request.connection_id)
+        # Imported here: what it needs of the API is of no use to any other message.
+        from sync_core.api.moving import Moves
+
+        await verifying.retry(services, request.connection_id, Moves(services).check)
     else:
         await engine.handle(services, request)
 

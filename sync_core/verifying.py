@@ -11,13 +11,15 @@ for the next try, and the timer asks for those whose message was lost. A secret 
 disabled in Key Vault once its successor has passed and is in use.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sync_core import watching
+from sync_core.checking import MOVES, failed, with_check
 from sync_core.documents import Connection, Credential, Purpose, SyncRequest, Trigger
-from sync_core.errors import Conflict, PreconditionFailed, SyncError
+from sync_core.errors import Conflict, PreconditionFailed, RequestRefused, RetryLater, SyncError
 from sync_core.logs import log_event
 from sync_core.store.connections import StoredConnection
 from sync_core.verification import (
@@ -40,6 +42,9 @@ if TYPE_CHECKING:
     from sync_core.checking import CheckResult
 
 # A message may come a little early; one that is this late was lost.
+# Whether settings may come into use for the people's sake: it raises where somebody has to confirm first.
+Approve = Callable[[Connection | None, Connection], Awaitable[None]]
+
 EARLY = timedelta(seconds=2)
 LOST = timedelta(seconds=30)
 RACES = 5
@@ -69,9 +74,11 @@ class Checked:
 # --- saving -----------------------------------------------------------------------------------------
 
 
-async def create(services: Services, wanted: Connection) -> Saved:
+async def create(services: Services, wanted: Connection, approve: Approve) -> Saved:
     """Store a new connection; raise `Conflict` if the id is taken. One that does not pass is disabled."""
     result = await _try(services, wanted)
+    if result.ok or not wanted.enabled:
+        result = await _approved(None, wanted, result, approve)
     refused = wanted.enabled and not result.ok
     connection = _disabled(wanted) if refused else wanted
     stored = StoredConnection(connection, await services.connections.create(connection))
@@ -79,7 +86,11 @@ async def create(services: Services, wanted: Connection) -> Saved:
 
 
 async def replace(
-    services: Services, wanted: Connection, stored: StoredConnection, alone: Connection | None
+    services: Services,
+    wanted: Connection,
+    stored: StoredConnection,
+    alone: Connection | None,
+    approve: Approve,
 ) -> Saved:
     """Store new settings of a connection; raise `PreconditionFailed` if somebody was faster.
 
@@ -91,14 +102,17 @@ async def replace(
         return await _switched_off(services, wanted, stored)
     result = await _try(services, wanted)
     if not await _stops(services, before, wanted, result):
-        after = await _replaced(services, wanted, stored)
-        return await _noted(services, after, wanted, result, before=before)
+        result = await _approved(before, wanted, result, approve)
+        if not wanted.enabled or not _is_unapproved(result):
+            after = await _replaced(services, wanted, stored)
+            return await _noted(services, after, wanted, result, before=before)
     if not before.enabled:
         after = await _replaced(services, _disabled(wanted), stored)
         return await _noted(services, after, wanted, result, before=before)
     if alone is not None and alone.enabled:
         by_itself = await _try(services, alone)
         if not await _stops(services, before, alone, by_itself):
+            await approve(before, alone)
             after = await _replaced(services, alone, stored)
             saved = await _noted(services, after, wanted, result, before=before)
             return Saved(saved.stored, saved.verification)
@@ -131,6 +145,24 @@ async def _stops(
     if looks_the_same(before, wanted):
         return False
     return not is_no_worse(result, await _try(services, before))
+
+
+async def _approved(
+    before: Connection | None, wanted: Connection, result: "CheckResult", approve: Approve
+) -> "CheckResult":
+    """Ask whether too many people would move; where that cannot be known now, it is one more check.
+
+    Raises what has to be confirmed.
+    """
+    try:
+        await approve(before, wanted)
+    except RetryLater as error:
+        return with_check(result, failed(MOVES, error))
+    return result
+
+
+def _is_unapproved(result: "CheckResult") -> bool:
+    return any(check.name == MOVES and not check.ok for check in result.checks)
 
 
 async def _replaced(
@@ -166,12 +198,12 @@ async def _noted(
 # --- trying again -----------------------------------------------------------------------------------
 
 
-async def check(services: Services, connection_id: str) -> Checked:
+async def check(services: Services, connection_id: str, approve: Approve) -> Checked:
     """Check a connection because somebody asks; what waits comes into use if it passes."""
-    return await _tried(services, connection_id, anew=True)
+    return await _tried(services, connection_id, approve, anew=True)
 
 
-async def retry(services: Services, connection_id: str) -> Verification | None:
+async def retry(services: Services, connection_id: str, approve: Approve) -> Verification | None:
     """Try waiting settings once more if it is time; None where nothing waits (any more)."""
     known = await services.verifications.read(connection_id)
     if not known.is_due(services.clock() + EARLY):
@@ -179,7 +211,7 @@ async def retry(services: Services, connection_id: str) -> Verification | None:
     if await services.connections.find(connection_id) is None:
         await services.verifications.delete(connection_id)
         return None
-    return (await _tried(services, connection_id, anew=False)).verification
+    return (await _tried(services, connection_id, approve, anew=False)).verification
 
 
 async def request_due(services: Services) -> int:
@@ -218,13 +250,17 @@ async def drop_pending(services: Services, stored: StoredConnection) -> bool:
     return waited[0]
 
 
-async def _tried(services: Services, connection_id: str, *, anew: bool) -> Checked:
+async def _tried(
+    services: Services, connection_id: str, approve: Approve, *, anew: bool
+) -> Checked:
     """Check the newest settings and bring them into use if they pass."""
     for _ in range(RACES):
         stored = await services.connections.get(connection_id)
         known = await services.verifications.read(connection_id)
         wanted = newest(stored.connection, known)
         result = await _try(services, wanted)
+        if result.ok and changed_fields(stored.connection, wanted):
+            result = await _promotable(stored.connection, wanted, result, approve)
         try:
             after = await _promoted(services, stored, wanted) if result.ok else stored
         except PreconditionFailed:  # changed meanwhile: look again at what there is now
@@ -236,6 +272,16 @@ async def _tried(services: Services, connection_id: str, *, anew: bool) -> Check
         "The connection is being changed by several callers at once.",
         "Check it again.",
     )
+
+
+async def _promotable(
+    before: Connection, wanted: Connection, result: "CheckResult", approve: Approve
+) -> "CheckResult":
+    """Let what waited come into use only if nobody has to confirm it first; that is one more check."""
+    try:
+        return await _approved(before, wanted, result, approve)
+    except RequestRefused as error:
+        return with_check(result, failed(MOVES, error))
 
 
 async def _promoted(

@@ -27,6 +27,7 @@ from sync_core.documents import GUID, Connection, Credential, CredentialKind
 from sync_core.errors import FixConnection
 from sync_core.queueing import RequestQueue
 from sync_core.settings import Settings
+from sync_core.store.approvals import ApprovalStore
 from sync_core.store.connections import ConnectionStore
 from sync_core.store.consents import ConsentStore
 from sync_core.store.leases import LeaseStore
@@ -63,6 +64,7 @@ class Services:
     leases: LeaseStore = field(init=False)
     consents: ConsentStore = field(init=False)
     verifications: VerificationStore = field(init=False)
+    approvals: ApprovalStore = field(init=False)
 
     def __post_init__(self) -> None:
         self.connections = ConnectionStore(self.tables)
@@ -71,6 +73,7 @@ class Services:
         self.leases = LeaseStore(self.tables)
         self.consents = ConsentStore(self.tables)
         self.verifications = VerificationStore(self.tables)
+        self.approvals = ApprovalStore(self.tables)
 
     def users(self, connection_id: str) -> UserStore:
         return UserStore(self.tables, connection_id)

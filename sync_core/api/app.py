@@ -20,9 +20,12 @@ from sync_core.api import (
     imports,
     matches,
     openapi,
+    person_sync,
     pickers,
+    preview,
     runs,
     users,
+    why,
 )
 from sync_core.api.auth import Role, needs
 from sync_core.api.bodies import YAML
@@ -51,6 +54,9 @@ from sync_core.api.shapes import (
 from sync_core.api.version import VERSION
 from sync_core.consent import CALLBACK_PATH, RESULT_PATH
 from sync_core.documents import Document, Run
+from sync_core.looking import PersonExplained
+from sync_core.one_person import PersonSynced
+from sync_core.previewing import Preview
 from sync_core.store.people import Person
 from sync_core.wiring import Services
 
@@ -167,6 +173,17 @@ ROUTES = (
         answers={204: None},
         refusals=(404, 503),
     ),
+    # For administrators, though it writes nothing: a rule that is tried may read any property of anybody
+    # in the directory, also what the connection does not copy, and it costs as much of Graph as a run.
+    Route(
+        method="POST",
+        path=f"{CONNECTION}/preview",
+        call=preview.preview_connection,
+        role=Role.ADMIN,
+        answers={200: Preview},
+        refusals=(400, 404, 413, 415, 422, 502, 503, 504),
+        body=openapi.PREVIEW_BODY,
+    ),
     Route(
         method="POST",
         path=f"{CONNECTION}/sync",
@@ -224,6 +241,22 @@ ROUTES = (
         role=Role.READER,
         answers={200: HistoryList},
         refusals=(404, 422),
+    ),
+    Route(
+        method="POST",
+        path=f"{USERS}/{{objectId}}/sync",
+        call=person_sync.sync_person,
+        role=Role.ADMIN,
+        answers={200: PersonSynced},
+        refusals=(404, 409, 503),
+    ),
+    Route(
+        method="GET",
+        path=f"{CONNECTION}/why/{{who}}",
+        call=why.explain_person,
+        role=Role.READER,
+        answers={200: PersonExplained},
+        refusals=(404, 502, 503),
     ),
     Route(
         method="GET",

@@ -5,6 +5,7 @@ from fastapi import Response
 from sync_core import verifying
 from sync_core.api.answers import json_answer
 from sync_core.api.auth import CallerHere, ServicesHere
+from sync_core.api.moving import Moves
 from sync_core.api.names import ConnectionIdHere
 from sync_core.logs import log_event
 from sync_core.verification import verification_document
@@ -15,7 +16,7 @@ async def check_connection(services: ServicesHere, connection_id: ConnectionIdHe
 
     Settings that wait beside those in use come into use if they pass.
     """
-    checked = await verifying.check(services, connection_id)
+    checked = await verifying.check(services, connection_id, Moves(services).check)
     state = verification_document(checked.verification, services.clock())
     return json_answer(checked.newest.to_json() | {"inUse": checked.in_use, "verification": state})
 

@@ -18,12 +18,14 @@ from sync_core.api.auth import CallerHere, ServicesHere
 from sync_core.api.bodies import JSON, YAML, limited_body, media_type
 from sync_core.api.drafts import Draft, JsonObject, checked, with_kept_secret
 from sync_core.api.etags import strong
+from sync_core.api.moving import Confirm, Moves, described, several
 from sync_core.api.names import ConnectionIdHere, connection_id
 from sync_core.api.problems import problem
 from sync_core.api.saving import Saver
 from sync_core.api.shapes import (
     ConfigApplied,
     ConfigChange,
+    ConfigConfirmation,
     ConfigFieldChange,
     ConfigPlan,
     ConfigProblem,
@@ -171,6 +173,7 @@ class Outlook:
 async def plan_config(services: ServicesHere, file: FileHere, *, prune: Prune = False) -> Response:
     """Show what applying the file would change now; writes nothing."""
     outlook = await _look(services, file, prune=prune)
+    refused = await Moves(services).refused(_replacements(outlook))
     return json_answer(
         ConfigPlan(
             plan_hash=outlook.plan.hash,
@@ -178,8 +181,18 @@ async def plan_config(services: ServicesHere, file: FileHere, *, prune: Prune = 
             changes=[_shown(one, outlook.drafts) for one in outlook.plan.changes],
             not_in_file=list(outlook.plan.not_in_file),
             problems=outlook.problems,
+            confirmations=[ConfigConfirmation.model_validate(one) for one in described(refused)],
         )
     )
+
+
+def _replacements(outlook: Outlook) -> list[tuple[Connection | None, Connection]]:
+    """Give the connections that the file makes or changes: as stored, and as they would be saved."""
+    return [
+        (outlook.stored.get(one.connection_id), outlook.drafts[one.connection_id].connection)
+        for one in outlook.plan.changes
+        if one.action is not Action.DISABLE
+    ]
 
 
 def _shown(change: Change, drafts: Mapping[str, Draft]) -> ConfigChange:
@@ -203,6 +216,7 @@ async def apply_config(
         str, Query(alias="planHash", description="The plan that was read and is to be carried out.")
     ],
     prune: Prune = False,
+    confirm: Confirm = None,
 ) -> Response:
     """Carry out a plan, connection by connection; refused when it is not the plan of this moment."""
     outlook = await _look(services, file, prune=prune)
@@ -213,7 +227,10 @@ async def apply_config(
             "is different now. Nothing was changed.",
             "POST the file to /api/config/plan again, read the new plan, and apply that.",
         )
-    results, failed, unverified = await _apply(services, outlook)
+    moves = Moves(services, confirm or (), caller.name)
+    if refused := await moves.refused(_replacements(outlook)):
+        raise several(refused)
+    results, failed, unverified = await _apply(services, outlook, moves)
     for one in results:
         log_event("config.applied", connection=one.connection, action=one.action, by=caller.name)
     if failed:
@@ -348,13 +365,13 @@ def _doubled(
 
 
 async def _apply(
-    services: Services, outlook: Outlook
+    services: Services, outlook: Outlook, moves: Moves
 ) -> tuple[list[ConfigResult], list[FieldProblem], list[ConfigProblem]]:
     """Save one connection after the other; one that is refused does not stop the rest.
 
     Gives what was done, what was refused, and what was kept without coming into use.
     """
-    saver = Saver(services, compared=outlook.drafts.keys())
+    saver = Saver(services, compared=outlook.drafts.keys(), moves=moves)
     results: list[ConfigResult] = []
     failed: list[FieldProblem] = []
     unverified: list[ConfigProblem] = []

@@ -18,6 +18,7 @@ from sync_core.api.auth import CallerHere, ServicesHere
 from sync_core.api.bodies import Body, JsonObject, Patch
 from sync_core.api.drafts import Draft, checked, patched, with_id, with_kept_secret
 from sync_core.api.etags import check_if_match, check_if_none_match, is_known, strong
+from sync_core.api.moving import Confirm, Moves
 from sync_core.api.names import ConnectionIdHere, ids_for
 from sync_core.api.paging import Cursor, Top, from_cursor, page, to_cursor
 from sync_core.api.refusals import NotVerified
@@ -67,12 +68,15 @@ async def list_connections(
     return json_answer(page(items, to_cursor(KIND, found[top - 1].id) if more else None))
 
 
-async def create_connection(services: ServicesHere, caller: CallerHere, body: Body) -> Response:
+async def create_connection(
+    services: ServicesHere, caller: CallerHere, body: Body, confirm: Confirm = None
+) -> Response:
     """Create a connection; without an `id` one is made of the display name."""
+    saver = Saver(services, moves=Moves(services, confirm or (), caller.name))
     if "id" in body:
-        saved = await _create(services, Saver(services), body)
+        saved = await _create(services, saver, body)
     else:
-        saved = await _create_named(services, body)
+        saved = await _create_named(services, saver, body)
     log_event("connection.created", connection=saved.stored.connection.id, by=caller.name)
     return await _saved_answer(services, saved, created=True)
 
@@ -89,8 +93,7 @@ async def _create(services: Services, saver: Saver, document: JsonObject) -> Sav
     return await saver.create(draft)
 
 
-async def _create_named(services: Services, document: JsonObject) -> Saved:
-    saver = Saver(services)
+async def _create_named(services: Services, saver: Saver, document: JsonObject) -> Saved:
     for connection_id in ids_for(str(document.get("displayName"))):
         try:
             return await _create(services, saver, document | {"id": connection_id})
@@ -123,9 +126,11 @@ async def put_connection(
     body: Body,
     if_match: IfMatch = None,
     if_none_match: IfNoneMatch = None,
+    confirm: Confirm = None,
 ) -> Response:
     """Replace a connection, or create it; the stored secret is kept unless another one is sent."""
-    saver, document = Saver(services), with_id(body, connection_id)
+    saver = Saver(services, moves=Moves(services, confirm or (), caller.name))
+    document = with_id(body, connection_id)
 
     async def put() -> tuple[Saved, bool]:
         stored = await services.connections.find(connection_id)
@@ -153,14 +158,16 @@ async def _create_unless_made(services: Services, saver: Saver, document: JsonOb
 
 
 async def patch_connection(
+    *,
     services: ServicesHere,
     caller: CallerHere,
     connection_id: ConnectionIdHere,
     patch: Patch,
     if_match: IfMatch = None,
+    confirm: Confirm = None,
 ) -> Response:
     """Change some fields of a connection (JSON merge patch, RFC 7396)."""
-    saver = Saver(services)
+    saver = Saver(services, moves=Moves(services, confirm or (), caller.name))
 
     async def apply() -> Saved:
         stored = await services.connections.get(connection_id)

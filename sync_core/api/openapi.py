@@ -9,7 +9,14 @@ from pydantic.json_schema import models_json_schema
 
 from sync_core.api.answers import json_answer
 from sync_core.api.problems import MEDIA_TYPE
-from sync_core.api.shapes import ConfigFile, EvaluateBody, MatchBody, Problem, SyncBody
+from sync_core.api.shapes import (
+    ConfigFile,
+    EvaluateBody,
+    MatchBody,
+    PreviewBody,
+    Problem,
+    SyncBody,
+)
 from sync_core.api.version import VERSION
 from sync_core.documents import ConnectionInput, Document
 
@@ -70,6 +77,7 @@ def json_body(
 
 
 CONNECTION_BODY = json_body(ConnectionInput, EXAMPLE, required=True)
+PREVIEW_BODY = json_body(PreviewBody, {"scope": EXAMPLE["scope"]}, required=False)
 SYNC_BODY = json_body(SyncBody, {"mode": "auto"}, required=False)
 MATCH_BODY = json_body(MatchBody, {"decision": "link", "row": "contoso-a|app-17"}, required=True)
 PATCH_BODY = {
@@ -127,6 +135,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
                 (SyncBody, "validation"),
                 (EvaluateBody, "validation"),
                 (MatchBody, "validation"),
+                (PreviewBody, "validation"),
                 (Problem, "validation"),
             ],
             ref_template=f"{SCHEMAS}{{model}}",

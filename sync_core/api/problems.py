@@ -21,7 +21,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from sync_core.api.refusals import HttpRefused, NotVerified
+from sync_core.api.refusals import HttpRefused, NeedsConfirmation, NotVerified
 from sync_core.api.validation import parameter_problems
 from sync_core.errors import (
     FieldProblem,
@@ -112,7 +112,7 @@ def _status(error: SyncError) -> int:
 def _more(error: SyncError) -> dict[str, Any]:
     if isinstance(error, NotVerified):
         return {"checks": [check.to_json() for check in error.checks]}
-    return {}
+    return error.members if isinstance(error, NeedsConfirmation) else {}
 
 
 def _headers(error: SyncError) -> dict[str, str]:

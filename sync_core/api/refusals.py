@@ -1,6 +1,7 @@
 """Refusals that only an HTTP interface has; each carries its status and the headers that go with it."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sync_core.checking import Check
 from sync_core.errors import FieldProblem, Invalid, RequestRefused
@@ -68,3 +69,11 @@ class NotVerified(Invalid):
         self.code = "connection.notVerified"
         self.checks = tuple(checks)
         self.headers = dict(headers)
+
+
+class NeedsConfirmation(RequestRefused):
+    """A change moves more people than the guard allows; `members` say whom, beside the problem's own."""
+
+    def __init__(self, message: str, remedy: str, members: Mapping[str, Any]) -> None:
+        super().__init__("connection.needsConfirmation", message, remedy)
+        self.members = dict(members)

@@ -38,6 +38,7 @@ async def forget(services: Services, stored: StoredConnection) -> None:
     await services.consents.forget(connection_id)
     await services.verifications.delete(connection_id)
     await MatchStore(services.tables, connection_id).delete_all()
+    await services.approvals.forget_all(connection_id)
     await _close(services, connection_id, lease.next)
     log_event("connection.deleted", connection=connection_id, users="keep")
 
@@ -62,6 +63,7 @@ async def erase(services: Services, stored: StoredConnection) -> None:
         await services.consents.forget(connection_id)
         await services.verifications.delete(connection_id)
         await MatchStore(services.tables, connection_id).delete_all()
+        await services.approvals.forget_all(connection_id)
         await services.connections.delete(connection_id, etag)
     log_event("connection.deleted", connection=connection_id, users="delete", rows=rows)
 

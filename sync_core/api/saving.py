@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from sync_core import certificates, verifying
 from sync_core.api.drafts import SECRET_FIELDS, Draft, certificate_problems
+from sync_core.api.moving import Moves
 from sync_core.api.validation import chosen_people, doubled_people
 from sync_core.certificates import UnusableCertificate
 from sync_core.documents import Connection, CredentialKind
@@ -34,8 +35,14 @@ class Saver:
     `compared` are connections that the caller has compared with each other already.
     """
 
-    def __init__(self, services: Services, compared: AbstractSet[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        services: Services,
+        compared: AbstractSet[str] = frozenset(),
+        moves: Moves | None = None,
+    ) -> None:
         self._services = services
+        self._moves = moves or Moves(services)
         self._compared = compared
         self._versions: dict[str, str] = {}
 
@@ -44,7 +51,8 @@ class Saver:
 
     async def create(self, draft: Draft) -> Saved:
         """Store a new connection; raise `Conflict` if the id is taken."""
-        return await verifying.create(self._services, await self._ready(draft, None))
+        wanted = await self._ready(draft, None)
+        return await verifying.create(self._services, wanted, self._moves.check)
 
     async def replace(
         self, draft: Draft, stored: StoredConnection, alone: Draft | None = None
@@ -55,7 +63,7 @@ class Saver:
         """
         wanted = await self._ready(draft, stored.connection)
         by_itself = await self._ready(alone, stored.connection) if alone is not None else None
-        return await verifying.replace(self._services, wanted, stored, by_itself)
+        return await verifying.replace(self._services, wanted, stored, by_itself, self._moves.check)
 
     async def secret_problems(self, draft: Draft, stored: Connection | None) -> list[FieldProblem]:
         """Say whether the connection would rely on a secret that is not in Key Vault, or is of no use."""

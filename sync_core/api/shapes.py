@@ -13,13 +13,16 @@ from sync_core.documents import (
     Document,
     Guid,
     MappingRule,
+    Policy,
     Run,
     RunStatus,
     Scope,
+    TargetName,
 )
 from sync_core.group_choices import GroupChoice
 from sync_core.matching import DecisionKind, Why
 from sync_core.model import Action, Reason, Value
+from sync_core.previewing import PreviewCounts
 from sync_core.readiness import AttributeNote, AttributeReport, SampleSize
 from sync_core.store.people import HistoryEntry, Person
 from sync_core.verification import VerificationStatus
@@ -27,6 +30,16 @@ from sync_core.verification import VerificationStatus
 Next = Annotated[
     str | None, Field(description="The `cursor` of the next page; null when this is the last one.")
 ]
+
+
+class Mover(Document):
+    """Somebody whom a change would bring in or remove."""
+
+    action: Action
+    object_id: str
+    user_principal_name: str
+    display_name: str | None
+    reason: Reason | None
 
 
 class FieldError(Document):
@@ -64,6 +77,18 @@ class Problem(Document):
     hint: str | None = Field(default=None, description="What to write there instead.")
     trace: dict[str, Any] | None = Field(
         default=None, description="The steps of an expression up to the one that failed."
+    )
+    plan_hash: str | None = Field(
+        default=None, description="With `connection.needsConfirmation`: send it as `?confirm=`."
+    )
+    counts: PreviewCounts | None = None
+    leavers_by_reason: dict[str, int] | None = None
+    changes: list[Mover] | None = Field(
+        default=None, description="With `connection.needsConfirmation`: the first who come or go."
+    )
+    confirmations: list["ConfigConfirmation"] | None = Field(
+        default=None,
+        description="With `connection.needsConfirmation` for a file: one a connection.",
     )
 
 
@@ -213,6 +238,10 @@ class ConfigPlan(Document):
     changes: list[ConfigChange]
     not_in_file: list[str]
     problems: list[ConfigProblem]
+    confirmations: list["ConfigConfirmation"] = Field(
+        default_factory=list,
+        description="What applying the file is refused for, unless each planHash is sent as `confirm`.",
+    )
 
 
 class ConfigResult(Document):
@@ -396,3 +425,25 @@ class MatchBody(Document):
 
     decision: DecisionKind
     row: str | None = Field(default=None, max_length=2100, examples=["contoso-a|app-17"])
+
+
+class PreviewBody(Document):
+    """Settings to try; each takes the place of the stored one, and what is left out stays."""
+
+    scope: Scope | None = None
+    mapping: list[MappingRule] | None = None
+    matching: list[TargetName] | None = None
+    policy: Policy | None = None
+
+
+class ConfigConfirmation(Document):
+    """A connection of a file that would move more people than its guard allows, and the way out."""
+
+    connection: str
+    code: Literal["connection.needsConfirmation"]
+    message: str
+    remedy: str
+    plan_hash: str
+    counts: PreviewCounts
+    leavers_by_reason: dict[str, int]
+    changes: list[Mover]

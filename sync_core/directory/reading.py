@@ -5,6 +5,7 @@ error or is noted in `problems`; then nobody may be removed on its account.
 """
 
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -83,6 +84,20 @@ class Reading:
         async with merged(lists, at_once=LISTS_AT_ONCE) as pages:
             async for page in pages:
                 yield page
+
+    def sizes(self) -> Counter[str]:
+        """Count, after the reading, how many people are in each named group, also through nesting."""
+        sizes: Counter[str] = Counter()
+        for inside, people in Counter(self._groups_of.values()).items():
+            for group in inside:
+                sizes[group] += people
+        return sizes
+
+    def members(self) -> int:
+        """Count, after the reading, who is in any of the groups whose members come in."""
+        wanted = self.scope.member_groups
+        together = Counter(self._groups_of.values()).items()
+        return sum(people for inside, people in together if not wanted.isdisjoint(inside))
 
     def _note_missing(self) -> None:
         for group in sorted(self.tree.missing):

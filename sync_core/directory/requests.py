@@ -119,6 +119,15 @@ def manager_of_user(sdk: GraphServiceClient, object_id: str) -> RequestInformati
     )
 
 
+def users_named(sdk: GraphServiceClient, principal_name: str) -> RequestInformation:
+    """Ask who has a sign-in name; a quote in it is doubled (OData), as in o'hara@contoso.com."""
+    name = principal_name.replace("'", "''")
+    query = UsersRequestBuilder.UsersRequestBuilderGetQueryParameters(
+        filter=f"userPrincipalName eq '{name}'", select=["id", "userPrincipalName"]
+    )
+    return sdk.users.to_get_request_information(RequestConfiguration(query_parameters=query))
+
+
 def one_deleted(sdk: GraphServiceClient, object_id: str) -> RequestInformation:
     query = DirectoryObjectItemRequestBuilder.DirectoryObjectItemRequestBuilderGetQueryParameters(
         select=["id", "deletedDateTime"]

@@ -103,6 +103,25 @@ class LeaseStore:
         taken = after.holder == holder
         return _joined(before[0].next, wanted) if taken else None, before[0]
 
+    async def take(
+        self, connection_id: str, run_id: str, holder: str, now: datetime
+    ) -> tuple[bool, Lease]:
+        """Take the connection for something short beside the schedule; false while a run holds it.
+
+        What waits goes on waiting, and the schedule does not count it. Gives the lease as it was
+        before, too: its `run_id` is then a run that died.
+        """
+        before: list[Lease] = []
+
+        def change(lease: Lease) -> Lease | None:
+            before[:] = [lease]
+            if lease.held(now):
+                return None
+            return replace(lease, run_id=run_id, holder=holder, expires_at=now + DURATION)
+
+        after = await self._change(connection_id, change)
+        return after.holder == holder, before[0]
+
     async def renew(self, connection_id: str, holder: str, now: datetime) -> None:
         """Extend the lease or raise `LeaseLost`."""
 

@@ -98,6 +98,17 @@ class UserStore:
         await bounded(PARTITIONS_AT_ONCE, (partial(load, digit) for digit in HEX_DIGITS))
         return StoredIndex(people, frozenset(foreign))
 
+    async def load_one(self, object_id: str) -> StoredIndex:
+        """Give what planning needs to know of one person; the index is empty without a row."""
+        table = await self._tables.table(USERS)
+        row = await point(table, partition_key(self._connection_id, object_id), object_id)
+        if row is None:
+            return StoredIndex({}, frozenset())
+        stored = to_stored(row, self._connection_id)
+        if stored is None:
+            return StoredIndex({}, frozenset({object_id}))
+        return StoredIndex({object_id: stored}, frozenset())
+
     def _people_of(self, digit: str) -> str:
         partition = quoted(f"{self._connection_id}-{digit}")
         return f"PartitionKey eq {partition} and RowKey lt {quoted(HISTORY)}"

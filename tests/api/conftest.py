@@ -14,7 +14,10 @@ from local.sample import (
     SAMPLE_GROUP_ID,
     SAMPLE_TENANT_ID,
 )
+from sync_core import verifying
 from sync_core.api.app import create_app
+from sync_core.api.moving import Moves
+from sync_core.verification import Verification
 from sync_core.wiring import Services
 from tests.rigging import Rig, group_scope
 
@@ -114,3 +117,8 @@ def create(admin: httpx.AsyncClient, connection_id: str) -> Create:
 def paths(answer: httpx.Response) -> list[str]:
     """Give the paths of a 422's errors."""
     return [error["path"] for error in answer.json()["errors"]]
+
+
+async def retried(services: Services, connection_id: str) -> Verification | None:
+    """Try waiting settings once more, as a message of the queue would."""
+    return await verifying.retry(services, connection_id, Moves(services).check)

@@ -26,7 +26,7 @@ from local.sample import (
     VENDOR_CLIENT_ID,
     VENDOR_CLIENT_SECRET,
 )
-from sync_core import granting, verifying
+from sync_core import granting
 from sync_core.consent import Outcome
 from sync_core.documents import Connection
 from sync_core.errors import PreconditionFailed, RetryLater
@@ -36,7 +36,7 @@ from sync_core.store.consents import MAX_OPEN, STATE_LIFE, ConsentStore, Pending
 from sync_core.store.tables import CONSENTS, Tables
 from sync_core.store.wire import BatchRefused, storage_unavailable
 from sync_core.wiring import Services, utc_now
-from tests.api.conftest import Create, Json, document, paths
+from tests.api.conftest import Create, Json, document, paths, retried
 from tests.rigging import Rig, connection, run_now
 
 ADMINISTRATOR = f"admin@{SAMPLE_DOMAIN}"
@@ -159,7 +159,7 @@ async def test_a_consent_connects_the_tenant(
     stored = await rows(services, connection_id)
     code = await way.come_back(await way.decide(address))
     after = await admin.get(f"/api/connections/{connection_id}")
-    await verifying.retry(services, connection_id)
+    await retried(services, connection_id)
     verified = await services.verifications.read(connection_id)
     enabled = await admin.patch(f"/api/connections/{connection_id}", json={"enabled": True})
     run = await run_now(services, connection_id)

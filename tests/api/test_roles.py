@@ -28,6 +28,7 @@ VALUES = {
     "id": "contoso",
     "runId": "8233998400000-1f2e3d4c",
     "objectId": "6d2f5a80-1c3b-4e5f-8a9d-7b6c5d4e3f21",
+    "who": "ann@contoso.com",
 }
 
 

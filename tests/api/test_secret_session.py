@@ -24,9 +24,9 @@ from local.sample import (
     VENDOR_CLIENT_ID,
     VENDOR_CLIENT_SECRET,
 )
-from sync_core import granting, verifying, watching
+from sync_core import granting, watching
 from sync_core.wiring import Services, utc_now
-from tests.api.conftest import document
+from tests.api.conftest import document, retried
 from tests.certificates import certificate_pem, key_pem, rsa_key
 from tests.rigging import Rig, run_now
 
@@ -113,7 +113,7 @@ class Session:
         await self.ask("GET", f"{back.path}?{urlencode(parse_qsl(back.query))}")
         await granting.confirm_pending(services)
         services.clock = lambda: utc_now() + timedelta(minutes=1)
-        await verifying.retry(services, name)
+        await retried(services, name)
         return (
             await self.ask("PATCH", f"/api/connections/{name}", json={"enabled": True})
         ).status_code

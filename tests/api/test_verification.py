@@ -10,11 +10,12 @@ import pytest
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_CLIENT_SECRET, SAMPLE_GROUP_ID, SAMPLE_ROLES, SAMPLE_TENANT_ID
 from sync_core import triggers, verifying, watching, wiring
+from sync_core.api.moving import Moves
 from sync_core.documents import Run, RunStatus, SyncRequest, Trigger
 from sync_core.errors import FixConnection, RetryLater
 from sync_core.health import Cause
 from sync_core.wiring import Services, utc_now
-from tests.api.conftest import Create, Json, document
+from tests.api.conftest import Create, Json, document, retried
 from tests.rigging import Rig, group_scope, run_now
 
 WRONG = {"credential": {"clientSecret": "not-the-secret-of-the-app"}}
@@ -148,12 +149,12 @@ async def test_a_connection_verifies_and_enables_itself_when_entra_is_ready(
 ) -> None:
     emulator.control.set_roles([])
     refused = await admin.post("/api/connections", json=document(connection_id))
-    too_early = await verifying.retry(services, connection_id)
+    too_early = await retried(services, connection_id)
     clock.ahead += timedelta(seconds=11)
-    second = await verifying.retry(services, connection_id)
+    second = await retried(services, connection_id)
     emulator.control.set_roles(SAMPLE_ROLES)
     clock.ahead += timedelta(seconds=21)
-    third = await verifying.retry(services, connection_id)
+    third = await retried(services, connection_id)
     found = await loaded(admin, connection_id)
 
     assert "Waiting for Entra, next try in 10 s." in refused.json()["detail"]
@@ -164,7 +165,7 @@ async def test_a_connection_verifies_and_enables_itself_when_entra_is_ready(
     assert third.status == "verified"
     assert (found["enabled"], found["verification"]["pending"]) == (True, None)
     assert found["warnings"] == []
-    assert await verifying.retry(services, connection_id) is None
+    assert await retried(services, connection_id) is None
 
 
 async def test_disabling_takes_the_waiting_wish_back(
@@ -180,7 +181,7 @@ async def test_disabling_takes_the_waiting_wish_back(
     answer = await admin.patch(url(connection_id), json={"enabled": False})
     emulator.control.set_roles(SAMPLE_ROLES)
     clock.ahead += timedelta(minutes=1)
-    await verifying.retry(services, connection_id)
+    await retried(services, connection_id)
 
     assert answer.status_code == 200
     assert (await loaded(admin, connection_id))["enabled"] is False
@@ -267,7 +268,7 @@ async def test_waiting_settings_of_a_connection_that_is_gone_are_forgotten(
     await services.connections.delete(connection_id, stored.etag)
     clock.ahead += timedelta(minutes=1)
 
-    assert await verifying.retry(services, connection_id) is None
+    assert await retried(services, connection_id) is None
     assert connection_id not in await remembered(services)
 
 
@@ -303,7 +304,7 @@ async def test_a_wrong_secret_waits_beside_the_one_in_use_and_no_run_fails(
     beside = await loaded(admin, connection_id)
     emulator.control.add_secret(value=new)
     clock.ahead += timedelta(minutes=1)
-    await verifying.retry(services, connection_id)
+    await retried(services, connection_id)
     after = await loaded(admin, connection_id)
 
     assert (refused.status_code, failing(refused)) == (422, ["credential.secretInvalid"])
@@ -460,7 +461,7 @@ async def test_what_waits_can_be_forgotten(
     await admin.patch(url(connection_id), json={"scope": group_scope(NO_GROUP)})
     dropped = await admin.delete(f"{url(connection_id)}/pending")
     again = await admin.delete(f"{url(connection_id)}/pending")
-    await verifying.retry(services, connection_id)
+    await retried(services, connection_id)
     found = (await loaded(admin, connection_id))["verification"]
 
     assert (dropped.status_code, again.status_code) == (204, 204)
@@ -474,7 +475,7 @@ async def test_the_secret_that_was_dropped_with_what_waited_is_disabled(
     await admin.patch(url(connection_id), json=WRONG)
     waiting = (await loaded(admin, connection_id))["verification"]["pending"]["credential"]
     await admin.delete(f"{url(connection_id)}/pending")
-    await verifying.retry(services, connection_id)
+    await retried(services, connection_id)
 
     with pytest.raises(FixConnection, match="disabled"):
         await services.vault.get(waiting["secretName"], waiting["secretVersion"])
@@ -564,7 +565,7 @@ async def test_a_check_and_a_save_at_once_lose_nothing(
         return result
 
     monkeypatch.setattr(verifying, "_try", interrupted)
-    await verifying.check(services, connection_id)
+    await verifying.check(services, connection_id, Moves(services).check)
     found = (await loaded(admin, connection_id))["verification"]
 
     assert (sorted(found["pending"]), found["status"]) == (["scope"], "notVerified")
@@ -594,7 +595,7 @@ async def test_what_waits_comes_into_use_over_a_change_made_meanwhile(
         return result
 
     monkeypatch.setattr(verifying, "_try", interrupted)
-    checked = await verifying.check(services, connection_id)
+    checked = await verifying.check(services, connection_id, Moves(services).check)
     found = await loaded(admin, connection_id)
 
     assert checked.verification.status == "verified"

@@ -1,4 +1,6 @@
-"""A worker that dies: runs one request in a process of its own and ends it before its n-th write.
+"""A worker that dies: does one request in a process of its own and ends it before its n-th write.
+
+A request with a `person` is for that one now; others are messages of the queue.
 
 The process is a fork of a server that has imported everything and has one thread, so it starts in
 milliseconds and dies without any of its clean-up.
@@ -14,6 +16,7 @@ import aiohttp
 
 from sync_core import engine
 from sync_core.documents import SyncRequest
+from sync_core.one_person import sync_person
 from sync_core.settings import Settings
 from sync_core.wiring import open_services
 
@@ -53,4 +56,7 @@ async def _run(environment: dict[str, str], request: dict[str, Any], deadly: int
 
     setattr(aiohttp.ClientSession, "_request", counting)  # noqa: B010 -- it is not ours to assign
     async with open_services(Settings.from_env(environment)) as services:
-        await engine.handle(services, SyncRequest.model_validate(request))
+        if "person" in request:
+            await sync_person(services, request["connectionId"], request["person"])
+        else:
+            await engine.handle(services, SyncRequest.model_validate(request))

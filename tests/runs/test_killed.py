@@ -8,6 +8,7 @@ import pytest
 
 from local.graph import GraphEmulator
 from sync_core.store.leases import DURATION
+from sync_core.store.tables import TABLES
 from sync_core.store.wire import Entity
 from sync_core.wiring import Services, utc_now
 from tests.rigging import Rig, group_scope, history_of, rows_of, run_now, stored_connection
@@ -96,3 +97,29 @@ async def test_killed_before_any_write_of_a_run_with_changes_and_leavers(
 
     assert people[6] not in wanted
     assert deaths >= 10
+
+
+# Writes: the lease, the run's record, its plan, the person, the record again, the lease again.
+@pytest.mark.parametrize("deadly", [4, 6])
+async def test_killed_while_one_person_is_synced(
+    services: Services, rig: Rig, emulator: GraphEmulator, connection_id: str, deadly: int
+) -> None:
+    """The lease ends by itself, the timer's run closes the record, and the person is as wanted."""
+    person = emulator.control.create_person()["id"]
+    scope = group_scope(emulator.control.create_group("One", members=[person])["id"])
+    victim = f"{connection_id}-1"
+    for name in (connection_id, victim):
+        await stored_connection(services, name, scope=scope)
+    await run_now(services, connection_id)
+    wanted = essence(await rows_of(services, connection_id))
+    request = {"connectionId": victim, "person": person}
+    # The first writes of a process only make sure that the tables are there.
+    code = run_until_write(rig.environment(emulator), request, len(TABLES) + deadly)
+    written = len(await rows_of(services, victim))
+    await recover(services, victim)
+
+    assert (code, written) == (KILLED, 1 if deadly > 4 else 0)
+    assert essence(await rows_of(services, victim)) == wanted
+    await assert_history_is_whole(services, victim)
+    runs = await services.runs.page(victim, top=5, after=None)
+    assert all(run.status.is_final for run in runs)

@@ -370,7 +370,7 @@ async def test_a_run_that_is_killed_again_and_again_is_quarantined(
         _, before = await services.leases.acquire(
             connection_id, Next("next", "timer", "auto"), "another", clock.now
         )
-        await engine._close_dead_run(services, before)
+        await engine.close_dead_run(services, before)
         await services.leases.release(connection_id, "another")
 
     health = await health_of(services, connection_id)

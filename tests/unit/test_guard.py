@@ -3,7 +3,7 @@
 import pytest
 
 from sync_core.documents import Guard
-from sync_core.guard import check_guard
+from sync_core.guard import careful, check_guard
 from sync_core.model import Tally
 
 
@@ -93,3 +93,17 @@ def test_more_removals_than_people_are_all_of_them() -> None:
 
 def test_a_tally_counts_all_changes() -> None:
     assert Tally(active=9, creates=1, removals=2, others=4).changes == 7
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        pytest.param(guard(500, 20), guard(10, 50), guard(10, 20), id="each by itself"),
+        pytest.param(guard(), guard(10, 20.5, 30), guard(10, 20.5, 30), id="no limit is higher"),
+        pytest.param(guard(), guard(), guard(), id="none"),
+        pytest.param(guard(0, 0, 0), guard(1, 1, 1), guard(0, 0, 0), id="nobody at all"),
+    ],
+)
+def test_the_more_careful_of_two(one: Guard, other: Guard, expected: Guard) -> None:
+    assert careful(one, other) == expected
+    assert careful(other, one) == expected

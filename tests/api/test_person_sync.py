@@ -1,0 +1,390 @@
+"""One person now: what is done, which steps are shown, and what keeps it from being done."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from local.graph import GraphEmulator
+from sync_core import one_person
+from sync_core.api.app import create_app
+from sync_core.api.openapi import describe
+from sync_core.documents import Run, RunStatus, Trigger
+from sync_core.model import Origin
+from sync_core.store.leases import DURATION, Next
+from sync_core.store.runs import new_run_id
+from sync_core.store.tables import USERS
+from sync_core.wiring import Services, utc_now
+from tests.api.conftest import Create, Json
+from tests.api.test_openapi import mismatches
+from tests.api.test_roles import unused
+from tests.rigging import changes_of, group_scope, history_of, rows_of, run_now
+
+Sync = Callable[..., Awaitable[Json]]
+UNKNOWN = "00000000-0000-4000-8000-000000000000"
+
+
+@pytest.fixture
+def sync(admin: httpx.AsyncClient, connection_id: str) -> Sync:
+    async def synced(object_id: str, status: int = 200) -> Json:
+        path = f"/api/connections/{connection_id}/users/{object_id}/sync"
+        answer = await admin.post(path)
+        assert answer.status_code == status, answer.text
+        found: Json = answer.json()
+        return found
+
+    return synced
+
+
+@pytest.fixture
+def people(emulator: GraphEmulator) -> list[str]:
+    names = ["Ann", "Ben", "Cid"]
+    return [emulator.control.create_person({"displayName": one})["id"] for one in names]
+
+
+@pytest.fixture
+def group(emulator: GraphEmulator, people: list[str]) -> str:
+    return str(emulator.control.create_group("Few", members=people)["id"])
+
+
+@pytest.fixture
+async def made(create: Create, group: str) -> Json:
+    document: Json = (await create(scope=group_scope(group))).json()
+    return document
+
+
+def steps(found: Json) -> list[tuple[str, bool]]:
+    return [(one["name"], one["ok"]) for one in found["steps"]]
+
+
+ALL_WELL = [(name, True) for name in ("lease", "read", "scope", "decide", "apply", "record")]
+
+
+async def test_somebody_new_is_created_and_nobody_else(
+    *,
+    made: Json,
+    sync: Sync,
+    people: list[str],
+    services: Services,
+    connection_id: str,
+    reader: httpx.AsyncClient,
+) -> None:
+    found = await sync(people[0])
+    run = Run.model_validate(found["run"])
+    rows = await rows_of(services, connection_id)
+    listed = (await reader.get(f"/api/connections/{connection_id}/runs")).json()["items"]
+    history = await history_of(services, connection_id, people[0])
+
+    assert steps(found) == ALL_WELL
+    assert "Ann is in" in found["steps"][2]["message"]
+    assert (run.mode, run.trigger, run.status) == ("users", "manual", "succeeded")
+    assert (run.counts.read, run.counts.created) == (1, 1)
+    assert rows.keys() == {people[0]}
+    assert found["person"]["attributes"]["displayName"] == "Ann"
+    assert listed == [found["run"]]
+    assert [row["RunId"] for row in history] == [run.id]
+    assert [one["action"] for one in await changes_of(services, run)] == ["create"]
+    assert run.plan_hash is not None
+
+
+async def test_the_answer_has_the_fields_that_are_described(
+    made: Json, sync: Sync, people: list[str]
+) -> None:
+    described = describe(create_app(unused))
+    answer = await sync(people[0])
+
+    assert mismatches(answer, {"$ref": "#/components/schemas/PersonSynced"}, described) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "action", "reason"),
+    [
+        pytest.param("patch", "updated", None, id="changed"),
+        pytest.param("leave", "disabled", "leftScope", id="out of the group"),
+        pytest.param("block", "disabled", "accountDisabled", id="blocked"),
+        pytest.param("softDelete", "disabled", "softDeleted", id="deleted"),
+        pytest.param("hardDelete", "disabled", "hardDeleted", id="gone"),
+        pytest.param(None, "unchanged", None, id="the same"),
+    ],
+)
+async def test_somebody_stored_is_brought_in_line(
+    *,
+    made: Json,
+    sync: Sync,
+    people: list[str],
+    group: str,
+    services: Services,
+    connection_id: str,
+    emulator: GraphEmulator,
+    change: str | None,
+    action: str,
+    reason: str | None,
+) -> None:
+    """One of three leavers is more than the guard's 20 %: somebody named is not subject to it."""
+    await run_now(services, connection_id)
+    ann = people[0]
+    if change == "patch":
+        emulator.control.patch_person(ann, {"jobTitle": "Boss"})
+    elif change == "leave":
+        emulator.control.remove_members(group, ann)
+    elif change is not None:
+        emulator.control.change_many(change, keys=[ann])
+    emulator.control.patch_person(people[1], {"jobTitle": "Not asked for"})
+    found = await sync(ann)
+    rows = await rows_of(services, connection_id)
+    plan = await changes_of(services, Run.model_validate(found["run"]))
+
+    assert steps(found) == ALL_WELL
+    assert found["run"]["counts"][action] == 1
+    assert rows[ann].get("DisabledReason") == reason
+    assert rows[people[1]].get("jobTitle") is None, "somebody else was written"
+    if reason is not None:
+        assert found["person"]["disabledReason"] == reason
+        assert plan[0]["evidence"] is not None
+
+
+async def test_somebody_comes_back(
+    made: Json, sync: Sync, people: list[str], group: str, emulator: GraphEmulator
+) -> None:
+    await sync(people[0])
+    emulator.control.remove_members(group, people[0])
+    gone = await sync(people[0])
+    emulator.control.add_members(group, people[0])
+    back = await sync(people[0])
+
+    assert gone["person"]["status"] == "disabled"
+    assert back["run"]["counts"]["reenabled"] == 1
+    assert back["person"]["status"] == "active"
+
+
+async def test_somebody_out_of_scope_stays_out(
+    made: Json, sync: Sync, emulator: GraphEmulator, services: Services, connection_id: str
+) -> None:
+    other = emulator.control.create_person({"displayName": "Zoe"})["id"]
+    found = await sync(other)
+
+    assert steps(found) == ALL_WELL
+    assert found["steps"][2]["message"].startswith("Zoe is out")
+    assert found["person"] is None
+    assert await rows_of(services, connection_id) == {}
+
+
+@pytest.mark.parametrize("kind", ["protected", "manual", "foreign"])
+async def test_what_holds_for_everybody_holds_for_one(
+    *,
+    create: Create,
+    sync: Sync,
+    people: list[str],
+    group: str,
+    emulator: GraphEmulator,
+    services: Services,
+    connection_id: str,
+    kind: str,
+) -> None:
+    ann = people[0]
+    policy = {"protected": [ann]} if kind == "protected" else {}
+    await create(scope=group_scope(group), policy=policy)
+    await run_now(services, connection_id)
+    table = await services.tables.table(USERS)
+    owner = {"manual": {"Origin": Origin.MANUAL.value}, "foreign": {"ConnectionId": "other"}}
+    keys = {"PartitionKey": f"{connection_id}-{ann[0]}", "RowKey": ann}
+    await table.update_entity(keys | owner.get(kind, {}))
+    emulator.control.remove_members(group, ann)
+    found = await sync(ann)
+
+    assert found["run"]["counts"]["disabled"] == 0
+    assert (await rows_of(services, connection_id))[ann]["Status"] == "active"
+
+
+async def test_somebody_whom_the_mapping_cannot_write(
+    create: Create, sync: Sync, people: list[str], group: str, emulator: GraphEmulator
+) -> None:
+    emulator.control.patch_person(people[0], {"department": "Legal"})
+    mapping = [{"target": "truth", "expression": "CBool([department])"}]
+    await create(scope=group_scope(group), mapping=mapping)
+    found = await sync(people[0])
+
+    assert found["run"]["status"] == "partial"
+    assert ("scope", False) in steps(found)
+    assert found["run"]["errors"][0]["code"] == "record.expressionFailed"
+
+
+async def test_somebody_unknown(
+    made: Json, sync: Sync, services: Services, connection_id: str
+) -> None:
+    problem = await sync(UNKNOWN, status=404)
+    lease = await services.leases.read(connection_id)
+
+    assert problem["code"] == "user.unknown"
+    assert lease.run_id is None
+    assert await services.runs.page(connection_id, top=1, after=None) == []
+
+
+async def test_a_disabled_connection_is_refused(
+    create: Create, sync: Sync, people: list[str], group: str
+) -> None:
+    await create(scope=group_scope(group), enabled=False)
+
+    assert (await sync(people[0], status=409))["code"] == "connection.disabled"
+
+
+async def test_a_connection_that_is_not_there(sync: Sync, people: list[str]) -> None:
+    assert (await sync(people[0], status=404))["code"] == "connection.notFound"
+
+
+async def hold(services: Services, connection_id: str) -> Next:
+    """Hold the lease as a run under way does."""
+    wanted = Next(new_run_id(services.clock()), Trigger.TIMER.value, "auto")
+    await services.leases.acquire(connection_id, wanted, "a-run", services.clock())
+    return wanted
+
+
+async def test_while_a_run_is_under_way_it_is_refused_and_leaves_nothing_behind(
+    *,
+    made: Json,
+    sync: Sync,
+    people: list[str],
+    services: Services,
+    connection_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(one_person, "WAIT_S", 0.1)
+    monkeypatch.setattr(one_person, "LOOK_EVERY_S", 0.05)
+    await hold(services, connection_id)
+    before = await services.leases.read(connection_id)
+    problem = await sync(people[0], status=409)
+
+    assert problem["code"] == "connection.runUnderWay"
+    assert "end" in problem["remedy"]
+    assert await services.leases.read(connection_id) == before
+
+
+async def test_a_run_that_ends_soon_is_waited_for(
+    *,
+    made: Json,
+    sync: Sync,
+    people: list[str],
+    services: Services,
+    connection_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await hold(services, connection_id)
+    take = services.leases.take
+    looks: list[bool] = []
+
+    async def taking(*given: Any) -> Any:
+        result = await take(*given)
+        looks.append(result[0])
+        if len(looks) == 1:
+            await services.leases.release(connection_id, "a-run")
+        return result
+
+    monkeypatch.setattr(one_person, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(services.leases, "take", taking)
+    found = await sync(people[0])
+
+    assert looks == [False, True]
+    assert found["run"]["status"] == "succeeded"
+
+
+async def test_neither_the_schedule_nor_who_waits_is_disturbed(
+    made: Json, sync: Sync, people: list[str], services: Services, connection_id: str
+) -> None:
+    waiting = Next(new_run_id(services.clock()), Trigger.MANUAL.value, "full")
+    await services.leases.request(connection_id, waiting)
+    await sync(people[0])
+    lease = await services.leases.read(connection_id)
+
+    assert lease.next == waiting
+    assert (lease.run_id, lease.last_started_at) == (None, None)
+
+
+async def test_a_run_that_died_is_closed_and_followed(
+    made: Json, sync: Sync, people: list[str], services: Services, connection_id: str
+) -> None:
+    dead = await hold(services, connection_id)
+    await services.runs.save(
+        Run(
+            id=dead.run_id,
+            connection_id=connection_id,
+            trigger=Trigger.TIMER,
+            status=RunStatus.RUNNING,
+            requested_at=services.clock(),
+        )
+    )
+    services.clock = lambda: utc_now() + DURATION + timedelta(seconds=5)
+    found = await sync(people[0])
+    closed = await services.runs.get(connection_id, dead.run_id)
+    lease = await services.leases.read(connection_id)
+
+    assert found["run"]["status"] == "succeeded"
+    assert (closed.status, closed.error and closed.error.code) == ("failed", "run.interrupted")
+    assert lease.next is not None
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        pytest.param({"kind": "unavailable", "path": "/v1.0/**"}, "graph.unavailable", id="503"),
+        pytest.param(
+            {"kind": "lostPermission", "roles": ["User.Read.All"]},
+            "graph.permissionMissing",
+            id="lost permission",
+        ),
+    ],
+)
+async def test_a_directory_that_cannot_be_asked_makes_a_failed_run_with_its_step(
+    *,
+    made: Json,
+    sync: Sync,
+    people: list[str],
+    services: Services,
+    connection_id: str,
+    emulator: GraphEmulator,
+    fault: Json,
+    code: str,
+) -> None:
+    await sync(people[0])
+    before = await rows_of(services, connection_id)
+    emulator.control.add_fault(fault["kind"], **{k: v for k, v in fault.items() if k != "kind"})
+    try:
+        found = await sync(people[0])
+    finally:
+        emulator.control.clear_faults()
+    kept = await services.runs.get(connection_id, found["run"]["id"])
+
+    assert (found["run"]["status"], found["run"]["error"]["code"]) == ("failed", code)
+    assert steps(found) == [("lease", True), ("read", False), ("record", True)]
+    assert kept.status is RunStatus.FAILED
+    assert await rows_of(services, connection_id) == before
+    assert (await services.leases.read(connection_id)).run_id is None
+
+
+async def test_what_nobody_foresaw_ends_with_a_record_as_well(
+    made: Json,
+    sync: Sync,
+    people: list[str],
+    services: Services,
+    connection_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def broken(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(services.plans, "save", broken)
+    found = await sync(people[0])
+
+    assert found["run"]["error"]["code"] == "run.unexpected"
+    assert steps(found)[-2:] == [("apply", False), ("record", True)]
+    assert await rows_of(services, connection_id) == {}
+
+
+async def test_an_answer_that_takes_too_long_ends_before_the_lease(
+    made: Json, sync: Sync, people: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(one_person, "LIMIT_S", 0.0)
+    found = await sync(people[0])
+
+    assert found["run"]["error"]["code"] == "run.outOfTime"

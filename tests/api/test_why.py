@@ -1,0 +1,380 @@
+"""Why somebody is in or out, over HTTP: for anybody, in words, with everything it rests on."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from local.graph import GraphEmulator
+from sync_core.api.app import create_app
+from sync_core.api.openapi import describe
+from sync_core.store.tables import TABLES, USERS
+from sync_core.wiring import Services
+from tests.api.conftest import Create, Json
+from tests.api.test_openapi import mismatches
+from tests.api.test_roles import unused
+from tests.rigging import group_scope, run_now
+
+Ask = Callable[..., Awaitable[Json]]
+
+
+@pytest.fixture
+def why(reader: httpx.AsyncClient, connection_id: str) -> Ask:
+    async def asked(who: str, status: int = 200) -> Json:
+        path = f"/api/connections/{connection_id}/why/{quote(who, safe='')}"
+        answer = await reader.get(path)
+        assert answer.status_code == status, answer.text
+        found: Json = answer.json()
+        return found
+
+    return asked
+
+
+@pytest.fixture
+def ann(emulator: GraphEmulator) -> Json:
+    """Somebody in Sales DE, which is in Sales."""
+    return emulator.control.create_person(
+        {"displayName": "Ann Åström", "mail": "ann@contoso.com", "department": "Sales"}
+    )
+
+
+@pytest.fixture
+def ben(emulator: GraphEmulator) -> Json:
+    return emulator.control.create_person({"displayName": "Ben", "department": "Legal"})
+
+
+@pytest.fixture
+def sales(emulator: GraphEmulator, ann: Json, ben: Json) -> Json:
+    """A scope: in Sales, and of the department Sales; Ben is in the group only."""
+    control = emulator.control
+    inner = control.create_group("Sales DE", members=[ann["id"], ben["id"]])
+    outer = control.create_group("Sales", members=[inner["id"]])
+    scope = group_scope(outer["id"])
+    clause = {"attribute": "department", "operator": "EQUALS", "value": "Sales"}
+    scope["filters"][0]["clauses"].append(clause)
+    return scope
+
+
+async def test_somebody_who_is_in_and_not_stored_yet(
+    create: Create, why: Ask, ann: Json, sales: Json
+) -> None:
+    await create(scope=sales)
+    found = await why(ann["id"])
+
+    assert next(iter(found)) == "verdict"
+    assert found["verdict"] == "Ann Åström is in: the filter matches."
+    assert found["code"] == "inScope"
+    assert found["nextRun"]["action"] == "create"
+    assert found["nextRun"]["fields"]["email"] == [None, "ann@contoso.com"]
+    assert (found["match"]["how"], found["match"]["row"]) == ("none", "")
+    assert (found["stored"], found["history"]) == (None, [])
+    assert found["account"]["state"] == "active"
+    [group] = found["groups"]
+    assert (group["name"], group["path"]) == ("Sales", "Sales > Sales DE")
+    assert (group["isMember"], group["directly"]) == (True, False)
+    assert found["values"]["department"] == "Sales"
+    assert "city" not in found["values"], "only what the connection uses is shown"
+
+
+async def test_the_answer_has_the_fields_that_are_described(
+    create: Create, why: Ask, ann: Json, sales: Json, services: Services, connection_id: str
+) -> None:
+    await create(scope=sales)
+    await run_now(services, connection_id)
+    described = describe(create_app(unused))
+
+    assert (
+        mismatches(
+            await why(ann["id"]), {"$ref": "#/components/schemas/PersonExplained"}, described
+        )
+        == []
+    )
+
+
+async def test_somebody_who_is_missing_is_told_which_clause_keeps_them_out(
+    create: Create, why: Ask, ben: Json, sales: Json
+) -> None:
+    await create(scope=sales)
+    found = await why(ben["userPrincipalName"])
+
+    assert found["verdict"] == (
+        "Ben is out: the filter does not match, because of department EQUALS Sales (it is Legal)."
+    )
+    assert found["code"] == "notInScope"
+    assert [clause["ok"] for clause in found["scope"]["filters"][0]["clauses"]] == [True, False]
+    assert found["nextRun"]["action"] is None
+
+
+async def test_somebody_stored_with_what_happened_and_what_comes(
+    *,
+    create: Create,
+    why: Ask,
+    ann: Json,
+    sales: Json,
+    services: Services,
+    connection_id: str,
+    emulator: GraphEmulator,
+) -> None:
+    await create(scope=sales)
+    run = await run_now(services, connection_id)
+    same = await why(ann["id"])
+    emulator.control.patch_person(ann["id"], {"jobTitle": "Boss"})
+    changed = await why(ann["id"])
+
+    assert same["nextRun"]["action"] is None
+    assert same["stored"]["attributes"]["email"] == "ann@contoso.com"
+    assert same["match"]["how"] == "objectId"
+    assert [(one["action"], one["runId"]) for one in same["history"]] == [("create", run.id)]
+    assert changed["nextRun"]["fields"] == {"jobTitle": [None, "Boss"]}
+    rule = next(one for one in changed["mapping"] if one["target"] == "jobTitle")
+    assert (rule["value"], rule["stored"]) == ("Boss", None)
+    email = next(one for one in changed["mapping"] if one["target"] == "email")
+    assert email["trace"]["parts"][0] == {"expression": "[mail]", "value": "ann@contoso.com"}
+
+
+async def test_nothing_is_written_by_asking(
+    create: Create, why: Ask, ann: Json, sales: Json, services: Services
+) -> None:
+    await create(scope=sales)
+
+    async def versions() -> list[str]:
+        found = []
+        for name in TABLES:
+            table = await services.tables.table(name)
+            found += [str(row.metadata["etag"]) async for row in table.list_entities()]
+        return sorted(found)
+
+    before = await versions()
+    await why(ann["id"])
+
+    assert await versions() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "action", "words"),
+    [
+        pytest.param("block", "blocked", "disable", "blocked in Entra", id="blocked"),
+        pytest.param("softDelete", "softDeleted", "disable", "deleted in Entra on", id="deleted"),
+        pytest.param("hardDelete", "hardDeleted", "disable", "no such person", id="gone"),
+    ],
+)
+async def test_somebody_who_is_about_to_be_removed(
+    *,
+    create: Create,
+    why: Ask,
+    ann: Json,
+    sales: Json,
+    services: Services,
+    connection_id: str,
+    emulator: GraphEmulator,
+    change: str,
+    code: str,
+    action: str,
+    words: str,
+) -> None:
+    await create(scope=sales)
+    await run_now(services, connection_id)
+    emulator.control.change_many(change, keys=[ann["id"]])
+    found = await why(ann["id"])
+    by_name = await why(ann["userPrincipalName"])
+
+    assert (found["code"], found["nextRun"]["action"]) == (code, action)
+    assert words in found["verdict"]
+    assert found["verdict"].startswith("Ann Åström")
+    assert by_name["verdict"] == found["verdict"]
+
+
+async def test_somebody_deleted_who_was_never_stored_is_found_by_id(
+    create: Create, why: Ask, ann: Json, sales: Json, emulator: GraphEmulator
+) -> None:
+    await create(scope=sales)
+    emulator.control.soft_delete(ann["id"])
+    found = await why(ann["id"].upper())
+
+    assert found["code"] == "softDeleted"
+    assert found["account"]["deletedAt"]
+    assert found["scope"] is None
+    assert found["nextRun"]["action"] is None
+
+
+@pytest.mark.parametrize(
+    "principal_name",
+    [
+        pytest.param("o'hara@contoso.com", id="a quote"),
+        pytest.param("guest_fabrikam.com#EXT#@contoso.onmicrosoft.com", id="a guest"),
+        pytest.param("$money@contoso.com", id="a dollar first"),
+        pytest.param("a+b%2@contoso.com", id="plus and percent"),
+        pytest.param("jürg@contoso.com", id="an umlaut"),
+    ],
+)
+async def test_names_with_special_characters(
+    create: Create, why: Ask, emulator: GraphEmulator, principal_name: str
+) -> None:
+    person = emulator.control.create_person({"userPrincipalName": principal_name})
+    try:
+        await create()
+        found = await why(principal_name)
+    finally:
+        emulator.control.hard_delete(person["id"])
+
+    assert found["objectId"] == person["id"]
+    assert found["userPrincipalName"] == principal_name
+
+
+async def test_a_guest_is_told_of_the_guests_rule(
+    create: Create, why: Ask, emulator: GraphEmulator
+) -> None:
+    guest = emulator.control.create_person({"userType": "Guest", "displayName": "Gus"})
+    await create()
+    found = await why(guest["id"])
+
+    assert found["code"] == "guests"
+    assert found["verdict"].startswith("Gus is out: guests stay out")
+
+
+@pytest.mark.parametrize(
+    "who",
+    [
+        pytest.param("nobody@contoso.com", id="a name that nobody has"),
+        pytest.param("00000000-0000-4000-8000-000000000000", id="an id that nobody has"),
+        pytest.param("Ann", id="no sign-in name"),
+        pytest.param("a" * 120 + "@contoso.com", id="longer than any name"),
+        pytest.param("a\n@contoso.com", id="control characters"),
+    ],
+)
+async def test_somebody_unknown(create: Create, why: Ask, who: str) -> None:
+    await create()
+    problem = await why(who, status=404)
+
+    assert problem["code"] == "user.unknown"
+    assert "object id" in problem["remedy"]
+
+
+async def test_somebody_whom_the_policy_protects(
+    *,
+    create: Create,
+    why: Ask,
+    ann: Json,
+    sales: Json,
+    services: Services,
+    connection_id: str,
+    emulator: GraphEmulator,
+) -> None:
+    await create(scope=sales, policy={"protected": [ann["userPrincipalName"]]})
+    await run_now(services, connection_id)
+    emulator.control.change_many("block", keys=[ann["id"]])
+    found = await why(ann["id"])
+
+    assert found["protected"] is True
+    assert found["nextRun"]["action"] is None
+    assert "policy.protected" in found["nextRun"]["message"]
+
+
+async def test_somebody_whose_removal_the_guard_holds(
+    *,
+    create: Create,
+    why: Ask,
+    ann: Json,
+    ben: Json,
+    sales: Json,
+    services: Services,
+    connection_id: str,
+    emulator: GraphEmulator,
+) -> None:
+    await create(scope=sales)
+    await run_now(services, connection_id)
+    emulator.control.soft_delete(ann["id"])
+    held = await run_now(services, connection_id)
+    found = await why(ann["id"])
+    other = await why(ben["id"])
+
+    assert found["nextRun"]["heldBy"] == held.id
+    assert "waits for approval" in found["nextRun"]["message"]
+    assert other["nextRun"]["heldBy"] is None
+
+
+async def test_a_row_that_is_not_ours(
+    create: Create, why: Ask, ann: Json, sales: Json, services: Services, connection_id: str
+) -> None:
+    await create(scope=sales)
+    table = await services.tables.table(USERS)
+    row = {"PartitionKey": f"{connection_id}-{ann['id'][0]}", "RowKey": ann["id"]}
+    await table.create_entity(row)
+    found = await why(ann["id"])
+
+    assert (found["code"], found["nextRun"]["action"]) == ("notOwned", None)
+
+
+async def test_a_value_that_must_not_be_shown(
+    *,
+    create: Create,
+    why: Ask,
+    ann: Json,
+    sales: Json,
+    services: Services,
+    connection_id: str,
+    emulator: GraphEmulator,
+) -> None:
+    emulator.control.patch_person(ann["id"], {"mobilePhone": "+41 79"})
+    mapping = [{"target": "phone", "expression": "Redact([mobilePhone])"}]
+    await create(scope=sales, mapping=mapping)
+    await run_now(services, connection_id)
+    emulator.control.patch_person(ann["id"], {"mobilePhone": "+41 78"})
+    found = await why(ann["id"])
+
+    assert "+41" not in str(found)
+    assert found["nextRun"]["fields"] == {"phone": ["[Redact]", "[Redact]"]}
+    assert found["stored"]["attributes"] == {"phone": "[Redact]"}
+
+
+async def test_a_person_that_the_mapping_cannot_write(
+    create: Create, why: Ask, ann: Json, sales: Json
+) -> None:
+    mapping = [{"target": "truth", "expression": "CBool([department])"}]
+    await create(scope=sales, mapping=mapping)
+    found = await why(ann["id"])
+
+    assert found["code"] == "mappingFailed"
+    assert found["mapping"][0]["effect"] == "fail"
+    assert found["nextRun"]["action"] is None
+
+
+async def test_a_disabled_connection_explains_as_well(
+    create: Create, why: Ask, ann: Json, sales: Json
+) -> None:
+    await create(scope=sales, enabled=False)
+    found = await why(ann["id"])
+
+    assert found["code"] == "inScope"
+    assert "disabled" in found["nextRun"]["message"]
+
+
+async def test_a_group_that_is_gone_is_shown_so(create: Create, why: Ask, ann: Json) -> None:
+    gone = "99999999-0000-4000-8000-000000000009"
+    await create(enabled=False, scope=group_scope(gone))
+    found = await why(ann["id"])
+
+    assert [(one["exists"], one["isMember"]) for one in found["groups"]] == [(False, False)]
+
+
+async def test_direct_members_only(create: Create, why: Ask, ann: Json, sales: Json) -> None:
+    await create(scope=sales | {"nestedGroups": False})
+    found = await why(ann["id"])
+
+    assert found["code"] == "notInScope"
+    assert found["groups"][0]["path"] is None
+
+
+async def test_graph_that_does_not_answer(
+    create: Create, why: Ask, ann: Json, sales: Json, emulator: GraphEmulator
+) -> None:
+    await create(scope=sales)
+    emulator.control.add_fault("unavailable", path="/v1.0/**")
+    try:
+        problem: dict[str, Any] = await why(ann["id"], status=503)
+    finally:
+        emulator.control.clear_faults()
+
+    assert problem["code"] == "graph.unavailable"
