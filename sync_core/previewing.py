@@ -11,10 +11,13 @@ from dataclasses import dataclass, replace
 from heapq import nsmallest
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
+
 from sync_core.documents import Connection, Counts, Document, RecordError
 from sync_core.errors import RequestRefused
 from sync_core.model import Action, Change, Reason, Value
 from sync_core.plan_hashes import moves_of
+from sync_core.reading_plan import reading_plan
 from sync_core.store.approvals import Approval
 from sync_core.surveying import (
     PreviewWarning,
@@ -51,10 +54,15 @@ class PreviewGroup(Document):
 
 
 class PreviewReading(Document):
-    """What was read of the directory; only a complete reading may say who has left."""
+    """What was read of the directory; only a complete reading may say who has left.
+
+    `filter` is what Graph was asked to apply, `judged_here` the rules that only this app applies.
+    """
 
     sentence: str
     complete: bool
+    filter: str | None
+    judged_here: list[str]
     groups: list[PreviewGroup]
 
 
@@ -71,6 +79,13 @@ class PreviewCounts(Counts):
     active: int = 0
 
 
+class RowLink(Document):
+    """The row that somebody takes over, and what made the match."""
+
+    row: str = Field(examples=["contoso-a|app-17"])
+    by: str = Field(examples=["email"])
+
+
 class PreviewChange(Document):
     """One change that would be made, as in a run's plan, with the person's name where it is known."""
 
@@ -82,6 +97,7 @@ class PreviewChange(Document):
     held: bool
     fields: dict[str, tuple[Value, Value]]
     evidence: dict[str, Any] | None
+    link: RowLink | None
 
 
 class Preview(Document):
@@ -231,15 +247,20 @@ def _reading(reading: "Reading", read: int) -> PreviewReading:
     named = sorted(scope.member_groups | reading.asked_groups)
     members = sorted(scope.member_groups)
     nested = tree.names.keys() - set(named) if scope.nested_groups else set()
+    plan = reading_plan(scope)
+    where = plan.filter if reading.applied_filter else None
     return PreviewReading(
         sentence=reading_sentence(
             members,
             len(nested),
             read if scope.everyone else reading.members(),
             everybody=scope.everyone,
+            where=where,
             asked=len(reading.asked_groups),
         ),
         complete=reading.complete,
+        filter=where,
+        judged_here=list(plan.judged_here),
         groups=[
             PreviewGroup(id=group, name=tree.names.get(group), count=sizes[group])
             for group in named
@@ -258,4 +279,5 @@ def _shown(change: Change, *, held: bool) -> PreviewChange:
         held=held,
         fields=change.fields(),
         evidence=change.evidence,
+        link=RowLink(row=change.link.address, by=change.link.by) if change.link else None,
     )

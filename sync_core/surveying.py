@@ -195,11 +195,18 @@ def warnings_of_reading(problems: Iterable[RecordError]) -> list[PreviewWarning]
 
 
 def reading_sentence(
-    names: Sequence[str], nested: int, members: int, *, everybody: bool, asked: int
+    names: Sequence[str],
+    nested: int,
+    members: int,
+    *,
+    everybody: bool,
+    where: str | None,
+    asked: int,
 ) -> str:
     """Say in words what is read of the directory, for how many people."""
     if everybody:
-        text = f"Reads all users of the tenant, about {members:,}"
+        whom = f"the users where {where}" if where else "all users of the tenant"
+        text = f"Reads {whom}, about {members:,}"
         return f"{text}, and the members of {_groups(asked)}." if asked else f"{text}."
     if not names:
         return "Reads nobody: the scope chooses nobody."

@@ -22,7 +22,7 @@ from sync_core.documents import (
 from sync_core.group_choices import GroupChoice
 from sync_core.matching import DecisionKind, Why
 from sync_core.model import Action, Reason, Value
-from sync_core.previewing import PreviewCounts
+from sync_core.previewing import PreviewCounts, RowLink
 from sync_core.readiness import AttributeNote, AttributeReport, SampleSize
 from sync_core.store.people import HistoryEntry, Person
 from sync_core.verification import VerificationStatus
@@ -144,13 +144,6 @@ class RunList(Document):
 
     items: list[Run]
     next: Next
-
-
-class RowLink(Document):
-    """The row that somebody takes over, and what made the match."""
-
-    row: str = Field(examples=["contoso-a|app-17"])
-    by: str = Field(examples=["email"])
 
 
 class RunChange(Document):

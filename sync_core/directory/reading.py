@@ -47,7 +47,8 @@ Sighting = tuple[Attributes, frozenset[str]]
 class Reading:
     """Reads one scope once; ask `complete` after the last page of `people()`.
 
-    `name` is that of the connection, for events.
+    `name` is that of the connection, for events. `applied_filter` becomes false where Graph refused the
+    plan's filter.
     """
 
     client: GraphClient
@@ -56,6 +57,7 @@ class Reading:
     asked_groups: frozenset[str]
     name: str = ""
     problems: list[RecordError] = field(default_factory=list)
+    applied_filter: bool = True
     tree: GroupTree = field(default_factory=GroupTree)
     _groups_of: dict[str, frozenset[str]] = field(default_factory=dict)
     _unions: dict[tuple[frozenset[str], frozenset[str]], frozenset[str]] = field(
@@ -151,6 +153,7 @@ class Reading:
             except IncompleteReading as error:
                 if error.code not in FILTER_REFUSED:
                     raise
+                self.applied_filter = False
                 # The filter itself may name a person.
                 log_event(
                     "reading.filterRefused",

@@ -388,3 +388,54 @@ async def test_an_answer_that_takes_too_long_ends_before_the_lease(
     found = await sync(people[0])
 
     assert found["run"]["error"]["code"] == "run.outOfTime"
+
+
+# --- with what other parts know -----------------------------------------------------------------------
+
+
+async def test_the_manager_is_a_reference_if_there_is_a_row(
+    *,
+    create: Create,
+    sync: Sync,
+    people: list[str],
+    group: str,
+    emulator: GraphEmulator,
+) -> None:
+    boss, person, own = people
+    emulator.control.patch_person(person, {"manager": boss})
+    emulator.control.patch_person(own, {"manager": own})
+    await create(scope=group_scope(group), mapping=[{"target": "boss", "source": "manager"}])
+    before = await sync(person)
+    await sync(boss)
+    after = await sync(person)
+    self_made = await sync(own)
+
+    assert before["person"]["attributes"]["boss"] is None
+    assert after["person"]["attributes"]["boss"] == boss
+    assert self_made["person"]["attributes"]["boss"] == own
+
+
+async def test_somebody_who_may_stand_in_the_table_already_is_left_to_a_whole_run(
+    *,
+    create: Create,
+    sync: Sync,
+    people: list[str],
+    group: str,
+    services: Services,
+    connection_id: str,
+) -> None:
+    """Who else claims the row is known only when everybody was read."""
+    table = await services.tables.table(USERS)
+    row = {"PartitionKey": f"{connection_id}-a", "RowKey": "app-1", "displayName": "Ann"}
+    await table.create_entity(row)
+    await create(scope=group_scope(group), matching=["displayName"])
+    waits = await sync(people[0])
+    flows = await sync(people[1])
+    await run_now(services, connection_id)
+    again = await sync(people[0])
+
+    assert waits["run"]["status"] == "partial"
+    assert [one["code"] for one in waits["run"]["errors"]] == ["match.waiting"]
+    assert waits["person"] is None
+    assert flows["run"]["status"] == "succeeded"
+    assert again["person"]["linkedFrom"] == f"{connection_id}-a|app-1"

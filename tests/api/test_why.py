@@ -378,3 +378,95 @@ async def test_graph_that_does_not_answer(
         emulator.control.clear_faults()
 
     assert problem["code"] == "graph.unavailable"
+
+
+# --- with what other parts know -----------------------------------------------------------------------
+
+
+async def test_somebody_excluded_by_name(create: Create, why: Ask, ann: Json, sales: Json) -> None:
+    await create(scope=sales | {"exclude": [ann["userPrincipalName"]]})
+    found = await why(ann["id"])
+
+    assert (found["code"], found["scope"]["excluded"]) == ("excluded", True)
+    assert found["scope"]["filters"][0]["ok"] is True
+    assert found["nextRun"]["action"] is None
+
+
+async def test_the_manager_is_the_reference_that_a_run_would_store(
+    *,
+    create: Create,
+    why: Ask,
+    ann: Json,
+    sales: Json,
+    emulator: GraphEmulator,
+    services: Services,
+    connection_id: str,
+) -> None:
+    boss = emulator.control.create_person({"displayName": "Boss", "department": "Sales"})
+    emulator.control.patch_person(ann["id"], {"manager": boss["id"]})
+    mapping = [
+        {"target": "boss", "source": "manager"},
+        {"target": "bossName", "expression": "[manager.displayName]"},
+    ]
+    await create(scope=sales, mapping=mapping)
+    without = await why(ann["id"])
+    group = sales["filters"][0]["clauses"][0]["value"][0]
+    emulator.control.add_members(group, boss["id"])
+    await run_now(services, connection_id)
+    stored = await why(ann["id"])
+
+    assert without["nextRun"]["fields"] == {"bossName": [None, "Boss"]}
+    assert [one["value"] for one in stored["mapping"]] == [boss["id"], "Boss"]
+    assert stored["stored"]["attributes"]["boss"] == boss["id"]
+    assert stored["nextRun"]["action"] is None
+
+
+async def test_somebody_who_waits_for_a_match(
+    *,
+    create: Create,
+    why: Ask,
+    admin: httpx.AsyncClient,
+    ann: Json,
+    sales: Json,
+    services: Services,
+    connection_id: str,
+) -> None:
+    table = await services.tables.table(USERS)
+    for number in (1, 2):
+        row = {"PartitionKey": f"{connection_id}-a", "RowKey": f"app-{number}"}
+        await table.create_entity(row | {"email": "ann@contoso.com"})
+    await create(scope=sales, matching=["email"])
+    before = await why(ann["id"])
+    await run_now(services, connection_id)
+    queued = await why(ann["id"])
+    one = {"decision": "link", "row": f"{connection_id}-a|app-2"}
+    await admin.post(f"/api/connections/{connection_id}/matches/{ann['id']}", json=one)
+    await run_now(services, connection_id)
+    linked = await why(ann["id"])
+
+    assert before["code"] == queued["code"] == "matchWaiting"
+    assert queued["match"]["how"] == "waiting"
+    assert (linked["match"]["how"], linked["match"]["row"]) == ("decision", one["row"])
+    assert linked["code"] == "inScope"
+
+
+async def test_somebody_who_was_left_out_by_a_decision(
+    *,
+    create: Create,
+    why: Ask,
+    admin: httpx.AsyncClient,
+    ann: Json,
+    sales: Json,
+    services: Services,
+    connection_id: str,
+) -> None:
+    table = await services.tables.table(USERS)
+    for number in (1, 2):
+        row = {"PartitionKey": f"{connection_id}-a", "RowKey": f"app-{number}"}
+        await table.create_entity(row | {"email": "ann@contoso.com"})
+    await create(scope=sales, matching=["email"])
+    await run_now(services, connection_id)
+    path = f"/api/connections/{connection_id}/matches/{ann['id']}"
+    await admin.post(path, json={"decision": "ignore"})
+
+    assert (await why(ann["id"]))["match"]["how"] == "ignored"

@@ -339,6 +339,12 @@ LONG = "x" * 100
             "Ann is out: only guests come in (scope.guests is only), and userType is not set.",
             id="not a guest",
         ),
+        pytest.param(
+            seen({"userPrincipalName": "ANN@contoso.com"}, IN_SALES, exclude=["ann@contoso.com"]),
+            "excluded",
+            "Ann is out: scope.exclude names them.",
+            id="excluded",
+        ),
     ],
 )
 def test_the_verdict_names_the_reason(found: ScopeSeen, code: str, sentence: str) -> None:
@@ -351,6 +357,13 @@ def test_the_verdict_names_the_reason(found: ScopeSeen, code: str, sentence: str
         pytest.param(IN, {"turned_away": True}, "blocked", "blocked in Entra", id="blocked"),
         pytest.param(IN, {"owned": False}, "notOwned", "did not write", id="somebody else's row"),
         pytest.param(IN, {"error": "It failed."}, "mappingFailed", "It failed.", id="mapping"),
+        pytest.param(
+            IN,
+            {"waits": "Two rows fit.", "error": "x"},
+            "matchWaiting",
+            "Two rows fit.",
+            id="match",
+        ),
         pytest.param(IN, {"skipped": True}, "skipped", "leave them out", id="skipped"),
         pytest.param(
             None,

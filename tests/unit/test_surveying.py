@@ -249,7 +249,8 @@ def test_the_reading_in_words(
     names: str, nested: int, members: int, everybody: bool, asked: int, sentence: str
 ) -> None:
     assert (
-        reading_sentence(list(names), nested, members, everybody=everybody, asked=asked) == sentence
+        reading_sentence(list(names), nested, members, everybody=everybody, where=None, asked=asked)
+        == sentence
     )
 
 
@@ -259,3 +260,11 @@ def test_leavers_by_reason() -> None:
         "softDeleted": 2,
     }
     assert leavers_by_reason({None: 1}) == {"unasked": 1}
+
+
+def test_a_filter_of_graph_is_named() -> None:
+    told = reading_sentence([], 0, 2400, everybody=True, where="department eq 'Sales'", asked=1)
+
+    assert told == (
+        "Reads the users where department eq 'Sales', about 2,400, and the members of 1 group."
+    )
