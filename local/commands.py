@@ -1,15 +1,17 @@
-"""Small commands for a rig that runs: who is there, change somebody, sync, what is in the table."""
+"""Small commands for a rig that runs: who is there, change somebody, sync, what is in the table, and why."""
 
 import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 
 from local.rest import Api, ApiError, Json, describe_run, read_ready_file, tls_context
 
 PEOPLE = {"userPrincipalName": 38, "displayName": 26, "department": 16, "accountEnabled": 14}
+CHANGES = {"action": 10, "userPrincipalName": 38, "displayName": 26, "reason": 16}
 ROWS = {"userPrincipalName": 38, "displayName": 26, "department": 16, "status": 14}
 
 
@@ -47,6 +49,39 @@ def sync(data: Path, connection: str) -> int:
         run = api.sync(connection, lambda _: None)
     print(describe_run(run))
     return 0 if run["status"] in {"succeeded", "held"} else 1
+
+
+def preview(data: Path, connection: str) -> int:
+    """What a run would do now, without doing it."""
+    with _api(data) as api:
+        found = api.request("POST", f"/api/connections/{connection}/preview", json={}).json()
+    print(found["reading"]["sentence"])
+    print(", ".join(f"{count} {name}" for name, count in found["counts"].items() if count))
+    for warning in found["warnings"]:
+        print(f"{warning['code']}: {warning['message']}")
+    _print_table((row | {"reason": row["reason"] or ""} for row in found["changes"]), CHANGES)
+    return 0
+
+
+def why(data: Path, person: str, connection: str) -> int:
+    """Why somebody is in or out, clause by clause, and what the next run would do."""
+    path = f"/api/connections/{connection}/why/{quote(person, safe='')}"
+    with _api(data) as api:
+        found = api.request("GET", path).json()
+    print(found["verdict"])
+    for number, one in enumerate((found["scope"] or {"filters": []})["filters"], start=1):
+        for clause in one["clauses"]:
+            seen = json.dumps(clause["seen"], ensure_ascii=False)
+            verdict = "yes" if clause["ok"] else "no "
+            print(
+                f"  filter {number}  {verdict}  {clause['attribute']} {clause['operator']}: {seen}"
+            )
+    for group in found["groups"]:
+        if group["path"]:
+            print(f"  in by {group['path']}")
+    print(f"  match: {found['match']['message']}")
+    print(f"  next run: {found['nextRun']['message']}")
+    return 0
 
 
 def users(data: Path, search: str, connection: str, **how: bool) -> int:

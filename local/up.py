@@ -146,7 +146,7 @@ Try in another terminal:
 
 {lines}
 
-Or shorter:  .venv/bin/python -m local people|set|sync|users|status{where}
+Or shorter:  .venv/bin/python -m local people|set|preview|sync|users|why|status{where}
 Ctrl-C stops everything.
 """
 

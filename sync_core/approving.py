@@ -11,7 +11,7 @@ from sync_core.store.plans import Document
 from sync_core.wiring import Services
 
 if TYPE_CHECKING:
-    from sync_core.syncing import Plan
+    from sync_core.plan import Plan
 
 
 async def take_approval(

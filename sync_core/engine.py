@@ -29,7 +29,8 @@ from sync_core.wiring import Services
 
 if TYPE_CHECKING:
     from sync_core.directory.client import GraphClient
-    from sync_core.syncing import FullSync, Plan
+    from sync_core.plan import Plan
+    from sync_core.syncing import FullSync
 
 HEARTBEAT_S = 15.0
 # Well below functionTimeout in host.json (30 minutes): a run that the host kills records nothing.

@@ -34,7 +34,8 @@ from sync_core.wiring import Services
 if TYPE_CHECKING:
     from sync_core.directory.client import GraphClient
     from sync_core.directory.confirming import Evidence
-    from sync_core.syncing import FullSync, Plan
+    from sync_core.plan import Plan
+    from sync_core.syncing import FullSync
 
 # Most runs of an hour in which nothing changed end within this.
 WAIT_S = 5.0

@@ -32,7 +32,8 @@ from sync_core.wiring import Services
 if TYPE_CHECKING:
     from sync_core.directory.client import GraphClient
     from sync_core.directory.reading import Reading
-    from sync_core.syncing import FullSync, Plan
+    from sync_core.plan import Plan
+    from sync_core.syncing import FullSync
 
 # Azure ends an HTTP answer after 230 seconds, whatever the app still does
 # (learn.microsoft.com/azure/azure-functions/functions-scale, "Timeout").

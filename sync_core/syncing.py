@@ -4,10 +4,10 @@ Nothing is written before the guard has seen the whole plan.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 from sync_core.directory.client import GraphClient
 from sync_core.directory.confirming import Evidence, read_evidence
@@ -30,6 +30,7 @@ from sync_core.model import (
     StoredPerson,
     Tally,
 )
+from sync_core.plan import ALLOWED, Plan
 from sync_core.plan_hashes import PlanDigest
 from sync_core.planning import (
     is_protected,
@@ -68,7 +69,6 @@ JUDGED_AT_ONCE = 200
 NOBODY_STORED = StoredIndex({}, frozenset())
 
 Checkpoint = Callable[[], Awaitable[None]]
-ALLOWED = Verdict(hold_removals=False, hold_creates=False, reasons=())
 
 
 class Witness(Protocol):
@@ -79,46 +79,6 @@ class Witness(Protocol):
 
     def mapped(self, mapped: Mapped) -> None:
         """Somebody in scope was mapped."""
-
-
-@dataclass(slots=True)
-class Plan:
-    """What a run would write, sorted by object id; the changes themselves are spooled on disk."""
-
-    changes: ChangeSpool
-    tally: Tally
-    verdict: Verdict
-    plan_hash: str
-    unasked: int = 0
-
-    def is_held(self, change: Change) -> bool:
-        """Tell whether a change has to wait; a removal without a reason was not asked for, and does."""
-        if change.action.is_removal:
-            return self.verdict.hold_removals or change.reason is None
-        return self.verdict.hold_creates and change.action is Action.CREATE
-
-    def to_write(self, digit: str) -> Iterator[Change]:
-        """Give the changes of one partition that are not held."""
-        return (change for change in self.changes.stream(digit) if not self.is_held(change))
-
-    @property
-    def held(self) -> int:
-        removals = self.tally.removals if self.verdict.hold_removals else self.unasked
-        return removals + (self.tally.creates if self.verdict.hold_creates else 0)
-
-    def documents(self) -> Iterator[dict[str, Any]]:
-        """Give the changes as they are stored and shown."""
-        for change in self.changes:
-            yield {
-                "action": change.action.value,
-                "objectId": change.object_id,
-                "userPrincipalName": change.user_principal_name,
-                "reason": change.reason.value if change.reason else None,
-                "held": self.is_held(change),
-                "fields": {name: list(pair) for name, pair in change.fields().items()},
-                "evidence": change.evidence,
-                "link": change.link and {"row": change.link.address, "by": change.link.by},
-            }
 
 
 @dataclass(slots=True)

@@ -122,10 +122,12 @@ async def replace(
 async def _switched_off(services: Services, wanted: Connection, stored: StoredConnection) -> Saved:
     """Disable without asking anybody: that must work at once, whatever else does not."""
     after = await _replaced(services, wanted, stored)
-    state = await services.verifications.change(
-        wanted.id, lambda known: known.replaced(pending=None, next_try_at=None)
-    )
-    return Saved(after, state)
+
+    def note(known: Verification) -> Verification:
+        unneeded = left_over(known, [waiting_credential(known)], [wanted.credential])
+        return known.replaced(pending=None, next_try_at=None, unneeded=unneeded)
+
+    return Saved(after, await services.verifications.change(wanted.id, note))
 
 
 async def _try(services: Services, connection: Connection) -> "CheckResult":

@@ -106,6 +106,8 @@ def test_it_syncs_and_stops_without_a_trace_and_goes_on_after_a_restart(
         # The small commands find the rig by its data folder.
         where = ["--data", str(tmp_path)]
         assert program.main(["set", before[0], "jobTitle=Head of Something", *where]) == 0
+        assert program.main(["preview", *where]) == 0
+        assert program.main(["why", before[0], *where]) == 0
         assert program.main(["sync", *where]) == 0
         assert program.main(["users", before[0], *where]) == 0
         assert program.main(["users", "--json", *where]) == 0
@@ -119,6 +121,10 @@ def test_it_syncs_and_stops_without_a_trace_and_goes_on_after_a_restart(
     assert set(rig.ready) == KEYS
     assert len(before) > 10
     assert "1 updated" in said
+    assert "update" in said.partition("is in: the filter matches")[0], (
+        "previewed before it was asked"
+    )
+    assert "next run: The person is updated: jobTitle." in said
     assert f'{before[0]}: jobTitle is "Head of Something"' in said
     assert '"jobTitle": "Head of Something"' in said
     assert rig.ready["adminToken"] not in log

@@ -1,0 +1,52 @@
+"""A plan as a value: what a run would write, what of it has to wait, and how it is shown and stored."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sync_core.guard import Verdict
+from sync_core.model import Action, Change, Tally
+from sync_core.spool import ChangeSpool
+
+# Where the guard has no say: somebody was named, or somebody has confirmed the plan.
+ALLOWED = Verdict(hold_removals=False, hold_creates=False, reasons=())
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a run would write, sorted by object id; the changes themselves are spooled on disk."""
+
+    changes: ChangeSpool
+    tally: Tally
+    verdict: Verdict
+    plan_hash: str
+    unasked: int = 0
+
+    def is_held(self, change: Change) -> bool:
+        """Tell whether a change has to wait; a removal without a reason was not asked for, and does."""
+        if change.action.is_removal:
+            return self.verdict.hold_removals or change.reason is None
+        return self.verdict.hold_creates and change.action is Action.CREATE
+
+    def to_write(self, digit: str) -> Iterator[Change]:
+        """Give the changes of one partition that are not held."""
+        return (change for change in self.changes.stream(digit) if not self.is_held(change))
+
+    @property
+    def held(self) -> int:
+        removals = self.tally.removals if self.verdict.hold_removals else self.unasked
+        return removals + (self.tally.creates if self.verdict.hold_creates else 0)
+
+    def documents(self) -> Iterator[dict[str, Any]]:
+        """Give the changes as they are stored and shown."""
+        for change in self.changes:
+            yield {
+                "action": change.action.value,
+                "objectId": change.object_id,
+                "userPrincipalName": change.user_principal_name,
+                "reason": change.reason.value if change.reason else None,
+                "held": self.is_held(change),
+                "fields": {name: list(pair) for name, pair in change.fields().items()},
+                "evidence": change.evidence,
+                "link": change.link and {"row": change.link.address, "by": change.link.by},
+            }
