@@ -716,3 +716,57 @@ def test_null_matches_false_drops_exactly_who_has_no_value(
     absent = passes(clause(test.attribute, "IS NULL"), person)
 
     assert passes(plain | {"nullMatches": False}, person) is (passes(plain, person) and not absent)
+
+
+BOSS = "bbbbbbbb-0000-4000-8000-00000000000b"
+REPORT = {"manager": {"id": BOSS, "userPrincipalName": "boss@contoso.com"}}
+LONE: dict[str, Any] = {"manager": None}
+
+
+@pytest.mark.parametrize(
+    ("operator", "value", "report", "lone"),
+    [
+        ("EQUALS", BOSS, True, False),
+        ("EQUALS", BOSS.upper(), True, False),
+        ("EQUALS", SALES, False, False),
+        ("NOT EQUALS", BOSS.upper(), False, True),
+        ("IN", [SALES, BOSS.upper()], True, False),
+        ("IS NULL", None, False, True),
+        ("IS NOT NULL", None, True, False),
+    ],
+)
+def test_a_manager_is_compared_by_object_id(
+    operator: str, value: Any, report: bool, lone: bool
+) -> None:
+    test = clause("manager", operator, value)
+
+    assert scope_problems(scope([test])) == []
+    assert (passes(test, REPORT), passes(test, LONE)) == (report, lone)
+
+
+def test_a_manager_may_be_named_by_what_graph_tells() -> None:
+    test = clause("manager/userPrincipalName", "STARTS WITH", "boss@")
+
+    assert scope_problems(scope([test])) == []
+    assert passes(test, REPORT)
+    assert not passes(test, LONE)
+    assert compiled([test]).attributes == ALWAYS_SELECTED | {"manager"}
+
+
+@pytest.mark.parametrize(
+    ("test", "path", "says"),
+    [
+        (clause("manager", "REGEX MATCH", "^b"), "operator", "NOT EQUALS"),
+        (clause("manager", "EQUALS", "boss@contoso.com"), "value", "manager.userPrincipalName"),
+        (clause("manager", "IN", [BOSS, 5]), "value", "GUID"),
+        (clause("manager.department", "EQUALS", "Sales"), "attribute", "'department'"),
+        (clause("manager/id2", "IS NULL"), "attribute", "displayName"),
+    ],
+)
+def test_what_cannot_be_asked_about_a_manager_is_named(
+    test: dict[str, Any], path: str, says: str
+) -> None:
+    [problem] = scope_problems(scope([department("IS NULL"), test]))
+
+    assert problem.path == f"scope.filters[0].clauses[1].{path}"
+    assert says in problem.message
