@@ -131,6 +131,8 @@ async def _connect(services: Services, pending: PendingConsent, patience: Patien
                 await _store(services, stored, pending.tenant_id)
             except PreconditionFailed:
                 continue
+        # Also where the tenant was known: what waited for this consent may work now.
+        await verifying.request_try(services, pending.connection_id)
         return Outcome.GRANTED
     return Outcome.CONNECTION_GONE
 
@@ -152,7 +154,6 @@ async def _objection(
 async def _store(services: Services, stored: StoredConnection, tenant_id: str) -> None:
     connected = stored.connection.model_copy(update={"tenant_id": tenant_id})
     await services.connections.replace(connected, stored.etag)
-    await verifying.request_try(services, connected.id)
 
 
 async def _is_taken(services: Services, pending: PendingConsent) -> bool:

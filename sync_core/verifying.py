@@ -19,7 +19,14 @@ from typing import TYPE_CHECKING, Any
 from sync_core import watching
 from sync_core.checking import MOVES, failed, with_check
 from sync_core.documents import Connection, Credential, Purpose, SyncRequest, Trigger
-from sync_core.errors import Conflict, PreconditionFailed, RequestRefused, RetryLater, SyncError
+from sync_core.errors import (
+    Conflict,
+    FixConnection,
+    PreconditionFailed,
+    RequestRefused,
+    RetryLater,
+    SyncError,
+)
 from sync_core.logs import log_event
 from sync_core.store.connections import StoredConnection
 from sync_core.verification import (
@@ -41,10 +48,10 @@ from sync_core.wiring import Services
 if TYPE_CHECKING:
     from sync_core.checking import CheckResult
 
-# A message may come a little early; one that is this late was lost.
 # Whether settings may come into use for the people's sake: it raises where somebody has to confirm first.
 Approve = Callable[[Connection | None, Connection], Awaitable[None]]
 
+# A message may come a little early; one that is this late was lost.
 EARLY = timedelta(seconds=2)
 LOST = timedelta(seconds=30)
 RACES = 5
@@ -102,7 +109,9 @@ async def replace(
         return await _switched_off(services, wanted, stored)
     result = await _try(services, wanted)
     if not await _stops(services, before, wanted, result):
-        result = await _approved(before, wanted, result, approve)
+        others_wait = alone is not None and (before.enabled or not alone.enabled)
+        ask = _promotable if others_wait else _approved
+        result = await ask(before, wanted, result, approve)
         if not wanted.enabled or not _is_unapproved(result):
             after = await _replaced(services, wanted, stored)
             return await _noted(services, after, wanted, result, before=before)
@@ -112,10 +121,11 @@ async def replace(
     if alone is not None and alone.enabled:
         by_itself = await _try(services, alone)
         if not await _stops(services, before, alone, by_itself):
-            await approve(before, alone)
-            after = await _replaced(services, alone, stored)
-            saved = await _noted(services, after, wanted, result, before=before)
-            return Saved(saved.stored, saved.verification)
+            by_itself = await _approved(before, alone, by_itself, approve)
+            if not _is_unapproved(by_itself):
+                after = await _replaced(services, alone, stored)
+                saved = await _noted(services, after, wanted, result, before=before)
+                return Saved(saved.stored, saved.verification)
     return await _noted(services, stored, wanted, result, before=before)
 
 
@@ -279,10 +289,13 @@ async def _tried(
 async def _promotable(
     before: Connection, wanted: Connection, result: "CheckResult", approve: Approve
 ) -> "CheckResult":
-    """Let what waited come into use only if nobody has to confirm it first; that is one more check."""
+    """Let what waited come into use only if nobody has to confirm it first; that is one more check.
+
+    What waits for a confirmation, or cannot be planned now, must not stop what has nothing to do with it.
+    """
     try:
         return await _approved(before, wanted, result, approve)
-    except RequestRefused as error:
+    except (RequestRefused, FixConnection) as error:
         return with_check(result, failed(MOVES, error))
 
 
@@ -308,7 +321,8 @@ async def _tried_noted(
     now, in_use = services.clock(), stored.connection
 
     def note(state: Verification) -> Verification:
-        if state.pending != known.pending:  # a save came in between, and noted what it found
+        # A save came in between, and noted what it found of newer settings.
+        if (state.pending, state.checked_at) != (known.pending, known.checked_at):
             return state
         begun = begun_anew(state) if anew else state
         if result.ok:

@@ -16,7 +16,7 @@ async def check_connection(services: ServicesHere, connection_id: ConnectionIdHe
 
     Settings that wait beside those in use come into use if they pass.
     """
-    checked = await verifying.check(services, connection_id, Moves(services).check)
+    checked = await verifying.check(services, connection_id, Moves(services).check_waiting)
     state = verification_document(checked.verification, services.clock())
     return json_answer(checked.newest.to_json() | {"inUse": checked.in_use, "verification": state})
 

@@ -52,11 +52,12 @@ from sync_core.errors import (
     FieldProblem,
     Invalid,
     RequestRefused,
+    RetryLater,
     SyncError,
 )
 from sync_core.logs import log_event
 from sync_core.store.connections import changed_meanwhile
-from sync_core.verification import state_words
+from sync_core.verification import state_words, waiting_credential
 from sync_core.verifying import Saved
 from sync_core.wiring import Services
 
@@ -173,16 +174,26 @@ class Outlook:
 async def plan_config(services: ServicesHere, file: FileHere, *, prune: Prune = False) -> Response:
     """Show what applying the file would change now; writes nothing."""
     outlook = await _look(services, file, prune=prune)
-    refused = await Moves(services).refused(_replacements(outlook))
+    refused, unknown = await Moves(services).refused(_replacements(outlook))
+    unplanned = [_unplanned(outlook, *one) for one in unknown.items()]
     return json_answer(
         ConfigPlan(
             plan_hash=outlook.plan.hash,
             summary=outlook.summary,
             changes=[_shown(one, outlook.drafts) for one in outlook.plan.changes],
             not_in_file=list(outlook.plan.not_in_file),
-            problems=outlook.problems,
+            problems=[*outlook.problems, *unplanned],
             confirmations=[ConfigConfirmation.model_validate(one) for one in described(refused)],
         )
+    )
+
+
+def _unplanned(outlook: Outlook, name: str, error: SyncError) -> ConfigProblem:
+    return ConfigProblem(
+        connection=name,
+        path=outlook.paths[name],
+        message=f"Whether its guard would hold anybody could not be seen. {error.message}",
+        remedy=error.remedy,
     )
 
 
@@ -228,9 +239,10 @@ async def apply_config(
             "POST the file to /api/config/plan again, read the new plan, and apply that.",
         )
     moves = Moves(services, confirm or (), caller.name)
-    if refused := await moves.refused(_replacements(outlook)):
+    refused, unknown = await moves.refused(_replacements(outlook))
+    if refused:
         raise several(refused)
-    results, failed, unverified = await _apply(services, outlook, moves)
+    results, failed, unverified = await _apply(services, outlook, moves, unknown)
     for one in results:
         log_event("config.applied", connection=one.connection, action=one.action, by=caller.name)
     if failed:
@@ -365,10 +377,11 @@ def _doubled(
 
 
 async def _apply(
-    services: Services, outlook: Outlook, moves: Moves
+    services: Services, outlook: Outlook, moves: Moves, unknown: Mapping[str, SyncError]
 ) -> tuple[list[ConfigResult], list[FieldProblem], list[ConfigProblem]]:
     """Save one connection after the other; one that is refused does not stop the rest.
 
+    One of the `unknown` that may come right by itself is saved, and waits; the others are refused.
     Gives what was done, what was refused, and what was kept without coming into use.
     """
     saver = Saver(services, compared=outlook.drafts.keys(), moves=moves)
@@ -376,6 +389,11 @@ async def _apply(
     failed: list[FieldProblem] = []
     unverified: list[ConfigProblem] = []
     for change in outlook.plan.changes:
+        why = unknown.get(change.connection_id)
+        if why is not None and not isinstance(why, RetryLater):
+            path = outlook.paths[change.connection_id]
+            failed.append(FieldProblem(path, f"{change.connection_id}: {_why(why)}"))
+            continue
         try:
             saved = await _applied(services, saver, outlook, change)
         except SyncError as error:
@@ -417,8 +435,11 @@ async def _applied(services: Services, saver: Saver, outlook: Outlook, change: C
         raise changed_meanwhile(name)
     if stored is None:
         return await saver.create(outlook.drafts[name])
+    known = await services.verifications.read(name)
     if change.action is Action.DISABLE:
-        # Not checked again: whatever it holds, it must be possible to switch it off.
-        disabled = stored.connection.model_copy(update={"enabled": False})
-        return await saver.replace(Draft(disabled, None), stored)
-    return await saver.replace(outlook.drafts[name], stored)
+        # Not validated again: whatever it holds, it must be possible to switch it off.
+        draft = Draft(stored.connection.model_copy(update={"enabled": False}), None)
+    else:
+        draft = outlook.drafts[name]
+    newest = draft.with_waiting(waiting_credential(known), stored.connection)
+    return await saver.replace(newest, stored, draft if newest != draft else None)

@@ -1,7 +1,7 @@
 """A connection on its way in: a caller's JSON in, a checked connection and its secret out. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from unicodedata import category
@@ -74,6 +74,19 @@ class Draft:
             changes["expires_on"] = self.secret_ends.astimezone(UTC).date()
         credential = self.connection.credential.model_copy(update=changes)
         return self.connection.model_copy(update={"credential": credential})
+
+    def with_waiting(self, credential: Credential | None, stored: Connection) -> "Draft":
+        """Keep the credential that waits to come into use, unless this draft changes the one in use.
+
+        Nobody who does not name it means to take it back.
+        """
+        if credential is None or self.secret is not None:
+            return self
+        if self.connection.credential != stored.credential:
+            return self
+        return replace(
+            self, connection=self.connection.model_copy(update={"credential": credential})
+        )
 
     def needs_known_secret(self, stored: Connection | None) -> bool:
         """Tell whether the secret has to be looked for: it is relied on, and was not before."""

@@ -18,8 +18,9 @@ from typing import Annotated, Any
 from fastapi import Query
 
 from sync_core.api.refusals import NeedsConfirmation
+from sync_core.api.validation import chosen_people, doubled_people
 from sync_core.documents import Connection, Guard
-from sync_core.errors import FixConnection
+from sync_core.errors import Conflict, FixConnection, RetryLater, SyncError
 from sync_core.guard import careful
 from sync_core.logs import log_event
 from sync_core.model import Status
@@ -72,15 +73,33 @@ class Moves:
 
     async def refused(
         self, replacements: Iterable[tuple[Connection | None, Connection]]
-    ) -> list[tuple[str, NeedsConfirmation]]:
-        """Check several changes and give the refusals, each with its connection's id."""
-        refusals = []
+    ) -> tuple[list[tuple[str, NeedsConfirmation]], dict[str, SyncError]]:
+        """Check several changes; gives the refusals, and why others could not be planned, by connection.
+
+        A tenant that does not answer says nothing about the other tenants.
+        """
+        refusals: list[tuple[str, NeedsConfirmation]] = []
+        unknown: dict[str, SyncError] = {}
         for stored, wanted in replacements:
             try:
                 await self.check(stored, wanted)
             except NeedsConfirmation as error:
                 refusals.append((wanted.id, error))
-        return refusals
+            except (FixConnection, OutOfTime, RetryLater) as error:
+                unknown[wanted.id] = error
+        return refusals, unknown
+
+    async def check_waiting(self, stored: Connection | None, wanted: Connection) -> None:
+        """Check what waited: since it was saved, another connection may have taken the same people."""
+        if stored is None or chosen_people(stored) != chosen_people(wanted):
+            others = [one async for one in self._services.connections.all()]
+            if problems := doubled_people(wanted, others):
+                raise Conflict(
+                    "scope.samePeople",
+                    f"The scope that waits {problems[0].message}.",
+                    f"DELETE /api/connections/{wanted.id}/pending forgets what waits.",
+                )
+        await self.check(stored, wanted)
 
     async def _can_hold(self, wanted: Connection, limits: Guard, *, new: bool) -> bool:
         """Tell whether there is anybody whom the guard could hold: most first saves have nobody.

@@ -94,6 +94,8 @@ class Saver:
             raise Invalid("The connection names a secret that does not exist.", problems)
         if draft.secret is None:
             return draft.connection
+        if problems := await self._untried_problems(draft):
+            raise Invalid("The secret would be in use before it was tried.", problems)
         return draft.pinned(await self._stored(draft, draft.secret))
 
     async def _people_problems(
@@ -106,6 +108,26 @@ class Saver:
             one async for one in self._services.connections.all() if one.id not in self._compared
         ]
         return doubled_people(connection, others)
+
+    async def _untried_problems(self, draft: Draft) -> list[FieldProblem]:
+        """Refuse to store over a secret of which a connection uses whatever version is the latest.
+
+        The new one would be in use from that moment on, whether it works or not.
+        """
+        if draft.secret_name in self._versions:  # stored by this request
+            return []
+        message = (
+            "is a secret that the connection {!r} uses in its current version (secretVersion is null), "
+            "so a new value would be in use before it was tried; send another name with it, or store "
+            "the value in Key Vault yourself"
+        )
+        return [
+            FieldProblem(SECRET_NAME, message.format(one.id))
+            async for one in self._services.connections.all()
+            if one.enabled
+            and one.credential.secret_name == draft.secret_name
+            and one.credential.secret_version is None
+        ][:1]
 
     async def _stored(self, draft: Draft, secret: SecretStr) -> str:
         name = draft.secret_name

@@ -121,4 +121,4 @@ def paths(answer: httpx.Response) -> list[str]:
 
 async def retried(services: Services, connection_id: str) -> Verification | None:
     """Try waiting settings once more, as a message of the queue would."""
-    return await verifying.retry(services, connection_id, Moves(services).check)
+    return await verifying.retry(services, connection_id, Moves(services).check_waiting)

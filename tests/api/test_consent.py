@@ -35,6 +35,7 @@ from sync_core.store import consents
 from sync_core.store.consents import MAX_OPEN, STATE_LIFE, ConsentStore, PendingConsent
 from sync_core.store.tables import CONSENTS, Tables
 from sync_core.store.wire import BatchRefused, storage_unavailable
+from sync_core.verification import VerificationStatus
 from sync_core.wiring import Services, utc_now
 from tests.api.conftest import Create, Json, document, paths, retried
 from tests.rigging import Rig, connection, run_now
@@ -380,6 +381,21 @@ async def test_a_tenant_that_was_given_stays(
 
 
 # --- waiting for Entra ----------------------------------------------------------------------------
+
+
+async def test_settings_that_waited_for_this_consent_are_tried_at_once(
+    *, way: Way, create: Create, services: Services, connection_id: str
+) -> None:
+    """The tenant was known; for weeks nobody consented, and the app had given up."""
+    await create(**vendors(tenantId=SAMPLE_TENANT_ID, scope={}))
+    await services.verifications.change(
+        connection_id,
+        lambda known: known.replaced(status=VerificationStatus.NOT_VERIFIED, next_try_at=None),
+    )
+    await way.whole(connection_id)
+    known = await services.verifications.read(connection_id)
+
+    assert known.is_due(services.clock())
 
 
 @pytest.mark.parametrize("delay", ["consent_delay_requests", "roles_delay_requests"])
