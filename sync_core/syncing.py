@@ -19,6 +19,7 @@ from sync_core.guard import Verdict, check_guard
 from sync_core.linking import Linking
 from sync_core.logs import log_event
 from sync_core.mapping import CompiledMapping, compile_mapping
+from sync_core.matching import Outcome as Matched
 from sync_core.model import (
     Action,
     Attributes,
@@ -476,6 +477,10 @@ class FullSync:
 
     async def _rows(self, digit: str, changes: Iterable[Change]) -> dict[str, Entity]:
         return await self.users.load_rows(digit, changes, self._sizes.get(digit, 0))
+
+    def matched(self, object_id: str) -> Matched | None:
+        """Give what matching decided about somebody who comes in, if it has anything to say."""
+        return self._linking.outcome_of(object_id)
 
     async def note_matches(self, checkpoint: Checkpoint) -> None:
         """Write who waits for a match to be decided, whatever else the plan holds."""

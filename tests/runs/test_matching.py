@@ -469,6 +469,25 @@ async def test_while_a_group_of_the_scope_is_missing_no_key_links(tenant: Tenant
     assert (await tenant.run()).counts.linked == 1
 
 
+async def test_who_waits_because_of_somebody_who_is_not_read_goes_on_waiting(
+    tenant: Tenant,
+) -> None:
+    other = tenant.control.create_group("Other", members=[])["id"]
+    ann, ben = tenant.joins("desk@contoso.com"), tenant.joins("desk@contoso.com")
+    tenant.control.remove_members(tenant.group, ben)
+    tenant.control.add_members(other, ben)
+    await tenant.connect(scope=group_scope(tenant.group, other))
+    both = await tenant.run()
+    await tenant.assert_waits(both, **{ann: Why.SEVERAL_PEOPLE, ben: Why.SEVERAL_PEOPLE})
+    tenant.control.delete_group(other)
+
+    half = await tenant.run()
+
+    assert (ann, "match.waiting") in [(one.object_id, one.code) for one in half.errors]
+    assert await tenant.rows() == {}
+    assert (await tenant.queue()).keys() == {ann, ben}
+
+
 async def test_a_decision_outlives_a_run_that_does_not_find_the_person(tenant: Tenant) -> None:
     ann, _ = tenant.joins("x@contoso.com"), tenant.joins("x@contoso.com")
     await tenant.connect()
