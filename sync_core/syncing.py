@@ -395,7 +395,7 @@ class FullSync:
         with ChangeSpool() as sketch:
             tally, _ = await self._detail(decided, sketch, active)
             removed = {one.object_id for one in sketch if one.action is Action.DELETE}
-        tally = replace(tally, creates=tally.creates + roster.newcomers)
+        tally = replace(tally, creates=tally.creates + len(roster.newcomers))
         verdict = check_guard(tally, self.connection.policy.guard)
         if confirmed and not verdict.hold_removals:
             roster.lose(removed)
