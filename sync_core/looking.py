@@ -38,6 +38,7 @@ from sync_core.wiring import Services
 if TYPE_CHECKING:
     from sync_core.directory.client import GraphClient
     from sync_core.directory.confirming import Evidence
+    from sync_core.syncing import FullSync
 
 LAST_ACTIONS = 10
 # Somebody waits for the answer.
@@ -121,6 +122,7 @@ class Decided:
     error: RecordError | None
     mapped_from: Attributes | None
     matched: matching.Outcome | None
+    stays: str | None
 
 
 class Looking:
@@ -187,6 +189,7 @@ class Looking:
             error=sync.errors[0] if sync.errors else None,
             mapped_from=sync.as_mapped(evidence.person) if evidence.person else None,
             matched=sync.matched(object_id),
+            stays=stays_as_stored(sync, object_id),
         )
 
     async def _groups(self, evidence: "Evidence") -> list[GroupSeen]:
@@ -275,7 +278,7 @@ class Looking:
             protected=decided.is_protected,
             enabled=self._connection.enabled,
             held_by=await self._held_by(decided.change) if decided.change else None,
-            left_out=None if likely else matching.keeps_out(decided.matched),
+            left_out=None if likely else decided.stays,
         )
         if likely:
             told = told.model_copy(update={"message": f"{told.message} {likely}"})
@@ -312,6 +315,13 @@ class Looking:
         return {
             name: (REDACTED, REDACTED) if name in hidden else pair for name, pair in fields.items()
         }
+
+
+def stays_as_stored(sync: "FullSync", object_id: str) -> str | None:
+    """Say in words why nothing is written of somebody who would come in or leave otherwise."""
+    if sync.reading.complete:
+        return matching.keeps_out(sync.matched(object_id))
+    return f"Nothing is written: {sync.reading.problems[0].message}"
 
 
 def judge(

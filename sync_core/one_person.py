@@ -24,8 +24,13 @@ from sync_core.engine import TRUST, close_dead_run, measured, release
 from sync_core.errors import Conflict, LeaseLost, RetryLater, SyncError
 from sync_core.explaining import next_run
 from sync_core.logs import log_event, logger
-from sync_core.looking import display_name_of, judge, nobody, principal_name_of
-from sync_core.matching import keeps_out
+from sync_core.looking import (
+    display_name_of,
+    judge,
+    nobody,
+    principal_name_of,
+    stays_as_stored,
+)
 from sync_core.model import Change, Reason
 from sync_core.store.leases import Lease, Next
 from sync_core.store.people import People, Person
@@ -216,7 +221,7 @@ class _OnePerson:
             plan, evidence = await sync.plan_one(self._object_id, decided, planned)
             change, wanted = next(iter(planned), None), next(iter(decided), None)
             await self._explain(sync, evidence)
-            left_out = keeps_out(sync.matched(self._object_id))
+            left_out = stays_as_stored(sync, self._object_id)
             told = next_run(
                 change or wanted, protected=change is None, enabled=True, left_out=left_out
             )

@@ -157,7 +157,10 @@ class FullSync:
         stored = await self._stored_one(object_id)
         [evidence] = await self._evidence([object_id])
         await self._refer_one(evidence)
-        if change := self._decide_one(evidence, stored):
+        change = self._decide_one(evidence, stored)
+        if change and not await self._may_go(change):
+            change = None
+        if change:
             self._linking.see(change)
             decided.add(change)
         # The others in scope are not known, so nobody is linked by a key that one of them may have, too.
@@ -203,6 +206,17 @@ class FullSync:
         if known is None or known.status is not Status.ACTIVE:
             return None
         return self._decide_by_evidence(evidence, known, stored)
+
+    async def _may_go(self, change: Change) -> bool:
+        """Tell whether a change stands although nobody else is read.
+
+        While a group of the scope is gone, its former members have not left, as in a full reading.
+        """
+        if change.reason is not Reason.LEFT_SCOPE or not self._scope.groups:
+            return True
+        await self.reading.find_groups()
+        self.errors += self.reading.problems
+        return self.reading.complete
 
     async def release(
         self, plan: Plan, decided: ChangeSpool, planned: ChangeSpool, checkpoint: Checkpoint

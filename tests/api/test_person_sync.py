@@ -520,3 +520,29 @@ async def test_somebody_who_was_left_out_by_a_decision_stays_out(
     assert found["run"]["status"] == "succeeded"
     assert found["person"] is None
     assert found["steps"][3]["message"] == "Nothing is written: a decision leaves the person out."
+
+
+async def test_nobody_is_removed_while_a_group_of_the_scope_is_gone(
+    *,
+    create: Create,
+    sync: Sync,
+    reader: httpx.AsyncClient,
+    emulator: GraphEmulator,
+    people: list[str],
+    services: Services,
+    connection_id: str,
+) -> None:
+    """As in a run that reads everybody, and as the look at one person says."""
+    group = str(emulator.control.create_group("Gone soon", members=people)["id"])
+    await create(scope=group_scope(group))
+    await run_now(services, connection_id)
+    emulator.control.delete_group(group)
+    found = await sync(people[0])
+    why = (await reader.get(f"/api/connections/{connection_id}/why/{people[0]}")).json()
+
+    assert found["person"]["status"] == "active"
+    assert found["run"]["status"] == "partial"
+    assert [one["code"] for one in found["run"]["errors"]] == ["scope.groupNotFound"]
+    assert "does not exist" in found["steps"][3]["message"]
+    assert why["nextRun"]["action"] is None
+    assert "does not exist" in why["nextRun"]["message"]
