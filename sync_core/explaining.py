@@ -267,6 +267,7 @@ class Standing:
     error: str | None
     skipped: bool
     waits: str | None = None
+    ignored: bool = False
     deleted_at: str | None = None
 
 
@@ -289,8 +290,8 @@ def _inside(standing: Standing, scope: ScopeSeen) -> tuple[str, str]:
             f"{name} is in scope, but a row with this id exists that this connection did not write; "
             "it is left alone."
         )
-    if standing.waits is not None:
-        return "matchWaiting", f"{name} is in scope, but not in yet. {standing.waits}"
+    if kept_out := _kept_out_by_match(standing):
+        return kept_out
     if standing.error is not None:
         return "mappingFailed", f"{name} is in scope, but cannot be written: {standing.error}"
     if standing.skipped:
@@ -298,6 +299,17 @@ def _inside(standing: Standing, scope: ScopeSeen) -> tuple[str, str]:
             f"{name} is in scope, but an expression of the mapping says to leave them out."
         )
     return "inScope", f"{name} is in: {_because(scope)}."
+
+
+def _kept_out_by_match(standing: Standing) -> tuple[str, str] | None:
+    name = standing.name
+    if standing.ignored:
+        return "matchIgnored", (
+            f"{name} is in scope, but a decision about a match leaves them out (ignore)."
+        )
+    if standing.waits is not None:
+        return "matchWaiting", f"{name} is in scope, but not in yet. {standing.waits}"
+    return None
 
 
 def _gone(standing: Standing) -> tuple[str, str]:
@@ -374,13 +386,21 @@ class NextRun(Document):
 
 
 def next_run(
-    change: Change | None, *, protected: bool, enabled: bool, held_by: str | None = None
+    change: Change | None,
+    *,
+    protected: bool,
+    enabled: bool,
+    held_by: str | None = None,
+    left_out: str | None = None,
 ) -> NextRun:
-    """Say in words what a change would do; `protected` takes a removal away."""
+    """Say in words what a change would do; `protected` takes a removal away.
+
+    `left_out` says why somebody who would be created is not: a match keeps the person out.
+    """
     removal = change is not None and change.action.is_removal
     stays = change is None or (protected and removal)
-    shown = None if stays else change
-    message = _plainly(change, stays=stays)
+    shown = None if stays or left_out else change
+    message = left_out or _plainly(change, stays=stays)
     if held_by is not None and shown is not None:
         message += f" It waits for approval: the guard holds it in the run {held_by}."
     if not enabled:

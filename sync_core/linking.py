@@ -68,6 +68,8 @@ class Linking:
         self._outcomes = await asyncio.to_thread(
             decide, self._newcomers, self.registry, decisions, complete=complete
         )
+        if not complete:
+            self._outcomes |= self._still_contested()
         waits = self._waits()
         log_event(
             "matching.decided",
@@ -76,6 +78,19 @@ class Linking:
             waiting=len(waits),
         )
         return [(object_id, waiting(wait, self._connection_id)) for object_id, wait in waits]
+
+    def _still_contested(self) -> dict[str, Outcome]:
+        """Give those who wait because of other newcomers, who may only be missing from this reading."""
+        return {
+            object_id: self._queue[object_id].wait
+            for object_id in self._coming - self._outcomes.keys()
+            if self._queue[object_id].wait.why is Why.SEVERAL_PEOPLE
+            and self._queue[object_id].decision is None
+        }
+
+    def outcome_of(self, object_id: str) -> Outcome | None:
+        """Give what was decided about a newcomer; None for somebody who is simply created."""
+        return self._outcomes.get(object_id)
 
     def _waits(self) -> list[tuple[str, Wait]]:
         found = self._outcomes.items()
@@ -152,8 +167,8 @@ def _found(match: Match) -> tuple[object, ...]:
 
 
 def waiting(wait: Wait, connection_id: str) -> RecordRejected:
-    return RecordRejected(
-        "match.waiting",
-        f"Not brought in yet: {reason(wait)}. "
-        f"Decide it: GET /api/connections/{connection_id}/matches, then POST what to do.",
-    )
+    decide_it = f"ecide it: GET /api/connections/{connection_id}/matches, then POST what to do."
+    remedy = f"D{decide_it}"
+    if wait.why is Why.READING_INCOMPLETE:
+        remedy = f"A run that reads everybody settles it; or d{decide_it}"
+    return RecordRejected("match.waiting", f"Not brought in yet: {reason(wait)}. {remedy}")

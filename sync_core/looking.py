@@ -32,13 +32,13 @@ from sync_core.model import Action, Attributes, Change, Origin, Reason
 from sync_core.planning import is_protected, is_turned_away
 from sync_core.registry import OBJECT_ID
 from sync_core.scope import CompiledScope, compile_scope
-from sync_core.store.matches import Match as Queued
 from sync_core.store.people import HistoryEntry, People, Person
 from sync_core.wiring import Services
 
 if TYPE_CHECKING:
     from sync_core.directory.client import GraphClient
     from sync_core.directory.confirming import Evidence
+    from sync_core.syncing import FullSync
 
 LAST_ACTIONS = 10
 # Somebody waits for the answer.
@@ -121,6 +121,8 @@ class Decided:
     is_protected: bool
     error: RecordError | None
     mapped_from: Attributes | None
+    matched: matching.Outcome | None
+    stays: str | None
 
 
 class Looking:
@@ -186,6 +188,8 @@ class Looking:
             is_protected=planned_change is None and wanted is not None,
             error=sync.errors[0] if sync.errors else None,
             mapped_from=sync.as_mapped(evidence.person) if evidence.person else None,
+            matched=sync.matched(object_id),
+            stays=stays_as_stored(sync, object_id),
         )
 
     async def _groups(self, evidence: "Evidence") -> list[GroupSeen]:
@@ -226,7 +230,13 @@ class Looking:
         display_name = display_name_of(person, stored)
         name = display_name or principal_name or evidence.object_id
         code, sentence = judge(
-            connection, evidence, read, name=name, error=decided.error, now=self._now
+            connection,
+            evidence,
+            read,
+            name=name,
+            error=decided.error,
+            now=self._now,
+            matched=decided.matched,
         )
         if stored is not None and stored.origin is Origin.MANUAL:
             sentence += " Brought in by hand, so leaving the scope removes nobody here."
@@ -241,7 +251,7 @@ class Looking:
             values=_values(person, self._scope.attributes | self._mapping.attributes, hidden),
             scope=scope,
             groups=groups,
-            match=await self._match(decided, stored),
+            match=_match(decided, stored),
             mapping=mapping,
             stored=self._shown(stored),
             # The policy goes by the stored name, where there is one.
@@ -250,20 +260,6 @@ class Looking:
             ),
             history=[self._past(one) for one in history],
         )
-
-    async def _match(self, decided: Decided, stored: Person | None) -> MatchSeen:
-        """Say how the person was found in the table, or why a match has to be decided."""
-        queue = self._services.users(self._connection.id).matches()
-        queued = await queue.find(decided.evidence.object_id) if stored is None else None
-        if stored is not None and stored.linked_from:
-            told = matching.explain_link(stored.linked_from, stored.linked_by or "")
-        elif stored is not None:
-            told = OWN_ROW
-        elif queued is not None:
-            told = matching.explain(matching.Ignored() if _ignored(queued) else queued.wait)
-        else:
-            told = matching.explain(decided.change.link if decided.change else None)
-        return MatchSeen(how=told.how, by=told.key, row=told.row, message=told.message)
 
     def _mapped(
         self, person: Attributes, groups: frozenset[str], stored: Person | None
@@ -276,12 +272,16 @@ class Looking:
         return is_protected(leaving, self._connection.policy)
 
     async def _next_run(self, decided: Decided) -> NextRun:
+        likely = _likely_link(decided.matched)
         told = next_run(
             decided.change,
             protected=decided.is_protected,
             enabled=self._connection.enabled,
             held_by=await self._held_by(decided.change) if decided.change else None,
+            left_out=None if likely else decided.stays,
         )
+        if likely:
+            told = told.model_copy(update={"message": f"{told.message} {likely}"})
         return told.model_copy(update={"fields": self._redacted_pairs(told.fields)})
 
     async def _held_by(self, change: Change) -> str | None:
@@ -317,6 +317,13 @@ class Looking:
         }
 
 
+def stays_as_stored(sync: "FullSync", object_id: str) -> str | None:
+    """Say in words why nothing is written of somebody who would come in or leave otherwise."""
+    if sync.reading.complete:
+        return matching.keeps_out(sync.matched(object_id))
+    return f"Nothing is written: {sync.reading.problems[0].message}"
+
+
 def judge(
     connection: Connection,
     evidence: "Evidence",
@@ -325,10 +332,11 @@ def judge(
     name: str,
     error: RecordError | None,
     now: datetime,
+    matched: matching.Outcome | None,
 ) -> tuple[str, str]:
     """Give code and sentence on somebody who was asked for by id; `error` is why nothing can be written.
 
-    `mapped_from` is the person as the mapping reads it.
+    `mapped_from` is the person as the mapping reads it, `matched` what matching says of a newcomer.
     """
     person, groups = evidence.person, evidence.groups
     hidden = hidden_attributes(connection.mapping)
@@ -345,6 +353,7 @@ def judge(
             owned=not foreign,
             error=error.message if error is not None and not foreign else None,
             waits=error.message if error is not None and waits else None,
+            ignored=isinstance(matched, matching.Ignored),
             skipped=any(rule.effect == "skipPerson" for rule in rules),
             deleted_at=evidence.facts.get("deletedDateTime"),
         )
@@ -381,9 +390,25 @@ def _account(evidence: "Evidence") -> Account:
     )
 
 
-def _ignored(queued: Queued) -> bool:
-    decision = queued.decision
-    return decision is not None and decision.kind is matching.DecisionKind.IGNORE
+def _match(decided: Decided, stored: Person | None) -> MatchSeen:
+    """Say how the person was found in the table, or why a match has to be decided."""
+    if stored is not None and stored.linked_from:
+        told = matching.explain_link(stored.linked_from, stored.linked_by or "")
+    elif stored is not None:
+        told = OWN_ROW
+    else:
+        told = matching.explain(decided.matched)
+    return MatchSeen(how=told.how, by=told.key, row=told.row, message=told.message)
+
+
+def _likely_link(matched: matching.Outcome | None) -> str | None:
+    """Say what a run does that reads everybody, where one person alone cannot tell; None elsewhere."""
+    if not isinstance(matched, matching.Wait) or matched.why is not matching.Why.READING_INCOMPLETE:
+        return None
+    return (
+        f"The row {matched.rows[0]} is taken over with that, unless somebody else in scope claims it, too: "
+        "that is known when everybody was read."
+    )
 
 
 def _values(

@@ -14,7 +14,8 @@ from sync_core.errors import FieldProblem, RecordRejected
 from sync_core.expressions import parse
 from sync_core.expressions.values import Signal
 from sync_core.mapping import compile_mapping, stored_form
-from sync_core.model import Value
+from sync_core.model import Attributes, Value
+from sync_core.references import MANAGER, with_reference
 
 # Given to tests that do not depend on it.
 ANY_TIME = datetime(2026, 1, 1, tzinfo=UTC)
@@ -54,7 +55,11 @@ def _problems(rule: MappingRule, test: MappingTest, path: str) -> list[FieldProb
 def _outcome(rule: MappingRule, test: MappingTest) -> Outcome:
     """Map one person by one rule, as a run would; raises `RecordRejected`."""
     groups = frozenset(test.groups)
-    mapped = compile_mapping([rule]).to_mapped(test.attributes, groups, test.now or ANY_TIME)
+    person: Attributes = test.attributes
+    manager = person.get(MANAGER)
+    if isinstance(manager, dict):  # as Graph sends it; a rule reads the reference, as in a run
+        person = with_reference(person, manager.get("id"))
+    mapped = compile_mapping([rule]).to_mapped(person, groups, test.now or ANY_TIME)
     if mapped is None:
         return Signal.OBJECT
     if rule.target in mapped.kept:

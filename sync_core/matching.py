@@ -365,17 +365,15 @@ _REASONS = {
     Why.PROTECTED_ROW: "the row with the same {key} is named in policy.protected",
     Why.ROW_TAKEN: "the row with the same {key} is linked to somebody else",
     Why.LINK_BROKEN: "a link of the row with the same {key} was broken by hand",
-    Why.READING_INCOMPLETE: "a row has the same {key}, and not everybody in scope could be read, so "
+    Why.READING_INCOMPLETE: "a row has the same {key}, and not everybody in scope was read, so "
     "somebody else could claim it, too",
 }
 
 
 def explain(outcome: Outcome | None) -> Explanation:
-    """Say in words what became of somebody who came in; None is somebody who was simply created."""
+    """Say in words what became of somebody who came in; None is somebody of whom nothing was found."""
     if outcome is None:
-        return Explanation(
-            "none", "", "", "Nothing in the table matched; the person has a row of their own."
-        )
+        return Explanation("none", "", "", "Nothing in the table matched.")
     if isinstance(outcome, Ignored):
         message = "An administrator decided to leave this person out."
         return Explanation("ignored", DECISION, "", message)
@@ -387,6 +385,17 @@ def explain(outcome: Outcome | None) -> Explanation:
     rehire = "; the row was a former account's: a re-hire" if outcome.former else ""
     message = f"Linked by {by} to the row {outcome.address}{rehire}."
     return Explanation(how, outcome.by, outcome.address, message)
+
+
+def keeps_out(outcome: Outcome | None) -> str | None:
+    """Say in words that somebody in scope does not come in, if a match is the reason."""
+    if isinstance(outcome, Ignored):
+        return "Nothing is written: a decision leaves the person out."
+    if not isinstance(outcome, Wait):
+        return None
+    if outcome.why is Why.READING_INCOMPLETE:
+        return "Nothing is written: a run that reads everybody settles the match, or your decision."
+    return "Nothing is written: a match waits for a decision."
 
 
 def explain_link(address: str, by: str) -> Explanation:

@@ -24,7 +24,13 @@ from sync_core.engine import TRUST, close_dead_run, measured, release
 from sync_core.errors import Conflict, LeaseLost, RetryLater, SyncError
 from sync_core.explaining import next_run
 from sync_core.logs import log_event, logger
-from sync_core.looking import display_name_of, judge, nobody, principal_name_of
+from sync_core.looking import (
+    display_name_of,
+    judge,
+    nobody,
+    principal_name_of,
+    stays_as_stored,
+)
 from sync_core.model import Change, Reason
 from sync_core.store.leases import Lease, Next
 from sync_core.store.people import People, Person
@@ -215,8 +221,13 @@ class _OnePerson:
             plan, evidence = await sync.plan_one(self._object_id, decided, planned)
             change, wanted = next(iter(planned), None), next(iter(decided), None)
             await self._explain(sync, evidence)
-            told = next_run(change or wanted, protected=change is None, enabled=True)
+            left_out = stays_as_stored(sync, self._object_id)
+            told = next_run(
+                change or wanted, protected=change is None, enabled=True, left_out=left_out
+            )
             self._step("decide", told.message)
+            # Whoever waits is listed, so that it can be decided at once.
+            await sync.note_matches(self._check)
             await self._apply(sync, plan, change)
         self._run = measured(self._run, sync)
         self._end(RunStatus.PARTIAL if sync.errors else RunStatus.SUCCEEDED)
@@ -234,7 +245,13 @@ class _OnePerson:
         error = sync.errors[0] if sync.errors else None
         read = sync.as_mapped(evidence.person) if evidence.person else None
         _, sentence = judge(
-            self._connection, evidence, read, name=name, error=error, now=self._began
+            self._connection,
+            evidence,
+            read,
+            name=name,
+            error=error,
+            now=self._began,
+            matched=sync.matched(self._object_id),
         )
         self._step("read", _read(evidence))
         self._step("scope", sentence, ok=error is None)

@@ -174,7 +174,7 @@ def _told(sync: "FullSync", plan: "Plan", survey: Survey, approval: Approval | N
     held = 0 if approval else plan.held
     counts = _counts(sync.counts, plan, found, survey).model_copy(update={"held": held})
     problems = sync.reading.problems
-    errors = sync.errors[: len(sync.errors) - len(problems)] if problems else sync.errors
+    errors = [one for one in sync.errors if one not in problems]
     everybody = sync.reading.scope.everyone
     return Preview(
         reading=_reading(sync.reading, counts.read),

@@ -85,14 +85,14 @@ class Roster:
     """The ids of all who will have a row after this run, as far as that is known.
 
     `stored` have one now. `may_delete`: the policy deletes rows of people who leave. `may_hold`: new people
-    may have to wait, for approval or for a match to be decided. `newcomers` counts those decided later who
-    may be created then.
+    may have to wait, for approval or for a match to be decided. `newcomers` are those decided later who may
+    be created then.
     """
 
     stored: set[str]
     may_delete: bool
     may_hold: bool
-    newcomers: int = 0
+    newcomers: set[str] = field(default_factory=set)
     is_closed: bool = False
     _coming: set[str] = field(default_factory=set)
     _doubtful: dict[str, Doubt] = field(default_factory=dict)
@@ -124,7 +124,8 @@ class Roster:
             self._coming.add(futures.object_id)
         elif comes_inside or comes_outside:
             self._doubtful[futures.object_id] = Doubt(futures.manager, comes_inside)
-        self.newcomers += comes_inside or comes_outside
+        if comes_inside or comes_outside:
+            self.newcomers.add(futures.object_id)
 
     def lose(self, deleted: AbstractSet[str]) -> None:
         """Take out whose row this run deletes."""
@@ -138,6 +139,7 @@ class Roster:
     def keep_out(self, waiting: AbstractSet[str]) -> None:
         """Take out these newcomers: they wait for a decision of their own."""
         self._coming -= waiting
+        self.newcomers -= waiting
         for object_id in waiting & self._doubtful.keys():
             del self._doubtful[object_id]
 

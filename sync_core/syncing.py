@@ -19,6 +19,7 @@ from sync_core.guard import Verdict, check_guard
 from sync_core.linking import Linking
 from sync_core.logs import log_event
 from sync_core.mapping import CompiledMapping, compile_mapping
+from sync_core.matching import Outcome as Matched
 from sync_core.model import (
     Action,
     Attributes,
@@ -156,7 +157,10 @@ class FullSync:
         stored = await self._stored_one(object_id)
         [evidence] = await self._evidence([object_id])
         await self._refer_one(evidence)
-        if change := self._decide_one(evidence, stored):
+        change = self._decide_one(evidence, stored)
+        if change and not await self._may_go(change):
+            change = None
+        if change:
             self._linking.see(change)
             decided.add(change)
         # The others in scope are not known, so nobody is linked by a key that one of them may have, too.
@@ -202,6 +206,17 @@ class FullSync:
         if known is None or known.status is not Status.ACTIVE:
             return None
         return self._decide_by_evidence(evidence, known, stored)
+
+    async def _may_go(self, change: Change) -> bool:
+        """Tell whether a change stands although nobody else is read.
+
+        While a group of the scope is gone, its former members have not left, as in a full reading.
+        """
+        if change.reason is not Reason.LEFT_SCOPE or not self._scope.groups:
+            return True
+        await self.reading.find_groups()
+        self.errors += self.reading.problems
+        return self.reading.complete
 
     async def release(
         self, plan: Plan, decided: ChangeSpool, planned: ChangeSpool, checkpoint: Checkpoint
@@ -394,7 +409,7 @@ class FullSync:
         with ChangeSpool() as sketch:
             tally, _ = await self._detail(decided, sketch, active)
             removed = {one.object_id for one in sketch if one.action is Action.DELETE}
-        tally = replace(tally, creates=tally.creates + roster.newcomers)
+        tally = replace(tally, creates=tally.creates + len(roster.newcomers))
         verdict = check_guard(tally, self.connection.policy.guard)
         if confirmed and not verdict.hold_removals:
             roster.lose(removed)
@@ -476,6 +491,10 @@ class FullSync:
 
     async def _rows(self, digit: str, changes: Iterable[Change]) -> dict[str, Entity]:
         return await self.users.load_rows(digit, changes, self._sizes.get(digit, 0))
+
+    def matched(self, object_id: str) -> Matched | None:
+        """Give what matching decided about somebody who comes in, if it has anything to say."""
+        return self._linking.outcome_of(object_id)
 
     async def note_matches(self, checkpoint: Checkpoint) -> None:
         """Write who waits for a match to be decided, whatever else the plan holds."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from sync_core.directory.answers import to_page
 from sync_core.directory.client import GraphClient
-from sync_core.directory.managers import check_managers
+from sync_core.directory.managers import check_hidden, check_managers
 from sync_core.directory.reading import check_attributes
 from sync_core.directory.requests import (
     GROUPS_READ,
@@ -45,6 +45,8 @@ async def read_evidence(
     told = [user for user in users if user is not None]
     check_attributes(told, "a person asked for by id")
     check_managers(told, "the manager of a person asked for by id")
+    if MANAGER in select and not any(user.get(MANAGER) for user in told):
+        await check_hidden(client, [user["id"] for user in told])
     found = {oid: user for oid, user in zip(object_ids, users, strict=True) if user is not None}
     gone = [object_id for object_id in object_ids if object_id not in found]
     groups = await _groups(client, list(found), scope, asked_groups)

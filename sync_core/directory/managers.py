@@ -48,7 +48,23 @@ async def with_managers(
             yield await managers.added(ready)
     if waiting:
         yield await managers.added(waiting)
-    await managers.check_hidden()
+    if not managers.found:
+        await check_hidden(client, managers.some)
+
+
+async def check_hidden(client: GraphClient, without: Sequence[str]) -> None:
+    """Refuse to believe that none of these people has a manager before some were asked about directly.
+
+    An app that may read people, but not who their manager is, might get people without the property,
+    just as if they had none; every reference would be cleared.
+    """
+    requests = [manager_of_user(client.sdk, object_id) for object_id in without[:MAX_BATCH]]
+    try:
+        answers = await client.batch(requests, needs=USERS_READ)
+    except FixConnection as error:
+        raise _hidden() from error
+    if any(answer is not None for answer in answers):
+        raise _hidden()
 
 
 def check_managers(people: Iterable[Manager], what: str) -> None:
@@ -72,8 +88,8 @@ def _cut(people: list[Sighting], size: int) -> tuple[list[Sighting], list[Sighti
 @dataclass(slots=True)
 class _Managers:
     client: GraphClient
-    _some: list[str] = field(default_factory=list)
-    _found: bool = False
+    some: list[str] = field(default_factory=list)
+    found: bool = False
 
     async def added(self, people: Sequence[Sighting]) -> list[Sighting]:
         """Ask for the managers of some people, and put them in."""
@@ -83,8 +99,8 @@ class _Managers:
         async with merged([self._ask(part) for part in parts], at_once=REQUESTS_AT_ONCE) as answers:
             async for answer in answers:
                 managers |= answer
-        self._found = self._found or any(managers.values())
-        self._some = self._some or list(managers)[:MAX_BATCH]
+        self.found = self.found or any(managers.values())
+        self.some = self.some or list(managers)[:MAX_BATCH]
         return [(_put(person, managers), groups) for person, groups in people]
 
     async def _ask(self, ids: list[str]) -> AsyncIterator[dict[str, Manager | None]]:
@@ -102,22 +118,6 @@ class _Managers:
         found += [user for user in again if user is not None]
         check_managers(found, "the managers of users")
         yield {user["id"]: user.get(MANAGER) for user in found}
-
-    async def check_hidden(self) -> None:
-        """Refuse to believe that nobody has a manager before a few people were asked about directly.
-
-        An app that may read people, but not who their manager is, might get people without the property,
-        just as if they had none; every reference would be cleared.
-        """
-        if self._found or not self._some:
-            return
-        requests = [manager_of_user(self.client.sdk, object_id) for object_id in self._some]
-        try:
-            answers = await self.client.batch(requests, needs=USERS_READ)
-        except FixConnection as error:
-            raise _hidden() from error
-        if any(answer is not None for answer in answers):
-            raise _hidden()
 
 
 def _put(person: Any, managers: dict[str, Manager | None]) -> dict[str, Any]:

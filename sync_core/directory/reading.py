@@ -73,10 +73,8 @@ class Reading:
 
         A later sighting knows more groups than an earlier one, never fewer.
         """
-        roots = self.scope.member_groups | self.asked_groups
-        if roots:
-            self.tree = await read_group_tree(self.client, roots, nested=self.scope.nested_groups)
-            self._note_missing()
+        if self.scope.member_groups | self.asked_groups:
+            await self.find_groups()
             await self._read_asked()
         if self.scope.everyone:
             lists = [self._everyone()]
@@ -100,6 +98,12 @@ class Reading:
         wanted = self.scope.member_groups
         together = Counter(self._groups_of.values()).items()
         return sum(people for inside, people in together if not wanted.isdisjoint(inside))
+
+    async def find_groups(self) -> None:
+        """Read the tree of the named groups; whichever is gone makes the reading incomplete."""
+        roots = self.scope.member_groups | self.asked_groups
+        self.tree = await read_group_tree(self.client, roots, nested=self.scope.nested_groups)
+        self._note_missing()
 
     def _note_missing(self) -> None:
         for group in sorted(self.tree.missing):

@@ -14,6 +14,7 @@ from sync_core.api.openapi import describe
 from sync_core.documents import Run, RunStatus, Trigger
 from sync_core.model import Origin
 from sync_core.store.leases import DURATION, Next
+from sync_core.store.matches import MatchStore
 from sync_core.store.runs import new_run_id
 from sync_core.store.tables import USERS
 from sync_core.wiring import Services, utc_now
@@ -430,6 +431,7 @@ async def test_somebody_who_may_stand_in_the_table_already_is_left_to_a_whole_ru
     await table.create_entity(row)
     await create(scope=group_scope(group), matching=["displayName"])
     waits = await sync(people[0])
+    listed = await MatchStore(services.tables, connection_id).all()
     flows = await sync(people[1])
     await run_now(services, connection_id)
     again = await sync(people[0])
@@ -437,5 +439,110 @@ async def test_somebody_who_may_stand_in_the_table_already_is_left_to_a_whole_ru
     assert waits["run"]["status"] == "partial"
     assert [one["code"] for one in waits["run"]["errors"]] == ["match.waiting"]
     assert waits["person"] is None
+    assert "everybody" in waits["steps"][3]["message"]
+    assert list(listed) == people[:1], "so that it can be decided at once"
     assert flows["run"]["status"] == "succeeded"
     assert again["person"]["linkedFrom"] == f"{connection_id}-a|app-1"
+
+
+async def test_somebody_who_waits_is_listed_and_comes_in_by_decision(
+    *,
+    create: Create,
+    sync: Sync,
+    admin: httpx.AsyncClient,
+    people: list[str],
+    group: str,
+    services: Services,
+    connection_id: str,
+) -> None:
+    table = await services.tables.table(USERS)
+    for number in (1, 2):
+        row = {"PartitionKey": f"{connection_id}-a", "RowKey": f"app-{number}"}
+        await table.create_entity(row | {"displayName": "Ann"})
+    await create(scope=group_scope(group), matching=["displayName"])
+    waits = await sync(people[0])
+    path = f"/api/connections/{connection_id}/matches/{people[0]}"
+    one = {"decision": "link", "row": f"{connection_id}-a|app-2"}
+    decided = await admin.post(path, json=one)
+    linked = await sync(people[0])
+
+    assert waits["steps"][3]["message"] == "Nothing is written: a match waits for a decision."
+    assert decided.status_code == 200, decided.text
+    assert linked["person"]["linkedFrom"] == one["row"]
+    assert await MatchStore(services.tables, connection_id).all() == {}
+
+
+async def test_whoever_waits_because_of_somebody_else_is_not_created_by_the_way(
+    *,
+    create: Create,
+    sync: Sync,
+    admin: httpx.AsyncClient,
+    emulator: GraphEmulator,
+    people: list[str],
+    group: str,
+    services: Services,
+    connection_id: str,
+) -> None:
+    """Two share an address; that the other one is not read is no reason to prefer this one."""
+    for one in people[:2]:
+        emulator.control.patch_person(one, {"mail": "desk@contoso.com"})
+    await create(scope=group_scope(group), matching=["email"])
+    await run_now(services, connection_id)
+    waits = await sync(people[0])
+    path = f"/api/connections/{connection_id}/matches/{people[0]}"
+    await admin.post(path, json={"decision": "create"})
+    decided = await sync(people[0])
+
+    assert [one["code"] for one in waits["run"]["errors"]] == ["match.waiting"]
+    assert waits["person"] is None
+    assert decided["person"]["status"] == "active"
+
+
+async def test_somebody_who_was_left_out_by_a_decision_stays_out(
+    *,
+    create: Create,
+    sync: Sync,
+    admin: httpx.AsyncClient,
+    people: list[str],
+    group: str,
+    services: Services,
+    connection_id: str,
+) -> None:
+    table = await services.tables.table(USERS)
+    row = {"PartitionKey": f"{connection_id}-a", "RowKey": "app-1", "displayName": "Ann"}
+    await table.create_entity(row)
+    await create(scope=group_scope(group), matching=["displayName"])
+    await sync(people[0])
+    path = f"/api/connections/{connection_id}/matches/{people[0]}"
+    await admin.post(path, json={"decision": "ignore"})
+    found = await sync(people[0])
+
+    assert found["run"]["status"] == "succeeded"
+    assert found["person"] is None
+    assert found["steps"][3]["message"] == "Nothing is written: a decision leaves the person out."
+
+
+async def test_nobody_is_removed_while_a_group_of_the_scope_is_gone(
+    *,
+    create: Create,
+    sync: Sync,
+    reader: httpx.AsyncClient,
+    emulator: GraphEmulator,
+    people: list[str],
+    services: Services,
+    connection_id: str,
+) -> None:
+    """As in a run that reads everybody, and as the look at one person says."""
+    group = str(emulator.control.create_group("Gone soon", members=people)["id"])
+    await create(scope=group_scope(group))
+    await run_now(services, connection_id)
+    emulator.control.delete_group(group)
+    found = await sync(people[0])
+    why = (await reader.get(f"/api/connections/{connection_id}/why/{people[0]}")).json()
+
+    assert found["person"]["status"] == "active"
+    assert found["run"]["status"] == "partial"
+    assert [one["code"] for one in found["run"]["errors"]] == ["scope.groupNotFound"]
+    assert "does not exist" in found["steps"][3]["message"]
+    assert why["nextRun"]["action"] is None
+    assert "does not exist" in why["nextRun"]["message"]

@@ -444,8 +444,11 @@ async def test_somebody_who_waits_for_a_match(
     await run_now(services, connection_id)
     linked = await why(ann["id"])
 
-    assert before["code"] == queued["code"] == "matchWaiting"
-    assert queued["match"]["how"] == "waiting"
+    for waiting in (before, queued):
+        assert waiting["code"] == "matchWaiting"
+        assert waiting["match"]["how"] == "waiting"
+        assert waiting["nextRun"]["action"] is None
+        assert "waits for a decision" in waiting["nextRun"]["message"]
     assert (linked["match"]["how"], linked["match"]["row"]) == ("decision", one["row"])
     assert linked["code"] == "inScope"
 
@@ -469,4 +472,38 @@ async def test_somebody_who_was_left_out_by_a_decision(
     path = f"/api/connections/{connection_id}/matches/{ann['id']}"
     await admin.post(path, json={"decision": "ignore"})
 
-    assert (await why(ann["id"]))["match"]["how"] == "ignored"
+    found = await why(ann["id"])
+
+    assert (found["code"], found["match"]["how"]) == ("matchIgnored", "ignored")
+    assert (found["nextRun"]["action"], found["nextRun"]["fields"]) == (None, {})
+
+
+async def test_somebody_whom_the_next_run_is_likely_to_link(
+    *,
+    create: Create,
+    why: Ask,
+    ann: Json,
+    sales: Json,
+    services: Services,
+    connection_id: str,
+) -> None:
+    """One row and one person meet; whether somebody else claims it, a look at one cannot tell."""
+    table = await services.tables.table(USERS)
+    row = {"PartitionKey": f"{connection_id}-a", "RowKey": "app-1", "email": "ann@contoso.com"}
+    await table.create_entity(row)
+    await create(scope=sales, matching=["email"])
+    found = await why(ann["id"])
+    run = await run_now(services, connection_id)
+
+    assert found["match"]["row"] == f"{connection_id}-a|app-1"
+    assert found["nextRun"]["action"] == "create"
+    assert f"{connection_id}-a|app-1 is taken over" in found["nextRun"]["message"]
+    assert run.counts.linked == 1
+
+
+async def test_somebody_out_of_scope_is_not_said_to_have_a_row(
+    create: Create, why: Ask, ben: Json, sales: Json
+) -> None:
+    await create(scope=sales)
+
+    assert (await why(ben["id"]))["match"]["message"] == "Nothing in the table matched."

@@ -11,6 +11,7 @@ from local.graph import GraphEmulator
 from sync_core import spool
 from sync_core.directory import requests
 from sync_core.documents import Run, RunStatus
+from sync_core.one_person import sync_person
 from sync_core.wiring import Services
 from tests.rigging import active, changes_of, group_scope, rows_of, run_now, stored_connection
 
@@ -515,6 +516,28 @@ async def test_managers_that_cannot_be_read_clear_no_reference(
     assert run.status is RunStatus.FAILED
     assert run.error is not None
     assert run.error.code == code
+    assert await rows_of(services, connection_id) == before
+
+
+@pytest.mark.parametrize("judged", [False, True], ids=["copied", "asked for by the scope"])
+async def test_a_hidden_manager_neither_blanks_nor_removes_one_person_alone(
+    services: Services, emulator: GraphEmulator, connection_id: str, judged: bool
+) -> None:
+    boss = hire(emulator, "Boss")
+    person = hire(emulator, "Person", boss)
+    scope = group_scope(group(emulator, person))
+    if judged:
+        scope["filters"][0]["clauses"] += [{"attribute": "manager", "operator": "IS NOT NULL"}]
+    await connect(services, connection_id, scope=scope)
+    await succeeded(services, connection_id)
+    before = await rows_of(services, connection_id)
+    emulator.control.add_fault("hiddenManagers")
+
+    found = await sync_person(services, connection_id, person)
+
+    assert found.run.status is RunStatus.FAILED
+    assert found.run.error is not None
+    assert found.run.error.code == "graph.managersHidden"
     assert await rows_of(services, connection_id) == before
 
 

@@ -9,6 +9,8 @@ from azure.data.tables import EdmType, EntityProperty, UpdateMode
 from local.graph import GraphEmulator
 from sync_core.documents import Run, RunStatus
 from sync_core.matching import Decision, DecisionKind, Wait, Why
+from sync_core.plan_hashes import moves_of
+from sync_core.previewing import preview
 from sync_core.store.links import Links
 from sync_core.store.matches import Match, MatchStore
 from sync_core.store.people import People
@@ -28,7 +30,9 @@ from tests.rigging import (
 )
 from tests.runs.killed import KILLED, run_until_write
 from tests.runs.test_killed import essence, recover
+from tests.runs.test_preview import as_planned
 
+REFERRING = [{"target": "email", "source": "mail"}, {"target": "boss", "source": "manager"}]
 LIBERAL = {"guard": {"maxRemovals": None, "maxRemovalPercent": None}}
 
 
@@ -469,6 +473,25 @@ async def test_while_a_group_of_the_scope_is_missing_no_key_links(tenant: Tenant
     assert (await tenant.run()).counts.linked == 1
 
 
+async def test_who_waits_because_of_somebody_who_is_not_read_goes_on_waiting(
+    tenant: Tenant,
+) -> None:
+    other = tenant.control.create_group("Other", members=[])["id"]
+    ann, ben = tenant.joins("desk@contoso.com"), tenant.joins("desk@contoso.com")
+    tenant.control.remove_members(tenant.group, ben)
+    tenant.control.add_members(other, ben)
+    await tenant.connect(scope=group_scope(tenant.group, other))
+    both = await tenant.run()
+    await tenant.assert_waits(both, **{ann: Why.SEVERAL_PEOPLE, ben: Why.SEVERAL_PEOPLE})
+    tenant.control.delete_group(other)
+
+    half = await tenant.run()
+
+    assert (ann, "match.waiting") in [(one.object_id, one.code) for one in half.errors]
+    assert await tenant.rows() == {}
+    assert (await tenant.queue()).keys() == {ann, ben}
+
+
 async def test_a_decision_outlives_a_run_that_does_not_find_the_person(tenant: Tenant) -> None:
     ann, _ = tenant.joins("x@contoso.com"), tenant.joins("x@contoso.com")
     await tenant.connect()
@@ -722,3 +745,67 @@ async def test_nobody_refers_to_a_manager_who_waits_for_a_match(
     assert before[report].get("boss") is None
     assert after[boss]["Status"] == "active"
     assert after[report]["boss"] == boss
+
+
+async def test_a_preview_a_held_run_and_the_confirmed_one_agree_about_links_and_references(
+    tenant: Tenant,
+) -> None:
+    """Whoever was held is referred to from the run after the one that was confirmed."""
+    boss, ann, ben = (tenant.joins(f"{name}@contoso.com") for name in ("boss", "ann", "ben"))
+    waiting = [tenant.joins("desk@contoso.com") for _ in range(2)]
+    for person, manager in ((ann, boss), (ben, boss), (boss, waiting[0])):
+        tenant.control.patch_person(person, {"manager": manager})
+    row = await tenant.put("app-1", "a", email="ann@contoso.com")
+    await tenant.connect(mapping=REFERRING, matching=["email"], policy={"guard": {"maxCreates": 2}})
+    connection = (await tenant.services.connections.get(tenant.id)).connection
+
+    before = await preview(tenant.services, connection)
+    held = await tenant.run()
+    moves = moves_of(before.plan_hash)
+    await tenant.services.approvals.remember(tenant.id, moves, "me", tenant.services.clock())
+    told = await preview(tenant.services, connection)
+    let_through = await tenant.run()
+    first = await tenant.rows()
+    await tenant.run()
+    last = await tenant.rows()
+    after = await preview(tenant.services, connection)
+
+    assert before.plan_hash == held.plan_hash == told.plan_hash == let_through.plan_hash
+    assert as_planned(before) == await changes_of(tenant.services, held)
+    assert as_planned(told) == await changes_of(tenant.services, let_through)
+    assert (held.status, held.counts.held, let_through.counts.created) == (RunStatus.HELD, 3, 3)
+    assert first[ann]["LinkedFrom"] == row
+    assert first.keys() & {*waiting} == set()
+    assert [first[one].get("boss") for one in (boss, ann, ben)] == [None, None, None]
+    assert [last[one].get("boss") for one in (boss, ann, ben)] == [None, boss, boss]
+    assert after.changes == []
+
+
+async def test_whoever_waits_for_a_match_does_not_count_against_the_limit_of_references(
+    tenant: Tenant,
+) -> None:
+    """Two come in and two wait: that is no more than the limit, so nobody is held."""
+    boss = tenant.joins("boss@contoso.com")
+    others = [tenant.joins(f"{name}@contoso.com") for name in ("desk", "desk", "ann")]
+    for one in others:
+        tenant.control.patch_person(one, {"manager": boss})
+    await tenant.connect(mapping=REFERRING, matching=["email"], policy={"guard": {"maxCreates": 2}})
+
+    run = await tenant.run()
+
+    assert run.counts.created == 2
+    assert (await tenant.row(others[-1]))["boss"] == boss
+
+
+async def test_the_example_of_a_failed_record_is_a_record(tenant: Tenant) -> None:
+    """Not the group that is missing, which is told by a warning of its own."""
+    for _ in range(2):
+        tenant.joins("desk@contoso.com")
+    missing = "99999999-0000-4000-8000-000000000000"
+    await tenant.connect(scope=group_scope(tenant.group, missing))
+    connection = (await tenant.services.connections.get(tenant.id)).connection
+
+    found = await preview(tenant.services, connection)
+
+    [failed] = [one.message for one in found.warnings if one.code == "records.failed"]
+    assert "Not brought in yet" in failed

@@ -364,6 +364,7 @@ def test_the_verdict_names_the_reason(found: ScopeSeen, code: str, sentence: str
             "Two rows fit.",
             id="match",
         ),
+        pytest.param(IN, {"ignored": True}, "matchIgnored", "a decision", id="ignored"),
         pytest.param(IN, {"skipped": True}, "skipped", "leave them out", id="skipped"),
         pytest.param(
             None,
@@ -441,6 +442,13 @@ UPDATED = change(Action.UPDATE, values={"email": "b@x"}, before={"email": "a@x"}
             "update",
             "The person is updated: email.",
             id="protected from removal only",
+        ),
+        pytest.param(
+            UPDATED,
+            {"left_out": "A match waits."},
+            None,
+            "A match waits.",
+            id="left out by a match",
         ),
         pytest.param(
             leaves(),

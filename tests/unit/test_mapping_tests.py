@@ -53,6 +53,21 @@ GREEN: list[Any] = [
         id="inner attribute",
     ),
     pytest.param(
+        {"source": "manager"},
+        {"attributes": {"manager": {"id": GUID, "mail": "a@b.c"}}, "expected": GUID},
+        id="the manager as Graph sends one",
+    ),
+    pytest.param(
+        {"expression": "[manager.mail]"},
+        {"attributes": {"manager": {"id": GUID, "mail": "a@b.c"}}, "expected": "a@b.c"},
+        id="a value of the manager",
+    ),
+    pytest.param(
+        {"source": "manager"},
+        {"attributes": {"manager": GUID}, "expected": GUID},
+        id="the manager as a reference",
+    ),
+    pytest.param(
         {"expression": f'IIF(InGroup("{GUID}"), "admin", "user")'},
         {"groups": [GUID.upper()], "expected": "admin"},
         id="in a group",

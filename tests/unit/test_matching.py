@@ -20,6 +20,7 @@ from sync_core.matching import (
     decide,
     explain,
     explain_link,
+    keeps_out,
     link_problem,
     reason,
 )
@@ -379,6 +380,21 @@ def test_every_outcome_is_explained(outcome: Outcome | None, how: str, said: str
 
     assert explanation.how == how
     assert said in explanation.message
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said"),
+    [
+        (None, None),
+        (Link("p-a", "r", "email"), None),
+        (Ignored(), "a decision leaves the person out"),
+        (Wait(Why.SEVERAL_ROWS, "email"), "waits for a decision"),
+        (Wait(Why.READING_INCOMPLETE, "email"), "a run that reads everybody"),
+    ],
+)
+def test_what_keeps_somebody_out_is_said(outcome: Outcome | None, said: str | None) -> None:
+    found = keeps_out(outcome)
+    assert (found is None) if said is None else (found is not None and said in found)
 
 
 def test_a_stored_link_is_explained_from_its_columns() -> None:

@@ -126,7 +126,7 @@ def test_a_rejected_change_takes_no_row_away() -> None:
     kept.close()
 
     assert kept.has_row("m")
-    assert kept.newcomers == 0
+    assert kept.newcomers == set()
 
 
 def test_who_is_deleted_or_held_is_not_referred_to() -> None:
@@ -139,7 +139,7 @@ def test_who_is_deleted_or_held_is_not_referred_to() -> None:
     judged.hold()
     judged.close()
 
-    assert judged.newcomers == 2
+    assert len(judged.newcomers) == 2
     assert [judged.has_row(one) for one in ("stays", "goes", "new", "newer", "doubtful")] == [
         True, False, False, False, False,
     ]  # fmt: skip
@@ -273,6 +273,7 @@ def test_who_waits_for_a_match_has_no_row() -> None:
     roster.keep_out({"waits", "doubtful", "s"})
     roster.close()
 
+    assert roster.newcomers == set()
     assert [roster.has_row(one) for one in ("waits", "doubtful", "comes", "s")] == [
         False,
         False,
