@@ -47,7 +47,7 @@ def sync(data: Path, connection: str) -> int:
     """One run, and what it did."""
     with _api(data) as api:
         run = api.sync(connection, lambda _: None)
-    print(describe_run(run))
+    print(f"{describe_run(run)} (run {run['id']})")
     return 0 if run["status"] in {"succeeded", "held"} else 1
 
 
@@ -59,6 +59,7 @@ def preview(data: Path, connection: str) -> int:
     print(", ".join(f"{count} {name}" for name, count in found["counts"].items() if count))
     for warning in found["warnings"]:
         print(f"{warning['code']}: {warning['message']}")
+    print(f"planHash: {found['planHash']}")
     _print_table((row | {"reason": row["reason"] or ""} for row in found["changes"]), CHANGES)
     return 0
 
@@ -129,7 +130,8 @@ def _assignment(text: str) -> tuple[str, object]:
 def _print_table(rows: Iterable[Json], columns: dict[str, int]) -> None:
     print("".join(f"{name:<{width}}" for name, width in columns.items()))
     for row in rows:
-        cells = (str(row.get(name) or "")[: width - 1] for name, width in columns.items())
+        # Not cut: a name that is copied from here has to be whole.
+        cells = (f"{row.get(name) or ''} " for name in columns)
         print("".join(f"{c:<{w}}" for c, w in zip(cells, columns.values(), strict=True)))
 
 

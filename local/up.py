@@ -120,7 +120,10 @@ def _welcome(rig: Rig) -> str:
         change = """-X PATCH -d '{"department": "Sales"}'"""
         tries.append(f"curl --cacert {ca_file} {change} {shlex.quote(person)}")
     tries.append(f"{_curl(rig)} -X POST {connection}/sync")
-    return _page(rig, f"{active} people of the sample tenant are in the table.", tries)
+    summary = f"{active} people of the sample tenant are in the table."
+    if run["status"] in {"failed", "rejected"}:
+        summary = "The sync did not get through; whoever came in before is still in the table."
+    return _page(rig, summary, tries)
 
 
 def _welcome_to_nothing(rig: Rig) -> str:
@@ -138,7 +141,7 @@ def _page(rig: Rig, summary: str, tries: list[str]) -> str:
     return f"""
 {summary}
 
-  API and console   {rig.url}/api/
+  API               {rig.url}/api/ (all of it: /api/openapi.json)
   Admin token       {rig.keys.admin_token}
   Everything said   {data / "rig.log"}
 

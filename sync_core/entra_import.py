@@ -271,8 +271,8 @@ def _rule(result: Imported, path: str, given: Json, column: str) -> Json:
         rule = _filled_once(column, default)
     else:
         rule = {"target": column} | _source(source)
-        notes += _nulls(rule, path, default)
         notes += _flow(rule, path, given)
+        notes += _nulls(rule, path, default)
     try:
         checked = MappingRule.model_validate(rule)
     except ValidationError as error:
@@ -322,6 +322,8 @@ def _nulls(rule: Json, path: str, default: Any) -> list[FieldProblem]:
         rule["whenNull"] = WhenNull.KEEP.value
         return []
     rule |= {"whenNull": WhenNull.DEFAULT.value, "default": default}
+    if rule.get("apply") == Apply.CREATE.value:
+        return []
     message = "Entra uses the default at creation only; here whenever the source has no value"
     return [FieldProblem(f"{path}.defaultValue", message)]
 

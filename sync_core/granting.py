@@ -3,8 +3,9 @@
 A connection in, Entra's address out; what a browser brings back in, an outcome out. Whoever comes back
 must bring a state that was handed out for this connection and not used before. The tenant that comes
 back is only a claim: the connection gets it when Entra has issued a token for it to the connection's
-own credential, and that token says so. Entra may need minutes for that, so the claim is kept first;
-`confirm_pending` goes on where the browser did not wait.
+own credential, and that token says so. Entra may need minutes for that, so the claim is kept first; where
+the browser did not wait, a message with a delay asks again (`confirm_again`), and every hour the
+maintenance does, in case one was lost (`confirm_pending`).
 """
 
 import secrets
@@ -37,6 +38,9 @@ FIRST_WAIT_S = 1.0
 BUDGET_S = 10.0
 # Entra knows a consent everywhere within minutes; what it does not know by then was none.
 GIVE_UP = timedelta(hours=3)
+SHORTEST_PAUSE = timedelta(seconds=15)
+LONGEST_PAUSE = timedelta(minutes=15)
+WAITING = frozenset({Outcome.PENDING, Outcome.CREDENTIAL_REFUSED})
 RACES = 5
 # The same consent is known in one place of Entra before it is in another, and tokens may lack its
 # roles at first: github.com/mspnp/multitenant-saas-guidance/issues/127,
@@ -85,17 +89,40 @@ async def finish(services: Services, callback: Callback) -> Outcome:
     patience = replace(
         services.patience(), attempts=ATTEMPTS, first_wait_s=FIRST_WAIT_S, budget_s=BUDGET_S
     )
-    return await _confirm(services, pending, patience)
+    outcome = await _confirm(services, pending, patience)
+    if outcome in WAITING:
+        await verifying.ask(services, connection_id, SHORTEST_PAUSE)
+    return outcome
+
+
+async def confirm_again(services: Services, connection_id: str) -> None:
+    """Ask Entra once more about a connection's consent, if one waits, and have it asked again if need be.
+
+    The pauses grow: each is as long as the consent has waited.
+    """
+    pending = await services.consents.pending(connection_id)
+    if pending is not None and await _still_waits(services, pending):
+        waited = services.clock() - pending.since
+        pause = min(max(waited, SHORTEST_PAUSE), LONGEST_PAUSE)
+        await verifying.ask(services, connection_id, pause)
 
 
 async def confirm_pending(services: Services) -> None:
-    """Ask Entra once more about every consent that it has not confirmed; give up after hours."""
+    """Ask Entra once more about every consent that it has not confirmed."""
     for pending in await services.consents.waiting():
-        outcome = await _confirm(services, pending, Patience(attempts=1))
-        is_over = services.clock() - pending.since > GIVE_UP
-        if is_over and outcome in {Outcome.PENDING, Outcome.CREDENTIAL_REFUSED}:
-            await services.consents.settle(pending)
-            log_event("consent.abandoned", connection=pending.connection_id, code=outcome.value)
+        await _still_waits(services, pending)
+
+
+async def _still_waits(services: Services, pending: PendingConsent) -> bool:
+    """Ask Entra, and give up after hours; tell whether the consent goes on waiting."""
+    outcome = await _confirm(services, pending, Patience(attempts=1))
+    if outcome not in WAITING:
+        return False
+    if services.clock() - pending.since <= GIVE_UP:
+        return True
+    await services.consents.settle(pending)
+    log_event("consent.abandoned", connection=pending.connection_id, code=outcome.value)
+    return False
 
 
 async def _confirm(services: Services, pending: PendingConsent, patience: Patience) -> Outcome:

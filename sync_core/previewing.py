@@ -175,7 +175,7 @@ def _told(sync: "FullSync", plan: "Plan", survey: Survey, approval: Approval | N
     counts = _counts(sync.counts, plan, found, survey).model_copy(update={"held": held})
     problems = sync.reading.problems
     errors = [one for one in sync.errors if one not in problems]
-    everybody = sync.reading.scope.everyone
+    reading = sync.reading
     return Preview(
         reading=_reading(sync.reading, counts.read),
         counts=counts,
@@ -190,7 +190,10 @@ def _told(sync: "FullSync", plan: "Plan", survey: Survey, approval: Approval | N
                 unasked=found.reasons[None],
                 confirmed_by=approval.by if approval else None,
             ),
-            *survey.warnings(everybody_read=everybody and sync.reading.complete),
+            *survey.warnings(
+                everybody_read=reading.complete and _reads_everybody(reading),
+                complete=reading.complete,
+            ),
         ],
         changes=[
             _shown(change, held=approval is None and plan.is_held(change)) for change in found.first
@@ -198,6 +201,12 @@ def _told(sync: "FullSync", plan: "Plan", survey: Survey, approval: Approval | N
         errors=sync.errors,
         plan_hash=plan.plan_hash,
     )
+
+
+def _reads_everybody(reading: "Reading") -> bool:
+    """Tell whether all users were read: not those of groups, and not those whom a filter finds."""
+    plan = reading_plan(reading.scope)
+    return reading.scope.everyone and not (plan.filter and reading.applied_filter)
 
 
 @dataclass(frozen=True, slots=True)

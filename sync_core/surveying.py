@@ -74,21 +74,24 @@ class Survey:
             if value is not None:
                 seen.append(_fingerprint(value))
 
-    def warnings(self, *, everybody_read: bool) -> list[PreviewWarning]:
+    def warnings(self, *, everybody_read: bool, complete: bool) -> list[PreviewWarning]:
         """Say what surprises about who is in and what would be stored of them."""
         return [
-            *self._about_scope(everybody_read=everybody_read),
+            *self._about_scope(everybody_read=everybody_read, complete=complete),
             *self._about_blanks(),
             *self._about_doubles(),
         ]
 
-    def _about_scope(self, *, everybody_read: bool) -> Iterator[PreviewWarning]:
+    def _about_scope(self, *, everybody_read: bool, complete: bool) -> Iterator[PreviewWarning]:
         inside = self.by_user_type.total()
         if not inside:
+            after = (
+                ": everybody who came in before would leave it"
+                if complete
+                else ", as far as was read"
+            )
             yield PreviewWarning(
-                code="scope.nobody",
-                message="Nobody is in scope: everybody who came in before would leave it.",
-                people=0,
+                code="scope.nobody", message=f"Nobody is in scope{after}.", people=0
             )
         elif everybody_read and not self.others_out:
             guests = "" if self.connection.scope.guests is Guests.EXCLUDE else " with the guests"
@@ -188,7 +191,9 @@ def warnings_of_reading(problems: Iterable[RecordError]) -> list[PreviewWarning]
     """Say why the reading proves nobody's absence."""
     return [
         PreviewWarning(
-            code="reading.incomplete", message=f"Nobody would be removed. {problem.message}"
+            code="reading.incomplete",
+            message=f"Nobody would be removed. {problem.message}"
+            + (f" ({problem.object_id})" if problem.object_id else ""),
         )
         for problem in problems
     ]

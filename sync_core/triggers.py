@@ -54,6 +54,7 @@ async def requested(body: bytes) -> None:
         # Imported here: what it needs of the API is of no use to any other message.
         from sync_core.api.moving import Moves
 
+        await granting.confirm_again(services, request.connection_id)
         await verifying.retry(services, request.connection_id, Moves(services).check_waiting)
     else:
         await engine.handle(services, request)

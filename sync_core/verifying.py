@@ -242,7 +242,7 @@ async def request_try(services: Services, connection_id: str) -> None:
     await services.verifications.change(
         connection_id, lambda known: begun_anew(known).replaced(next_try_at=now)
     )
-    await _ask(services, connection_id, 0)
+    await ask(services, connection_id, timedelta())
 
 
 async def drop_pending(services: Services, stored: StoredConnection) -> bool:
@@ -254,7 +254,11 @@ async def drop_pending(services: Services, stored: StoredConnection) -> bool:
         if known.pending is None:
             return known
         unneeded = left_over(known, [waiting_credential(known)], [in_use.credential])
-        return begun_anew(known).replaced(pending=None, unneeded=unneeded)
+        # What was found is about what is dropped.
+        unchecked = VerificationStatus.NOT_CHECKED
+        return begun_anew(known).replaced(
+            pending=None, unneeded=unneeded, status=unchecked, checks=[]
+        )
 
     await services.verifications.change(in_use.id, drop)
     if waited[0]:
@@ -346,8 +350,7 @@ async def _settle(services: Services, state: Verification, *, in_use_passes: boo
     if in_use_passes:
         await watching.check_passed(services, state.connection_id)
     if state.status is VerificationStatus.WAITING and state.next_try_at is not None:
-        wait = state.next_try_at - services.clock()
-        await _ask(services, state.connection_id, max(0, round(wait.total_seconds())))
+        await ask(services, state.connection_id, state.next_try_at - services.clock())
     if state.status is VerificationStatus.VERIFIED and state.unneeded:
         for one in state.unneeded:
             await _retire(services, state.connection_id, one)
@@ -370,9 +373,10 @@ async def _retire(services: Services, connection_id: str, old: SecretVersion) ->
         log_event("credential.retired", connection=connection_id, secret=old.name)
 
 
-async def _ask(services: Services, connection_id: str, delay_s: int) -> None:
+async def ask(services: Services, connection_id: str, pause: timedelta) -> None:
+    """Ask for a try after a pause, by a message of the queue."""
     try:
-        await _send(services, connection_id, delay_s)
+        await _send(services, connection_id, max(0, round(pause.total_seconds())))
     except SyncError as error:
         # The timer looks for tries that are due.
         log_event("connection.tryNotSent", connection=connection_id, code=error.code)

@@ -7,6 +7,7 @@ from sync_core.api.shapes import Warning  # noqa: A004 -- the word of the contra
 from sync_core.documents import Connection, Guests, Scope
 from sync_core.errors import SyncError
 from sync_core.health import Health, connection_warnings
+from sync_core.store.consents import PendingConsent
 from sync_core.verification import Verification, VerificationStatus, state_words
 from sync_core.wiring import Services
 
@@ -45,7 +46,17 @@ async def warnings_now(
 ) -> list[Warning]:
     """Give the same, and what has happened to the connection: trouble, and what expires."""
     known = await watching.read(services, connection.id)
-    return warnings_about(connection) + warnings_from(known, state, connection, services)
+    found = warnings_about(connection) + warnings_from(known, state, connection, services)
+    pending = await services.consents.pending(connection.id) if not connection.tenant_id else None
+    return found + ([_unconfirmed(pending)] if pending else [])
+
+
+def _unconfirmed(pending: PendingConsent) -> Warning:
+    return Warning(
+        code="consent.pending",
+        message=f"An administrator of the tenant {pending.tenant_id} has consented, and Entra has not "
+        "confirmed it yet. It is asked again by itself; nobody has to consent a second time.",
+    )
 
 
 def warnings_from(

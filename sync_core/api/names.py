@@ -68,8 +68,8 @@ def no_person(object_id: str) -> NotFound:
     return NotFound(
         "user.notFound",
         f"The connection has no synced person {object_id!r}.",
-        "People are named by their object id in Entra; list those who are synced with "
-        "GET /api/connections/{id}/users?search=.",
+        "People are named by their object id in Entra. GET /api/connections/{id}/users?search= lists those "
+        "who are synced; GET /api/connections/{id}/why/{sign-in name} tells the object id of anybody.",
     )
 
 

@@ -96,12 +96,13 @@ class ConsentStore:
 
     async def waiting(self) -> list[PendingConsent]:
         """Give the consents of all connections that have to be confirmed."""
-        return [
-            PendingConsent(
-                row["PartitionKey"], row["TenantId"], row["Since"], str(row.metadata["etag"])
-            )
-            async for row in self._rows(f"RowKey eq '{PENDING}'")
-        ]
+        return [_pending(row) async for row in self._rows(f"RowKey eq '{PENDING}'")]
+
+    async def pending(self, connection_id: str) -> PendingConsent | None:
+        """Give the consent of one connection that has to be confirmed, if there is one."""
+        table = await self._tables.table(CONSENTS)
+        row = await asked(partial(table.get_entity, connection_id, PENDING))
+        return _pending(row) if row is not None else None
 
     async def settle(self, pending: PendingConsent) -> bool:
         """Forget a consent that waits no longer; false where a newer one has taken its place."""
@@ -135,3 +136,9 @@ class ConsentStore:
                 return False
             raise storage_unavailable(error) from error
         return True
+
+
+def _pending(row: Any) -> PendingConsent:
+    return PendingConsent(
+        row["PartitionKey"], row["TenantId"], row["Since"], str(row.metadata["etag"])
+    )

@@ -28,7 +28,7 @@ from local.sample import (
 )
 from sync_core import granting
 from sync_core.consent import Outcome
-from sync_core.documents import Connection
+from sync_core.documents import Connection, SyncRequest
 from sync_core.errors import PreconditionFailed, RetryLater
 from sync_core.settings import DEVELOPMENT_STORAGE
 from sync_core.store import consents
@@ -420,6 +420,40 @@ async def test_entra_may_take_its_time(
     assert (before is None) == (expected == "consent.pending")
     assert await unconnected() == SAMPLE_TENANT_ID
     assert await rows(services, connection_id) == []
+
+
+async def test_a_consent_that_waits_is_asked_for_again_with_growing_pauses_and_can_be_seen(
+    *,
+    way: Way,
+    admin: httpx.AsyncClient,
+    emulator: GraphEmulator,
+    services: Services,
+    unconnected: Tenant,
+    connection_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By messages of the queue; nobody has to wait for the hourly maintenance."""
+    sent: list[tuple[str, int]] = []
+
+    async def send(request: SyncRequest, *, delay_s: int = 0) -> None:
+        sent.append((request.purpose, delay_s))
+
+    monkeypatch.setattr(services.queue, "send", send)
+    emulator.control.settings(consent_delay_requests=granting.ATTEMPTS + 2)
+    await way.whole(connection_id)
+    told = (await admin.get(f"/api/connections/{connection_id}")).json()["warnings"]
+    await granting.confirm_again(services, connection_id)
+    await later(services, timedelta(minutes=2))
+    await granting.confirm_again(services, connection_id)
+    await granting.confirm_again(services, connection_id)
+    await granting.confirm_again(services, connection_id)
+
+    assert "consent.pending" in [one["code"] for one in told]
+    assert [delay for _, delay in sent[:3]] == [15, 15, 120]
+    assert {purpose for purpose, _ in sent} == {"verify"}
+    assert await unconnected() == SAMPLE_TENANT_ID
+    after = (await admin.get(f"/api/connections/{connection_id}")).json()["warnings"]
+    assert "consent.pending" not in [one["code"] for one in after]
 
 
 async def test_a_consent_waits_for_a_credential_that_works(
