@@ -2,7 +2,7 @@
 
 import pytest
 
-from sync_core.model import Action, Change, Reason
+from sync_core.model import Action, Change, Link, Reason
 from sync_core.plan_hashes import DIGITS, PlanDigest, moves_of
 from tests.unit.building import ANN, change
 
@@ -28,6 +28,12 @@ PLAN = (JOINS, LEAVES)
         pytest.param(PLAN, True, True, id="the same plan"),
         pytest.param((*PLAN, UPDATED), True, False, id="one more update"),
         pytest.param((change(Action.CREATE, digest="2"), LEAVES), True, False, id="another value"),
+        pytest.param(
+            (change(Action.CREATE, digest="1", link=Link("contoso-a", "app-1", "email")), LEAVES),
+            True,
+            False,
+            id="a row is taken over",
+        ),
         pytest.param((*PLAN, change(Action.REENABLE)), True, False, id="somebody comes back"),
         pytest.param((JOINS,), False, True, id="one leaver less"),
         pytest.param((LEAVES,), False, False, id="one joiner less"),
