@@ -7,7 +7,8 @@ READY := $(VENV)/.ready
 AZURITE := local/azurite/node_modules/.ready
 ARGS ?=
 # What decides without I/O. `make test` with ARGS that leave tests out cannot reach its 100 %.
-PURE := sync_core/attribute_choices.py,$\
+PURE := sync_core/asserting.py,$\
+sync_core/attribute_choices.py,$\
 sync_core/certificates.py,$\
 sync_core/checking.py,$\
 sync_core/clouds.py,$\

@@ -352,6 +352,41 @@ class Schedule(Document):
     full_every_hours: Annotated[int, Field(ge=1, le=720)] = 24
 
 
+# A sign-in name that is never the name of everybody: `*` alone would assert that nobody is in.
+NamePattern = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=2, max_length=256, pattern=r"[^*\s]")
+]
+
+
+class Assertion(Document):
+    """One thing that has to be true after every run: exactly one of four.
+
+    `in`: this person is active. `never`: nobody of this name is; `*` stands for any letters. `atLeast`,
+    `atMost`: so many people are active.
+    """
+
+    is_in: Annotated[ProtectedName | None, Field(alias="in")] = None
+    never: NamePattern | None = None
+    at_least: Limit | None = None
+    at_most: Limit | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        given = [
+            one for one in (self.is_in, self.never, self.at_least, self.at_most) if one is not None
+        ]
+        if len(given) != 1:
+            msg = "give exactly one of in, never, atLeast, atMost"
+            raise ValueError(msg)
+        if self.is_in is not None and not (GUID.fullmatch(self.is_in) or "@" in self.is_in):
+            msg = "in names one person, by object id or user principal name"
+            raise ValueError(msg)
+        if self.is_in is not None and "*" in self.is_in:
+            msg = "in names one person; only never takes a pattern"
+            raise ValueError(msg)
+        return self
+
+
 class Connection(Document):
     """One Entra tenant and how its people come into the Users table."""
 
@@ -366,6 +401,7 @@ class Connection(Document):
     mapping: list[MappingRule] = Field(default=DEFAULT_MAPPING, min_length=1, max_length=200)
     matching: list[TargetName] = Field(default_factory=list, max_length=10)
     policy: Policy = Policy()
+    assertions: list[Assertion] = Field(default_factory=list, max_length=100)
     schedule: Schedule = Schedule()
     realtime: bool = False
 

@@ -43,6 +43,10 @@ HELD_REMEDY = (
     "Look at the held changes of this run. If they are right, raise the connection's guard limits for "
     "one run; if not, correct the scope or the directory. Everything else of the plan was applied."
 )
+ASSERTION_REMEDY = (
+    "Look at the run's changes. Correct the scope or the directory; or, if the assertion is no longer "
+    "right, the connection's assertions. Everything but creates and removals was applied."
+)
 
 # The record of a run, and of a failed one who mends it.
 Ended = tuple[Run, Cause | None]
@@ -398,6 +402,9 @@ def measured(run: Run, sync: "FullSync") -> Run:
 
 
 def _finished(run: Run, plan: "Plan") -> Run:
+    if plan.verdict.broken:
+        status = RunStatus.HELD if plan.held else RunStatus.PARTIAL
+        return run.replaced(status=status, error=broken_assertions(plan))
     if plan.held:
         reasons = "; ".join(plan.verdict.reasons) or "too many people would be removed"
         error = RunError(
@@ -407,6 +414,16 @@ def _finished(run: Run, plan: "Plan") -> Run:
         )
         return run.replaced(status=RunStatus.HELD, error=error)
     return run.replaced(status=RunStatus.PARTIAL if run.errors else RunStatus.SUCCEEDED)
+
+
+def broken_assertions(plan: "Plan") -> RunError:
+    """Say that nobody was created or removed, because an assertion would not be true any more."""
+    broken = "; ".join(plan.verdict.broken)
+    return RunError(
+        code="assertion.failed",
+        message=f"An assertion would be broken: {broken}. {plan.held} changes were not made.",
+        remedy=ASSERTION_REMEDY,
+    )
 
 
 def _log_finished(run: Run) -> None:

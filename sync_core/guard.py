@@ -15,11 +15,22 @@ Number = TypeVar("Number", int, float)
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What has to wait, and the sentence for the administrator."""
+    """What has to wait, and the sentences for the administrator.
+
+    `reasons` are those of the limits; `broken` are assertions that would not be true, which no
+    confirmation overrules.
+    """
 
     hold_removals: bool
     hold_creates: bool
     reasons: tuple[str, ...]
+    broken: tuple[str, ...] = ()
+
+    def blocked(self, broken: tuple[str, ...]) -> "Verdict":
+        """Give the verdict once these assertions are broken: nobody comes and nobody goes."""
+        if not broken:
+            return self
+        return Verdict(hold_removals=True, hold_creates=True, reasons=self.reasons, broken=broken)
 
     @property
     def holds(self) -> bool:

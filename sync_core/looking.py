@@ -179,7 +179,7 @@ class Looking:
         users = self._services.users(connection.id)
         sync = FullSync(connection, self._client, users, stamp)
         with ChangeSpool() as decided, ChangeSpool() as planned:
-            _, evidence = await sync.plan_one(object_id, decided, planned)
+            plan, evidence = await sync.plan_one(object_id, decided, planned)
             planned_change, wanted = next(iter(planned), None), next(iter(decided), None)
         # A removal from which the policy protects is wanted and not planned.
         return Decided(
@@ -189,7 +189,7 @@ class Looking:
             error=sync.errors[0] if sync.errors else None,
             mapped_from=sync.as_mapped(evidence.person) if evidence.person else None,
             matched=sync.matched(object_id),
-            stays=stays_as_stored(sync, object_id),
+            stays=stays_as_stored(sync, object_id) or plan.blocked(planned_change),
         )
 
     async def _groups(self, evidence: "Evidence") -> list[GroupSeen]:

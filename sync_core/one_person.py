@@ -20,7 +20,7 @@ from sync_core.documents import (
     RunStatus,
     Trigger,
 )
-from sync_core.engine import TRUST, close_dead_run, measured, release
+from sync_core.engine import TRUST, broken_assertions, close_dead_run, measured, release
 from sync_core.errors import Conflict, LeaseLost, RetryLater, SyncError
 from sync_core.explaining import next_run
 from sync_core.logs import log_event, logger
@@ -221,7 +221,7 @@ class _OnePerson:
             plan, evidence = await sync.plan_one(self._object_id, decided, planned)
             change, wanted = next(iter(planned), None), next(iter(decided), None)
             await self._explain(sync, evidence)
-            left_out = stays_as_stored(sync, self._object_id)
+            left_out = stays_as_stored(sync, self._object_id) or plan.blocked(change)
             told = next_run(
                 change or wanted, protected=change is None, enabled=True, left_out=left_out
             )
@@ -229,8 +229,12 @@ class _OnePerson:
             # Whoever waits is listed, so that it can be decided at once.
             await sync.note_matches(self._check)
             await self._apply(sync, plan, change)
+            is_blocked = plan.blocked(change) is not None
         self._run = measured(self._run, sync)
-        self._end(RunStatus.PARTIAL if sync.errors else RunStatus.SUCCEEDED)
+        if is_blocked:
+            self._end(RunStatus.HELD, error=broken_assertions(plan))
+        else:
+            self._end(RunStatus.PARTIAL if sync.errors else RunStatus.SUCCEEDED)
 
     async def _explain(self, sync: "FullSync", evidence: "Evidence") -> None:
         """Say what was read and why the person is in or out; refuse somebody whom nobody knows."""
@@ -261,6 +265,9 @@ class _OnePerson:
         await self._services.runs.save(self._run)
         if change is None:
             self._step("apply", "Nothing to write.")
+            return
+        if blocked := plan.blocked(change):
+            self._step("apply", blocked, ok=False)
             return
         connection_id = self._connection.id
         await self._services.plans.save(connection_id, self._run.id, plan.documents())

@@ -28,6 +28,12 @@ class Plan:
             return self.verdict.hold_removals or change.reason is None
         return self.verdict.hold_creates and change.action is Action.CREATE
 
+    def blocked(self, change: Change | None) -> str | None:
+        """Say which assertion keeps a change from being made; None where none does."""
+        if change is None or not self.verdict.broken or not self.is_held(change):
+            return None
+        return f"Nothing: an assertion would be broken. {'; '.join(self.verdict.broken)}."
+
     def to_write(self, digit: str) -> Iterator[Change]:
         """Give the changes of one partition that are not held."""
         return (change for change in self.changes.stream(digit) if not self.is_held(change))

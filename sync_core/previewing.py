@@ -163,7 +163,7 @@ async def _confirmation(
     services: Services, connection: Connection, plan: "Plan"
 ) -> Approval | None:
     """Give the confirmation with which the next run would let this plan through."""
-    if not plan.verdict.holds:
+    if not plan.verdict.holds or plan.verdict.broken:
         return None
     moves = moves_of(plan.plan_hash)
     return await services.approvals.find(connection.id, moves, services.clock())

@@ -152,8 +152,14 @@ def warnings_of_plan(
     confirmed_by: str | None = None,
 ) -> list[PreviewWarning]:
     """Say what the guard holds, or who has confirmed it, and who cannot be mapped."""
-    found = []
-    if verdict.holds:
+    found = [
+        PreviewWarning(
+            code="assertion.failed",
+            message=f"An assertion would be broken: {one}. A run would create and remove nobody.",
+        )
+        for one in verdict.broken
+    ]
+    if verdict.reasons or (verdict.holds and not verdict.broken):
         reasons = "; ".join(verdict.reasons) or "too many people would be removed"
         what = f"{counts.held} changes would wait for approval."
         if confirmed_by is not None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
+from sync_core.asserting import Assertions
 from sync_core.directory.client import GraphClient
 from sync_core.directory.confirming import Evidence, read_evidence
 from sync_core.directory.managers import with_managers
@@ -96,6 +97,7 @@ class FullSync:
     _scope: CompiledScope = field(init=False)
     _mapping: CompiledMapping = field(init=False)
     _linking: Linking = field(init=False)
+    _assertions: Assertions = field(init=False)
     _roster: Roster | None = None
     _deferred: FuturesSpool = field(default_factory=FuturesSpool)
     _counts: dict[str, int] = field(default_factory=dict)
@@ -105,6 +107,7 @@ class FullSync:
     def __post_init__(self) -> None:
         self._scope = compile_scope(self.connection.scope)
         self._mapping = compile_mapping(self.connection.mapping)
+        self._assertions = Assertions(self.connection.assertions)
         self._linking = Linking(self.connection, self.users.matches(), self.stamp.now)
         self.reading = self._reading()
 
@@ -124,7 +127,8 @@ class FullSync:
 
     async def plan(self, decided: ChangeSpool, planned: ChangeSpool) -> Plan:
         """Read the directory and what is stored, and decide about everybody; writes nothing."""
-        stored = await self.users.load_index(self._linking.registry)
+        watch = self._assertions.stored if self.connection.assertions else None
+        stored = await self.users.load_index(self._linking.registry, watch)
         await self._linking.begin(stored.people)
         active = sum(one.status is Status.ACTIVE for one in stored.people.values())
         for object_id in stored.people:
@@ -144,6 +148,7 @@ class FullSync:
         verdict = check_guard(tally, self.connection.policy.guard)
         if not confirmed:
             verdict = Verdict(True, verdict.hold_creates, verdict.reasons)
+        verdict = verdict.blocked(self._assertions.broken(active, verdict))
         self._count("held", (plan := Plan(planned, tally, verdict, plan_hash)).held)
         return plan
 
@@ -167,7 +172,8 @@ class FullSync:
         await self._match(complete=False)
         active = sum(one.status is Status.ACTIVE for one in stored.people.values())
         tally, plan_hash = await self._detail(decided, planned, active)
-        return Plan(planned, tally, ALLOWED, plan_hash), evidence
+        verdict = ALLOWED.blocked(self._assertions.broken_by_one())
+        return Plan(planned, tally, verdict, plan_hash), evidence
 
     async def _stored_one(self, object_id: str) -> StoredIndex:
         """Load one person; of somebody new to a connection that matches, everybody who stands there."""
@@ -226,13 +232,15 @@ class FullSync:
         A confirmation is no evidence: whom the plan left unasked is asked for now, and stays if
         Graph says so. The spools are new ones; the plan keeps its name.
         """
-        released = replace(plan, verdict=ALLOWED)
+        allowed = ALLOWED.blocked(self._assertions.broken(plan.tally.active, ALLOWED))
+        released = replace(plan, verdict=allowed)
         if self._unasked:
             decided.extend(one for one in plan.changes if one.object_id not in self._unasked)
             await self._ask_the_rest(decided, checkpoint)
             tally, _ = await self._detail(decided, planned, plan.tally.active)
             unasked = sum(one.action.is_removal and one.reason is None for one in planned)
-            released = Plan(planned, tally, ALLOWED, plan.plan_hash, unasked)
+            allowed = ALLOWED.blocked(self._assertions.broken(plan.tally.active, ALLOWED))
+            released = Plan(planned, tally, allowed, plan.plan_hash, unasked)
         self._counts["held"] = released.held
         return released
 
@@ -470,6 +478,7 @@ class FullSync:
         self, decided: ChangeSpool, planned: ChangeSpool, active: int
     ) -> tuple[Tally, str]:
         """Put the stored values beside the new ones, count, and give the plan its name: a hash."""
+        self._assertions.begin()
         digest = PlanDigest(self.connection.id)
         tally = {"creates": 0, "removals": 0, "others": 0}
         for digit in DIGITS:
@@ -485,6 +494,7 @@ class FullSync:
                 if is_protected(change, self.connection.policy):
                     continue
                 planned.add(change)
+                self._assertions.change(change)
                 tally[_kind(change)] += 1
                 digest.add(change)
         return Tally(active=active, **tally), digest.text

@@ -116,7 +116,7 @@ class Moves:
         raised = limits != wanted.policy.guard
         try:
             found = await self._preview(wanted, limits)
-            if not found.counts.held:
+            if all(one.code != "guard.held" for one in found.warnings):
                 return
             if not raised and await self._waits_already(stored, limits, found):
                 return

@@ -9,7 +9,7 @@ from itertools import islice
 from azure.data.tables.aio import TableClient
 
 from sync_core.errors import RecordRejected, RetryLater
-from sync_core.model import Change, StoredPerson
+from sync_core.model import Change, Status, StoredPerson
 from sync_core.registry import Registry
 from sync_core.store.entities import (
     HISTORY,
@@ -43,6 +43,9 @@ CHANGES_AT_ONCE = MAX_OPERATIONS // 2
 POINT_READS_AT_ONCE = 16
 # Beyond this share of a partition, reading all of it is cheaper than asking for rows one by one.
 POINT_READ_SHARE = 0.05
+PRINCIPAL_NAME = "UserPrincipalName"
+
+Watch = Callable[[str, str, Status], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,26 +75,32 @@ class UserStore:
         """Give the queue of those who wait for a match to be decided."""
         return MatchStore(self._tables, self._connection_id)
 
-    async def load_index(self, registry: Registry | None = None) -> StoredIndex:
+    async def load_index(
+        self, registry: Registry | None = None, watch: Watch | None = None
+    ) -> StoredIndex:
         """Read what planning needs of everybody stored, whatever their status.
 
-        Matching has a `registry`: it is told of every row, and free rows are then not foreign.
+        Matching has a `registry`: it is told of every row, and free rows are then not foreign. `watch`
+        is told of everybody's sign-in name.
         """
         table = await self._tables.table(USERS)
         people: dict[str, StoredPerson] = {}
         foreign: set[str] = set()
         # Equal values are shared: a million rows then cost little more than their keys.
         shared: dict[StoredPerson, StoredPerson] = {}
-        columns = (*INDEX_COLUMNS, *registry.columns) if registry else INDEX_COLUMNS
+        columns = {*INDEX_COLUMNS, *(registry.columns if registry else ())}
+        columns |= {PRINCIPAL_NAME} if watch else set()
 
         async def load(digit: str) -> None:
             partition = f"{self._connection_id}-{digit}"
-            async for page in query(table, self._people_of(digit), columns):
+            async for page in query(table, self._people_of(digit), sorted(columns)):
                 for row in page:
                     stored = to_stored(row, self._connection_id)
                     known = registry is not None and registry.add(partition, row, stored)
                     if stored is not None:
                         people[row["RowKey"]] = shared.setdefault(stored, stored)
+                        if watch:
+                            watch(row["RowKey"], str(row.get(PRINCIPAL_NAME) or ""), stored.status)
                     elif not known:
                         foreign.add(row["RowKey"])
 

@@ -81,6 +81,16 @@ def scope(*clauses: Json, **changes: object) -> Json:
             id="not in this version",
         ),
         pytest.param(
+            {"assertions": [{"in": "a@b.example"}, {}, {"never": "svc-*", "atLeast": 1}]},
+            ["assertions[1]", "assertions[2]"],
+            id="assertion of nothing, or of two things",
+        ),
+        pytest.param(
+            {"assertions": [{"in": "*@b.example"}, {"in": "Ann"}, {"never": "**"}, {"atMost": -1}]},
+            ["assertions[0]", "assertions[1]", "assertions[2].never", "assertions[3].atMost"],
+            id="assertion that means nothing",
+        ),
+        pytest.param(
             {"credential": {"kind": "password"}}, ["credential.kind"], id="kind of credential"
         ),
         pytest.param(

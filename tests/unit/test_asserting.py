@@ -1,0 +1,176 @@
+"""Which assertions a plan's outcome breaks."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sync_core.asserting import Assertions
+from sync_core.documents import Assertion
+from sync_core.guard import Verdict
+from sync_core.model import Action, Change, Reason, Status
+from sync_core.plan import ALLOWED
+
+ANN, BEN = "a0000000-0000-4000-8000-00000000000a", "b0000000-0000-4000-8000-00000000000b"
+ANN_IN = {"in": "Ann@contoso.com"}
+HELD = Verdict(hold_removals=True, hold_creates=True, reasons=("too many",))
+
+
+def change(action: Action, object_id: str = ANN, name: str = "ann@contoso.com") -> Change:
+    reason = Reason.LEFT_SCOPE if action.is_removal else None
+    return Change(action, object_id, name, reason=reason)
+
+
+def broken(
+    assertion: dict[str, Any],
+    *changes: Change,
+    stored: Status | None = None,
+    active: int = 10,
+    verdict: Verdict = ALLOWED,
+) -> tuple[str, ...]:
+    watched = Assertions([Assertion.model_validate(assertion)])
+    if stored is not None:
+        watched.stored(ANN, "ANN@contoso.com", stored)
+    watched.begin()
+    for one in changes:
+        watched.change(one)
+    return watched.broken(active, verdict)
+
+
+@pytest.mark.parametrize(
+    ("stored", "changes", "verdict", "is_broken"),
+    [
+        pytest.param(Status.ACTIVE, [], ALLOWED, False, id="is in and stays"),
+        pytest.param(Status.ACTIVE, [Action.UPDATE], ALLOWED, False, id="is changed"),
+        pytest.param(Status.ACTIVE, [Action.DISABLE], ALLOWED, True, id="would go"),
+        pytest.param(Status.ACTIVE, [Action.DELETE], ALLOWED, True, id="would be deleted"),
+        pytest.param(Status.ACTIVE, [Action.DISABLE], HELD, False, id="waits for approval to go"),
+        pytest.param(None, [Action.CREATE], ALLOWED, False, id="comes in"),
+        pytest.param(None, [Action.CREATE], HELD, True, id="waits for approval to come in"),
+        pytest.param(None, [], ALLOWED, True, id="nobody knows the name"),
+        pytest.param(Status.DISABLED, [], ALLOWED, True, id="is disabled"),
+        pytest.param(Status.DISABLED, [Action.REENABLE], HELD, False, id="comes back"),
+    ],
+)
+def test_somebody_is_in(
+    stored: Status | None, changes: list[Action], verdict: Verdict, is_broken: bool
+) -> None:
+    found = broken(ANN_IN, *map(change, changes), stored=stored, verdict=verdict)
+
+    assert bool(found) is is_broken
+
+
+def test_why_somebody_is_not_in_is_told() -> None:
+    [gone] = broken(ANN_IN, change(Action.DISABLE), stored=Status.ACTIVE)
+    [unknown] = broken(ANN_IN)
+
+    assert gone == "Ann@contoso.com is asserted to be in, and would be removed"
+    assert unknown == "Ann@contoso.com is asserted to be in, and is not in"
+
+
+def test_a_person_can_be_named_by_object_id() -> None:
+    assert broken({"in": ANN.upper()}, change(Action.CREATE, ANN, "")) == ()
+    assert broken({"in": ANN.upper()}, change(Action.CREATE, BEN, "")) != ()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "is_broken"),
+    [
+        pytest.param("svc-*", "SVC-backup@contoso.com", True, id="pattern"),
+        pytest.param("svc-*", "asvc-backup@contoso.com", False, id="from the beginning"),
+        pytest.param("*@fabrikam.com", "x@fabrikam.com", True, id="end"),
+        pytest.param("*@fabrikam.com", "x@fabrikam.com.evil", False, id="to the end"),
+        pytest.param("a.b@contoso.com", "aXb@contoso.com", False, id="a dot is a dot"),
+        pytest.param("*admin**@*", "the.admin.7@contoso.com", True, id="several stars"),
+    ],
+)
+def test_a_name_that_is_never_in(pattern: str, name: str, is_broken: bool) -> None:
+    found = broken({"never": pattern}, change(Action.CREATE, ANN, name))
+
+    assert bool(found) is is_broken
+    assert name not in str(found), "object ids only: it is kept with the run"
+
+
+def test_who_is_in_and_never_should_be_is_named_by_id_and_may_leave() -> None:
+    test = {"never": "ann@*"}
+
+    assert ANN in broken(test, stored=Status.ACTIVE)[0]
+    assert broken(test, change(Action.DISABLE), stored=Status.ACTIVE) == ()
+    assert broken(test, stored=Status.DISABLED) == ()
+    many = [change(Action.CREATE, f"{n}0000000-0000-4000-8000-000000000000") for n in range(9)]
+    assert broken(test, *many)[0].endswith("...)")
+
+
+@pytest.mark.parametrize(
+    ("assertion", "changes", "verdict", "is_broken"),
+    [
+        pytest.param({"atLeast": 10}, [], ALLOWED, False, id="as many"),
+        pytest.param({"atLeast": 11}, [], ALLOWED, True, id="too few"),
+        pytest.param({"atLeast": 10}, [Action.DISABLE], ALLOWED, True, id="one would go"),
+        pytest.param({"atLeast": 10}, [Action.DISABLE], HELD, False, id="one waits to go"),
+        pytest.param({"atLeast": 11}, [Action.REENABLE], ALLOWED, False, id="one comes back"),
+        pytest.param({"atLeast": 10}, [Action.UPDATE], ALLOWED, False, id="nobody moves"),
+        pytest.param({"atMost": 10}, [], ALLOWED, False, id="not more"),
+        pytest.param({"atMost": 10}, [Action.CREATE], ALLOWED, True, id="one too many"),
+        pytest.param({"atMost": 10}, [Action.CREATE], HELD, False, id="one waits to come"),
+        pytest.param({"atMost": 10}, [Action.CREATE, Action.DELETE], ALLOWED, False, id="one each"),
+    ],
+)
+def test_how_many_are_active(
+    assertion: dict[str, int], changes: list[Action], verdict: Verdict, is_broken: bool
+) -> None:
+    assert bool(broken(assertion, *map(change, changes), verdict=verdict)) is is_broken
+
+
+def test_a_removal_that_was_not_asked_for_does_not_happen() -> None:
+    unasked = Change(Action.DISABLE, ANN, "ann@contoso.com")
+
+    assert broken(ANN_IN, unasked, stored=Status.ACTIVE) == ()
+    assert broken({"atLeast": 10}, unasked) == ()
+
+
+def test_a_plan_that_is_made_again_is_judged_alone() -> None:
+    watched = Assertions([Assertion.model_validate(one) for one in (ANN_IN, {"atLeast": 10})])
+    watched.stored(ANN, "ann@contoso.com", Status.ACTIVE)
+    watched.change(change(Action.DISABLE))
+    first = watched.broken(10, ALLOWED)
+    watched.begin()
+
+    assert (len(first), watched.broken(10, ALLOWED)) == (2, ())
+
+
+@pytest.mark.parametrize(
+    ("assertion", "action", "is_broken"),
+    [
+        pytest.param(ANN_IN, Action.DISABLE, True, id="asserted in, would go"),
+        pytest.param(ANN_IN, Action.UPDATE, False, id="asserted in, stays"),
+        pytest.param({"never": "ann@*"}, Action.CREATE, True, id="never in, would come"),
+        pytest.param({"never": "ann@*"}, Action.DISABLE, False, id="never in, goes"),
+        pytest.param({"in": "ben@contoso.com"}, Action.DISABLE, False, id="somebody else"),
+        pytest.param({"atLeast": 10}, Action.DISABLE, False, id="how many is not known"),
+    ],
+)
+def test_a_plan_of_one_person(assertion: dict[str, Any], action: Action, is_broken: bool) -> None:
+    watched = Assertions([Assertion.model_validate(assertion)])
+    watched.change(change(action))
+
+    assert bool(watched.broken_by_one()) is is_broken
+
+
+def test_a_broken_assertion_holds_everybody() -> None:
+    assert ALLOWED.blocked(()) is ALLOWED
+    blocked = HELD.blocked(("no",))
+    assert (blocked.hold_removals, blocked.hold_creates) == (True, True)
+    assert (blocked.reasons, blocked.broken) == (("too many",), ("no",))
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_any_name_can_be_a_pattern(pattern: str, name: str) -> None:
+    """It never raises, and a pattern without a star is just that name."""
+    watched = Assertions([Assertion.model_construct(never=pattern)])
+    watched.change(Change(Action.CREATE, ANN, name))
+    found = bool(watched.broken(0, ALLOWED))
+
+    if "*" not in pattern:
+        assert found is (pattern.casefold() in {name.casefold(), ANN})
