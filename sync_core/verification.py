@@ -6,11 +6,13 @@ failed but what Entra may not be ready for yet, they are tried again with growin
 use by themselves; anything else waits for an administrator.
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Self
 
+import orjson
 from pydantic import ConfigDict, Field
 
 from sync_core.checking import TOKEN, Check, CheckResult, needs_of
@@ -45,6 +47,8 @@ class Verification(Document):
 
     `pending` holds top-level fields of the connection as they are wanted and not yet in use. It never
     holds a secret: that is in Key Vault, under the version that `pending.credential` names.
+    `beside` names what was in use of the same fields when they began to wait: where that has changed, a
+    save went past them whose end was not noted (a killed process), and they are out of date.
     `unneeded` are versions of secrets that can be disabled once the newest settings have passed.
     """
 
@@ -59,6 +63,7 @@ class Verification(Document):
     next_try_at: datetime | None = None
     checks: list[Check] = Field(default_factory=list)
     pending: dict[str, Any] | None = None
+    beside: str | None = None
     unneeded: list[SecretVersion] = Field(default_factory=list)
 
     def replaced(self, **changes: object) -> Self:
@@ -117,9 +122,19 @@ def with_fields(connection: Connection, fields: Fields) -> Connection:
     return Connection.model_validate(connection.to_json() | dict(fields))
 
 
+def in_use_of(connection: Connection, names: Iterable[str]) -> str:
+    """Name what is in use of these fields."""
+    document = connection.to_json()
+    used = {name: document[name] for name in sorted(names)}
+    return hashlib.sha256(orjson.dumps(used, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
 def newest(connection: Connection, known: Verification) -> Connection:
-    """Give the newest settings: those in use, with those that wait."""
-    return with_fields(connection, known.pending or {})
+    """Give the newest settings: those in use, with those that wait unless they are out of date."""
+    pending = known.pending or {}
+    if known.beside not in {None, in_use_of(connection, pending)}:
+        return connection
+    return with_fields(connection, pending)
 
 
 def waiting_credential(known: Verification) -> Credential | None:

@@ -36,6 +36,7 @@ from sync_core.verification import (
     begun_anew,
     changed_fields,
     concluded,
+    in_use_of,
     is_no_worse,
     left_over,
     looks_the_same,
@@ -135,7 +136,7 @@ async def _switched_off(services: Services, wanted: Connection, stored: StoredCo
 
     def note(known: Verification) -> Verification:
         unneeded = left_over(known, [waiting_credential(known)], [wanted.credential])
-        return known.replaced(pending=None, next_try_at=None, unneeded=unneeded)
+        return known.replaced(pending=None, beside=None, next_try_at=None, unneeded=unneeded)
 
     return Saved(after, await services.verifications.change(wanted.id, note))
 
@@ -199,7 +200,8 @@ async def _noted(
     def note(known: Verification) -> Verification:
         old = (before.credential if before else None, waiting_credential(known))
         unneeded = left_over(known, old, (in_use.credential, wanted.credential))
-        begun = begun_anew(known).replaced(pending=pending, unneeded=unneeded)
+        beside = in_use_of(in_use, pending) if pending else None
+        begun = begun_anew(known).replaced(pending=pending, beside=beside, unneeded=unneeded)
         return concluded(begun, result, now)
 
     state = await services.verifications.change(in_use.id, note)
@@ -257,7 +259,7 @@ async def drop_pending(services: Services, stored: StoredConnection) -> bool:
         # What was found is about what is dropped.
         unchecked = VerificationStatus.NOT_CHECKED
         return begun_anew(known).replaced(
-            pending=None, unneeded=unneeded, status=unchecked, checks=[]
+            pending=None, beside=None, unneeded=unneeded, status=unchecked, checks=[]
         )
 
     await services.verifications.change(in_use.id, drop)
@@ -282,7 +284,8 @@ async def _tried(
         except PreconditionFailed:  # changed meanwhile: look again at what there is now
             continue
         replaced = stored.connection.credential
-        return await _tried_noted(services, after, replaced, known, result, anew=anew)
+        waits = changed_fields(after.connection, wanted) or None
+        return await _tried_noted(services, after, replaced, known, result, waits=waits, anew=anew)
     raise Conflict(
         "connection.busy",
         "The connection is being changed by several callers at once.",
@@ -320,6 +323,7 @@ async def _tried_noted(
     known: Verification,
     result: "CheckResult",
     *,
+    waits: dict[str, Any] | None,
     anew: bool,
 ) -> Checked:
     now, in_use = services.clock(), stored.connection
@@ -329,9 +333,10 @@ async def _tried_noted(
         if (state.pending, state.checked_at) != (known.pending, known.checked_at):
             return state
         begun = begun_anew(state) if anew else state
-        if result.ok:
-            unneeded = left_over(state, [replaced], [in_use.credential])
-            begun = begun.replaced(pending=None, unneeded=unneeded)
+        if waits is None:
+            old = (replaced, waiting_credential(state))
+            unneeded = left_over(state, old, [in_use.credential])
+            begun = begun.replaced(pending=None, beside=None, unneeded=unneeded)
         return concluded(begun, result, now)
 
     state = await services.verifications.change(in_use.id, note)

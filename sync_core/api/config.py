@@ -57,7 +57,7 @@ from sync_core.errors import (
 )
 from sync_core.logs import log_event
 from sync_core.store.connections import changed_meanwhile
-from sync_core.verification import state_words, waiting_credential
+from sync_core.verification import newest, state_words
 from sync_core.verifying import Saved
 from sync_core.wiring import Services
 
@@ -441,5 +441,6 @@ async def _applied(services: Services, saver: Saver, outlook: Outlook, change: C
         draft = Draft(stored.connection.model_copy(update={"enabled": False}), None)
     else:
         draft = outlook.drafts[name]
-    newest = draft.with_waiting(waiting_credential(known), stored.connection)
-    return await saver.replace(newest, stored, draft if newest != draft else None)
+    waiting = newest(stored.connection, known).credential
+    whole = draft.with_waiting(waiting, stored.connection)
+    return await saver.replace(whole, stored, draft if whole != draft else None)

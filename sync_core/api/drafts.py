@@ -75,14 +75,12 @@ class Draft:
         credential = self.connection.credential.model_copy(update=changes)
         return self.connection.model_copy(update={"credential": credential})
 
-    def with_waiting(self, credential: Credential | None, stored: Connection) -> "Draft":
-        """Keep the credential that waits to come into use, unless this draft changes the one in use.
+    def with_waiting(self, credential: Credential, stored: Connection) -> "Draft":
+        """Keep the newest credential, which may wait, unless this draft changes the one in use.
 
         Nobody who does not name it means to take it back.
         """
-        if credential is None or self.secret is not None:
-            return self
-        if self.connection.credential != stored.credential:
+        if self.secret is not None or self.connection.credential != stored.credential:
             return self
         return replace(
             self, connection=self.connection.model_copy(update={"credential": credential})

@@ -11,7 +11,7 @@ from local.sample import SAMPLE_CLIENT_SECRET, SAMPLE_ROLES
 from sync_core import verifying
 from sync_core.api import moving
 from sync_core.api.moving import Moves
-from sync_core.errors import FixConnection
+from sync_core.errors import FixConnection, RetryLater
 from sync_core.wiring import Services, utc_now
 from tests.api.conftest import Create, Json, document, paths, retried
 from tests.rigging import group_scope, run_now
@@ -326,3 +326,40 @@ async def test_a_check_that_is_late_does_not_judge_newer_settings(
     await verifying.check(services, connection_id, Moves(services).check_waiting)
 
     assert (await admin.get(url)).json()["verification"]["status"] == "verified"
+
+
+@pytest.mark.parametrize("works", [True, False])
+async def test_what_waited_does_not_replace_what_was_saved_after_it(
+    *,
+    admin: httpx.AsyncClient,
+    url: str,
+    create: Create,
+    services: Services,
+    emulator: GraphEmulator,
+    not_known_yet: str,
+    works: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The process ended after the newer secret was stored, and before that was noted."""
+
+    async def killed(*_: Any) -> None:
+        raise RetryLater("store.unavailable", "The process ends here.")
+
+    await create()
+    await admin.patch(url, json={"credential": {"clientSecret": not_known_yet}})
+    newer = emulator.control.add_secret()
+    with monkeypatch.context() as context:
+        context.setattr(services.verifications, "change", killed)
+        ended = await admin.patch(url, json={"credential": {"clientSecret": newer}})
+    saved = (await admin.get(url)).json()["credential"]
+    emulator.control.add_secret(value=not_known_yet)
+    emulator.control.set_roles(SAMPLE_ROLES if works else [])
+    await admin.post(f"{url}/check")
+    emulator.control.set_roles(SAMPLE_ROLES)
+    found = (await admin.get(url)).json()
+
+    assert ended.status_code == 503
+    assert await services.vault.get(saved["secretName"], saved["secretVersion"]) == newer
+    assert found["credential"] == saved
+    assert found["verification"]["pending"] is None
+    assert found["verification"]["status"] == ("verified" if works else "waiting")

@@ -50,6 +50,12 @@ attributes = st.sampled_from(["department", "employeeId", "onPremisesSyncEnabled
 
 
 EXCLUDED_NAMES = st.uuids().map(str) | words.map("a{}@contoso.com".format)
+ASSERTIONS = (
+    st.fixed_dictionaries({"in": EXCLUDED_NAMES})
+    | st.fixed_dictionaries({"never": words.map("svc-{}*".format)})
+    | st.fixed_dictionaries({"atLeast": st.integers(0, 9)})
+    | st.fixed_dictionaries({"atMost": st.integers(0, 9)})
+)
 
 
 @st.composite
@@ -107,6 +113,7 @@ def connections(draw: st.DrawFn) -> Connection:
             "protected": draw(st.lists(words.filter(str.strip), max_size=2)),
             "guard": {"maxRemovals": draw(limits), "maxCreates": draw(limits)},
         },
+        assertions=draw(st.lists(ASSERTIONS, max_size=3)),
     )
 
 
@@ -209,6 +216,7 @@ def test_a_file_names_connections_by_id_and_every_setting_but_the_empty_ones() -
             "protected": [],
             "guard": {"maxRemovals": 500, "maxRemovalPercent": 20},
         },
+        "assertions": [],
         "schedule": {"automatic": True, "everyMinutes": 60, "fullEveryHours": 24},
         "realtime": False,
     }
@@ -234,13 +242,13 @@ def test_of_a_secret_the_name_and_the_end_are_exported_and_not_the_version() -> 
 
 
 def test_the_file_in_the_documentation_is_one() -> None:
-    """It leaves out mapping, matching and policy, and says so."""
+    """It leaves out mapping, matching, policy and assertions, and says so."""
     guide = Path(__file__).parents[2] / "docs" / "config-as-code.md"
     text = guide.read_text(encoding="utf-8").partition("```yaml\n")[2].partition("```")[0]
     (found,) = from_file(from_yaml(text.encode()))
     written = to_document([found])
 
-    for left_out in ("mapping", "matching", "policy"):
+    for left_out in ("mapping", "matching", "policy", "assertions"):
         del written["connections"][0][left_out]
     assert text.partition("  # ")[0] == to_yaml(written)
 

@@ -73,6 +73,7 @@ FULL: dict[str, Any] = {
         "protected": [],
         "guard": {"maxRemovals": 500, "maxRemovalPercent": 20, "maxCreates": None},
     },
+    "assertions": [],
     "schedule": {"automatic": True, "everyMinutes": 60, "fullEveryHours": 24},
     "realtime": True,
 }

@@ -15,6 +15,7 @@ from sync_core.verification import (
     begun_anew,
     changed_fields,
     concluded,
+    in_use_of,
     is_no_worse,
     left_over,
     looks_the_same,
@@ -122,6 +123,18 @@ def test_what_differs_can_be_put_on_top_again() -> None:
     assert newest(before, KNOWN.replaced(pending=fields)) == after
     assert changed_fields(after, after) == {}
     assert newest(after, KNOWN) == after
+
+
+def test_what_waits_is_out_of_date_when_its_own_fields_were_changed_past_it() -> None:
+    before = connection()
+    fields = {"displayName": "Waiting"}
+    known = KNOWN.replaced(pending=fields, beside=in_use_of(before, fields))
+    elsewhere = before.model_copy(update={"realtime": not before.realtime})
+    past_it = before.model_copy(update={"display_name": "Newer"})
+
+    assert newest(before, known).display_name == "Waiting"
+    assert newest(elsewhere, known).display_name == "Waiting"
+    assert newest(past_it, known) == past_it
 
 
 def test_the_secret_that_waits_is_named() -> None:
