@@ -45,7 +45,7 @@ HELD_REMEDY = (
 )
 ASSERTION_REMEDY = (
     "Look at the run's changes. Correct the scope or the directory; or, if the assertion is no longer "
-    "right, the connection's assertions. Everything but creates and removals was applied."
+    "right, the connection's assertions. Nobody came or went; everything else was applied."
 )
 
 # The record of a run, and of a failed one who mends it.
@@ -383,6 +383,7 @@ def _planned(run: Run, plan: "Plan") -> Run:
         active=plan.tally.active,
         creates=plan.tally.creates,
         removals=plan.tally.removals,
+        reenables=plan.tally.reenables,
         others=plan.tally.others,
         held=plan.held,
     )

@@ -33,6 +33,11 @@ class Verdict:
         return Verdict(hold_removals=True, hold_creates=True, reasons=self.reasons, broken=broken)
 
     @property
+    def hold_reenables(self) -> bool:
+        """Whoever comes back is no newcomer to the limits, but is to an assertion."""
+        return bool(self.broken)
+
+    @property
     def holds(self) -> bool:
         return self.hold_removals or self.hold_creates
 

@@ -129,11 +129,12 @@ class Tally:
     active: int
     creates: int
     removals: int
+    reenables: int = 0
     others: int = 0
 
     @property
     def changes(self) -> int:
-        return self.creates + self.removals + self.others
+        return self.creates + self.removals + self.reenables + self.others
 
 
 def utf16_length(text: str) -> int:

@@ -266,11 +266,10 @@ class _OnePerson:
         if change is None:
             self._step("apply", "Nothing to write.")
             return
+        await self._services.plans.save(self._connection.id, self._run.id, plan.documents())
         if blocked := plan.blocked(change):
             self._step("apply", blocked, ok=False)
             return
-        connection_id = self._connection.id
-        await self._services.plans.save(connection_id, self._run.id, plan.documents())
         failed = len(sync.errors)
         await sync.apply(plan, self._check)
         refused = sync.errors[failed:]

@@ -26,6 +26,8 @@ class Plan:
         """Tell whether a change has to wait; a removal without a reason was not asked for, and does."""
         if change.action.is_removal:
             return self.verdict.hold_removals or change.reason is None
+        if change.action is Action.REENABLE:
+            return self.verdict.hold_reenables
         return self.verdict.hold_creates and change.action is Action.CREATE
 
     def blocked(self, change: Change | None) -> str | None:
@@ -41,7 +43,8 @@ class Plan:
     @property
     def held(self) -> int:
         removals = self.tally.removals if self.verdict.hold_removals else self.unasked
-        return removals + (self.tally.creates if self.verdict.hold_creates else 0)
+        creates = self.tally.creates if self.verdict.hold_creates else 0
+        return removals + creates + (self.tally.reenables if self.verdict.hold_reenables else 0)
 
     def documents(self) -> Iterator[dict[str, Any]]:
         """Give the changes as they are stored and shown."""

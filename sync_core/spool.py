@@ -107,6 +107,14 @@ class FuturesSpool:
             object_id, manager, inside, outside = orjson.loads(line)
             yield Futures(object_id, manager, _outcome(inside), _outcome(outside))
 
+    def changes(self) -> Iterator[Change]:
+        """Give one change for each person; either future names the same person by the same keys."""
+        for futures in self:
+            for outcome in (futures.inside, futures.outside):
+                if isinstance(outcome, Change):
+                    yield outcome
+                    break
+
     def __enter__(self) -> Self:
         return self
 

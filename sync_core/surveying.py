@@ -155,7 +155,7 @@ def warnings_of_plan(
     found = [
         PreviewWarning(
             code="assertion.failed",
-            message=f"An assertion would be broken: {one}. A run would create and remove nobody.",
+            message=f"An assertion would be broken: {one}. A run would create, re-enable and remove nobody.",
         )
         for one in verdict.broken
     ]

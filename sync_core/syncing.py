@@ -378,19 +378,17 @@ class FullSync:
         return Roster(
             stored=set(stored.people),
             may_delete=may_delete(policy),
-            may_hold=policy.guard.max_creates is not None or bool(self.connection.matching),
+            may_hold=policy.guard.max_creates is not None
+            or bool(self.connection.matching)
+            or bool(self.connection.assertions),
         )
 
     async def _match(self, *, complete: bool) -> None:
         """Decide which newcomers are linked to rows that stand already, and which have to wait."""
         if self._linking.registry is None:
             return
-        for futures in self._deferred:
-            # Either future names the same person by the same keys.
-            for outcome in (futures.inside, futures.outside):
-                if isinstance(outcome, Change):
-                    self._linking.see(outcome)
-                    break
+        for change in self._deferred.changes():
+            self._linking.see(change)
         for object_id, error in await self._linking.decide(complete=complete):
             self._reject(object_id, error)
         if self._roster is not None:
@@ -419,6 +417,10 @@ class FullSync:
             removed = {one.object_id for one in sketch if one.action is Action.DELETE}
         tally = replace(tally, creates=tally.creates + len(roster.newcomers))
         verdict = check_guard(tally, self.connection.policy.guard)
+        if self.connection.assertions:
+            for change in self._deferred.changes():
+                self._assertions.change(change)
+            verdict = verdict.blocked(self._assertions.broken(active, verdict))
         if confirmed and not verdict.hold_removals:
             roster.lose(removed)
         if verdict.hold_creates:
@@ -480,7 +482,7 @@ class FullSync:
         """Put the stored values beside the new ones, count, and give the plan its name: a hash."""
         self._assertions.begin()
         digest = PlanDigest(self.connection.id)
-        tally = {"creates": 0, "removals": 0, "others": 0}
+        tally = {"creates": 0, "removals": 0, "reenables": 0, "others": 0}
         for digit in DIGITS:
             changes = self._linking.settled(decided.read(digit))
             rows = await self._rows(digit, changes)
@@ -557,4 +559,6 @@ def manager_unknown() -> RecordRejected:
 def _kind(change: Change) -> str:
     if change.action.is_removal:
         return "removals"
+    if change.action is Action.REENABLE:
+        return "reenables"
     return "creates" if change.action is Action.CREATE else "others"

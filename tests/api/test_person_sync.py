@@ -546,3 +546,36 @@ async def test_nobody_is_removed_while_a_group_of_the_scope_is_gone(
     assert "does not exist" in found["steps"][3]["message"]
     assert why["nextRun"]["action"] is None
     assert "does not exist" in why["nextRun"]["message"]
+
+
+async def test_an_assertion_keeps_a_named_person_out_as_well(
+    admin: httpx.AsyncClient,
+    create: Create,
+    sync: Sync,
+    services: Services,
+    connection_id: str,
+    people: list[str],
+    group: str,
+) -> None:
+    await create(scope=group_scope(group), assertions=[{"never": people[0]}])
+    why = (await admin.get(f"/api/connections/{connection_id}/why/{people[0]}")).json()
+    found = await sync(people[0])
+    (change,) = await changes_of(services, Run.model_validate(found["run"]))
+
+    assert found["run"]["status"] == "held"
+    assert found["run"]["error"]["code"] == "assertion.failed"
+    assert ("apply", False) in steps(found)
+    assert "asserted never to be in" in found["steps"][-2]["message"]
+    assert change["held"] is True
+    assert "asserted never to be in" in why["nextRun"]["message"]
+    assert await rows_of(services, connection_id) == {}
+
+
+async def test_an_assertion_about_others_keeps_nobody_out(
+    create: Create, sync: Sync, people: list[str], group: str
+) -> None:
+    """Who else is in, and how many, is not known to a run of one person."""
+    found_by_all = [{"atLeast": 50}, {"in": "somebody@contoso.com"}, {"never": "svc-*"}]
+    await create(scope=group_scope(group), assertions=found_by_all)
+
+    assert (await sync(people[0]))["run"]["status"] == "succeeded"

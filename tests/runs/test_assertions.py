@@ -153,3 +153,63 @@ async def test_a_reading_that_broke_off_takes_nobody_for_gone(
     run = await run_now(services, connection_id)
 
     assert (run.status, run.error) == (RunStatus.PARTIAL, None)
+
+
+async def assert_from_now_on(services: Services, connection: Connection, *found: Any) -> None:
+    stored = await services.connections.get(connection.id)
+    changed = Connection.model_validate(connection.to_json() | {"assertions": list(found)})
+    await services.connections.replace(changed, stored.etag)
+
+
+async def test_nobody_comes_back_either(
+    services: Services,
+    emulator: GraphEmulator,
+    connection_id: str,
+    people: dict[str, str],
+    group: str,
+) -> None:
+    connection = await connect(services, connection_id, group)
+    await run_now(services, connection_id)
+    (name, object_id), *_ = people.items()
+    emulator.control.remove_members(group, object_id)
+    await run_now(services, connection_id)
+    await assert_from_now_on(services, connection, {"never": name})
+    emulator.control.add_members(group, object_id)
+    red = await run_now(services, connection_id)
+    (change,) = await changes_of(services, red)
+
+    assert codes(red) == ("held", "assertion.failed")
+    assert (change["action"], change["held"]) == ("reenable", True)
+    assert red.counts.held == 1
+    assert object_id not in active(await rows_of(services, connection_id))
+
+
+@pytest.mark.parametrize("red", [True, False])
+async def test_nobody_points_at_a_manager_who_may_not_come_in(
+    services: Services,
+    emulator: GraphEmulator,
+    connection_id: str,
+    people: dict[str, str],
+    group: str,
+    red: bool,
+) -> None:
+    """Whoever is read: the manager may come before the person, or after."""
+    await stored_connection(
+        services,
+        connection_id,
+        scope=group_scope(group),
+        mapping=[*MAPPING, {"target": "managerId", "source": "manager"}],
+        assertions=[{"never": "svc-*" if red else "nobody-*"}],
+    )
+    await run_now(services, connection_id)
+    name = {"displayName": "Boss", "userPrincipalName": "svc-boss@contoso.com"}
+    boss = str(emulator.control.create_person(name)["id"])
+    emulator.control.add_members(group, boss)
+    for object_id in people.values():
+        emulator.control.patch_person(object_id, {"manager": boss})
+    await run_now(services, connection_id)
+    rows = await rows_of(services, connection_id)
+
+    expected = None if red else boss
+    assert {rows[one].get("managerId") for one in people.values()} == {expected}
+    assert (boss in rows) is not red
