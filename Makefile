@@ -38,6 +38,7 @@ sync_core/planning.py,$\
 sync_core/pushdown.py,$\
 sync_core/readiness.py,$\
 sync_core/reading_plan.py,$\
+sync_core/same_people.py,$\
 sync_core/references.py,$\
 sync_core/registry.py,$\
 sync_core/schedule.py,$\

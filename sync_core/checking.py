@@ -32,6 +32,7 @@ LEAST_PRIVILEGE = "least privilege"
 EXPIRY = "secret expiry"
 CERTIFICATE = "certificate"
 WHOLE = "the whole check"
+PEOPLE = "people"
 MOVES = "people who move"
 
 # Wider permissions that include reading, by the "Permissions" tables of

@@ -190,7 +190,9 @@ async def _is_taken(services: Services, pending: PendingConsent) -> bool:
     could name another customer of the same vendor. Whoever means it sets tenantId, as administrator.
     """
     async for other in services.connections.all():
-        if other.id != pending.connection_id and other.tenant_id == pending.tenant_id:
+        if other.id == pending.connection_id:
+            continue
+        if await verifying.tenant_of(services, other) == pending.tenant_id:
             return True
     return False
 

@@ -50,6 +50,7 @@ class Verification(Document):
     `beside` names what was in use of the same fields when they began to wait: where that has changed, a
     save went past them whose end was not noted (a killed process), and they are out of date.
     `unneeded` are versions of secrets that can be disabled once the newest settings have passed.
+    `tenant_id` is the tenant's GUID by the last token, for connections that name a domain.
     """
 
     # Ignored, not refused: while a deployment is rolled back, the older version reads newer states.
@@ -65,6 +66,7 @@ class Verification(Document):
     pending: dict[str, Any] | None = None
     beside: str | None = None
     unneeded: list[SecretVersion] = Field(default_factory=list)
+    tenant_id: str | None = None
 
     def replaced(self, **changes: object) -> Self:
         """Give a copy with some fields changed."""
@@ -81,7 +83,12 @@ class Verification(Document):
 
 def concluded(known: Verification, result: CheckResult, now: datetime) -> Verification:
     """Give the state after a check; who waits for Entra is told when the next try is."""
-    checked = known.replaced(checked_at=now, checks=result.checks, next_try_at=None)
+    checked = known.replaced(
+        checked_at=now,
+        checks=result.checks,
+        next_try_at=None,
+        tenant_id=result.tenant_id or known.tenant_id,
+    )
     if result.ok:
         status = VerificationStatus.VERIFIED
         return checked.replaced(status=status, since=None, attempts=0)

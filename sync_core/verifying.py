@@ -17,8 +17,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sync_core import watching
-from sync_core.checking import MOVES, failed, with_check
-from sync_core.documents import Connection, Credential, Purpose, SyncRequest, Trigger
+from sync_core.checking import MOVES, PEOPLE, failed, with_check
+from sync_core.documents import GUID, Connection, Credential, Purpose, SyncRequest, Trigger
 from sync_core.errors import (
     Conflict,
     FixConnection,
@@ -28,6 +28,7 @@ from sync_core.errors import (
     SyncError,
 )
 from sync_core.logs import log_event
+from sync_core.same_people import doubled_people
 from sync_core.store.connections import StoredConnection
 from sync_core.verification import (
     SecretVersion,
@@ -144,7 +145,40 @@ async def _switched_off(services: Services, wanted: Connection, stored: StoredCo
 async def _try(services: Services, connection: Connection) -> "CheckResult":
     from sync_core.directory.checks import check_connection
 
-    return await check_connection(services, connection, services.clock())
+    result = await check_connection(services, connection, services.clock())
+    if result.tenant_id is None:
+        return result
+    try:
+        await _check_people(services, connection, result.tenant_id)
+    except FixConnection as error:
+        return with_check(result, failed(PEOPLE, error))
+    return result
+
+
+async def _check_people(services: Services, connection: Connection, tenant_id: str) -> None:
+    """Refuse the scope of another connection that calls the tenant by another of its names.
+
+    Only the token tells that a domain and a GUID are one tenant. The same name is refused at the save.
+    """
+    known = connection.model_copy(update={"tenant_id": tenant_id})
+    async for other in services.connections.all():
+        if other.tenant_id == connection.tenant_id or other.id == connection.id:
+            continue
+        named = other.model_copy(update={"tenant_id": await tenant_of(services, other)})
+        if problems := doubled_people(known, [named]):
+            raise FixConnection(
+                "scope.samePeople",
+                f"The scope {problems[0].message}.",
+                "Name the tenant by its id in both connections, and choose other people in one.",
+            )
+
+
+async def tenant_of(services: Services, connection: Connection) -> str | None:
+    """Give the GUID of a connection's tenant, as far as it is known."""
+    named = connection.tenant_id
+    if named is None or GUID.fullmatch(named):
+        return named
+    return (await services.verifications.read(connection.id)).tenant_id
 
 
 async def _stops(

@@ -32,7 +32,6 @@ from sync_core.api.shapes import (
     ConfigResult,
     ConfigSummary,
 )
-from sync_core.api.validation import chosen_people, doubled_people
 from sync_core.config_files import (
     HEADER,
     MAX_BYTES,
@@ -56,6 +55,7 @@ from sync_core.errors import (
     SyncError,
 )
 from sync_core.logs import log_event
+from sync_core.same_people import chosen_people, doubled_people
 from sync_core.store.connections import changed_meanwhile
 from sync_core.verification import newest, state_words
 from sync_core.verifying import Saved

@@ -18,7 +18,6 @@ from typing import Annotated, Any
 from fastapi import Query
 
 from sync_core.api.refusals import NeedsConfirmation
-from sync_core.api.validation import chosen_people, doubled_people
 from sync_core.documents import Connection, Guard
 from sync_core.errors import Conflict, FixConnection, RetryLater, SyncError
 from sync_core.guard import careful
@@ -26,6 +25,7 @@ from sync_core.logs import log_event
 from sync_core.model import Status
 from sync_core.plan_hashes import moves_of
 from sync_core.previewing import OutOfTime, Preview, preview
+from sync_core.same_people import chosen_people, doubled_people
 from sync_core.store.people import People
 from sync_core.wiring import Services
 

@@ -14,10 +14,10 @@ from pydantic import SecretStr
 from sync_core import certificates, verifying
 from sync_core.api.drafts import SECRET_FIELDS, Draft, certificate_problems
 from sync_core.api.moving import Moves
-from sync_core.api.validation import chosen_people, doubled_people
 from sync_core.certificates import UnusableCertificate
 from sync_core.documents import Connection, CredentialKind
 from sync_core.errors import Conflict, FieldProblem, FixConnection, Invalid, PreconditionFailed
+from sync_core.same_people import chosen_people, doubled_people
 from sync_core.store.connections import StoredConnection
 from sync_core.vault import SECRET_DISABLED, SECRET_MISSING
 from sync_core.verifying import Saved
@@ -101,9 +101,16 @@ class Saver:
     async def _people_problems(
         self, connection: Connection, stored: Connection | None
     ) -> list[FieldProblem]:
-        """Compare with the others, unless it chooses whom it chose before: that must stay editable."""
-        if stored is not None and chosen_people(stored) == chosen_people(connection):
-            return []
+        """Compare with the others, unless it chooses whom it chose before: that must stay editable.
+
+        Whoever switches a connection off wants it to stop; it is compared when it is switched on.
+        """
+        if stored is not None:
+            goes_off = stored.enabled and not connection.enabled
+            goes_on = connection.enabled and not stored.enabled
+            same = chosen_people(stored) == chosen_people(connection)
+            if goes_off or (same and not goes_on):
+                return []
         others = [
             one async for one in self._services.connections.all() if one.id not in self._compared
         ]

@@ -344,6 +344,23 @@ async def test_a_tenant_that_did_not_consent_is_never_stored(
     assert f"consent.abandoned connection={connection_id}" in caplog.text
 
 
+async def test_a_tenant_connected_by_its_domain_is_taken_as_well(
+    way: Way, admin: httpx.AsyncClient, unconnected: Tenant, connection_id: str, services: Services
+) -> None:
+    victim = f"{connection_id}-victim"
+    await admin.post("/api/connections", json=document(victim) | vendors())
+    back = await way.decide(await way.start(victim), SOMEBODY_ELSE)
+    await way.come_back(back)
+    stored = await services.connections.get(victim)
+    by_domain = stored.connection.model_copy(update={"tenant_id": FABRIKAM_DOMAIN})
+    await services.connections.replace(by_domain, stored.etag)
+    await admin.post(f"/api/connections/{victim}/check")
+    code = await way.whole(connection_id, tenant=FABRIKAM_TENANT_ID)
+
+    assert code == "consent.tenantTaken"
+    assert await unconnected() is None
+
+
 async def test_another_customers_tenant_cannot_be_taken_over(
     way: Way, admin: httpx.AsyncClient, unconnected: Tenant, connection_id: str
 ) -> None:

@@ -5,8 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
-from sync_core.api.validation import chosen_people
 from sync_core.documents import Connection
+from sync_core.same_people import chosen_people
 from sync_core.wiring import Services
 from tests.api.conftest import Create, Json, document, paths
 from tests.rigging import connection
@@ -165,3 +165,41 @@ async def test_doubles_from_before_can_still_be_changed(
     answer = await admin.patch(f"/api/connections/{connection_id}-2", json={"enabled": False})
 
     assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("names", [("contoso.com", None), (None, "contoso.com")])
+async def test_a_domain_and_the_id_of_one_tenant_are_the_same(
+    admin: httpx.AsyncClient, create: Create, connection_id: str, names: tuple[str | None, ...]
+) -> None:
+    """Only the token tells, so it is a check that fails; what was sent waits, and brings in nobody."""
+    one, other = ({"tenantId": name} if name else {} for name in names)
+    first = (await create(**one)).json()
+    second = document(f"{connection_id}-2", scope=first["scope"], **other)
+    answer = await admin.post("/api/connections", json=second)
+    (failing,) = (check for check in answer.json()["checks"] if not check["ok"])
+
+    assert answer.status_code == 422
+    assert (failing["name"], failing["code"]) == ("people", "scope.samePeople")
+    assert repr(connection_id) in failing["message"]
+    assert (await admin.get(f"/api/connections/{connection_id}-2")).json()["enabled"] is False
+    fixed = await admin.patch(
+        f"/api/connections/{connection_id}-2",
+        json={"enabled": True, "scope": document(f"{connection_id}-2")["scope"]},
+    )
+    assert fixed.status_code == 200
+
+
+async def test_a_double_is_compared_when_it_is_switched_on(
+    admin: httpx.AsyncClient, create: Create, connection_id: str, services: Services
+) -> None:
+    first = (await create()).json()
+    double = connection(
+        f"{connection_id}-2", scope=first["scope"], tenantId=first["tenantId"], enabled=False
+    )
+    await services.connections.create(Connection.model_validate(double.to_json()))
+    path = f"/api/connections/{connection_id}-2"
+    renamed = await admin.patch(path, json={"displayName": "Another"})
+    enabled = await admin.patch(path, json={"enabled": True})
+
+    assert renamed.status_code == 200
+    assert (enabled.status_code, paths(enabled)) == (422, ["scope"])
