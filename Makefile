@@ -26,6 +26,7 @@ sync_core/graph_schema.py,$\
 sync_core/group_choices.py,$\
 sync_core/guard.py,$\
 sync_core/health.py,$\
+sync_core/imported.py,$\
 sync_core/logs.py,$\
 sync_core/mapping.py,$\
 sync_core/mapping_tests.py,$\

@@ -10,6 +10,7 @@ from sync_core.api.answers import json_answer
 from sync_core.api.bodies import JSON, limited_body, media_type
 from sync_core.api.refusals import Malformed
 from sync_core.entra_import import import_schema
+from sync_core.imported import Imported
 
 # A schema describes every attribute of both directories; those of large applications have some MB.
 MAX_BYTES = 8 * 1024 * 1024
@@ -34,7 +35,10 @@ Exported = Annotated[Any, Depends(exported_json)]
 
 async def import_entra(exported: Exported) -> Response:
     """Translate a provisioning schema of Entra to scope, mapping and matching, ready for a connection."""
-    taken = import_schema(exported)
+    return _parts(import_schema(exported))
+
+
+def _parts(taken: Imported) -> Response:
     return json_answer(
         {
             "scope": taken.scope,

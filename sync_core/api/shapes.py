@@ -337,13 +337,13 @@ class FunctionList(Document):
     next: Next
 
 
-class EntraImport(Document):
-    """Parts of a connection, as far as a schema of Entra tells them, and every difference."""
+class ConnectionParts(Document):
+    """Parts of a connection, as far as another program's settings tell them, and every difference."""
 
     scope: Scope
     mapping: list[MappingRule]
     matching: list[str]
-    notes: list[FieldError] = Field(description="By the place in the schema that was sent.")
+    notes: list[FieldError] = Field(description="By the place in what was sent.")
 
 
 class GroupList(Document):

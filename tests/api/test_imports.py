@@ -38,7 +38,7 @@ async def test_the_answer_is_as_described(admin: httpx.AsyncClient, services: Se
     answer = (await admin.post(URL, json=WHOLE)).json()
 
     described = describe(app_over(services))
-    reference = {"$ref": "#/components/schemas/EntraImport"}
+    reference = {"$ref": "#/components/schemas/ConnectionParts"}
     assert mismatches(answer, reference, described) == []
 
 
