@@ -8,6 +8,7 @@ AZURITE := local/azurite/node_modules/.ready
 ARGS ?=
 # What decides without I/O. `make test` with ARGS that leave tests out cannot reach its 100 %.
 PURE := sync_core/attribute_choices.py,$\
+sync_core/bitwarden_import.py,$\
 sync_core/certificates.py,$\
 sync_core/checking.py,$\
 sync_core/clouds.py,$\
