@@ -345,6 +345,15 @@ ROUTES = (
         refusals=(400, 413, 415, 422),
         body=openapi.IMPORT_BODY,
     ),
+    Route(
+        method="POST",
+        path=f"{CONFIG}/import-bitwarden",
+        call=imports.import_bitwarden,
+        role=Role.ADMIN,
+        answers={200: ConnectionParts},
+        refusals=(400, 413, 415, 422),
+        body=openapi.BITWARDEN_BODY,
+    ),
     # For readers, though it is no GET: it works on what the caller sends, and on nothing else.
     Route(
         method="POST",

@@ -440,3 +440,11 @@ class ConfigConfirmation(Document):
     counts: PreviewCounts
     leavers_by_reason: dict[str, int]
     changes: list[Mover]
+
+
+class BitwardenFilters(Document):
+    """Filters of Bitwarden's Directory Connector for Entra ID, as they stand in its settings."""
+
+    # Three times as much goes into a scope, of which a connection has to hold the whole.
+    user_filter: str = Field(max_length=50_000)
+    group_filter: str | None = Field(default=None, max_length=50_000)
