@@ -9,6 +9,7 @@ ARGS ?=
 # What decides without I/O. `make test` with ARGS that leave tests out cannot reach its 100 %.
 PURE := sync_core/asserting.py,$\
 sync_core/attribute_choices.py,$\
+sync_core/bitwarden_import.py,$\
 sync_core/certificates.py,$\
 sync_core/checking.py,$\
 sync_core/clouds.py,$\
@@ -27,6 +28,7 @@ sync_core/graph_schema.py,$\
 sync_core/group_choices.py,$\
 sync_core/guard.py,$\
 sync_core/health.py,$\
+sync_core/imported.py,$\
 sync_core/logs.py,$\
 sync_core/mapping.py,$\
 sync_core/mapping_tests.py,$\

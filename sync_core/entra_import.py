@@ -12,7 +12,6 @@ What cannot be taken over is named in a note and never dropped silently; in a do
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
@@ -21,10 +20,9 @@ from sync_core.documents import ATTRIBUTE, Apply, Filter, MappingRule, Operator,
 from sync_core.entra_names import column_for
 from sync_core.errors import FieldProblem, Invalid
 from sync_core.expressions import ExpressionError, parse
+from sync_core.imported import Imported, Json
 from sync_core.mapping import mapping_problems
 from sync_core.scope import scope_problems
-
-Json = dict[str, Any]
 
 ENTRA = frozenset({"azure active directory", "microsoft entra id", "entra id"})
 # As documents.py has them.
@@ -69,19 +67,6 @@ FLOW_NOTES = {
 ON_CREATE = {"ObjectAddOnly", "AttributeAddOnly"}
 
 
-@dataclass(slots=True)
-class Imported:
-    """What a connection can take as it is, and what to know about it."""
-
-    scope: Json
-    mapping: list[Json] = field(default_factory=list)
-    matching: list[str] = field(default_factory=list)
-    notes: list[FieldProblem] = field(default_factory=list)
-
-    def note(self, path: str, message: str) -> None:
-        self.notes.append(FieldProblem(path, message))
-
-
 class _NotTaken(Exception):
     """Something cannot be taken over; the text says why."""
 
@@ -90,7 +75,7 @@ def import_schema(document: Any) -> Imported:
     """Translate a schema; raises `Invalid` for what is none, or has no users of Entra as a source."""
     if not isinstance(document, dict):
         raise _invalid("", "has to be a synchronization schema: a JSON object")
-    result = Imported({"filters": [], "guests": "exclude", "everyone": False})
+    result = Imported()
     chosen: tuple[str, Json] | None = None
     for path, mapping in _user_mappings(document, result):
         if chosen is None:

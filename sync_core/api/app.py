@@ -39,7 +39,7 @@ from sync_core.api.shapes import (
     ConfigPlan,
     ConnectionAnswer,
     ConnectionList,
-    EntraImport,
+    ConnectionParts,
     Evaluated,
     FunctionList,
     GroupList,
@@ -341,9 +341,18 @@ ROUTES = (
         path=f"{CONFIG}/import-entra",
         call=imports.import_entra,
         role=Role.ADMIN,
-        answers={200: EntraImport},
+        answers={200: ConnectionParts},
         refusals=(400, 413, 415, 422),
         body=openapi.IMPORT_BODY,
+    ),
+    Route(
+        method="POST",
+        path=f"{CONFIG}/import-bitwarden",
+        call=imports.import_bitwarden,
+        role=Role.ADMIN,
+        answers={200: ConnectionParts},
+        refusals=(400, 413, 415, 422),
+        body=openapi.BITWARDEN_BODY,
     ),
     # For readers, though it is no GET: it works on what the caller sends, and on nothing else.
     Route(

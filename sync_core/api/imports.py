@@ -5,11 +5,17 @@ from typing import Annotated, Any
 
 import orjson
 from fastapi import Depends, Request, Response
+from pydantic import ValidationError
 
 from sync_core.api.answers import json_answer
-from sync_core.api.bodies import JSON, limited_body, media_type
+from sync_core.api.bodies import JSON, Body, limited_body, media_type
 from sync_core.api.refusals import Malformed
+from sync_core.api.shapes import BitwardenFilters
+from sync_core.api.validation import document_problems
+from sync_core.bitwarden_import import import_filters
 from sync_core.entra_import import import_schema
+from sync_core.errors import Invalid
+from sync_core.imported import Imported
 
 # A schema describes every attribute of both directories; those of large applications have some MB.
 MAX_BYTES = 8 * 1024 * 1024
@@ -34,7 +40,19 @@ Exported = Annotated[Any, Depends(exported_json)]
 
 async def import_entra(exported: Exported) -> Response:
     """Translate a provisioning schema of Entra to scope, mapping and matching, ready for a connection."""
-    taken = import_schema(exported)
+    return _parts(import_schema(exported))
+
+
+async def import_bitwarden(body: Body) -> Response:
+    """Translate filters of Bitwarden's Directory Connector to scope, mapping and matching."""
+    try:
+        asked = BitwardenFilters.model_validate(body, by_alias=True, by_name=False)
+    except ValidationError as error:
+        raise Invalid("The filters are not valid.", document_problems(error, body)) from None
+    return _parts(import_filters(asked.user_filter, asked.group_filter or ""))
+
+
+def _parts(taken: Imported) -> Response:
     return json_answer(
         {
             "scope": taken.scope,

@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 from sync_core.api.answers import json_answer
 from sync_core.api.problems import MEDIA_TYPE
 from sync_core.api.shapes import (
+    BitwardenFilters,
     ConfigFile,
     EvaluateBody,
     MatchBody,
@@ -118,6 +119,15 @@ IMPORT_BODY = {
     }
 }
 
+BITWARDEN_BODY = json_body(
+    BitwardenFilters,
+    {
+        "userFilter": "includeGroup:9d0c5a9e-3c1b-4f0e-8b63-5a1f7e2d4c90|exclude:svc@contoso.com",
+        "groupFilter": None,
+    },
+    required=True,
+)
+
 
 def describe(app: FastAPI) -> dict[str, Any]:
     """Describe every route; made once a process."""
@@ -134,6 +144,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
                 (ConnectionInput, "validation"),
                 (SyncBody, "validation"),
                 (EvaluateBody, "validation"),
+                (BitwardenFilters, "validation"),
                 (MatchBody, "validation"),
                 (PreviewBody, "validation"),
                 (Problem, "validation"),

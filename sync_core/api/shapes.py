@@ -337,13 +337,13 @@ class FunctionList(Document):
     next: Next
 
 
-class EntraImport(Document):
-    """Parts of a connection, as far as a schema of Entra tells them, and every difference."""
+class ConnectionParts(Document):
+    """Parts of a connection, as far as another program's settings tell them, and every difference."""
 
     scope: Scope
     mapping: list[MappingRule]
     matching: list[str]
-    notes: list[FieldError] = Field(description="By the place in the schema that was sent.")
+    notes: list[FieldError] = Field(description="By the place in what was sent.")
 
 
 class GroupList(Document):
@@ -440,3 +440,11 @@ class ConfigConfirmation(Document):
     counts: PreviewCounts
     leavers_by_reason: dict[str, int]
     changes: list[Mover]
+
+
+class BitwardenFilters(Document):
+    """Filters of Bitwarden's Directory Connector for Entra ID, as they stand in its settings."""
+
+    # Three times as much goes into a scope, of which a connection has to hold the whole.
+    user_filter: str = Field(max_length=50_000)
+    group_filter: str | None = Field(default=None, max_length=50_000)

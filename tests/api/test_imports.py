@@ -1,4 +1,4 @@
-"""`/config/import-entra`: an export of Entra in, parts of a connection out, nothing written."""
+"""`/config/import-entra`, `-bitwarden`: settings in, parts of a connection out, nothing written."""
 
 import codecs
 
@@ -6,13 +6,17 @@ import httpx
 import orjson
 import pytest
 
+from local.sample import SAMPLE_GROUP_ID
 from sync_core.api.openapi import describe
 from sync_core.wiring import Services
 from tests.api.conftest import app_over, document, paths
 from tests.api.test_openapi import mismatches
+from tests.unit.building import ADMINS
 from tests.unit.entra_schema import WHOLE
 
 URL = "/api/config/import-entra"
+BITWARDEN = "/api/config/import-bitwarden"
+FILTERS = {"userFilter": f"includeGroup:{SAMPLE_GROUP_ID}|exclude:nobody@contoso.com"}
 
 
 async def test_what_comes_out_can_be_saved(admin: httpx.AsyncClient, connection_id: str) -> None:
@@ -38,7 +42,7 @@ async def test_the_answer_is_as_described(admin: httpx.AsyncClient, services: Se
     answer = (await admin.post(URL, json=WHOLE)).json()
 
     described = describe(app_over(services))
-    reference = {"$ref": "#/components/schemas/EntraImport"}
+    reference = {"$ref": "#/components/schemas/ConnectionParts"}
     assert mismatches(answer, reference, described) == []
 
 
@@ -79,3 +83,88 @@ async def test_a_refusal_names_the_place_in_the_schema(admin: httpx.AsyncClient)
     answer = await admin.post(URL, json={"synchronizationRules": [7]})
 
     assert paths(answer) == ["synchronizationRules[0]"]
+
+
+# --- Bitwarden's Directory Connector --------------------------------------------------------------
+
+
+async def test_the_outcome_of_a_filter_can_be_saved_and_chooses_its_group(
+    admin: httpx.AsyncClient, connection_id: str
+) -> None:
+    answer = await admin.post(BITWARDEN, json=FILTERS)
+
+    taken = answer.json()
+    assert answer.status_code == 200, answer.text
+    parts = {name: taken[name] for name in ("scope", "mapping", "matching")}
+    saved = await admin.post("/api/connections", json=document(connection_id, **parts))
+    assert saved.status_code == 201, saved.text
+    # The members of the sample group who are no guests and have an address: everybody else of it.
+    wanted = await admin.post(f"/api/connections/{connection_id}/preview", json={"scope": scope()})
+    found = await admin.post(f"/api/connections/{connection_id}/preview", json={})
+    assert found.json()["counts"]["inScope"] == wanted.json()["counts"]["inScope"] > 0
+
+
+def scope() -> dict[str, object]:
+    clause = {"attribute": "groups", "operator": "ARRAYCONTAINS", "value": [SAMPLE_GROUP_ID]}
+    return {"filters": [{"clauses": [clause]}]}
+
+
+async def test_the_longest_filter_can_be_saved(
+    admin: httpx.AsyncClient, connection_id: str
+) -> None:
+    many = ",".join(f"person.{number}@contoso.com" for number in range(2000))
+    user_filter = f"{FILTERS['userFilter']}|exclude:{many}"
+
+    taken = (await admin.post(BITWARDEN, json={"userFilter": user_filter})).json()
+
+    made = document(connection_id, scope=taken["scope"])
+    saved = await admin.post("/api/connections", json=made)
+    assert saved.status_code == 201, saved.text
+
+
+async def test_a_filter_writes_nothing(admin: httpx.AsyncClient) -> None:
+    await admin.post(BITWARDEN, json=FILTERS)
+
+    assert (await admin.get("/api/connections")).json()["items"] == []
+
+
+async def test_what_came_of_a_filter_is_as_described(
+    admin: httpx.AsyncClient, services: Services
+) -> None:
+    described = describe(app_over(services))
+    body = described["paths"][BITWARDEN]["post"]["requestBody"]["content"]["application/json"]
+
+    answer = await admin.post(BITWARDEN, json=body["example"])
+
+    assert answer.status_code == 200
+    assert mismatches(body["example"], body["schema"], described) == []
+    reference = {"$ref": "#/components/schemas/ConnectionParts"}
+    assert mismatches(answer.json(), reference, described) == []
+
+
+async def test_a_group_filter_leaves_nobody_in(admin: httpx.AsyncClient) -> None:
+    taken = (await admin.post(BITWARDEN, json=FILTERS | {"groupFilter": "include:Sales"})).json()
+
+    assert taken["scope"]["filters"] == []
+    assert taken["notes"][0]["path"] == "groupFilter"
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        pytest.param({}, "userFilter", id="no filter"),
+        pytest.param({"userFilter": None}, "userFilter", id="null"),
+        pytest.param({"userFilter": "a" * 50_001}, "userFilter", id="too long"),
+        pytest.param({"userFilter": f"includeGroups:{ADMINS}"}, "userFilter", id="misspelt"),
+        pytest.param(FILTERS | {"groupFilter": "Sales"}, "groupFilter", id="no clause"),
+        pytest.param(FILTERS | {"filter": ""}, "filter", id="unknown field"),
+    ],
+)
+async def test_what_is_no_filter_is_refused_with_its_path(
+    admin: httpx.AsyncClient, body: dict[str, object], path: str
+) -> None:
+    answer = await admin.post(BITWARDEN, json=body)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "request.invalid")
+    assert paths(answer) == [path]
+    assert answer.json()["remedy"]

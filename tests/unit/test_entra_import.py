@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from sync_core.documents import Connection
-from sync_core.entra_import import Imported, import_schema
+from sync_core.entra_import import import_schema
 from sync_core.errors import Invalid
+from sync_core.imported import Imported
 from sync_core.mapping import compile_mapping, mapping_problems
 from sync_core.scope import scope_problems
 from tests.unit.building import NO_GROUPS, NOW, connection
