@@ -360,6 +360,17 @@ def test_what_differs_is_noted_at_its_place(given: Json, path: str, words: str) 
     ready(imported)
 
 
+def test_a_default_that_is_written_once_is_the_same_there_and_here() -> None:
+    given = mapped("x", attribute("mail"), defaultValue="-", flowType="ObjectAddOnly")
+
+    imported = taken(given)
+
+    (rule,) = imported.mapping
+    assert (rule["apply"], rule["whenNull"], rule["default"]) == ("create", "default", "-")
+    assert not [path for path in notes(imported) if path.startswith("attributeMappings")]
+    ready(imported)
+
+
 def test_a_matching_attribute_that_is_lost_is_said_to_be_one() -> None:
     lost = mapped("r", function("SingleAppRoleAssignment([a])"), matchingPriority=1)
 
