@@ -7,7 +7,7 @@ clause, a rule is mapped as a mapping of that one rule.
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -257,7 +257,10 @@ def group_path(
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is known of a person, for the sentence; `reason` is Graph's answer against staying."""
+    """What is known of a person, for the sentence; `reason` is Graph's answer against staying.
+
+    `groups` are the names of the groups by id, as far as they are known.
+    """
 
     name: str
     reason: Reason | None
@@ -269,6 +272,7 @@ class Standing:
     waits: str | None = None
     ignored: bool = False
     deleted_at: str | None = None
+    groups: Mapping[str, str] = field(default_factory=dict)
 
 
 def verdict(standing: Standing) -> tuple[str, str]:
@@ -276,7 +280,7 @@ def verdict(standing: Standing) -> tuple[str, str]:
     scope = standing.scope
     if scope is None:
         return _gone(standing)
-    return _inside(standing, scope) if scope.in_scope else _outside(standing.name, scope)
+    return _inside(standing, scope) if scope.in_scope else _outside(standing, scope)
 
 
 def _inside(standing: Standing, scope: ScopeSeen) -> tuple[str, str]:
@@ -325,7 +329,8 @@ def _gone(standing: Standing) -> tuple[str, str]:
     )
 
 
-def _outside(name: str, scope: ScopeSeen) -> tuple[str, str]:
+def _outside(standing: Standing, scope: ScopeSeen) -> tuple[str, str]:
+    name = standing.name
     if scope.excluded:
         return "excluded", f"{name} is out: scope.exclude names them."
     if not scope.guests.ok:
@@ -343,17 +348,25 @@ def _outside(name: str, scope: ScopeSeen) -> tuple[str, str]:
     number, closest = min(
         enumerate(scope.filters), key=lambda one: sum(not each.ok for each in one[1].clauses)
     )
-    failing = " and ".join(_said(clause) for clause in closest.clauses if not clause.ok)
+    failing = " and ".join(
+        _said(clause, standing.groups) for clause in closest.clauses if not clause.ok
+    )
     which = "the filter does not match" if len(scope.filters) == 1 else "no filter matches"
     where = "" if len(scope.filters) == 1 else f"; closest is filter {number + 1}"
     return "notInScope", f"{name} is out: {which}{where}, because of {failing}."
 
 
-def _said(clause: ClauseSeen) -> str:
+def _said(clause: ClauseSeen, groups: Mapping[str, str]) -> str:
     if clause.attribute == GROUPS:
-        return f"groups {clause.operator} (in {len(clause.seen)} of the named groups)"
+        asked, inside = _named(clause.value, groups), _named(clause.seen, groups)
+        return f"groups {clause.operator} {asked} (in {inside if clause.seen else 'none of them'})"
     wanted = "" if clause.value is None else f" {_shown(clause.value)}"
     return f"{clause.attribute} {clause.operator}{wanted} (it is {_shown(clause.seen)})"
+
+
+def _named(ids: Any, groups: Mapping[str, str]) -> str:
+    found = ids if isinstance(ids, list) else [ids]
+    return _shown([groups.get(str(one).lower()) or one for one in found])
 
 
 def _shown(value: Any) -> str:

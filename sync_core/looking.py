@@ -237,6 +237,7 @@ class Looking:
             error=decided.error,
             now=self._now,
             matched=decided.matched,
+            names={one.id: one.name for one in groups if one.name},
         )
         if stored is not None and stored.origin is Origin.MANUAL:
             sentence += " Brought in by hand, so leaving the scope removes nobody here."
@@ -333,10 +334,12 @@ def judge(
     error: RecordError | None,
     now: datetime,
     matched: matching.Outcome | None,
+    names: Mapping[str, str] | None = None,
 ) -> tuple[str, str]:
     """Give code and sentence on somebody who was asked for by id; `error` is why nothing can be written.
 
-    `mapped_from` is the person as the mapping reads it, `matched` what matching says of a newcomer.
+    `mapped_from` is the person as the mapping reads it, `matched` what matching says of a newcomer,
+    `names` those of the groups by id.
     """
     person, groups = evidence.person, evidence.groups
     hidden = hidden_attributes(connection.mapping)
@@ -356,6 +359,7 @@ def judge(
             ignored=isinstance(matched, matching.Ignored),
             skipped=any(rule.effect == "skipPerson" for rule in rules),
             deleted_at=evidence.facts.get("deletedDateTime"),
+            groups=names or {},
         )
     )
 

@@ -203,3 +203,19 @@ async def test_a_double_is_compared_when_it_is_switched_on(
 
     assert renamed.status_code == 200
     assert (enabled.status_code, paths(enabled)) == (422, ["scope"])
+
+
+async def test_a_connection_can_be_switched_off_whatever_waits_beside_it(
+    admin: httpx.AsyncClient, create: Create, connection_id: str
+) -> None:
+    """The scope that waits has meanwhile become another connection's."""
+    await create()
+    path = f"/api/connections/{connection_id}"
+    wanted = document(f"{connection_id}-2")
+    waits = {"scope": wanted["scope"], "credential": {"clientSecret": "not the secret"}}
+    kept = await admin.patch(path, json=waits)
+    other = await admin.post("/api/connections", json=wanted)
+    off = await admin.patch(path, json={"enabled": False})
+
+    assert (kept.status_code, other.status_code) == (422, 201)
+    assert (off.status_code, off.json()["enabled"]) == (200, False)

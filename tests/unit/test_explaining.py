@@ -267,7 +267,7 @@ def said(found: ScopeSeen | None, **changes: Any) -> tuple[str, str]:
         "error": None,
         "skipped": False,
     }
-    return verdict(Standing(**(known | changes)))
+    return verdict(Standing(**(known | {"groups": {ADMINS: "Admins"}} | changes)))
 
 
 IN_SALES = [in_groups(SALES)]
@@ -310,9 +310,16 @@ LONG = "x" * 100
         pytest.param(
             seen({}, [in_groups(ADMINS)]),
             "notInScope",
-            "Ann is out: the filter does not match, because of groups ARRAYCONTAINS (in 0 of the named "
-            "groups).",
+            "Ann is out: the filter does not match, because of groups ARRAYCONTAINS Admins (in none of "
+            "them).",
             id="not in the group",
+        ),
+        pytest.param(
+            seen({}, [not_in_groups(ADMINS, SALES)]),
+            "notInScope",
+            "Ann is out: the filter does not match, because of groups NOT ARRAYCONTAINS Admins, "
+            f"{SALES} (in {SALES}).",
+            id="in a group that keeps out, whose name is not known",
         ),
         pytest.param(
             seen({}, [*IN_LEGAL, in_groups(ADMINS)], [*IN_LEGAL, in_groups(SALES)]),
