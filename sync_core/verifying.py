@@ -14,6 +14,7 @@ disabled in Key Vault once its successor has passed and is in use.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sync_core import watching
@@ -28,7 +29,7 @@ from sync_core.errors import (
     SyncError,
 )
 from sync_core.logs import log_event
-from sync_core.same_people import doubled_people
+from sync_core.same_people import chosen_people, doubled_people
 from sync_core.store.connections import StoredConnection
 from sync_core.verification import (
     SecretVersion,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 
 # Whether settings may come into use for the people's sake: it raises where somebody has to confirm first.
 Approve = Callable[[Connection | None, Connection], Awaitable[None]]
+Ask = Callable[[], Awaitable["CheckResult"]]
 
 # A message may come a little early; one that is this late was lost.
 EARLY = timedelta(seconds=2)
@@ -109,8 +111,9 @@ async def replace(
     before = stored.connection
     if before.enabled and not wanted.enabled and looks_the_same(before, wanted):
         return await _switched_off(services, wanted, stored)
+    in_use = _once(partial(_try, services, before))
     result = await _try(services, wanted)
-    if not await _stops(services, before, wanted, result):
+    if not await _stops(before, wanted, result, in_use):
         others_wait = alone is not None and (before.enabled or not alone.enabled)
         ask = _promotable if others_wait else _approved
         result = await ask(before, wanted, result, approve)
@@ -122,7 +125,7 @@ async def replace(
         return await _noted(services, after, wanted, result, before=before)
     if alone is not None and alone.enabled:
         by_itself = await _try(services, alone)
-        if not await _stops(services, before, alone, by_itself):
+        if not await _stops(before, alone, by_itself, in_use):
             by_itself = await _approved(before, alone, by_itself, approve)
             if not _is_unapproved(by_itself):
                 after = await _replaced(services, alone, stored)
@@ -181,17 +184,32 @@ async def tenant_of(services: Services, connection: Connection) -> str | None:
     return (await services.verifications.read(connection.id)).tenant_id
 
 
+def _once(ask: Ask) -> Ask:
+    """Ask when it is needed and only once: a check may take a minute, and Azure ends an answer after four."""
+    found: list[CheckResult] = []
+
+    async def asked() -> "CheckResult":
+        if not found:
+            found.append(await ask())
+        return found[0]
+
+    return asked
+
+
 async def _stops(
-    services: Services, before: Connection, wanted: Connection, result: "CheckResult"
+    before: Connection, wanted: Connection, result: "CheckResult", in_use: Ask
 ) -> bool:
-    """Tell whether settings that were checked must not come into use."""
+    """Tell whether settings that were checked must not come into use; `in_use` checks those that are."""
     if result.ok or not wanted.enabled:
         return False
     if not before.enabled:
         return True
     if looks_the_same(before, wanted):
         return False
-    return not is_no_worse(result, await _try(services, before))
+    is_double = any(check.name == PEOPLE for check in result.checks)
+    if is_double and chosen_people(before) != chosen_people(wanted):
+        return True
+    return not is_no_worse(result, await in_use())
 
 
 async def _approved(

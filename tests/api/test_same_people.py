@@ -219,3 +219,25 @@ async def test_a_connection_can_be_switched_off_whatever_waits_beside_it(
 
     assert (kept.status_code, other.status_code) == (422, 201)
     assert (off.status_code, off.json()["enabled"]) == (200, False)
+
+
+async def test_a_credential_that_works_again_brings_in_no_double(
+    admin: httpx.AsyncClient, create: Create, connection_id: str, services: Services
+) -> None:
+    """Settings that get a token are better than such that do not; the people are another question."""
+    first = (await create()).json()
+    name = f"{connection_id}-2"
+    await admin.post("/api/connections", json=document(name, tenantId="contoso.com"))
+    stored = await services.connections.get(name)
+    version = await services.vault.set(f"{name}-client-secret", "wrong", content_type="text/plain")
+    credential = stored.connection.credential.model_copy(update={"secret_version": version})
+    broken = stored.connection.model_copy(update={"credential": credential})
+    await services.connections.replace(broken, stored.etag)
+    works = document(name)["credential"]
+    path = f"/api/connections/{name}"
+    double = await admin.patch(path, json={"credential": works, "scope": first["scope"]})
+    mended = await admin.patch(path, json={"credential": works, "scope": document(name)["scope"]})
+
+    assert double.status_code == 422
+    assert {one["code"] for one in double.json()["checks"] if not one["ok"]} == {"scope.samePeople"}
+    assert mended.status_code == 200
