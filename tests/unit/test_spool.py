@@ -133,3 +133,25 @@ def test_both_futures_come_back_in_the_order_of_adding(added: list[Futures]) -> 
 
         assert spooled.size == len(added)
         assert [plain(one) for one in spooled] == [plain(one) for one in added]
+
+
+@pytest.mark.parametrize(
+    ("inside", "outside", "given"),
+    [
+        pytest.param(
+            change(Action.DISABLE), change(Action.UPDATE), [Action.DISABLE], id="both change"
+        ),
+        pytest.param(
+            None, change(Action.UPDATE), [Action.UPDATE], id="a change without the manager"
+        ),
+        pytest.param(change(Action.UPDATE), None, [Action.UPDATE], id="a change with the manager"),
+        pytest.param(None, None, [], id="nothing to write"),
+    ],
+)
+def test_one_change_stands_for_both_futures(
+    inside: Outcome, outside: Outcome, given: list[Action]
+) -> None:
+    with FuturesSpool() as spooled:
+        spooled.add(Futures(ANN, ANN, inside, outside))
+
+        assert [one.action for one in spooled.changes()] == given
