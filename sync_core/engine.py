@@ -420,9 +420,10 @@ def _finished(run: Run, plan: "Plan") -> Run:
 def broken_assertions(plan: "Plan") -> RunError:
     """Say that nobody was created or removed, because an assertion would not be true any more."""
     broken = "; ".join(plan.verdict.broken)
+    waits = f"{plan.held} changes wait." if plan.held else "Nobody would have come or gone anyway."
     return RunError(
         code="assertion.failed",
-        message=f"An assertion would be broken: {broken}. {plan.held} changes were not made.",
+        message=f"An assertion would be broken: {broken}. {waits}",
         remedy=ASSERTION_REMEDY,
     )
 

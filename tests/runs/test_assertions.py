@@ -137,6 +137,7 @@ async def test_one_that_is_red_without_any_change_is_told_as_well(
     assert codes(run) == ("partial", "assertion.failed")
     assert run.error is not None
     assert "is not in; 3 people would be active" in run.error.message
+    assert "Nobody would have come or gone anyway." in run.error.message
 
 
 async def test_a_reading_that_broke_off_takes_nobody_for_gone(
