@@ -185,6 +185,7 @@ async def test_nobody_comes_back_either(
     assert object_id not in active(await rows_of(services, connection_id))
 
 
+@pytest.mark.parametrize("above", [False, True])
 @pytest.mark.parametrize("red", [True, False])
 async def test_nobody_points_at_a_manager_who_may_not_come_in(
     services: Services,
@@ -193,6 +194,7 @@ async def test_nobody_points_at_a_manager_who_may_not_come_in(
     people: dict[str, str],
     group: str,
     red: bool,
+    above: bool,
 ) -> None:
     """Whoever is read: the manager may come before the person, or after."""
     await stored_connection(
@@ -206,6 +208,10 @@ async def test_nobody_points_at_a_manager_who_may_not_come_in(
     name = {"displayName": "Boss", "userPrincipalName": "svc-boss@contoso.com"}
     boss = str(emulator.control.create_person(name)["id"])
     emulator.control.add_members(group, boss)
+    if above:  # then the boss, too, is decided after everybody was read
+        owner = str(emulator.control.create_person({"displayName": "Owner"})["id"])
+        emulator.control.add_members(group, owner)
+        emulator.control.patch_person(boss, {"manager": owner})
     for object_id in people.values():
         emulator.control.patch_person(object_id, {"manager": boss})
     await run_now(services, connection_id)
