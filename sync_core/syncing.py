@@ -148,7 +148,7 @@ class FullSync:
         verdict = check_guard(tally, self.connection.policy.guard)
         if not confirmed:
             verdict = Verdict(True, verdict.hold_creates, verdict.reasons)
-        verdict = verdict.blocked(self._assertions.broken(active, verdict))
+        verdict = self._asserted(verdict, active)
         self._count("held", (plan := Plan(planned, tally, verdict, plan_hash)).held)
         return plan
 
@@ -232,17 +232,21 @@ class FullSync:
         A confirmation is no evidence: whom the plan left unasked is asked for now, and stays if
         Graph says so. The spools are new ones; the plan keeps its name.
         """
-        allowed = ALLOWED.blocked(self._assertions.broken(plan.tally.active, ALLOWED))
-        released = replace(plan, verdict=allowed)
+        active = plan.tally.active
+        released = replace(plan, verdict=self._asserted(ALLOWED, active))
         if self._unasked:
             decided.extend(one for one in plan.changes if one.object_id not in self._unasked)
             await self._ask_the_rest(decided, checkpoint)
-            tally, _ = await self._detail(decided, planned, plan.tally.active)
+            tally, _ = await self._detail(decided, planned, active)
             unasked = sum(one.action.is_removal and one.reason is None for one in planned)
-            allowed = ALLOWED.blocked(self._assertions.broken(plan.tally.active, ALLOWED))
-            released = Plan(planned, tally, allowed, plan.plan_hash, unasked)
+            verdict = self._asserted(ALLOWED, active)
+            released = Plan(planned, tally, verdict, plan.plan_hash, unasked)
         self._counts["held"] = released.held
         return released
+
+    def _asserted(self, verdict: Verdict, active: int) -> Verdict:
+        """Let nobody come or go if what the verdict lets through would break an assertion."""
+        return verdict.blocked(self._assertions.broken(active, verdict))
 
     async def _ask_the_rest(self, decided: ChangeSpool, checkpoint: Checkpoint) -> None:
         """Ask for as many as a run has time for; the others are planned without a reason, and wait."""
@@ -420,7 +424,7 @@ class FullSync:
         if self.connection.assertions:
             for change in self._deferred.changes():
                 self._assertions.change(change)
-            verdict = verdict.blocked(self._assertions.broken(active, verdict))
+            verdict = self._asserted(verdict, active)
         if confirmed and not verdict.hold_removals:
             roster.lose(removed)
         if verdict.hold_creates:

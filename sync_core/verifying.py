@@ -117,7 +117,7 @@ async def replace(
         others_wait = alone is not None and (before.enabled or not alone.enabled)
         ask = _promotable if others_wait else _approved
         result = await ask(before, wanted, result, approve)
-        if not wanted.enabled or not _is_unapproved(result):
+        if not wanted.enabled or not _fails(result, MOVES):
             after = await _replaced(services, wanted, stored)
             return await _noted(services, after, wanted, result, before=before)
     if not before.enabled:
@@ -127,7 +127,7 @@ async def replace(
         by_itself = await _try(services, alone)
         if not await _stops(before, alone, by_itself, in_use):
             by_itself = await _approved(before, alone, by_itself, approve)
-            if not _is_unapproved(by_itself):
+            if not _fails(by_itself, MOVES):
                 after = await _replaced(services, alone, stored)
                 saved = await _noted(services, after, wanted, result, before=before)
                 return Saved(saved.stored, saved.verification)
@@ -167,11 +167,12 @@ async def _check_people(services: Services, connection: Connection, tenant_id: s
     async for other in services.connections.all():
         if other.tenant_id == connection.tenant_id or other.id == connection.id:
             continue
-        named = other.model_copy(update={"tenant_id": await tenant_of(services, other)})
-        if problems := doubled_people(known, [named]):
+        # Whose tenant it is, is only asked where the scopes are the same: it may take a read.
+        alike = doubled_people(known, [other.model_copy(update={"tenant_id": tenant_id})])
+        if alike and await tenant_of(services, other) == tenant_id:
             raise FixConnection(
                 "scope.samePeople",
-                f"The scope {problems[0].message}.",
+                f"The scope {alike[0].message}.",
                 "Name the tenant by its id in both connections, and choose other people in one.",
             )
 
@@ -206,8 +207,7 @@ async def _stops(
         return True
     if looks_the_same(before, wanted):
         return False
-    is_double = any(check.name == PEOPLE for check in result.checks)
-    if is_double and chosen_people(before) != chosen_people(wanted):
+    if _fails(result, PEOPLE) and chosen_people(before) != chosen_people(wanted):
         return True
     return not is_no_worse(result, await in_use())
 
@@ -226,8 +226,8 @@ async def _approved(
     return result
 
 
-def _is_unapproved(result: "CheckResult") -> bool:
-    return any(check.name == MOVES and not check.ok for check in result.checks)
+def _fails(result: "CheckResult", name: str) -> bool:
+    return any(check.name == name and not check.ok for check in result.checks)
 
 
 async def _replaced(
