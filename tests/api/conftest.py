@@ -122,3 +122,20 @@ def paths(answer: httpx.Response) -> list[str]:
 async def retried(services: Services, connection_id: str) -> Verification | None:
     """Try waiting settings once more, as a message of the queue would."""
     return await verifying.retry(services, connection_id, Moves(services).check_waiting)
+
+
+@pytest.fixture
+def people(emulator: GraphEmulator) -> list[str]:
+    return sorted(emulator.control.create_person()["id"] for _ in range(10))
+
+
+@pytest.fixture
+def wide(emulator: GraphEmulator, people: list[str]) -> Json:
+    """A scope of ten people."""
+    return group_scope(emulator.control.create_group("Wide", members=people)["id"])
+
+
+@pytest.fixture
+def narrow(emulator: GraphEmulator, people: list[str]) -> Json:
+    """A scope of four of the ten."""
+    return group_scope(emulator.control.create_group("Narrow", members=people[:4])["id"])

@@ -20,7 +20,7 @@ from sync_core.wiring import Services, utc_now
 from tests.api.conftest import Create, Json
 from tests.api.test_openapi import mismatches
 from tests.api.test_roles import unused
-from tests.rigging import active, group_scope, rows_of, run_now
+from tests.rigging import active, rows_of, run_now
 
 CODE = "connection.needsConfirmation"
 Patch = Callable[..., Awaitable[httpx.Response]]
@@ -38,23 +38,6 @@ def patch(admin: httpx.AsyncClient, url: str) -> Patch:
         return await admin.patch(url, json=changes, params=params)
 
     return patched
-
-
-@pytest.fixture
-def people(emulator: GraphEmulator) -> list[str]:
-    return sorted(emulator.control.create_person()["id"] for _ in range(10))
-
-
-@pytest.fixture
-def wide(emulator: GraphEmulator, people: list[str]) -> Json:
-    """A scope of ten people."""
-    return group_scope(emulator.control.create_group("Wide", members=people)["id"])
-
-
-@pytest.fixture
-def narrow(emulator: GraphEmulator, people: list[str]) -> Json:
-    """A scope of four of the ten."""
-    return group_scope(emulator.control.create_group("Narrow", members=people[:4])["id"])
 
 
 @pytest.fixture

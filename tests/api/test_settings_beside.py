@@ -14,7 +14,7 @@ from sync_core.api.moving import Moves
 from sync_core.errors import FixConnection, RetryLater
 from sync_core.wiring import Services, utc_now
 from tests.api.conftest import Create, Json, document, paths, retried
-from tests.rigging import group_scope, run_now
+from tests.rigging import run_now
 
 CODE = "connection.needsConfirmation"
 
@@ -28,23 +28,6 @@ def url(connection_id: str) -> str:
 def not_known_yet(connection_id: str) -> str:
     """A secret that was made a minute ago, until the emulator is told of it."""
     return f"made-a-minute-ago-for-{connection_id}"
-
-
-@pytest.fixture
-def people(emulator: GraphEmulator) -> list[str]:
-    return sorted(emulator.control.create_person()["id"] for _ in range(10))
-
-
-@pytest.fixture
-def wide(emulator: GraphEmulator, people: list[str]) -> Json:
-    """A scope of ten people."""
-    return group_scope(emulator.control.create_group("Wide", members=people)["id"])
-
-
-@pytest.fixture
-def narrow(emulator: GraphEmulator, people: list[str]) -> Json:
-    """A scope of four of the ten."""
-    return group_scope(emulator.control.create_group("Narrow", members=people[:4])["id"])
 
 
 @pytest.fixture
