@@ -7,49 +7,7 @@ READY := $(VENV)/.ready
 AZURITE := local/azurite/node_modules/.ready
 ARGS ?=
 # What decides without I/O. `make test` with ARGS that leave tests out cannot reach its 100 %.
-PURE := sync_core/asserting.py,$\
-sync_core/attribute_choices.py,$\
-sync_core/bitwarden_import.py,$\
-sync_core/certificates.py,$\
-sync_core/checking.py,$\
-sync_core/clouds.py,$\
-sync_core/config_files.py,$\
-sync_core/config_text.py,$\
-sync_core/consent.py,$\
-sync_core/directory/answers.py,$\
-sync_core/directory/retrying.py,$\
-sync_core/documents.py,$\
-sync_core/entra_import.py,$\
-sync_core/entra_names.py,$\
-sync_core/errors.py,$\
-sync_core/explaining.py,$\
-sync_core/expressions/*,$\
-sync_core/graph_schema.py,$\
-sync_core/group_choices.py,$\
-sync_core/guard.py,$\
-sync_core/health.py,$\
-sync_core/imported.py,$\
-sync_core/logs.py,$\
-sync_core/mapping.py,$\
-sync_core/mapping_tests.py,$\
-sync_core/matching.py,$\
-sync_core/model.py,$\
-sync_core/notifications.py,$\
-sync_core/plan_hashes.py,$\
-sync_core/planning.py,$\
-sync_core/pushdown.py,$\
-sync_core/readiness.py,$\
-sync_core/reading_plan.py,$\
-sync_core/same_people.py,$\
-sync_core/references.py,$\
-sync_core/registry.py,$\
-sync_core/schedule.py,$\
-sync_core/scope.py,$\
-sync_core/settings.py,$\
-sync_core/spool.py,$\
-sync_core/store/entities.py,$\
-sync_core/surveying.py,$\
-sync_core/verification.py
+PURE := sync_core/domain/*
 
 .PHONY: run test check lint types imports bench lock setup clean
 

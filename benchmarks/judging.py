@@ -19,9 +19,9 @@ import orjson
 
 from local.graph.people import People
 from local.sample import COST_CENTER, SAMPLE_DOMAIN, SAMPLE_GROUP_ID, SAMPLE_INITIAL_DOMAIN
-from sync_core.documents import MappingRule, Scope
-from sync_core.mapping import CompiledMapping, compile_mapping
-from sync_core.scope import CompiledScope, compile_scope
+from sync_core.domain.documents import MappingRule, Scope
+from sync_core.domain.mapping.compile import CompiledMapping, compile_mapping
+from sync_core.domain.scope.compile import CompiledScope, compile_scope
 
 NAIVE_PEOPLE = 500
 ROUNDS = 3

@@ -15,13 +15,13 @@ from typing import Any
 
 # Imported at the first run otherwise; the CPU of that is not the run's.
 import sync_core.directory.client
-import sync_core.syncing  # noqa: F401
+import sync_core.runs.full  # noqa: F401
 from benchmarks.measuring import measured
 from local.sample import SAMPLE_CLIENT_ID, SAMPLE_CLIENT_SECRET, SAMPLE_TENANT_ID
-from sync_core import engine
-from sync_core.documents import Connection, SyncRequest
+from sync_core.domain.documents import Connection, SyncRequest
+from sync_core.runs import worker as engine
+from sync_core.services import Services, open_services
 from sync_core.settings import Settings
-from sync_core.wiring import Services, open_services
 
 
 async def store_connection(services: Services, connection_id: str, scope: dict[str, Any]) -> None:

@@ -23,15 +23,15 @@ from azure.storage.queue.aio import QueueClient
 
 from benchmarks.ours import store_connection
 from local.sample import SAMPLE_GROUP_ID
-from sync_core.documents import SyncRequest, Trigger
-from sync_core.notifications import client_state
-from sync_core.queueing import QUEUE
+from sync_core.domain.documents import SyncRequest, Trigger
+from sync_core.domain.notifications import client_state
+from sync_core.services import Services, open_services, utc_now
 from sync_core.settings import Settings
-from sync_core.store.entities import partition_key
+from sync_core.store.queue import QUEUE
+from sync_core.store.rows import partition_key
 from sync_core.store.tables import USERS
 from sync_core.store.wire import point
 from sync_core.triggers import DEBOUNCE_S, client_state_key
-from sync_core.wiring import Services, open_services, utc_now
 
 CONNECTION = "bench"
 UNKNOWN = "flood"

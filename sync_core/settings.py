@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from sync_core.errors import FixSettings
+from sync_core.domain.errors import FixSettings
 
 # The emulator's well-known account, public by design:
 # learn.microsoft.com/azure/storage/common/storage-connect-azurite

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from sync_core import engine, granting, verifying, watching
-from sync_core.documents import Purpose, SyncRequest, Trigger
-from sync_core.errors import FixConnection, Invalid, RequestRefused, SyncError
+from sync_core.connections import consent as granting
+from sync_core.connections import verify as verifying
+from sync_core.domain.documents import Purpose, SyncRequest, Trigger
+from sync_core.domain.errors import FixConnection, Invalid, RequestRefused, SyncError
+from sync_core.domain.notifications import read_delivery
+from sync_core.health import record as watching
 from sync_core.logs import log_event
-from sync_core.notifications import read_delivery
-from sync_core.wiring import Services, process
+from sync_core.runs import worker as engine
+from sync_core.services import Services, process
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -52,7 +55,7 @@ async def requested(body: bytes) -> None:
     services, request = await process.services(), SyncRequest.model_validate_json(body)
     if request.purpose is Purpose.VERIFY:
         # Imported here: what it needs of the API is of no use to any other message.
-        from sync_core.api.moving import Moves
+        from sync_core.connections.impact import Moves
 
         await granting.confirm_again(services, request.connection_id)
         await verifying.retry(services, request.connection_id, Moves(services).check_waiting)

@@ -18,14 +18,14 @@ from local.sample import (
 )
 from local.tls import TlsFiles
 from local.vault import VaultInThread
-from sync_core import engine
-from sync_core.directory.retrying import Patience
-from sync_core.documents import Connection, Run, SyncRequest
+from sync_core.directory.patience import Patience
+from sync_core.domain.documents import Connection, Run, SyncRequest
+from sync_core.runs import worker as engine
+from sync_core.runs.spool import DIGITS
+from sync_core.services import Services, open_services
 from sync_core.settings import Settings
-from sync_core.spool import DIGITS
 from sync_core.store.tables import USERS
 from sync_core.store.wire import Entity
-from sync_core.wiring import Services, open_services
 from tests.trust import TLS
 
 

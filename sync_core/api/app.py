@@ -10,7 +10,13 @@ from typing import Any
 
 from fastapi import Depends, FastAPI
 
-from sync_core.api import (
+from sync_core.api import openapi
+from sync_core.api.http.auth import Role, needs
+from sync_core.api.http.bodies import YAML
+from sync_core.api.http.edge import Edge
+from sync_core.api.http.problems import add_handlers
+from sync_core.api.http.version import VERSION
+from sync_core.api.routes import (
     checks,
     config,
     connections,
@@ -19,7 +25,6 @@ from sync_core.api import (
     health,
     imports,
     matches,
-    openapi,
     person_sync,
     pickers,
     preview,
@@ -27,10 +32,6 @@ from sync_core.api import (
     users,
     why,
 )
-from sync_core.api.auth import Role, needs
-from sync_core.api.bodies import YAML
-from sync_core.api.edge import Edge
-from sync_core.api.problems import add_handlers
 from sync_core.api.shapes import (
     AttributeList,
     CheckAnswer,
@@ -51,14 +52,13 @@ from sync_core.api.shapes import (
     RunList,
     UserList,
 )
-from sync_core.api.version import VERSION
-from sync_core.consent import CALLBACK_PATH, RESULT_PATH
-from sync_core.documents import Document, Run
-from sync_core.looking import PersonExplained
-from sync_core.one_person import PersonSynced
-from sync_core.previewing import Preview
+from sync_core.domain.connections.consent import CALLBACK_PATH, RESULT_PATH
+from sync_core.domain.documents import Document, Run
+from sync_core.people.sync_now import PersonSynced
+from sync_core.people.why import PersonExplained
+from sync_core.runs.preview import Preview
+from sync_core.services import Services
 from sync_core.store.people import Person
-from sync_core.wiring import Services
 
 CONNECTIONS = "/api/connections"
 CONNECTION = f"{CONNECTIONS}/{{id}}"

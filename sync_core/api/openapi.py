@@ -7,8 +7,9 @@ from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
-from sync_core.api.answers import json_answer
-from sync_core.api.problems import MEDIA_TYPE
+from sync_core.api.http.answers import json_answer
+from sync_core.api.http.problems import MEDIA_TYPE
+from sync_core.api.http.version import VERSION
 from sync_core.api.shapes import (
     BitwardenFilters,
     ConfigFile,
@@ -18,8 +19,7 @@ from sync_core.api.shapes import (
     Problem,
     SyncBody,
 )
-from sync_core.api.version import VERSION
-from sync_core.documents import ConnectionInput, Document
+from sync_core.domain.documents import ConnectionInput, Document
 
 SCHEMAS = "#/components/schemas/"
 TITLE = "Entra User Sync"

@@ -5,10 +5,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from sync_core.checking import Check as ConnectionCheck
-from sync_core.checking import CheckResult
-from sync_core.config_files import Action as ConfigAction
-from sync_core.documents import (
+from sync_core.domain.catalog.groups import GroupChoice
+from sync_core.domain.catalog.readiness import AttributeNote, AttributeReport, SampleSize
+from sync_core.domain.connections.checks import Check as ConnectionCheck
+from sync_core.domain.connections.checks import CheckResult
+from sync_core.domain.connections.verification import VerificationStatus
+from sync_core.domain.connections.warnings import Warning  # noqa: A004 -- the word of the contract
+from sync_core.domain.documents import (
     Connection,
     Document,
     Guid,
@@ -19,13 +22,11 @@ from sync_core.documents import (
     Scope,
     TargetName,
 )
-from sync_core.group_choices import GroupChoice
-from sync_core.matching import DecisionKind, Why
-from sync_core.model import Action, Reason, Value
-from sync_core.previewing import PreviewCounts, RowLink
-from sync_core.readiness import AttributeNote, AttributeReport, SampleSize
+from sync_core.domain.formats.config_file import Action as ConfigAction
+from sync_core.domain.matching.decide import DecisionKind, Why
+from sync_core.domain.model import Action, Reason, Value
+from sync_core.runs.preview import PreviewCounts, RowLink
 from sync_core.store.people import HistoryEntry, Person
-from sync_core.verification import VerificationStatus
 
 Next = Annotated[
     str | None, Field(description="The `cursor` of the next page; null when this is the last one.")
@@ -90,15 +91,6 @@ class Problem(Document):
         default=None,
         description="With `connection.needsConfirmation` for a file: one a connection.",
     )
-
-
-class Warning(Document):  # noqa: A001 -- the word of the contract
-    """Something about a connection that is allowed and may surprise."""
-
-    code: str = Field(examples=["scope.everyone"])
-    message: str
-    users: int | None = Field(default=None, description="Everybody in the directory, with guests.")
-    guests: int | None = Field(default=None, description="How many of them are guests.")
 
 
 class VerificationAnswer(Document):

@@ -9,7 +9,13 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from sync_core.errors import FixConnection, IncompleteReading, RetryLater, SyncError, Throttled
+from sync_core.domain.errors import (
+    FixConnection,
+    IncompleteReading,
+    RetryLater,
+    SyncError,
+    Throttled,
+)
 
 # Codes after which a listing starts again from its first page: the link to the next page is gone.
 # learn.microsoft.com/graph/paging and github.com/microsoftgraph/msgraph-sdk-java/issues/368

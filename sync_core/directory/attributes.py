@@ -12,7 +12,11 @@ from msgraph.generated.applications.applications_request_builder import Applicat
 from msgraph.generated.users.users_request_builder import UsersRequestBuilder
 from msgraph.graph_service_client import GraphServiceClient
 
-from sync_core.attribute_choices import (
+from sync_core.directory.answers import bad_answer, to_page
+from sync_core.directory.client import GraphClient
+from sync_core.directory.reading import check_attributes
+from sync_core.directory.requests import MAX_PAGE, USERS_READ, advanced_headers, count_users
+from sync_core.domain.catalog.attributes import (
     Candidate,
     Extension,
     candidates,
@@ -20,14 +24,7 @@ from sync_core.attribute_choices import (
     selections,
     to_extensions,
 )
-from sync_core.directory.answers import bad_answer, to_page
-from sync_core.directory.client import GraphClient
-from sync_core.directory.reading import check_attributes
-from sync_core.directory.requests import MAX_PAGE, USERS_READ, advanced_headers, count_users
-from sync_core.documents import Guests
-from sync_core.errors import FixConnection, IncompleteReading
-from sync_core.graph_schema import Property, UnreadableSchema, user_properties
-from sync_core.readiness import (
+from sync_core.domain.catalog.readiness import (
     AttributeNote,
     AttributeReport,
     Sample,
@@ -35,7 +32,10 @@ from sync_core.readiness import (
     in_order,
     unmeasured,
 )
-from sync_core.scope import ALWAYS_SELECTED
+from sync_core.domain.catalog.schema import Property, UnreadableSchema, user_properties
+from sync_core.domain.documents import Guests
+from sync_core.domain.errors import FixConnection, IncompleteReading
+from sync_core.domain.scope.compile import ALWAYS_SELECTED
 
 SCHEMA_LIFE = timedelta(days=1)
 # Long addresses are refused somewhere on the way; the properties of Graph itself fit into one.

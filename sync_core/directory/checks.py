@@ -23,8 +23,20 @@ from msgraph.generated.groups.item.members.graph_user.graph_user_request_builder
 from msgraph.generated.users.users_request_builder import UsersRequestBuilder
 from msgraph.graph_service_client import GraphServiceClient
 
-from sync_core import certificates
-from sync_core.checking import (
+from sync_core.directory.answers import to_page
+from sync_core.directory.client import GraphClient
+from sync_core.directory.patience import Patience
+from sync_core.directory.reading import check_attributes
+from sync_core.directory.requests import (
+    GROUPS_READ,
+    USERS_READ,
+    advanced_headers,
+    properties,
+    relationships,
+)
+from sync_core.domain.clouds import CLOUDS
+from sync_core.domain.connections import certificates
+from sync_core.domain.connections.checks import (
     HIDDEN,
     NEVER_EXPIRES,
     READ_MEMBERS,
@@ -57,20 +69,8 @@ from sync_core.checking import (
     secret_end,
     token_check,
 )
-from sync_core.clouds import CLOUDS
-from sync_core.directory.answers import to_page
-from sync_core.directory.client import GraphClient
-from sync_core.directory.reading import check_attributes
-from sync_core.directory.requests import (
-    GROUPS_READ,
-    USERS_READ,
-    advanced_headers,
-    properties,
-    relationships,
-)
-from sync_core.directory.retrying import Patience
-from sync_core.documents import Connection, CredentialKind
-from sync_core.errors import FixConnection, RetryLater, SyncError
+from sync_core.domain.documents import Connection, CredentialKind
+from sync_core.domain.errors import FixConnection, RetryLater, SyncError
 
 # Somebody waits for the answer, and the Functions host ends an HTTP request after 230 seconds: a save
 # may need three checks.

@@ -39,8 +39,14 @@ from sync_core.directory.answers import (
     to_page,
 )
 from sync_core.directory.credentials import GraphCredential
-from sync_core.directory.retrying import Patience
-from sync_core.errors import FixConnection, IncompleteReading, RetryLater, SyncError, Throttled
+from sync_core.directory.patience import Patience
+from sync_core.domain.errors import (
+    FixConnection,
+    IncompleteReading,
+    RetryLater,
+    SyncError,
+    Throttled,
+)
 
 MAX_BATCH = 20  # learn.microsoft.com/graph/json-batching
 LISTING_RESTARTS = 2

@@ -16,9 +16,7 @@ from msgraph.graph_service_client import GraphServiceClient
 from sync_core.directory.answers import GraphNotFound, Page, PageLinkLost, to_page
 from sync_core.directory.client import GraphClient
 from sync_core.directory.requests import GROUPS_READ, advanced_headers
-from sync_core.documents import GUID
-from sync_core.errors import FieldProblem, IncompleteReading, Invalid
-from sync_core.group_choices import (
+from sync_core.domain.catalog.groups import (
     GROUP_FIELDS,
     GroupChoice,
     filter_for,
@@ -26,6 +24,8 @@ from sync_core.group_choices import (
     search_for,
     to_choice,
 )
+from sync_core.domain.documents import GUID
+from sync_core.domain.errors import FieldProblem, IncompleteReading, Invalid
 
 
 @dataclass(frozen=True, slots=True)

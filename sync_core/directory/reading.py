@@ -22,12 +22,12 @@ from sync_core.directory.requests import (
     count_users,
     member_users,
 )
-from sync_core.documents import RecordError
-from sync_core.errors import FixConnection, IncompleteReading
+from sync_core.domain.documents import RecordError
+from sync_core.domain.errors import FixConnection, IncompleteReading
+from sync_core.domain.model import Attributes
+from sync_core.domain.scope.compile import CompiledScope
+from sync_core.domain.scope.query import reading_plan
 from sync_core.logs import log_event
-from sync_core.model import Attributes
-from sync_core.reading_plan import reading_plan
-from sync_core.scope import CompiledScope
 
 # Lists read side by side: enough to hide Graph's latency, few enough to stay below its limits.
 LISTS_AT_ONCE = 8

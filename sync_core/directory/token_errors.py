@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 
-from sync_core.clouds import CLOUDS, CloudName
 from sync_core.directory.answers import retry_after_s
-from sync_core.errors import FixConnection, RetryLater, SyncError, Throttled
+from sync_core.domain.clouds import CLOUDS, CloudName
+from sync_core.domain.errors import FixConnection, RetryLater, SyncError, Throttled
 
 
 @dataclass(frozen=True, slots=True)

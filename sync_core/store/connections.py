@@ -9,9 +9,9 @@ from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceModifiedError
 from azure.data.tables import UpdateMode
 
-from sync_core.documents import Connection
-from sync_core.errors import Conflict, FieldProblem, Invalid, NotFound, PreconditionFailed
-from sync_core.store.entities import TEXT_PIECE, joined, pieces
+from sync_core.domain.documents import Connection
+from sync_core.domain.errors import Conflict, FieldProblem, Invalid, NotFound, PreconditionFailed
+from sync_core.store.rows import TEXT_PIECE, joined, pieces
 from sync_core.store.tables import CONNECTIONS, Tables, asked
 from sync_core.store.wire import Entity, query, storage_unavailable
 

@@ -14,16 +14,9 @@ from typing import Any
 from azure.core.exceptions import AzureError
 from azure.data.tables import UpdateMode
 
-from sync_core.errors import Conflict
+from sync_core.domain.errors import Conflict
 from sync_core.store.tables import CONSENTS, Tables, asked
-from sync_core.store.wire import (
-    BatchRefused,
-    Operation,
-    Verb,
-    quoted,
-    storage_unavailable,
-    submit,
-)
+from sync_core.store.wire import BatchRefused, Operation, Verb, quoted, storage_unavailable, submit
 
 STATE_LIFE = timedelta(minutes=30)
 MAX_OPEN = 20

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from sync_core.health import Health, Step
+from sync_core.domain.health import Health, Step
 from sync_core.store.states import StateStore
 from sync_core.store.tables import HEALTH, Tables
 

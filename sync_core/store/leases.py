@@ -18,7 +18,7 @@ from azure.core.exceptions import (
 )
 from azure.data.tables import UpdateMode
 
-from sync_core.errors import LeaseLost, RetryLater
+from sync_core.domain.errors import LeaseLost, RetryLater
 from sync_core.store.tables import LEASES, Tables, asked
 from sync_core.store.wire import Entity, storage_unavailable
 

@@ -12,10 +12,17 @@ from datetime import datetime
 
 from azure.data.tables.aio import TableClient
 
-from sync_core.errors import Conflict
-from sync_core.model import Change, Link, Status
-from sync_core.registry import LINKED_BY, LINKED_TO, NO_AUTO_LINK, Registry, linked_to_of, parted
-from sync_core.store.entities import (
+from sync_core.domain.errors import Conflict
+from sync_core.domain.matching.registry import (
+    LINKED_BY,
+    LINKED_TO,
+    NO_AUTO_LINK,
+    Registry,
+    linked_to_of,
+    parted,
+)
+from sync_core.domain.model import Change, Link, Status
+from sync_core.store.rows import (
     LINKED_FROM,
     Stamp,
     linked_mark,

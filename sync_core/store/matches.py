@@ -12,9 +12,9 @@ from itertools import islice
 import orjson
 from pydantic import TypeAdapter
 
-from sync_core.errors import Conflict
-from sync_core.matching import Decision, DecisionKind, Wait
-from sync_core.store.entities import moment
+from sync_core.domain.errors import Conflict
+from sync_core.domain.matching.decide import Decision, DecisionKind, Wait
+from sync_core.store.rows import moment
 from sync_core.store.tables import MATCHES, Tables
 from sync_core.store.wire import (
     MAX_OPERATIONS,

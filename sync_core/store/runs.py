@@ -7,9 +7,9 @@ from functools import partial
 import orjson
 from azure.core.exceptions import AzureError
 
-from sync_core.documents import Run
-from sync_core.errors import NotFound
-from sync_core.store.entities import END_OF_TIME_MS, joined, pieces
+from sync_core.domain.documents import Run
+from sync_core.domain.errors import NotFound
+from sync_core.store.rows import END_OF_TIME_MS, joined, pieces
 from sync_core.store.tables import RUNS, Tables, asked
 from sync_core.store.wire import Entity, query, quoted, storage_unavailable
 

@@ -19,10 +19,10 @@ from azure.core.exceptions import (
 from azure.data.tables import UpdateMode
 from pydantic import ValidationError
 
-from sync_core.documents import Document
-from sync_core.errors import RetryLater
+from sync_core.domain.documents import Document
+from sync_core.domain.errors import RetryLater
 from sync_core.logs import log_event
-from sync_core.store.entities import joined, pieces
+from sync_core.store.rows import joined, pieces
 from sync_core.store.tables import Tables, asked
 from sync_core.store.wire import Entity, query, storage_unavailable
 

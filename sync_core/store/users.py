@@ -8,10 +8,12 @@ from itertools import islice
 
 from azure.data.tables.aio import TableClient
 
-from sync_core.errors import RecordRejected, RetryLater
-from sync_core.model import Change, Status, StoredPerson
-from sync_core.registry import Registry
-from sync_core.store.entities import (
+from sync_core.domain.errors import RecordRejected, RetryLater
+from sync_core.domain.matching.registry import Registry
+from sync_core.domain.model import Change, Status, StoredIndex, StoredPerson
+from sync_core.store.links import take_over
+from sync_core.store.matches import MatchStore
+from sync_core.store.rows import (
     HISTORY,
     INDEX_COLUMNS,
     Stamp,
@@ -21,8 +23,6 @@ from sync_core.store.entities import (
     stands_already,
     to_stored,
 )
-from sync_core.store.links import take_over
-from sync_core.store.matches import MatchStore
 from sync_core.store.tables import USERS, Tables
 from sync_core.store.wire import (
     MAX_OPERATIONS,
@@ -46,14 +46,6 @@ POINT_READ_SHARE = 0.05
 PRINCIPAL_NAME = "UserPrincipalName"
 
 Watch = Callable[[str, str, Status], None]
-
-
-@dataclass(frozen=True, slots=True)
-class StoredIndex:
-    """Everybody stored of a connection, by object id; `foreign` rows belong to somebody else."""
-
-    people: dict[str, StoredPerson]
-    foreign: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
+from sync_core.domain.connections.verification import Verification
 from sync_core.store.states import StateStore
 from sync_core.store.tables import VERIFICATIONS, Tables
-from sync_core.verification import Verification
 
 
 class VerificationStore(StateStore[Verification]):

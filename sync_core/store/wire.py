@@ -20,7 +20,7 @@ from azure.core.exceptions import AzureError, HttpResponseError
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.data.tables.aio import TableClient
 
-from sync_core.errors import RetryLater
+from sync_core.domain.errors import RetryLater
 
 MAX_OPERATIONS = 100
 # The limit is 4 MiB a batch; headers of up to 100 parts are counted generously.

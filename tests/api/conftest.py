@@ -14,11 +14,11 @@ from local.sample import (
     SAMPLE_GROUP_ID,
     SAMPLE_TENANT_ID,
 )
-from sync_core import verifying
 from sync_core.api.app import create_app
-from sync_core.api.moving import Moves
-from sync_core.verification import Verification
-from sync_core.wiring import Services
+from sync_core.connections import verify as verifying
+from sync_core.connections.impact import Moves
+from sync_core.domain.connections.verification import Verification
+from sync_core.services import Services
 from tests.rigging import Rig, group_scope
 
 ADMIN = {"Authorization": "Bearer admin-token"}

@@ -4,11 +4,11 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sync_core.documents import Run, RunStatus, Trigger
-from sync_core.model import Action, Change, Reason, Value
-from sync_core.store.entities import Stamp
+from sync_core.domain.documents import Run, RunStatus, Trigger
+from sync_core.domain.model import Action, Change, Reason, Value
+from sync_core.services import Services
+from sync_core.store.rows import Stamp
 from sync_core.store.runs import new_run_id
-from sync_core.wiring import Services
 
 BEGIN = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 TENANT = "11111111-2222-3333-4444-555555555555"

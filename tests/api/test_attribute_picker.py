@@ -10,11 +10,11 @@ from kiota_abstractions.headers_collection import HeadersCollection
 
 from local.graph import GraphEmulator
 from local.sample import COST_CENTER, SAMPLE_ROLES
-from sync_core import attribute_choices
 from sync_core.api.openapi import describe
 from sync_core.directory import attributes, requests
 from sync_core.directory.client import GraphClient
-from sync_core.wiring import Services, utc_now
+from sync_core.domain.catalog import attributes as attribute_choices
+from sync_core.services import Services, utc_now
 from tests.api.conftest import Create, app_over, paths
 from tests.api.test_openapi import mismatches
 from tests.rigging import Rig

@@ -4,10 +4,10 @@ import httpx
 
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_ROLES
-from sync_core import watching
-from sync_core.documents import Run, RunStatus, Trigger
-from sync_core.health import Cause
-from sync_core.wiring import Services, utc_now
+from sync_core.domain.documents import Run, RunStatus, Trigger
+from sync_core.domain.health import Cause
+from sync_core.health import record as watching
+from sync_core.services import Services, utc_now
 from tests.api.conftest import Create
 
 

@@ -4,10 +4,10 @@ import httpx
 import pytest
 
 from local.sample import SAMPLE_GROUP_ID
-from sync_core.api import advice
-from sync_core.api.drafts import MAX_DEPTH, checked, merged
-from sync_core.errors import Invalid
-from sync_core.wiring import utc_now
+from sync_core.connections import warnings as advice
+from sync_core.domain.connections.draft import MAX_DEPTH, checked, merged
+from sync_core.domain.errors import Invalid
+from sync_core.services import utc_now
 from tests.api.conftest import Create, Json, document, paths
 
 

@@ -11,11 +11,11 @@ import yaml
 from local.sample import SAMPLE_CLIENT_ID, SAMPLE_CLIENT_SECRET, SAMPLE_TENANT_ID
 from sync_core.api.app import create_app
 from sync_core.api.openapi import describe
-from sync_core.config_files import MAX_BYTES
-from sync_core.documents import Connection
-from sync_core.errors import FixConnection, RetryLater
+from sync_core.domain.documents import Connection
+from sync_core.domain.errors import FixConnection, RetryLater
+from sync_core.domain.formats.config_file import MAX_BYTES
+from sync_core.services import Services
 from sync_core.store.connections import changed_meanwhile
-from sync_core.wiring import Services
 from tests.api.conftest import Create, Json, document, paths, scope_of
 from tests.api.test_openapi import mismatches
 from tests.api.test_roles import unused

@@ -26,17 +26,17 @@ from local.sample import (
     VENDOR_CLIENT_ID,
     VENDOR_CLIENT_SECRET,
 )
-from sync_core import granting
-from sync_core.consent import Outcome
-from sync_core.documents import Connection, SyncRequest
-from sync_core.errors import PreconditionFailed, RetryLater
+from sync_core.connections import consent as granting
+from sync_core.domain.connections.consent import Outcome
+from sync_core.domain.connections.verification import VerificationStatus
+from sync_core.domain.documents import Connection, SyncRequest
+from sync_core.domain.errors import PreconditionFailed, RetryLater
+from sync_core.services import Services, utc_now
 from sync_core.settings import DEVELOPMENT_STORAGE
 from sync_core.store import consents
 from sync_core.store.consents import MAX_OPEN, STATE_LIFE, ConsentStore, PendingConsent
 from sync_core.store.tables import CONSENTS, Tables
 from sync_core.store.wire import BatchRefused, storage_unavailable
-from sync_core.verification import VerificationStatus
-from sync_core.wiring import Services, utc_now
 from tests.api.conftest import Create, Json, document, paths, retried
 from tests.rigging import Rig, connection, run_now
 

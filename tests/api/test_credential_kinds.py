@@ -8,9 +8,9 @@ import pytest
 from local.graph import GraphEmulator
 from local.identity import EXCHANGE, IDENTITY_CLIENT_ID, IDENTITY_OBJECT_ID, ISSUER
 from local.sample import SAMPLE_CLIENT_SECRET
-from sync_core.documents import RunStatus
-from sync_core.errors import FixConnection
-from sync_core.wiring import Services
+from sync_core.domain.documents import RunStatus
+from sync_core.domain.errors import FixConnection
+from sync_core.services import Services
 from tests.api.conftest import Create, Json, document, paths
 from tests.certificates import NOW, certificate_pem, key_pem, rsa_key
 from tests.rigging import Rig, run_now

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sync_core.expressions import FUNCTIONS, REFUSED
+from sync_core.domain.expressions import FUNCTIONS, REFUSED
 from tests.unit.expressions.evaluating import NOW
 
 GROUP = "11111111-2222-3333-4444-555555555555"

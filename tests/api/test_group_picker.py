@@ -9,10 +9,10 @@ from kiota_abstractions.headers_collection import HeadersCollection
 
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_ROLES, sample_group_id
+from sync_core.api.http.paging import to_cursor
 from sync_core.api.openapi import describe
-from sync_core.api.paging import to_cursor
 from sync_core.directory import group_search
-from sync_core.wiring import Services
+from sync_core.services import Services
 from tests.api.conftest import Create, app_over, paths
 from tests.api.test_openapi import mismatches
 from tests.rigging import Rig

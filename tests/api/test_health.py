@@ -6,9 +6,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from sync_core.api import health
-from sync_core.api.version import VERSION
-from sync_core.wiring import Services
+from sync_core.api.http.version import VERSION
+from sync_core.api.routes import health
+from sync_core.services import Services
 from tests.api.conftest import Create, document
 from tests.api.stored import saved_run
 from tests.rigging import Rig

@@ -8,7 +8,7 @@ import pytest
 
 from local.sample import SAMPLE_GROUP_ID
 from sync_core.api.openapi import describe
-from sync_core.wiring import Services
+from sync_core.services import Services
 from tests.api.conftest import app_over, document, paths
 from tests.api.test_openapi import mismatches
 from tests.unit.building import ADMINS

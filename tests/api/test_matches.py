@@ -6,12 +6,12 @@ import httpx
 import pytest
 
 from local.graph import GraphEmulator
-from sync_core.matching import Wait, Why
-from sync_core.model import Change, Link
+from sync_core.domain.matching.decide import Wait, Why
+from sync_core.domain.model import Change, Link
+from sync_core.services import Services
 from sync_core.store.matches import Match, MatchStore
 from sync_core.store.tables import USERS
 from sync_core.store.wire import point
-from sync_core.wiring import Services
 from tests.api.conftest import Create, Json, document, paths
 from tests.api.stored import BEGIN, apply, creation, disabling, object_id
 from tests.rigging import group_scope, run_now

@@ -9,14 +9,14 @@ import pytest
 
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_ROLES
-from sync_core import syncing
-from sync_core.api import moving
 from sync_core.api.app import create_app
 from sync_core.api.openapi import describe
-from sync_core.documents import RunStatus
-from sync_core.plan_hashes import moves_of
+from sync_core.connections import impact as moving
+from sync_core.domain.documents import RunStatus
+from sync_core.domain.plan.digest import moves_of
+from sync_core.runs import full as syncing
+from sync_core.services import Services, utc_now
 from sync_core.store.approvals import LIFE
-from sync_core.wiring import Services, utc_now
 from tests.api.conftest import Create, Json
 from tests.api.test_openapi import mismatches
 from tests.api.test_roles import unused

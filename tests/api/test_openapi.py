@@ -8,10 +8,10 @@ import pytest
 from pydantic import BaseModel
 
 from sync_core.api.openapi import describe
-from sync_core.documents import ConnectionInput, Run
-from sync_core.matching import Wait, Why
+from sync_core.domain.documents import ConnectionInput, Run
+from sync_core.domain.matching.decide import Wait, Why
+from sync_core.services import Services
 from sync_core.store.matches import Match
-from sync_core.wiring import Services
 from tests.api.conftest import ADMIN, Create, app_over, calling
 from tests.api.stored import BEGIN, apply, creation, object_id, planned, saved_run
 from tests.api.test_roles import OPEN, ROUTES, unused

@@ -8,16 +8,16 @@ import httpx
 import pytest
 
 from local.graph import GraphEmulator
-from sync_core import one_person
 from sync_core.api.app import create_app
 from sync_core.api.openapi import describe
-from sync_core.documents import Run, RunStatus, Trigger
-from sync_core.model import Origin
+from sync_core.domain.documents import Run, RunStatus, Trigger
+from sync_core.domain.model import Origin
+from sync_core.people import sync_now as one_person
+from sync_core.services import Services, utc_now
 from sync_core.store.leases import DURATION, Next
 from sync_core.store.matches import MatchStore
 from sync_core.store.runs import new_run_id
 from sync_core.store.tables import USERS
-from sync_core.wiring import Services, utc_now
 from tests.api.conftest import Create, Json
 from tests.api.test_openapi import mismatches
 from tests.api.test_roles import unused

@@ -6,9 +6,9 @@ import httpx
 import pytest
 
 from local.graph import GraphEmulator
-from sync_core import previewing
 from sync_core.api.app import create_app
 from sync_core.api.openapi import describe
+from sync_core.runs import preview as previewing
 from tests.api.conftest import Create, paths
 from tests.api.test_openapi import mismatches
 from tests.api.test_roles import unused

@@ -11,10 +11,10 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 from sync_core.api.app import create_app
-from sync_core.api.bodies import MAX_BYTES
-from sync_core.api.edge import Edge
-from sync_core.api.problems import from_sync_error
-from sync_core.errors import (
+from sync_core.api.http.bodies import MAX_BYTES
+from sync_core.api.http.edge import Edge
+from sync_core.api.http.problems import from_sync_error
+from sync_core.domain.errors import (
     FixConnection,
     FixSettings,
     IncompleteReading,
@@ -24,7 +24,7 @@ from sync_core.errors import (
     SyncError,
     Throttled,
 )
-from sync_core.wiring import Services
+from sync_core.services import Services
 from tests.api.conftest import ADMIN, calling, document
 
 MEMBERS = {"type", "title", "status", "detail", "code", "remedy"}

@@ -6,15 +6,15 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from sync_core.documents import RunStatus
-from sync_core.errors import RetryLater
-from sync_core.model import Action, Change
+from sync_core.domain.documents import RunStatus
+from sync_core.domain.errors import RetryLater
+from sync_core.domain.model import Action, Change
+from sync_core.services import Services
 from sync_core.store.leases import Next
 from sync_core.store.people import People
 from sync_core.store.runs import new_run_id
 from sync_core.store.tables import LEASES, PLANS, RUNS, USERS
 from sync_core.store.wire import MAX_OPERATIONS, quoted
-from sync_core.wiring import Services
 from tests.api.conftest import Create, document
 from tests.api.stored import apply, creation, disabling, object_id, people, planned, saved_run
 

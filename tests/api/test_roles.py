@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from sync_core.api.app import create_app
-from sync_core.wiring import Services
+from sync_core.services import Services
 from tests.api.conftest import ADMIN, app_over, calling
 
 OPEN = {

@@ -5,9 +5,9 @@ from typing import Any
 import httpx
 import pytest
 
-from sync_core.documents import RunError, RunStatus
+from sync_core.domain.documents import RunError, RunStatus
+from sync_core.services import Services
 from sync_core.store.plans import CHANGES_A_CHUNK
-from sync_core.wiring import Services
 from tests.api.conftest import Create, paths
 from tests.api.stored import object_id, planned, saved_run
 

@@ -5,9 +5,9 @@ from typing import Any
 import httpx
 import pytest
 
-from sync_core.documents import Connection
-from sync_core.same_people import chosen_people
-from sync_core.wiring import Services
+from sync_core.domain.documents import Connection
+from sync_core.domain.scope.overlap import chosen_people
+from sync_core.services import Services
 from tests.api.conftest import Create, Json, document, paths
 from tests.rigging import connection
 

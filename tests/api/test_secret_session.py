@@ -24,8 +24,9 @@ from local.sample import (
     VENDOR_CLIENT_ID,
     VENDOR_CLIENT_SECRET,
 )
-from sync_core import granting, watching
-from sync_core.wiring import Services, utc_now
+from sync_core.connections import consent as granting
+from sync_core.health import record as watching
+from sync_core.services import Services, utc_now
 from tests.api.conftest import document, retried
 from tests.certificates import certificate_pem, key_pem, rsa_key
 from tests.rigging import Rig, run_now

@@ -10,8 +10,8 @@ from azure.data.tables.aio import TableServiceClient
 from azure.keyvault.secrets.aio import SecretClient
 
 from local.graph import GraphEmulator
-from sync_core.vault import Vault
-from sync_core.wiring import Services, identity
+from sync_core.services import Services, identity
+from sync_core.store.vault import Vault
 from tests.api.conftest import ADMIN, Create, app_over, calling, document, paths
 from tests.rigging import Rig
 

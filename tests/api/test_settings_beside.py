@@ -8,11 +8,11 @@ import pytest
 
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_CLIENT_SECRET, SAMPLE_ROLES
-from sync_core import verifying
-from sync_core.api import moving
-from sync_core.api.moving import Moves
-from sync_core.errors import FixConnection, RetryLater
-from sync_core.wiring import Services, utc_now
+from sync_core.connections import impact as moving
+from sync_core.connections import verify as verifying
+from sync_core.connections.impact import Moves
+from sync_core.domain.errors import FixConnection, RetryLater
+from sync_core.services import Services, utc_now
 from tests.api.conftest import Create, Json, document, paths, retried
 from tests.rigging import run_now
 

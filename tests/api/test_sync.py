@@ -14,12 +14,12 @@ from azure.core.exceptions import ResourceExistsError
 from azure.storage.queue import TextBase64DecodePolicy
 from azure.storage.queue.aio import QueueClient
 
-from sync_core.api.preferences import wait_s
-from sync_core.documents import RunStatus
-from sync_core.queueing import QUEUE, RequestQueue
+from sync_core.api.http.preferences import wait_s
+from sync_core.domain.documents import RunStatus
+from sync_core.services import Services
 from sync_core.store.leases import Next
+from sync_core.store.queue import QUEUE, RequestQueue
 from sync_core.store.runs import new_run_id
-from sync_core.wiring import Services
 from tests.api.conftest import Create, paths
 from tests.rigging import Rig
 

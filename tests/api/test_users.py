@@ -5,10 +5,10 @@ from typing import Any
 import httpx
 import pytest
 
-from sync_core.model import Action, Change, Reason, Status
+from sync_core.domain.model import Action, Change, Reason, Status
+from sync_core.services import Services
 from sync_core.store.people import People
 from sync_core.store.tables import USERS
-from sync_core.wiring import Services
 from tests.api.conftest import Create, document, paths
 from tests.api.stored import RUN, TENANT, apply, creation, disabling, object_id, people
 

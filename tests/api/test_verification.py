@@ -9,12 +9,15 @@ import pytest
 
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_CLIENT_SECRET, SAMPLE_GROUP_ID, SAMPLE_ROLES, SAMPLE_TENANT_ID
-from sync_core import triggers, verifying, watching, wiring
-from sync_core.api.moving import Moves
-from sync_core.documents import Run, RunStatus, SyncRequest, Trigger
-from sync_core.errors import FixConnection, RetryLater
-from sync_core.health import Cause
-from sync_core.wiring import Services, utc_now
+from sync_core import services as wiring
+from sync_core import triggers
+from sync_core.connections import verify as verifying
+from sync_core.connections.impact import Moves
+from sync_core.domain.documents import Run, RunStatus, SyncRequest, Trigger
+from sync_core.domain.errors import FixConnection, RetryLater
+from sync_core.domain.health import Cause
+from sync_core.health import record as watching
+from sync_core.services import Services, utc_now
 from tests.api.conftest import Create, Json, document, retried
 from tests.rigging import Rig, group_scope, run_now
 

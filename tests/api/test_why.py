@@ -10,8 +10,8 @@ import pytest
 from local.graph import GraphEmulator
 from sync_core.api.app import create_app
 from sync_core.api.openapi import describe
+from sync_core.services import Services
 from sync_core.store.tables import TABLES, USERS
-from sync_core.wiring import Services
 from tests.api.conftest import Create, Json
 from tests.api.test_openapi import mismatches
 from tests.api.test_roles import unused

@@ -18,14 +18,14 @@ from local.sample import (
     SAMPLE_ROLES,
     SAMPLE_TENANT_ID,
 )
-from sync_core.checking import Check, CheckResult
 from sync_core.directory import checks
 from sync_core.directory.checks import check_connection
 from sync_core.directory.client import GraphClient
-from sync_core.directory.retrying import Patience
-from sync_core.documents import Connection
-from sync_core.vault import Vault
-from sync_core.wiring import Services
+from sync_core.directory.patience import Patience
+from sync_core.domain.connections.checks import Check, CheckResult
+from sync_core.domain.documents import Connection
+from sync_core.services import Services
+from sync_core.store.vault import Vault
 from tests.rigging import Rig, connection, group_scope, impatient
 
 NOW = datetime.now(UTC)

@@ -18,13 +18,13 @@ from local.sample import (
     SAMPLE_TENANT_ID,
     sample_group_id,
 )
-from sync_core.clouds import CLOUDS, CloudName
 from sync_core.directory.client import GraphClient
 from sync_core.directory.credentials import Application, FederatedCredential, GraphCredential
 from sync_core.directory.requests import one_group
-from sync_core.documents import Connection
-from sync_core.errors import FixConnection
-from sync_core.wiring import Services
+from sync_core.domain.clouds import CLOUDS, CloudName
+from sync_core.domain.documents import Connection
+from sync_core.domain.errors import FixConnection
+from sync_core.services import Services
 from tests.certificates import certificate_pem, key_pem, rsa_key
 from tests.rigging import Rig, connection
 

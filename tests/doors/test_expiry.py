@@ -8,9 +8,9 @@ import pytest
 
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_CLIENT_SECRET, SAMPLE_ROLES, VENDOR_CLIENT_ID, VENDOR_CLIENT_SECRET
-from sync_core.checking import Expiry, ExpirySource
 from sync_core.directory.checks import check_connection, credential_expiry
-from sync_core.wiring import Services
+from sync_core.domain.connections.checks import Expiry, ExpirySource
+from sync_core.services import Services
 from tests.certificates import certificate_pem, key_pem, rsa_key
 from tests.rigging import Rig, connection
 

@@ -19,7 +19,6 @@ from local.sample import (
     SAMPLE_CLIENT_SECRET,
     SAMPLE_TENANT_ID,
 )
-from sync_core.clouds import CLOUDS, CloudName
 from sync_core.directory.credentials import Application, AsyncCredential, GraphCredential
 from sync_core.directory.requests import count_users
 from sync_core.directory.token_errors import (
@@ -31,8 +30,9 @@ from sync_core.directory.token_errors import (
     explain_identity_error,
     explain_token_error,
 )
-from sync_core.errors import FixConnection, RetryLater, SyncError, Throttled
-from sync_core.wiring import Services
+from sync_core.domain.clouds import CLOUDS, CloudName
+from sync_core.domain.errors import FixConnection, RetryLater, SyncError, Throttled
+from sync_core.services import Services
 from tests.certificates import certificate_pem, key_pem, rsa_key
 from tests.rigging import Rig, connection
 

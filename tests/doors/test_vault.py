@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sync_core.errors import FixConnection
-from sync_core.wiring import Services
+from sync_core.domain.errors import FixConnection
+from sync_core.services import Services
 
 TEXT = "text/plain"
 ENDS = datetime.now(UTC).replace(microsecond=0) + timedelta(days=30)

@@ -69,7 +69,7 @@ def test_every_setting_is_told(name: str) -> None:
 def test_the_host_gives_a_run_more_time_than_the_run_takes() -> None:
     """A run that the host kills records nothing; see RUN_BUDGET in the engine."""
     host = json.loads((ROOT / "host.json").read_text(encoding="utf-8"))
-    engine = (ROOT / "sync_core/engine.py").read_text(encoding="utf-8")
+    engine = (ROOT / "sync_core/runs/worker.py").read_text(encoding="utf-8")
 
     budget = re.search(r"RUN_BUDGET = timedelta\(minutes=(\d+)\)", engine)
 

@@ -13,8 +13,8 @@ from azure.storage.queue import QueueClient, TextBase64DecodePolicy
 
 from local.azurite import Azurite
 from local.graph import GraphEmulator
-from sync_core.documents import SyncRequest
-from sync_core.wiring import Services
+from sync_core.domain.documents import SyncRequest
+from sync_core.services import Services
 from tests.loading import interpreters
 from tests.loading.driving import Loaded, WorkerProcess
 from tests.rigging import Rig

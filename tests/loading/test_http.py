@@ -1,7 +1,7 @@
 """HTTP functions, called as the host calls them after it has checked keys and routes."""
 
-from sync_core.documents import SyncRequest, Trigger
-from sync_core.wiring import Services
+from sync_core.domain.documents import SyncRequest, Trigger
+from sync_core.services import Services
 from tests.loading.conftest import LoadedApp
 from tests.rigging import stored_connection
 

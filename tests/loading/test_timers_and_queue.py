@@ -5,9 +5,9 @@ import json
 import pytest
 
 from local.sample import SAMPLE_GROUP_ID
-from sync_core import verifying
-from sync_core.documents import SyncRequest, Trigger
-from sync_core.wiring import Services
+from sync_core.connections import verify as verifying
+from sync_core.domain.documents import SyncRequest, Trigger
+from sync_core.services import Services
 from tests.loading.conftest import LoadedApp
 from tests.loading.driving import FunctionFailed
 from tests.rigging import stored_connection

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from sync_core.documents import SyncRequest, Trigger
-from sync_core.notifications import client_state
+from sync_core.domain.documents import SyncRequest, Trigger
+from sync_core.domain.notifications import client_state
+from sync_core.services import Services
 from sync_core.triggers import DEBOUNCE_S, client_state_key
-from sync_core.wiring import Services
 from tests.loading.conftest import LoadedApp
 from tests.loading.driving import HttpAnswer
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from local.graph import GraphEmulator
-from sync_core.wiring import Services
+from sync_core.services import Services
 from tests.rigging import Rig
 
 

@@ -14,11 +14,11 @@ from typing import Any
 
 import aiohttp
 
-from sync_core import engine
-from sync_core.documents import SyncRequest
-from sync_core.one_person import sync_person
+from sync_core.domain.documents import SyncRequest
+from sync_core.people.sync_now import sync_person
+from sync_core.runs import worker as engine
+from sync_core.services import open_services
 from sync_core.settings import Settings
-from sync_core.wiring import open_services
 
 KILLED = 99
 
@@ -26,7 +26,7 @@ KILLED = 99
 def run_until_write(environment: Mapping[str, str], request: dict[str, Any], deadly: int) -> int:
     """Run one request; the process ends before write number `deadly`. Gives the exit code."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.trust", "tests.runs.killed", "sync_core.syncing"])
+    context.set_forkserver_preload(["tests.trust", "tests.runs.killed", "sync_core.runs.full"])
     child = context.Process(target=_child, args=(dict(environment), request, deadly))
     child.start()
     child.join(60)

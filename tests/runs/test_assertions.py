@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from local.graph import GraphEmulator
-from sync_core.documents import Connection, Run, RunStatus
-from sync_core.previewing import preview
-from sync_core.wiring import Services
+from sync_core.domain.documents import Connection, Run, RunStatus
+from sync_core.runs.preview import preview
+from sync_core.services import Services
 from tests.rigging import active, changes_of, group_scope, rows_of, run_now, stored_connection
 
 FREE = {"guard": {"maxRemovals": None, "maxRemovalPercent": None}}

@@ -9,9 +9,9 @@ from kiota_abstractions.headers_collection import HeadersCollection
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_GROUP_ID
 from sync_core.directory import requests
-from sync_core.documents import Run, RunStatus
+from sync_core.domain.documents import Run, RunStatus
+from sync_core.services import Services
 from sync_core.store.wire import Entity
-from sync_core.wiring import Services
 from tests.rigging import active, group_scope, rows_of, run_now, stored_connection
 
 

@@ -6,9 +6,9 @@ from azure.data.tables import EdmType, EntityProperty
 
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_GROUP_ID
-from sync_core.documents import RunStatus
+from sync_core.domain.documents import RunStatus
+from sync_core.services import Services
 from sync_core.store.tables import USERS
-from sync_core.wiring import Services
 from tests.rigging import active, changes_of, history_of, rows_of, run_now, stored_connection
 
 

@@ -3,11 +3,11 @@
 import pytest
 
 from local.graph import GraphEmulator
-from sync_core.documents import RunStatus
-from sync_core.plan_hashes import moves_of
-from sync_core.previewing import preview
+from sync_core.domain.documents import RunStatus
+from sync_core.domain.plan.digest import moves_of
+from sync_core.runs.preview import preview
+from sync_core.services import Services
 from sync_core.store.tables import TABLES
-from sync_core.wiring import Services
 from tests.rigging import Rig, active, group_scope, rows_of, run_now, stored_connection
 from tests.runs.killed import KILLED, run_until_write
 from tests.runs.test_killed import recover

@@ -6,12 +6,14 @@ from typing import Any
 import pytest
 
 from local.graph import GraphEmulator
-from sync_core import engine, triggers, watching
-from sync_core.documents import Connection, Credential, RunStatus
-from sync_core.errors import RetryLater
-from sync_core.health import Expiry, ExpirySource
+from sync_core import triggers
+from sync_core.domain.documents import Connection, Credential, RunStatus
+from sync_core.domain.errors import RetryLater
+from sync_core.domain.health import Expiry, ExpirySource
+from sync_core.health import record as watching
+from sync_core.runs import worker as engine
+from sync_core.services import Services, process
 from sync_core.store.leases import Next
-from sync_core.wiring import Services, process
 from tests.rigging import Rig, run_now, stored_connection
 from tests.runs.watching import (
     Skipping,

@@ -6,8 +6,8 @@ import pytest
 
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_GROUP_ID, SAMPLE_TENANT_ID
-from sync_core.documents import RunStatus
-from sync_core.wiring import Services
+from sync_core.domain.documents import RunStatus
+from sync_core.services import Services
 from tests.rigging import (
     changes_of,
     group_scope,

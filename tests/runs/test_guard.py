@@ -4,9 +4,9 @@ import pytest
 
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_GROUP_ID
-from sync_core import syncing
-from sync_core.documents import RunStatus
-from sync_core.wiring import Services
+from sync_core.domain.documents import RunStatus
+from sync_core.runs import full as syncing
+from sync_core.services import Services
 from tests.rigging import active, changes_of, rows_of, run_now, stored_connection
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from local.graph import GraphEmulator
+from sync_core.services import Services, utc_now
 from sync_core.store.leases import DURATION
 from sync_core.store.tables import TABLES
 from sync_core.store.wire import Entity
-from sync_core.wiring import Services, utc_now
 from tests.rigging import Rig, group_scope, history_of, rows_of, run_now, stored_connection
 from tests.runs.killed import KILLED, run_until_write
 

@@ -7,7 +7,7 @@ import pytest
 
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_GROUP_ID
-from sync_core.wiring import Services
+from sync_core.services import Services
 from tests.rigging import (
     active,
     changes_of,

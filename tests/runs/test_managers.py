@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from local.graph import GraphEmulator
-from sync_core import spool
 from sync_core.directory import requests
-from sync_core.documents import Run, RunStatus
-from sync_core.one_person import sync_person
-from sync_core.wiring import Services
+from sync_core.domain.documents import Run, RunStatus
+from sync_core.people.sync_now import sync_person
+from sync_core.runs import spool
+from sync_core.services import Services
 from tests.rigging import active, changes_of, group_scope, rows_of, run_now, stored_connection
 
 MAPPING = [

@@ -7,16 +7,16 @@ import pytest
 from azure.data.tables import EdmType, EntityProperty, UpdateMode
 
 from local.graph import GraphEmulator
-from sync_core.documents import Run, RunStatus
-from sync_core.matching import Decision, DecisionKind, Wait, Why
-from sync_core.plan_hashes import moves_of
-from sync_core.previewing import preview
+from sync_core.domain.documents import Run, RunStatus
+from sync_core.domain.matching.decide import Decision, DecisionKind, Wait, Why
+from sync_core.domain.plan.digest import moves_of
+from sync_core.runs.preview import preview
+from sync_core.services import Services
 from sync_core.store.links import Links
 from sync_core.store.matches import Match, MatchStore
 from sync_core.store.people import People
 from sync_core.store.tables import USERS
 from sync_core.store.wire import Entity, point
-from sync_core.wiring import Services
 from tests.rigging import (
     Rig,
     active,

@@ -9,13 +9,13 @@ from azure.storage.queue import TextBase64DecodePolicy
 from azure.storage.queue.aio import QueueClient
 
 from local.graph import GraphEmulator
-from sync_core import engine
-from sync_core.documents import Mode, Run, RunStatus, SyncRequest, Trigger
-from sync_core.errors import LeaseLost
-from sync_core.queueing import QUEUE
+from sync_core.domain.documents import Mode, Run, RunStatus, SyncRequest, Trigger
+from sync_core.domain.errors import LeaseLost
+from sync_core.runs import worker as engine
+from sync_core.services import Services, utc_now
 from sync_core.store.leases import DURATION, Next
+from sync_core.store.queue import QUEUE
 from sync_core.store.runs import new_run_id
-from sync_core.wiring import Services, utc_now
 from tests.rigging import Rig, rows_of, run_now, stored_connection
 
 

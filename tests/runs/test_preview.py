@@ -6,13 +6,14 @@ import pytest
 
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_GROUP_ID
-from sync_core import previewing, syncing
-from sync_core.documents import Connection
-from sync_core.errors import FixConnection, RetryLater
-from sync_core.previewing import OutOfTime, Preview, preview
+from sync_core.domain.documents import Connection
+from sync_core.domain.errors import FixConnection, RetryLater
+from sync_core.domain.plan.survey import PreviewWarning
+from sync_core.runs import full as syncing
+from sync_core.runs import preview as previewing
+from sync_core.runs.preview import OutOfTime, Preview, preview
+from sync_core.services import Services
 from sync_core.store.tables import TABLES
-from sync_core.surveying import PreviewWarning
-from sync_core.wiring import Services
 from tests.rigging import (
     active,
     changes_of,

@@ -13,17 +13,18 @@ from azure.data.tables.aio import TableClient
 
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_CLIENT_SECRET
-from sync_core import engine, watching
-from sync_core.api.asking import ask_for_run
-from sync_core.documents import Run, RunStatus, SyncRequest, Trigger
-from sync_core.errors import RetryLater
-from sync_core.health import Cause, Failure, Health, Status, Step, back_off, failed
+from sync_core.domain.documents import Run, RunStatus, SyncRequest, Trigger
+from sync_core.domain.errors import RetryLater
+from sync_core.domain.health import Cause, Failure, Health, Status, Step, back_off, failed
+from sync_core.health import record as watching
+from sync_core.runs import worker as engine
+from sync_core.runs.request import ask_for_run
+from sync_core.services import Services
 from sync_core.store import states
 from sync_core.store.health import HealthStore
 from sync_core.store.leases import DURATION, Next
 from sync_core.store.runs import new_run_id
 from sync_core.store.tables import HEALTH
-from sync_core.wiring import Services
 from tests.rigging import Rig, rows_of, run_now, stored_connection
 from tests.runs.watching import asked_for, events_of, forget_others, health_of, stop_clock
 

@@ -8,12 +8,13 @@ from azure.core.exceptions import ResourceExistsError
 from azure.storage.queue import TextBase64DecodePolicy
 from azure.storage.queue.aio import QueueClient
 
-from sync_core import engine, watching
-from sync_core.documents import SyncRequest
-from sync_core.health import Health
-from sync_core.queueing import QUEUE
+from sync_core.domain.documents import SyncRequest
+from sync_core.domain.health import Health
+from sync_core.health import record as watching
+from sync_core.runs import worker as engine
+from sync_core.services import Services, utc_now
 from sync_core.store.health import HealthStore
-from sync_core.wiring import Services, utc_now
+from sync_core.store.queue import QUEUE
 from tests.rigging import Rig
 
 

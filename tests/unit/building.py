@@ -6,9 +6,17 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from sync_core.documents import NEGATIONS, Clause, Connection, MappingRule, Operator, Policy, Scope
-from sync_core.mapping import compile_mapping
-from sync_core.model import (
+from sync_core.domain.documents import (
+    NEGATIONS,
+    Clause,
+    Connection,
+    MappingRule,
+    Operator,
+    Policy,
+    Scope,
+)
+from sync_core.domain.mapping.compile import compile_mapping
+from sync_core.domain.model import (
     Action,
     Change,
     Link,
@@ -19,8 +27,8 @@ from sync_core.model import (
     StoredPerson,
     Value,
 )
-from sync_core.scope import CompiledScope, compile_scope
-from sync_core.store.entities import Stamp
+from sync_core.domain.scope.compile import CompiledScope, compile_scope
+from sync_core.store.rows import Stamp
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, 987654, tzinfo=UTC)
 GUID = "11111111-2222-3333-4444-555555555555"

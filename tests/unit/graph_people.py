@@ -5,9 +5,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from local.sample import COST_CENTER
-from sync_core.documents import WITH_LIST, WITHOUT_VALUE, Clause, Operator
-from sync_core.pushdown import condition_of
-from sync_core.scope import reader
+from sync_core.domain.documents import WITH_LIST, WITHOUT_VALUE, Clause, Operator
+from sync_core.domain.scope.compile import reader
+from sync_core.domain.scope.odata import condition_of
 
 GUIDS = [f"aaaaaaaa-0000-0000-0000-00000000000{number}" for number in range(3)]
 # Few and alike, so that values and people meet: cases, blanks, quotes, letters that fold oddly.

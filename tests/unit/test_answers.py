@@ -18,7 +18,7 @@ from sync_core.directory.answers import (
     to_error,
     to_page,
 )
-from sync_core.errors import (
+from sync_core.domain.errors import (
     FixConnection,
     IncompleteReading,
     RetryLater,

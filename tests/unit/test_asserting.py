@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync_core.asserting import Assertions
-from sync_core.documents import Assertion
-from sync_core.guard import Verdict
-from sync_core.model import Action, Change, Reason, Status
-from sync_core.plan import ALLOWED
+from sync_core.domain.documents import Assertion
+from sync_core.domain.model import Action, Change, Reason, Status
+from sync_core.domain.plan.assertions import Assertions
+from sync_core.domain.plan.guard import Verdict
+from sync_core.domain.plan.plan import ALLOWED
 
 ANN, BEN = "a0000000-0000-4000-8000-00000000000a", "b0000000-0000-4000-8000-00000000000b"
 ANN_IN = {"in": "Ann@contoso.com"}

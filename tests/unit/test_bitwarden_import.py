@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync_core.bitwarden_import import USER_FILTER, import_filters
-from sync_core.documents import Connection
-from sync_core.errors import Invalid
-from sync_core.imported import Imported
-from sync_core.mapping import mapping_problems
-from sync_core.scope import compile_scope, scope_problems
+from sync_core.domain.documents import Connection
+from sync_core.domain.errors import Invalid
+from sync_core.domain.formats.bitwarden import USER_FILTER, import_filters
+from sync_core.domain.formats.parts import Imported
+from sync_core.domain.mapping.compile import mapping_problems
+from sync_core.domain.scope.compile import compile_scope, scope_problems
 from tests.unit.building import ADMINS, GUID, NO_GROUPS, SALES, connection, mapped
 
 Json = dict[str, Any]

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import PrivateFormat
 
-from sync_core.certificates import UnusableCertificate, read, signing_part
+from sync_core.domain.connections.certificates import UnusableCertificate, read, signing_part
 from tests.certificates import NOW, certificate_pem, key_pem, rsa_key
 
 DAY = timedelta(days=1)

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from sync_core.checking import (
+from sync_core.domain.connections.checks import (
     Check,
     Expiry,
     ExpirySource,
@@ -29,8 +29,8 @@ from sync_core.checking import (
     secret_end,
     token_check,
 )
-from sync_core.documents import Connection, CredentialKind
-from sync_core.errors import FixConnection, RetryLater
+from sync_core.domain.documents import Connection, CredentialKind
+from sync_core.domain.errors import FixConnection, RetryLater
 
 TENANT = "11111111-2222-4333-8444-555555555555"
 OTHER = "99999999-2222-4333-8444-555555555555"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sync_core.clouds import CLOUDS, CloudName
+from sync_core.domain.clouds import CLOUDS, CloudName
 
 
 @pytest.mark.parametrize(

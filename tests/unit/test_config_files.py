@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sync_core.config_files import (
+from sync_core.domain.documents import NEGATIONS, WITH_LIST, WITHOUT_VALUE, Connection, Operator
+from sync_core.domain.formats.config_file import (
     API_VERSION,
     MAX_CONNECTIONS,
     Action,
@@ -17,8 +18,7 @@ from sync_core.config_files import (
     read_entries,
     to_document,
 )
-from sync_core.config_text import from_json, from_yaml, to_json, to_yaml
-from sync_core.documents import NEGATIONS, WITH_LIST, WITHOUT_VALUE, Connection, Operator
+from sync_core.domain.formats.text import from_json, from_yaml, to_json, to_yaml
 
 TENANT = "11111111-2222-3333-4444-555555555555"
 CLIENT = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"

@@ -8,8 +8,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sync_core import config_text
-from sync_core.config_text import (
+from sync_core.domain.formats import text as config_text
+from sync_core.domain.formats.text import (
     MAX_DEPTH,
     MAX_VALUES,
     Unreadable,

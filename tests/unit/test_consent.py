@@ -5,8 +5,8 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
 
-from sync_core.clouds import CLOUDS, CloudName
-from sync_core.consent import (
+from sync_core.domain.clouds import CLOUDS, CloudName
+from sync_core.domain.connections.consent import (
     WORDS,
     Callback,
     Consented,

@@ -7,7 +7,7 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
-from sync_core.documents import (
+from sync_core.domain.documents import (
     DEFAULT_MAPPING,
     Clause,
     Connection,
@@ -24,7 +24,7 @@ from sync_core.documents import (
     SyncRequest,
     Trigger,
 )
-from sync_core.errors import FixConnection
+from sync_core.domain.errors import FixConnection
 from tests.unit.building import GUID, SALES, clause, connection, in_groups
 
 FULL: dict[str, Any] = {

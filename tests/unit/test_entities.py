@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync_core.model import (
+from sync_core.domain.model import (
     Action,
     Change,
     Link,
@@ -19,7 +19,7 @@ from sync_core.model import (
     Value,
     utf16_length,
 )
-from sync_core.store.entities import (
+from sync_core.store.rows import (
     HISTORY,
     TEXT_PIECE,
     Stamp,

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from sync_core.documents import Connection
-from sync_core.entra_import import import_schema
-from sync_core.errors import Invalid
-from sync_core.imported import Imported
-from sync_core.mapping import compile_mapping, mapping_problems
-from sync_core.scope import scope_problems
+from sync_core.domain.documents import Connection
+from sync_core.domain.errors import Invalid
+from sync_core.domain.formats.entra import import_schema
+from sync_core.domain.formats.parts import Imported
+from sync_core.domain.mapping.compile import compile_mapping, mapping_problems
+from sync_core.domain.scope.compile import scope_problems
 from tests.unit.building import NO_GROUPS, NOW, connection
 from tests.unit.entra_schema import (
     ENTERPRISE,

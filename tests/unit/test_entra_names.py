@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync_core.entra_names import column_for
+from sync_core.domain.formats.entra_names import column_for
 from tests.unit.entra_schema import ENTERPRISE
 
 

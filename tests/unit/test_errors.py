@@ -2,7 +2,7 @@
 
 import pytest
 
-from sync_core.errors import (
+from sync_core.domain.errors import (
     Conflict,
     FieldProblem,
     FixSettings,

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync_core.documents import Clause, Filter, Guests, MappingRule, Scope
-from sync_core.explaining import (
+from sync_core.domain.documents import Clause, Filter, Guests, MappingRule, Scope
+from sync_core.domain.explain import (
     REDACTED,
     RuleSeen,
     ScopeSeen,
@@ -19,9 +19,9 @@ from sync_core.explaining import (
     next_run,
     verdict,
 )
-from sync_core.mapping import compile_mapping
-from sync_core.model import Action, Change, Reason, Value
-from sync_core.scope import compile_scope
+from sync_core.domain.mapping.compile import compile_mapping
+from sync_core.domain.model import Action, Change, Reason, Value
+from sync_core.domain.scope.compile import compile_scope
 from tests.unit.building import (
     ADMINS,
     ANN,

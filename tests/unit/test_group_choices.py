@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sync_core.group_choices import filter_for, is_searchable, search_for, to_choice
+from sync_core.domain.catalog.groups import filter_for, is_searchable, search_for, to_choice
 
 ID = "9D0C5A9E-3C1B-4F0E-8B63-5A1F7E2D4C90"
 SECURITY = {"id": ID, "displayName": "Sales", "groupTypes": [], "securityEnabled": True}

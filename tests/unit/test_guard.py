@@ -2,9 +2,9 @@
 
 import pytest
 
-from sync_core.documents import Guard
-from sync_core.guard import careful, check_guard
-from sync_core.model import Tally
+from sync_core.domain.documents import Guard
+from sync_core.domain.model import Tally
+from sync_core.domain.plan.guard import careful, check_guard
 
 
 def guard(

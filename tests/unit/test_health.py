@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync_core.documents import Connection
-from sync_core.errors import (
+from sync_core.domain.documents import Connection
+from sync_core.domain.errors import (
     FixConnection,
     FixSettings,
     IncompleteReading,
@@ -19,7 +19,7 @@ from sync_core.errors import (
     SyncError,
     Throttled,
 )
-from sync_core.health import (
+from sync_core.domain.health import (
     BACK_OFF,
     OVERDUE,
     STAGES,

@@ -6,7 +6,7 @@ import pytest
 
 from sync_core.directory.managers import check_managers
 from sync_core.directory.requests import properties, relationships
-from sync_core.errors import FixConnection
+from sync_core.domain.errors import FixConnection
 
 USER = "#microsoft.graph.user"
 CONTACT = "#microsoft.graph.orgContact"

@@ -9,10 +9,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sync_core.documents import MappingRule
-from sync_core.errors import RecordRejected
-from sync_core.mapping import compile_mapping
-from sync_core.model import Mapped
+from sync_core.domain.documents import MappingRule
+from sync_core.domain.errors import RecordRejected
+from sync_core.domain.mapping.compile import compile_mapping
+from sync_core.domain.model import Mapped
 from tests.unit.building import JSON, NOW, SALES, rule
 from tests.unit.expressions.test_properties import EXPRESSIONS, NAMES
 

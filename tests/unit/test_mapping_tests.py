@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from sync_core.documents import MappingRule
-from sync_core.mapping_tests import mapping_test_problems
+from sync_core.domain.documents import MappingRule
+from sync_core.domain.mapping.rule_tests import mapping_test_problems
 from tests.unit.building import GUID, rule
 
 KEEP = {"$ignore": "attribute"}

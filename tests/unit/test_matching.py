@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync_core.matching import (
+from sync_core.domain.matching.decide import (
     NAMED,
     Decision,
     DecisionKind,
@@ -24,8 +24,8 @@ from sync_core.matching import (
     link_problem,
     reason,
 )
-from sync_core.model import Link, Status, StoredPerson
-from sync_core.registry import Registry
+from sync_core.domain.matching.registry import Registry
+from sync_core.domain.model import Link, Status, StoredPerson
 from tests.unit.building import ANN, stored
 from tests.unit.test_registry import BEN, CAT, FORMER, add, registry
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sync_core.model import Action, utf16_length
+from sync_core.domain.model import Action, utf16_length
 from tests.unit.building import change
 
 

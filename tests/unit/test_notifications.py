@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync_core.errors import Invalid
-from sync_core.notifications import MAX_CLIENT_STATE, Delivery, client_state, read_delivery
+from sync_core.domain.errors import Invalid
+from sync_core.domain.notifications import MAX_CLIENT_STATE, Delivery, client_state, read_delivery
 from tests.unit.building import JSON
 
 KEY = b"k" * 32

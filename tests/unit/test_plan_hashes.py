@@ -2,8 +2,8 @@
 
 import pytest
 
-from sync_core.model import Action, Change, Link, Reason
-from sync_core.plan_hashes import DIGITS, PlanDigest, moves_of
+from sync_core.domain.model import Action, Change, Link, Reason
+from sync_core.domain.plan.digest import DIGITS, PlanDigest, moves_of
 from tests.unit.building import ANN, change
 
 BEN = "b" + ANN[1:]

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from sync_core.model import Action, Mapped, Origin, Reason, Status, StoredPerson
-from sync_core.planning import (
+from sync_core.domain.model import Action, Mapped, Origin, Reason, Status, StoredPerson
+from sync_core.domain.plan.decide import (
     is_protected,
     is_turned_away,
     may_delete,

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from local.graph.properties import ADVANCED, USER_FILTERS, USER_PROPERTIES, Filterable
 from local.graph.selection import user_filter
 from local.sample import COST_CENTER
-from sync_core.documents import Clause, Operator
-from sync_core.pushdown import FILTERABLE, Support, condition_of
+from sync_core.domain.documents import Clause, Operator
+from sync_core.domain.scope.odata import FILTERABLE, Support, condition_of
 from tests.unit.building import GUID, NO_GROUPS, SALES, clause, compiled
 from tests.unit.graph_people import PUSHED, clauses_and_people
 

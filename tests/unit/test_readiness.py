@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync_core.attribute_choices import (
+from sync_core.domain.catalog.attributes import (
     Candidate,
     Extension,
     Source,
@@ -15,9 +15,9 @@ from sync_core.attribute_choices import (
     selections,
     to_extensions,
 )
-from sync_core.documents import Guests
-from sync_core.graph_schema import Kind, Property
-from sync_core.readiness import AttributeReport, Sample, in_order, unmeasured
+from sync_core.domain.catalog.readiness import AttributeReport, Sample, in_order, unmeasured
+from sync_core.domain.catalog.schema import Kind, Property
+from sync_core.domain.documents import Guests
 from tests.unit.building import JSON
 
 MAIL = Candidate("mail", Kind.TEXT, False, Source.SCHEMA)

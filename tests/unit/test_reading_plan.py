@@ -8,9 +8,9 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from local.graph.selection import user_filter
-from sync_core.documents import Filter, Guests, Scope
-from sync_core.reading_plan import LONGEST_FILTER, ReadingPlan, reading_plan
-from sync_core.scope import compile_scope
+from sync_core.domain.documents import Filter, Guests, Scope
+from sync_core.domain.scope.compile import compile_scope
+from sync_core.domain.scope.query import LONGEST_FILTER, ReadingPlan, reading_plan
 from tests.unit.building import (
     ADMINS,
     NO_GROUPS,

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync_core.errors import RecordRejected
-from sync_core.model import Action, Change
-from sync_core.references import (
+from sync_core.domain.errors import RecordRejected
+from sync_core.domain.model import Action, Change
+from sync_core.domain.references import (
     MANAGER_PROPERTIES,
     Doubt,
     Futures,

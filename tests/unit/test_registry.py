@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from sync_core.model import Status, StoredPerson
-from sync_core.registry import Registry, Row, comparable, parted
+from sync_core.domain.matching.registry import Registry, Row, comparable, parted
+from sync_core.domain.model import Status, StoredPerson
 from tests.unit.building import ANN, stored
 
 BEN = "b0000000-0000-4000-8000-00000000000b"

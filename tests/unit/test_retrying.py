@@ -2,8 +2,8 @@
 
 import pytest
 
-from sync_core.directory.retrying import Patience
-from sync_core.errors import RetryLater, Throttled
+from sync_core.directory.patience import Patience
+from sync_core.domain.errors import RetryLater, Throttled
 
 BROKEN = RetryLater("graph.unavailable", "No.")
 

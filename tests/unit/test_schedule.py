@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import pytest
 
-from sync_core.documents import Connection
-from sync_core.schedule import EPOCH, is_due, spread
+from sync_core.domain.documents import Connection
+from sync_core.domain.schedule import EPOCH, is_due, spread
 from tests.unit.building import connection
 
 HOUR = timedelta(hours=1)

@@ -9,8 +9,16 @@ from hypothesis import strategies as st
 
 from local.graph.properties import SINGLE_USER_ONLY
 from local.sample import COST_CENTER
-from sync_core.documents import NEGATIONS, WITHOUT_VALUE, Clause, Filter, Guests, Operator, Scope
-from sync_core.scope import (
+from sync_core.domain.documents import (
+    NEGATIONS,
+    WITHOUT_VALUE,
+    Clause,
+    Filter,
+    Guests,
+    Operator,
+    Scope,
+)
+from sync_core.domain.scope.compile import (
     ALWAYS_SELECTED,
     ONE_AT_A_TIME,
     compile_scope,

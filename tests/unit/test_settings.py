@@ -2,7 +2,7 @@
 
 import pytest
 
-from sync_core.errors import FixSettings
+from sync_core.domain.errors import FixSettings
 from sync_core.settings import DEVELOPMENT_STORAGE, Settings, StorageAccess
 
 HOST = "DefaultEndpointsProtocol=https;AccountName=host;AccountKey=hush=="

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync_core import spool
-from sync_core.errors import RecordRejected
-from sync_core.model import Action, Change, Reason
-from sync_core.references import Futures, Outcome
-from sync_core.spool import DIGITS, ChangeSpool, FuturesSpool
+from sync_core.domain.errors import RecordRejected
+from sync_core.domain.model import Action, Change, Reason
+from sync_core.domain.references import Futures, Outcome
+from sync_core.runs import spool
+from sync_core.runs.spool import DIGITS, ChangeSpool, FuturesSpool
 from tests.unit.building import ANN, CHANGES, change
 
 MANY = st.lists(CHANGES, max_size=8, unique_by=lambda one: one.object_id)

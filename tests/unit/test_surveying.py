@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync_core.documents import Connection, Counts, RecordError
-from sync_core.guard import Verdict
-from sync_core.model import Mapped, Reason
-from sync_core.surveying import (
+from sync_core.domain.documents import Connection, Counts, RecordError
+from sync_core.domain.model import Mapped, Reason
+from sync_core.domain.plan.guard import Verdict
+from sync_core.domain.plan.survey import (
     PreviewWarning,
     Survey,
     key_targets,

@@ -4,9 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from sync_core.checking import TOKEN, Check, CheckResult
-from sync_core.documents import Credential
-from sync_core.verification import (
+from sync_core.domain.connections.checks import TOKEN, Check, CheckResult
+from sync_core.domain.connections.verification import (
     GIVE_UP,
     LONGEST_WAIT,
     SecretVersion,
@@ -26,6 +25,7 @@ from sync_core.verification import (
     verification_document,
     waiting_credential,
 )
+from sync_core.domain.documents import Credential
 from tests.unit.building import NOW, SALES, connection, in_groups, scope
 
 KNOWN = Verification(connection_id="contoso")

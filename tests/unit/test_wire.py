@@ -9,7 +9,7 @@ from azure.data.tables.aio import TableClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync_core.errors import RetryLater
+from sync_core.domain.errors import RetryLater
 from sync_core.settings import DEVELOPMENT_STORAGE
 from sync_core.store.wire import (
     MAX_BATCH_BYTES,

@@ -4,7 +4,7 @@ from collections.abc import Container, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 
-from sync_core.expressions import Context, parse
+from sync_core.domain.expressions import Context, parse
 
 # The moment that the reference prints for Now().
 NOW = datetime(2021, 7, 2, 15, 33, 38, tzinfo=UTC)

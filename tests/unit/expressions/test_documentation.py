@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from sync_core.expressions import FUNCTIONS, REFUSED, Function, Topic
+from sync_core.domain.expressions import FUNCTIONS, REFUSED, Function, Topic
 from tests.unit.expressions.evaluating import evaluate
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "expressions.md").read_text(encoding="utf-8")
 SOURCES = [
-    path.read_text(encoding="utf-8") for path in (ROOT / "sync_core" / "expressions").glob("*.py")
+    path.read_text(encoding="utf-8")
+    for path in (ROOT / "sync_core" / "domain" / "expressions").glob("*.py")
 ]
 # A code in an example of its own: | `expression` | attributes | `value` |
 ROW = re.compile(

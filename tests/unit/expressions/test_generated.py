@@ -5,8 +5,8 @@ from collections import Counter
 
 import pytest
 
-from sync_core.expressions import IGNORE_OBJECT, EvaluationError
-from sync_core.expressions.functions_generated import CAPITALS, DIGITS, LOWER_CASE, SPECIAL
+from sync_core.domain.expressions import IGNORE_OBJECT, EvaluationError
+from sync_core.domain.expressions.functions_generated import CAPITALS, DIGITS, LOWER_CASE, SPECIAL
 from tests.unit.expressions.evaluating import evaluate
 
 ANN = {"id": "d05e47b1-3909-445a-ba5e-ca60cbc0e4b4"}

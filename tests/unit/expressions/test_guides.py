@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sync_core.expressions import IGNORE_ATTRIBUTE, IGNORE_OBJECT
+from sync_core.domain.expressions import IGNORE_ATTRIBUTE, IGNORE_OBJECT
 from tests.unit.expressions.evaluating import evaluate
 
 TODAY = datetime(2025, 7, 30, tzinfo=UTC)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sync_core.expressions import IGNORE_ATTRIBUTE, IGNORE_OBJECT, ExpressionError, parse
+from sync_core.domain.expressions import IGNORE_ATTRIBUTE, IGNORE_OBJECT, ExpressionError, parse
 from tests.unit.expressions.evaluating import evaluate
 
 GROUP = "11111111-2222-3333-4444-555555555555"
@@ -285,7 +285,7 @@ def test_signals_come_back_as_they_are() -> None:
 def test_importing_costs_no_parser_and_no_regular_expressions() -> None:
     """A cold start without expressions must not pay for them."""
     code = (
-        "import sys, sync_core.expressions\n"
+        "import sys, sync_core.domain.expressions\n"
         "assert not {'lark', 're2', 'difflib'} & sys.modules.keys(), sys.modules.keys()"
     )
 

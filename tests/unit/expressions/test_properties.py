@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sync_core.expressions import (
+from sync_core.domain.expressions import (
     FUNCTIONS,
     Context,
     EvaluationError,
@@ -21,7 +21,7 @@ from sync_core.expressions import (
     evaluate_with_trace,
     parse,
 )
-from sync_core.expressions.nodes import (
+from sync_core.domain.expressions.nodes import (
     Attribute,
     Call,
     Comparison,

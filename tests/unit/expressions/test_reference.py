@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sync_core.expressions import (
+from sync_core.domain.expressions import (
     FUNCTIONS,
     IGNORE_ATTRIBUTE,
     REFUSED,

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from sync_core.expressions import EvaluationError, ExpressionError, parse
+from sync_core.domain.expressions import EvaluationError, ExpressionError, parse
 from tests.unit.expressions.evaluating import evaluate
 
 

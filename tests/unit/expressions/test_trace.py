@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from sync_core.expressions import Context, EvaluationError, evaluate_with_trace, parse
+from sync_core.domain.expressions import Context, EvaluationError, evaluate_with_trace, parse
 from tests.unit.expressions.evaluating import NOW, evaluate
 
 CONTEXT = Context(now=NOW)

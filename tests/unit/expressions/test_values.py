@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from sync_core.expressions import EvaluationError
+from sync_core.domain.expressions import EvaluationError
 from tests.unit.expressions.evaluating import evaluate
 
 GROUP = "11111111-2222-3333-4444-555555555555"

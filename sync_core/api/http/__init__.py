@@ -1,0 +1,1 @@
+"""What every call needs: caller, body, paging, problems."""

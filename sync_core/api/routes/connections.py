@@ -1,0 +1,272 @@
+"""Connections over HTTP: list, load, create, replace, patch, delete."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated
+
+from fastapi import Header, Query, Response
+
+from sync_core.api.http.answers import json_answer
+from sync_core.api.http.auth import CallerHere, ServicesHere
+from sync_core.api.http.bodies import Body, JsonObject, Patch
+from sync_core.api.http.confirming import Confirm
+from sync_core.api.http.etags import check_if_match, check_if_none_match, is_known, strong
+from sync_core.api.http.names import ConnectionIdHere, ids_for
+from sync_core.api.http.paging import Cursor, Top, from_cursor, page, to_cursor
+from sync_core.connections.delete import erase, forget
+from sync_core.connections.impact import Moves
+from sync_core.connections.refusals import NotVerified
+from sync_core.connections.save import Saver, settled
+from sync_core.connections.verify import Saved
+from sync_core.connections.warnings import (
+    warnings_about,
+    warnings_from,
+    warnings_now,
+    warnings_with_count,
+)
+from sync_core.domain.connections.draft import Draft, checked, patched, with_id, with_kept_secret
+from sync_core.domain.connections.verification import (
+    Verification,
+    newest,
+    state_words,
+    verification_document,
+)
+from sync_core.domain.connections.warnings import Warning  # noqa: A004 -- the word of the contract
+from sync_core.domain.documents import Connection
+from sync_core.domain.errors import Conflict, Invalid, PreconditionFailed
+from sync_core.health import record as watching
+from sync_core.logs import log_event
+from sync_core.services import Services
+from sync_core.store.connections import StoredConnection
+
+KIND = "connections"
+
+IfMatch = Annotated[str | None, Header(description="The ETag that must still be current, or `*`.")]
+IfNoneMatch = Annotated[str | None, Header(description="ETags that the caller has, or `*`.")]
+
+
+class Users(StrEnum):
+    """What happens to the people of a connection that is deleted."""
+
+    KEEP = "keep"
+    DELETE = "delete"
+
+
+async def list_connections(
+    services: ServicesHere, top: Top = 100, cursor: Cursor = None
+) -> Response:
+    """List the connections by id."""
+    after = from_cursor(KIND, cursor) or ""
+    found: list[Connection] = []
+    async for connection in services.connections.all():
+        if connection.id > after:
+            found.append(connection)
+        if len(found) > top:
+            break
+    known = await watching.read_all(services)
+    states = {state.connection_id: state async for state in services.verifications.all()}
+    items = []
+    for one in found[:top]:
+        state = states.get(one.id) or Verification(connection_id=one.id)
+        said = warnings_about(one) + warnings_from(known.get(one.id), state, one, services)
+        items.append(_document(one, said, state, services))
+    more = len(found) > top
+    return json_answer(page(items, to_cursor(KIND, found[top - 1].id) if more else None))
+
+
+async def create_connection(
+    services: ServicesHere, caller: CallerHere, body: Body, confirm: Confirm = None
+) -> Response:
+    """Create a connection; without an `id` one is made of the display name."""
+    saver = Saver(services, moves=Moves(services, confirm or (), caller.name))
+    if "id" in body:
+        saved = await _create(services, saver, body)
+    else:
+        saved = await _create_named(services, saver, body)
+    log_event("connection.created", connection=saved.stored.connection.id, by=caller.name)
+    return await _saved_answer(services, saved, created=True)
+
+
+async def _create(services: Services, saver: Saver, document: JsonObject) -> Saved:
+    draft = checked(document, services.clock())
+    # Looked up before the secret is stored: it would become a version of somebody else's.
+    if await services.connections.find(draft.connection.id) is not None:
+        raise Conflict(
+            "connection.exists",
+            f"There is a connection {draft.connection.id!r} already.",
+            "Choose another id, or change the existing one with PUT or PATCH.",
+        )
+    return await saver.create(draft)
+
+
+async def _create_named(services: Services, saver: Saver, document: JsonObject) -> Saved:
+    for connection_id in ids_for(str(document.get("displayName"))):
+        try:
+            return await _create(services, saver, document | {"id": connection_id})
+        except Conflict:
+            continue
+    raise Conflict(
+        "connection.exists",
+        "Every id that could be made of the display name is taken.",
+        "Send an id.",
+    )
+
+
+async def get_connection(
+    services: ServicesHere, connection_id: ConnectionIdHere, if_none_match: IfNoneMatch = None
+) -> Response:
+    """Load a connection."""
+    stored = await services.connections.get(connection_id)
+    if is_known(if_none_match, stored.etag):
+        return Response(status_code=304, headers={"ETag": strong(stored.etag)})
+    state = await services.verifications.read(connection_id)
+    warnings = await warnings_now(services, stored.connection, state)
+    return _answer(services, stored, warnings, state)
+
+
+async def put_connection(
+    *,
+    services: ServicesHere,
+    caller: CallerHere,
+    connection_id: ConnectionIdHere,
+    body: Body,
+    if_match: IfMatch = None,
+    if_none_match: IfNoneMatch = None,
+    confirm: Confirm = None,
+) -> Response:
+    """Replace a connection, or create it; the stored secret is kept unless another one is sent."""
+    saver = Saver(services, moves=Moves(services, confirm or (), caller.name))
+    document = with_id(body, connection_id)
+
+    async def put() -> tuple[Saved, bool]:
+        stored = await services.connections.find(connection_id)
+        etag = stored.etag if stored else None
+        check_if_match(if_match, etag)
+        check_if_none_match(if_none_match, etag)
+        if stored is None:
+            return await _create_unless_made(services, saver, document), True
+        known = await services.verifications.read(connection_id)
+        kept = with_kept_secret(document, newest(stored.connection, known))
+        return await saver.replace(checked(kept, services.clock()), stored), False
+
+    conditional = if_match is not None or if_none_match is not None
+    saved, created = await settled(put, conditional=conditional)
+    log_event("connection.replaced", connection=connection_id, by=caller.name)
+    return await _saved_answer(services, saved, created=created)
+
+
+async def _create_unless_made(services: Services, saver: Saver, document: JsonObject) -> Saved:
+    try:
+        return await saver.create(checked(document, services.clock()))
+    except Conflict as error:
+        # Made by somebody else since we looked.
+        raise PreconditionFailed(error.code, error.message, error.remedy) from error
+
+
+async def patch_connection(
+    *,
+    services: ServicesHere,
+    caller: CallerHere,
+    connection_id: ConnectionIdHere,
+    patch: Patch,
+    if_match: IfMatch = None,
+    confirm: Confirm = None,
+) -> Response:
+    """Change some fields of a connection (JSON merge patch, RFC 7396)."""
+    saver = Saver(services, moves=Moves(services, confirm or (), caller.name))
+
+    async def apply() -> Saved:
+        stored = await services.connections.get(connection_id)
+        check_if_match(if_match, stored.etag)
+        known = await services.verifications.read(connection_id)
+        draft = checked(patched(newest(stored.connection, known), patch), services.clock())
+        return await saver.replace(draft, stored, _alone(services, stored, known, patch))
+
+    saved = await settled(apply, conditional=if_match is not None)
+    log_event("connection.patched", connection=connection_id, by=caller.name)
+    return await _saved_answer(services, saved, created=False)
+
+
+def _alone(
+    services: Services, stored: StoredConnection, known: Verification, patch: JsonObject
+) -> Draft | None:
+    """Give what is in use with this change alone, where other settings wait beside it."""
+    if known.pending is None:
+        return None
+    try:
+        return checked(patched(stored.connection, patch), services.clock())
+    except Invalid:  # valid only together with what waits
+        return None
+
+
+async def delete_connection(
+    services: ServicesHere,
+    caller: CallerHere,
+    connection_id: ConnectionIdHere,
+    users: Annotated[
+        Users, Query(description="Whether its people stay in the Users table.")
+    ] = Users.KEEP,
+    if_match: IfMatch = None,
+) -> Response:
+    """Delete a connection, and its people too with `users=delete`."""
+    remove = erase if users is Users.DELETE else forget
+
+    async def delete() -> None:
+        stored = await services.connections.get(connection_id)
+        check_if_match(if_match, stored.etag)
+        await remove(services, stored)
+
+    await settled(delete, conditional=if_match is not None)
+    log_event("connection.deletedBy", connection=connection_id, by=caller.name)
+    return Response(status_code=204)
+
+
+async def _saved_answer(services: Services, saved: Saved, *, created: bool) -> Response:
+    stored, state = saved.stored, saved.verification
+    headers = {"Location": f"/api/connections/{stored.connection.id}"} if created else {}
+    if saved.refused:
+        raise _not_verified(services, saved, headers)
+    warnings = await warnings_with_count(services, stored.connection, state)
+    status = 201 if created else 200
+    return _answer(services, stored, warnings, state, status=status, headers=headers)
+
+
+def _not_verified(services: Services, saved: Saved, headers: Mapping[str, str]) -> NotVerified:
+    """Say that the settings are kept and not in use, why, and when they come into use."""
+    connection, state = saved.stored.connection, saved.verification
+    name, pending = connection.id, sorted(state.pending or {})
+    if connection.enabled:
+        kept = "is synced with the settings it had; the new ones are kept beside them, not in use"
+    else:
+        kept = "is stored, not verified and not enabled"
+    remedy = f"POST /api/connections/{name}/check tries again and brings them into use if they pass"
+    if state.next_try_at is not None:
+        remedy = f"Nothing to do if it passes: what waits comes into use by itself. {remedy}"
+    return NotVerified(
+        f"The connection {name!r} {kept}. {state_words(state, services.clock())}",
+        f"{remedy}; DELETE /api/connections/{name}/pending forgets them.",
+        waiting=pending,
+        checks=state.checks,
+        headers={**headers, "ETag": strong(saved.stored.etag)},
+    )
+
+
+def _answer(
+    services: Services,
+    stored: StoredConnection,
+    warnings: list[Warning],
+    state: Verification,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    tagged = {**(headers or {}), "ETag": strong(stored.etag)}
+    return json_answer(_document(stored.connection, warnings, state, services), status, tagged)
+
+
+def _document(
+    connection: Connection, warnings: list[Warning], state: Verification, services: Services
+) -> JsonObject:
+    said = [one.model_dump(mode="json", by_alias=True, exclude_none=True) for one in warnings]
+    shown = verification_document(state, services.clock())
+    return connection.to_json() | {"warnings": said, "verification": shown}

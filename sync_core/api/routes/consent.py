@@ -1,0 +1,61 @@
+"""Admin consent over HTTP: an administrator is sent to Entra, and comes back to a page with the outcome.
+
+The callback and the page are open to everybody: who comes back from Entra has not signed in here. The
+state is the proof, and the page holds nothing but words of ours.
+"""
+
+import logging
+from typing import Annotated
+
+from fastapi import Query, Request, Response
+from fastapi.responses import HTMLResponse
+
+from sync_core.api.http.auth import CallerHere, ServicesHere
+from sync_core.api.http.names import possible_connection_id
+from sync_core.api.routes.consent_page import HEADERS, result_page
+from sync_core.connections import consent as granting
+from sync_core.domain.connections.consent import (
+    NOTHING,
+    WORDS,
+    Outcome,
+    read_callback,
+    result_address,
+)
+from sync_core.domain.errors import SyncError
+from sync_core.logs import log_event
+
+FOUND = 302
+
+
+async def start_consent(
+    services: ServicesHere,
+    caller: CallerHere,
+    connection: Annotated[
+        str, Query(description="The id of the connection that shall be connected to a tenant.")
+    ],
+) -> Response:
+    """Send the browser to Entra, where an administrator of the tenant is asked to consent."""
+    stored = await services.connections.get(possible_connection_id(connection))
+    address = await granting.begin(services, stored.connection)
+    log_event("consent.started", connection=connection, by=caller.name)
+    return Response(status_code=FOUND, headers={"Location": address})
+
+
+async def finish_consent(request: Request, services: ServicesHere) -> Response:
+    """Take the browser back from Entra, and send it to the page with the outcome."""
+    try:
+        outcome = await granting.finish(services, read_callback(request.query_params.multi_items()))
+    except SyncError as error:
+        # A browser waits for words, not for a problem document.
+        log_event("consent.failed", level=logging.ERROR, code=error.code)
+        outcome = Outcome.APP_BUSY
+    return Response(status_code=FOUND, headers={"Location": result_address(outcome)})
+
+
+async def get_consent_result(
+    code: Annotated[str | None, Query(description="The outcome.")] = None,
+) -> Response:
+    """Tell in words how a consent ended, and what to do next."""
+    outcome = Outcome(code) if code in WORDS else None
+    words = WORDS[outcome] if outcome else NOTHING
+    return HTMLResponse(result_page(words, outcome), headers=HEADERS)

@@ -1,0 +1,46 @@
+"""A preview over HTTP: what a run would do now, with settings that are tried and not saved."""
+
+from datetime import datetime
+
+from fastapi import Response
+
+from sync_core.api.http.answers import json_answer
+from sync_core.api.http.auth import CallerHere, ServicesHere
+from sync_core.api.http.bodies import BodyIfAny, JsonObject
+from sync_core.api.http.names import ConnectionIdHere
+from sync_core.domain.connections.draft import checked
+from sync_core.domain.documents import Connection
+from sync_core.domain.errors import FieldProblem, Invalid
+from sync_core.logs import log_event
+from sync_core.runs.preview import preview
+
+TRIED = ("scope", "mapping", "matching", "policy")
+
+
+async def preview_connection(
+    services: ServicesHere, caller: CallerHere, connection_id: ConnectionIdHere, body: BodyIfAny
+) -> Response:
+    """Say what a run would do now, with the settings of the body in place of the stored ones."""
+    stored = await services.connections.get(connection_id)
+    found = await preview(services, tried(stored.connection, body, services.clock()))
+    log_event(
+        "connection.previewed",
+        connection=connection_id,
+        by=caller.name,
+        read=found.counts.read,
+        joiners=found.counts.joiners,
+        leavers=found.counts.leavers,
+    )
+    return json_answer(found)
+
+
+def tried(stored: Connection, body: JsonObject, now: datetime) -> Connection:
+    """Put what is tried in place of what is stored, and check it as a save would."""
+    if foreign := sorted(body.keys() - set(TRIED)):
+        message = f"cannot be tried; a preview takes {', '.join(TRIED)}"
+        raise Invalid(
+            f"The preview does not take {', '.join(foreign)}.",
+            [FieldProblem(name, message) for name in foreign],
+        )
+    # A preview needs no connection that may run, so what only enabling one needs is not asked for.
+    return checked(stored.to_json() | body | {"enabled": False}, now).connection

@@ -1,0 +1,104 @@
+"""Runs over HTTP: ask for one, list them, load one and what it changed."""
+
+from typing import Annotated
+
+from fastapi import Header, Response
+from pydantic import ValidationError
+
+from sync_core.api.http.answers import json_answer
+from sync_core.api.http.auth import CallerHere, ServicesHere
+from sync_core.api.http.bodies import BodyIfAny, JsonObject
+from sync_core.api.http.names import ConnectionIdHere, RunIdHere
+from sync_core.api.http.paging import Cursor, Top, foreign_cursor, from_cursor, page, to_cursor
+from sync_core.api.http.preferences import wait_s
+from sync_core.api.shapes import SyncBody
+from sync_core.domain.errors import Invalid
+from sync_core.domain.problems import document_problems
+from sync_core.logs import log_event
+from sync_core.runs.request import ask_for_run, wait_for_end
+
+RUNS = "runs"
+CHANGES = "changes"
+
+Prefer = Annotated[
+    list[str] | None,
+    Header(description="`wait=SECONDS` (at most 200): answer when the run has ended."),
+]
+
+
+async def sync_connection(
+    services: ServicesHere,
+    caller: CallerHere,
+    connection_id: ConnectionIdHere,
+    body: BodyIfAny,
+    prefer: Prefer = None,
+) -> Response:
+    """Ask for a run now; 200 with the finished run if the caller waits and it ends in time."""
+    mode = _sync_body(body).mode
+    stored = await services.connections.get(connection_id)
+    run = await ask_for_run(services, stored.connection, mode)
+    log_event("run.requested", connection=connection_id, run=run.id, by=caller.name)
+    headers = {"Location": f"/api/connections/{connection_id}/runs/{run.id}"}
+    seconds = wait_s(prefer or [])
+    if seconds is not None:
+        run = await wait_for_end(services, run, seconds)
+        headers["Preference-Applied"] = f"wait={seconds}"
+    return json_answer(run, 200 if run.status.is_final else 202, headers)
+
+
+def _sync_body(body: JsonObject) -> SyncBody:
+    try:
+        return SyncBody.model_validate(body, by_alias=True, by_name=False)
+    except ValidationError as error:
+        problems = document_problems(error, body)
+        raise Invalid("The request is not valid.", problems) from None
+
+
+async def list_runs(
+    services: ServicesHere,
+    connection_id: ConnectionIdHere,
+    top: Top = 100,
+    cursor: Cursor = None,
+) -> Response:
+    """List the runs of a connection, newest first."""
+    after = from_cursor(RUNS, cursor)
+    await services.connections.get(connection_id)
+    runs = await services.runs.page(connection_id, top=top + 1, after=after)
+    more = len(runs) > top
+    return json_answer(page(runs[:top], to_cursor(RUNS, runs[top - 1].id) if more else None))
+
+
+async def get_run(
+    services: ServicesHere, connection_id: ConnectionIdHere, run_id: RunIdHere
+) -> Response:
+    """Load a run."""
+    await services.connections.get(connection_id)
+    return json_answer(await services.runs.get(connection_id, run_id))
+
+
+async def list_run_changes(
+    services: ServicesHere,
+    connection_id: ConnectionIdHere,
+    run_id: RunIdHere,
+    top: Top = 100,
+    cursor: Cursor = None,
+) -> Response:
+    """List the changes that a run decided on, in the order of its plan."""
+    skip = _number(from_cursor(CHANGES, cursor))
+    await services.connections.get(connection_id)
+    await services.runs.get(connection_id, run_id)
+    changes: list[dict[str, object]] = []
+    async for change in services.plans.load(connection_id, run_id, skip=skip):
+        changes.append(change)
+        if len(changes) > top:
+            break
+    more = len(changes) > top
+    return json_answer(page(changes[:top], to_cursor(CHANGES, str(skip + top)) if more else None))
+
+
+def _number(position: str | None) -> int:
+    if position is None:
+        return 0
+    if not position.isdecimal():
+        raise foreign_cursor()
+    return int(position)

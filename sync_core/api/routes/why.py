@@ -1,0 +1,41 @@
+"""Why somebody is in or out, over HTTP."""
+
+from typing import Annotated
+
+from fastapi import Depends, Path, Response
+
+from sync_core.api.http.answers import json_answer
+from sync_core.api.http.auth import ServicesHere
+from sync_core.api.http.names import ConnectionIdHere
+from sync_core.domain.documents import GUID
+from sync_core.people.why import explain, nobody
+
+# The longest sign-in name that Entra knows: 64 characters, @, 48 characters
+# (learn.microsoft.com/graph/api/resources/user).
+MAX_NAME = 113
+
+
+async def person_name(
+    who: Annotated[
+        str,
+        Path(
+            description="The person's object id or sign-in name (userPrincipalName).",
+            examples=["ann@contoso.com"],
+        ),
+    ],
+) -> str:
+    """Give the name as it is asked for; what cannot be one is not asked."""
+    name = who.strip()
+    if GUID.fullmatch(name) or ("@" in name and name.isprintable() and len(name) <= MAX_NAME):
+        return name
+    raise nobody(who)
+
+
+async def explain_person(
+    services: ServicesHere,
+    connection_id: ConnectionIdHere,
+    who: Annotated[str, Depends(person_name)],
+) -> Response:
+    """Say why a person is in or out, what was seen, and what the next run would do."""
+    stored = await services.connections.get(connection_id)
+    return json_answer(await explain(services, stored.connection, who))

@@ -1,0 +1,1 @@
+"""A connection's life: saved, verified, consented to, deleted."""

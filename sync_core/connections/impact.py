@@ -1,0 +1,214 @@
+"""Whether a saved change would move more people than the guard allows, and who has confirmed that.
+
+A change that decides who is in is planned before it is saved, by the code of a run. Over the more
+careful of the old and the new limits it is refused with the plan's name; sent again with that name it
+is saved, and the next run that makes exactly this plan is let through. A confirmation is for people who
+move because of the change: what the guard holds anyway, with the stored settings too, is not confirmed
+by the way.
+
+Where the directory cannot be read with the new settings (no consent yet, or too many people for an HTTP
+answer), nobody can be moved by them unseen: the guard looks at every run. Such a change is saved unless
+it raises the guard's own limits.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sync_core.connections.refusals import NeedsConfirmation
+from sync_core.domain.documents import Connection, Guard
+from sync_core.domain.errors import Conflict, FixConnection, RetryLater, SyncError
+from sync_core.domain.model import Status
+from sync_core.domain.plan.digest import moves_of
+from sync_core.domain.plan.guard import careful
+from sync_core.domain.scope.overlap import chosen_people, doubled_people
+from sync_core.logs import log_event
+from sync_core.runs.preview import OutOfTime, Preview, preview
+from sync_core.services import Services
+from sync_core.store.people import People
+
+# All planning of one request together; what is left of an HTTP answer's time is for saving.
+LIMIT_S = 150.0
+NAMED = 20
+DECIDING = ("scope", "mapping", "matching", "policy", "tenant_id", "cloud")
+MOVER = ("action", "objectId", "userPrincipalName", "displayName", "reason")
+REMEDY = (
+    "Look at who would move, with POST /api/connections/{id}/preview. If it is right, send the same "
+    "request again with ?confirm={planHash}; if not, correct the change."
+)
+
+
+class Moves:
+    """The confirmations of one request, and what has been let through on their account."""
+
+    def __init__(self, services: Services, confirm: Iterable[str] = (), by: str = "") -> None:
+        self._services = services
+        self._confirmed = {moves_of(one) for one in confirm}
+        self._by = by
+        self._let_through: list[tuple[Connection, Connection]] = []
+        self._until = asyncio.get_running_loop().time() + LIMIT_S
+
+    async def check(self, stored: Connection | None, wanted: Connection) -> None:
+        """Raise `NeedsConfirmation` if saving would move too many people and nobody has confirmed it.
+
+        `stored` is None for a connection that is made.
+        """
+        new, stored = stored is None, stored or as_if_stored(wanted)
+        if not _decides(stored, wanted) or (stored, wanted) in self._let_through:
+            return
+        limits = careful(stored.policy.guard, wanted.policy.guard)
+        if await self._can_hold(wanted, limits, new=new):
+            await self._plan(stored, wanted, limits)
+        self._let_through.append((stored, wanted))
+
+    async def refused(
+        self, replacements: Iterable[tuple[Connection | None, Connection]]
+    ) -> tuple[list[tuple[str, NeedsConfirmation]], dict[str, SyncError]]:
+        """Check several changes; gives the refusals, and why others could not be planned, by connection.
+
+        A tenant that does not answer says nothing about the other tenants.
+        """
+        refusals: list[tuple[str, NeedsConfirmation]] = []
+        unknown: dict[str, SyncError] = {}
+        for stored, wanted in replacements:
+            try:
+                await self.check(stored, wanted)
+            except NeedsConfirmation as error:
+                refusals.append((wanted.id, error))
+            except (FixConnection, OutOfTime, RetryLater) as error:
+                unknown[wanted.id] = error
+        return refusals, unknown
+
+    async def check_waiting(self, stored: Connection | None, wanted: Connection) -> None:
+        """Check what waited: since it was saved, another connection may have taken the same people."""
+        if stored is None or chosen_people(stored) != chosen_people(wanted):
+            others = [one async for one in self._services.connections.all()]
+            if problems := doubled_people(wanted, others):
+                raise Conflict(
+                    "scope.samePeople",
+                    f"The scope that waits {problems[0].message}.",
+                    f"DELETE /api/connections/{wanted.id}/pending forgets what waits.",
+                )
+        await self.check(stored, wanted)
+
+    async def _can_hold(self, wanted: Connection, limits: Guard, *, new: bool) -> bool:
+        """Tell whether there is anybody whom the guard could hold: most first saves have nobody.
+
+        Whom a new connection brings in, nobody has to be warned of.
+        """
+        if limits.max_creates is not None and not new:
+            return True
+        people = People(self._services.tables, wanted.id)
+        found, onward = await people.page(top=1, status=Status.ACTIVE)
+        return bool(found or onward)
+
+    async def _plan(self, stored: Connection, wanted: Connection, limits: Guard) -> None:
+        raised = limits != wanted.policy.guard
+        try:
+            found = await self._preview(wanted, limits)
+            if all(one.code != "guard.held" for one in found.warnings):
+                return
+            if not raised and await self._waits_already(stored, limits, found):
+                return
+        except (FixConnection, OutOfTime) as error:
+            if raised:
+                raise
+            log_event("connection.movesUnknown", connection=wanted.id, code=error.code)
+            return
+        await self._need_confirmation(wanted, found)
+        if raised and "unasked" in found.leavers_by_reason:
+            # How many were asked for depends on the limits, and the run has the new ones.
+            as_run = await self._preview(wanted, wanted.policy.guard)
+            await self._remember(wanted, as_run)
+
+    async def _preview(self, connection: Connection, limits: Guard) -> Preview:
+        policy = connection.policy.model_copy(update={"guard": limits})
+        limited = connection.model_copy(update={"policy": policy})
+        left_s = self._until - asyncio.get_running_loop().time()
+        return await preview(self._services, limited, limit_s=max(left_s, 0.0))
+
+    async def _waits_already(self, stored: Connection, limits: Guard, found: Preview) -> bool:
+        """Tell whether the stored settings move the same people: then the change is not the reason."""
+        if not stored.enabled:
+            return False
+        try:
+            today = await self._preview(stored, limits)
+        except (FixConnection, OutOfTime):
+            return False
+        return moves_of(today.plan_hash) == moves_of(found.plan_hash)
+
+    async def _need_confirmation(self, wanted: Connection, found: Preview) -> None:
+        moves = moves_of(found.plan_hash)
+        if moves not in self._confirmed:
+            raise _refusal(wanted, found, outdated=bool(self._confirmed))
+        await self._remember(wanted, found)
+        log_event(
+            "connection.confirmed",
+            connection=wanted.id,
+            by=self._by,
+            joiners=found.counts.joiners,
+            leavers=found.counts.leavers,
+        )
+
+    async def _remember(self, wanted: Connection, found: Preview) -> None:
+        moves, now = moves_of(found.plan_hash), self._services.clock()
+        await self._services.approvals.remember(wanted.id, moves, self._by, now)
+
+
+def as_if_stored(wanted: Connection) -> Connection:
+    """Give what a new connection is compared with: the same, switched off, with the usual limits.
+
+    People who were kept when a connection was deleted belong to the next one of its name.
+    """
+    policy = wanted.policy.model_copy(update={"guard": Guard()})
+    return wanted.model_copy(update={"enabled": False, "policy": policy})
+
+
+def _decides(stored: Connection, wanted: Connection) -> bool:
+    """Tell whether a save can change who is in: another rule, or a connection that is switched on."""
+    if not wanted.enabled:
+        return False
+    changed = any(getattr(stored, name) != getattr(wanted, name) for name in DECIDING)
+    return changed or not stored.enabled
+
+
+def _refusal(wanted: Connection, found: Preview, *, outdated: bool) -> NeedsConfirmation:
+    held = next(one.message for one in found.warnings if one.code == "guard.held")
+    other = " This is not the plan that was confirmed." if outdated else ""
+    movers = [one.to_json() for one in found.changes if one.held][:NAMED]
+    return NeedsConfirmation(
+        f"The change of the connection {wanted.id!r} would move more people than its guard allows.{other} "
+        f"{held}",
+        REMEDY.format(id=wanted.id, planHash=found.plan_hash),
+        {
+            "planHash": found.plan_hash,
+            "counts": found.counts.to_json(),
+            "leaversByReason": found.leavers_by_reason,
+            "changes": [{name: one[name] for name in MOVER} for one in movers],
+        },
+    )
+
+
+def described(refusals: Sequence[tuple[str, NeedsConfirmation]]) -> list[dict[str, Any]]:
+    """Give refusals of several connections as they stand in an answer."""
+    return [
+        {
+            "connection": name,
+            "code": error.code,
+            "message": error.message,
+            "remedy": error.remedy,
+            **error.members,
+        }
+        for name, error in refusals
+    ]
+
+
+def several(refusals: Sequence[tuple[str, NeedsConfirmation]]) -> NeedsConfirmation:
+    """Make one refusal of those of all connections of a file."""
+    names = ", ".join(name for name, _ in refusals)
+    return NeedsConfirmation(
+        f"The file would move more people than the guard allows in {names}. Nothing was changed.",
+        "Look at confirmations. For each that is right, send its planHash as confirm (it may be given "
+        "several times); correct the others in the file.",
+        {"confirmations": described(refusals)},
+    )

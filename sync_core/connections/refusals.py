@@ -1,0 +1,34 @@
+"""Why a connection is not saved as it was sent: it was not seen to work, or too many would move."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sync_core.domain.connections.checks import Check
+from sync_core.domain.errors import FieldProblem, Invalid, RequestRefused
+
+
+class NotVerified(Invalid):
+    """Settings that did not pass their check cannot come into use; they are kept, and `checks` say why."""
+
+    def __init__(
+        self,
+        message: str,
+        remedy: str,
+        *,
+        waiting: Sequence[str],
+        checks: Sequence[Check],
+        headers: Mapping[str, str],
+    ) -> None:
+        unused = "is not in use: the settings did not pass their check"
+        super().__init__(message, [FieldProblem(name, unused) for name in waiting], remedy)
+        self.code = "connection.notVerified"
+        self.checks = tuple(checks)
+        self.headers = dict(headers)
+
+
+class NeedsConfirmation(RequestRefused):
+    """A change moves more people than the guard allows; `members` say whom, beside the problem's own."""
+
+    def __init__(self, message: str, remedy: str, members: Mapping[str, Any]) -> None:
+        super().__init__("connection.needsConfirmation", message, remedy)
+        self.members = dict(members)

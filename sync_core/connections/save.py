@@ -1,0 +1,170 @@
+"""How a connection is saved: what goes to Key Vault, what is tried out, what to the table, in which order.
+
+The secret is stored first, as a version of its own that the document pins. A save that then fails leaves a
+version in Key Vault that nobody uses; it never leaves a document without its secret.
+"""
+
+from collections.abc import Awaitable, Callable
+from collections.abc import Set as AbstractSet
+from datetime import datetime
+from typing import TypeVar
+
+from pydantic import SecretStr
+
+from sync_core.connections import verify as verifying
+from sync_core.connections.impact import Moves
+from sync_core.connections.verify import Saved
+from sync_core.domain.connections import certificates
+from sync_core.domain.connections.certificates import UnusableCertificate
+from sync_core.domain.connections.draft import SECRET_FIELDS, Draft, certificate_problems
+from sync_core.domain.documents import Connection, CredentialKind
+from sync_core.domain.errors import (
+    Conflict,
+    FieldProblem,
+    FixConnection,
+    Invalid,
+    PreconditionFailed,
+)
+from sync_core.domain.scope.overlap import chosen_people, doubled_people
+from sync_core.services import Services
+from sync_core.store.connections import StoredConnection
+from sync_core.store.vault import SECRET_DISABLED, SECRET_MISSING
+
+ATTEMPTS = 5
+SECRET_NAME = "credential.secretName"  # noqa: S105 -- a path, not a secret
+
+T = TypeVar("T")
+
+
+class Saver:
+    """Saves one request's connections; a secret is stored once, however often the save is tried.
+
+    `compared` are connections that the caller has compared with each other already.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        compared: AbstractSet[str] = frozenset(),
+        moves: Moves | None = None,
+    ) -> None:
+        self._services = services
+        self._moves = moves or Moves(services)
+        self._compared = compared
+        self._versions: dict[str, str] = {}
+
+    def now(self) -> datetime:
+        return self._services.clock()
+
+    async def create(self, draft: Draft) -> Saved:
+        """Store a new connection; raise `Conflict` if the id is taken."""
+        wanted = await self._ready(draft, None)
+        return await verifying.create(self._services, wanted, self._moves.check)
+
+    async def replace(
+        self, draft: Draft, stored: StoredConnection, alone: Draft | None = None
+    ) -> Saved:
+        """Store a new version of a connection; raise `PreconditionFailed` if somebody was faster.
+
+        `alone` is the caller's change without the settings that waited before, if there are any.
+        """
+        wanted = await self._ready(draft, stored.connection)
+        by_itself = await self._ready(alone, stored.connection) if alone is not None else None
+        return await verifying.replace(self._services, wanted, stored, by_itself, self._moves.check)
+
+    async def secret_problems(self, draft: Draft, stored: Connection | None) -> list[FieldProblem]:
+        """Say whether the connection would rely on a secret that is not in Key Vault, or is of no use."""
+        if not draft.needs_known_secret(stored):
+            return []
+        credential = draft.connection.credential
+        try:
+            secret = await self._services.vault.get(
+                credential.secret_name or "", credential.secret_version
+            )
+            if credential.kind is CredentialKind.CERTIFICATE:
+                certificates.read(secret, self._services.clock())
+        except UnusableCertificate as error:
+            return certificate_problems(SECRET_NAME, error)
+        except FixConnection as error:
+            if error.code not in {SECRET_MISSING, SECRET_DISABLED}:
+                raise
+            field = SECRET_FIELDS[credential.kind]
+            message = f"cannot be used ({error.message}) Send the secret as credential.{field}."
+            return [FieldProblem(SECRET_NAME, message)]
+        return []
+
+    async def _ready(self, draft: Draft, stored: Connection | None) -> Connection:
+        """Give what is to be stored, its secret in Key Vault; refuse before anything is written."""
+        if problems := await self._people_problems(draft.connection, stored):
+            raise Invalid("Another connection brings in the same people.", problems)
+        if problems := await self.secret_problems(draft, stored):
+            raise Invalid("The connection names a secret that does not exist.", problems)
+        if draft.secret is None:
+            return draft.connection
+        if problems := await self._untried_problems(draft):
+            raise Invalid("The secret would be in use before it was tried.", problems)
+        return draft.pinned(await self._stored(draft, draft.secret))
+
+    async def _people_problems(
+        self, connection: Connection, stored: Connection | None
+    ) -> list[FieldProblem]:
+        """Compare with the others, unless it chooses whom it chose before: that must stay editable.
+
+        Whoever switches a connection off wants it to stop; it is compared when it is switched on.
+        """
+        if stored is not None:
+            goes_off = stored.enabled and not connection.enabled
+            goes_on = connection.enabled and not stored.enabled
+            same = chosen_people(stored) == chosen_people(connection)
+            if goes_off or (same and not goes_on):
+                return []
+        others = [
+            one async for one in self._services.connections.all() if one.id not in self._compared
+        ]
+        return doubled_people(connection, others)
+
+    async def _untried_problems(self, draft: Draft) -> list[FieldProblem]:
+        """Refuse to store over a secret of which a connection uses whatever version is the latest.
+
+        The new one would be in use from that moment on, whether it works or not.
+        """
+        if draft.secret_name in self._versions:  # stored by this request
+            return []
+        message = (
+            "is a secret that the connection {!r} uses in its current version (secretVersion is null), "
+            "so a new value would be in use before it was tried; send another name with it, or store "
+            "the value in Key Vault yourself"
+        )
+        return [
+            FieldProblem(SECRET_NAME, message.format(one.id))
+            async for one in self._services.connections.all()
+            if one.enabled
+            and one.credential.secret_name == draft.secret_name
+            and one.credential.secret_version is None
+        ][:1]
+
+    async def _stored(self, draft: Draft, secret: SecretStr) -> str:
+        name = draft.secret_name
+        if name not in self._versions:
+            self._versions[name] = await self._services.vault.set(
+                name,
+                secret.get_secret_value(),
+                content_type=draft.content_type,
+                expires_on=draft.secret_ends,
+            )
+        return self._versions[name]
+
+
+async def settled(attempt: Callable[[], Awaitable[T]], *, conditional: bool) -> T:
+    """Without a condition the last write wins, so a change in between only means to look again."""
+    for _ in range(ATTEMPTS):
+        try:
+            return await attempt()
+        except PreconditionFailed:
+            if conditional:
+                raise
+    raise Conflict(
+        "connection.busy",
+        "The connection is being changed by several callers at once.",
+        "Load it again and repeat the change.",
+    )

@@ -1,0 +1,120 @@
+"""What is allowed and may surprise: a connection in, warnings out."""
+
+import asyncio
+
+from sync_core.directory.requests import USERS_READ, count_users
+from sync_core.domain.connections.verification import Verification, VerificationStatus, state_words
+from sync_core.domain.connections.warnings import Warning  # noqa: A004 -- the word of the contract
+from sync_core.domain.documents import Connection, Guests, Scope
+from sync_core.domain.errors import SyncError
+from sync_core.domain.health import Health, connection_warnings
+from sync_core.health import record as watching
+from sync_core.services import Services
+from sync_core.store.consents import PendingConsent
+
+# Somebody waits for the answer to a save; the save itself does not depend on the count.
+COUNT_PATIENCE_S = 5.0
+
+
+def warnings_about(connection: Connection) -> list[Warning]:
+    """Give what can be said without asking anybody."""
+    scope = connection.scope
+    found = []
+    if scope.everyone and scope.filters:
+        text = (
+            "everyone is true and has no effect: there are filters, and they decide who comes in."
+        )
+        found.append(Warning(code="scope.everyoneIgnored", message=text))
+    elif scope.everyone:
+        text = f"{_who(scope)} in the directory comes in; the preview counts and names them."
+        found.append(Warning(code="scope.everyone", message=text))
+    elif not scope.filters:
+        text = (
+            "Nobody comes in: the scope has no filters. Name groups or attributes in scope.filters."
+        )
+        found.append(Warning(code="scope.nobody", message=text))
+    if connection.realtime:
+        text = (
+            "This version looks for changes on the schedule; being told of them by Microsoft Graph "
+            "comes with a later one."
+        )
+        found.append(Warning(code="realtime.polling", message=text))
+    return found
+
+
+async def warnings_now(
+    services: Services, connection: Connection, state: Verification
+) -> list[Warning]:
+    """Give the same, and what has happened to the connection: trouble, and what expires."""
+    known = await watching.read(services, connection.id)
+    found = warnings_about(connection) + warnings_from(known, state, connection, services)
+    pending = await services.consents.pending(connection.id) if not connection.tenant_id else None
+    return found + ([_unconfirmed(pending)] if pending else [])
+
+
+def _unconfirmed(pending: PendingConsent) -> Warning:
+    return Warning(
+        code="consent.pending",
+        message=f"An administrator of the tenant {pending.tenant_id} has consented, and Entra has not "
+        "confirmed it yet. It is asked again by itself; nobody has to consent a second time.",
+    )
+
+
+def warnings_from(
+    known: Health | None, state: Verification, connection: Connection, services: Services
+) -> list[Warning]:
+    now = services.clock()
+    found = [Warning.model_validate(one) for one in connection_warnings(known, connection, now)]
+    if state.status in {VerificationStatus.WAITING, VerificationStatus.NOT_VERIFIED}:
+        found.append(Warning(code="connection.notVerified", message=state_words(state, now)))
+    return found
+
+
+async def warnings_with_count(
+    services: Services, connection: Connection, state: Verification
+) -> list[Warning]:
+    """Give the same, and how many people "everyone" is."""
+    found = await warnings_now(services, connection, state)
+    return [
+        await _counted(services, connection) if one.code == "scope.everyone" else one
+        for one in found
+    ]
+
+
+async def _counted(services: Services, connection: Connection) -> Warning:
+    who = _who(connection.scope)
+    try:
+        users, guests = await _count(services, connection)
+    except TimeoutError:
+        why = f"Microsoft Graph did not answer within {COUNT_PATIENCE_S:g} seconds."
+    except SyncError as error:
+        why = error.message
+    else:
+        text = f"{who} in the directory comes in: {_numbers(connection.scope, users, guests)}."
+        return Warning(code="scope.everyone", message=text, users=users, guests=guests)
+    text = f"{who} in the directory comes in; how many they are could not be counted: {why}"
+    return Warning(code="scope.everyone", message=text)
+
+
+async def _count(services: Services, connection: Connection) -> tuple[int, int]:
+    """Ask Graph for the number of users, and of guests among them."""
+    async with asyncio.timeout(COUNT_PATIENCE_S), services.directory(connection) as graph:
+        users = await graph.get(count_users(graph.sdk), needs=USERS_READ)
+        guests = await graph.get(count_users(graph.sdk, "userType eq 'Guest'"), needs=USERS_READ)
+    return int(users), int(guests)
+
+
+def _who(scope: Scope) -> str:
+    return {
+        Guests.EXCLUDE: "Everybody but guests",
+        Guests.INCLUDE: "Everybody, guests too,",
+        Guests.ONLY: "Every guest, and nobody else,",
+    }[scope.guests]
+
+
+def _numbers(scope: Scope, users: int, guests: int) -> str:
+    return {
+        Guests.EXCLUDE: f"{users - guests} people; {guests} guests stay out",
+        Guests.INCLUDE: f"{users} people, {guests} of them guests",
+        Guests.ONLY: f"{guests} guests; {users - guests} others stay out",
+    }[scope.guests]

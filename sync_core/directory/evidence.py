@@ -1,0 +1,98 @@
+"""Proof before a removal: each person is asked for by id, and the answer is kept with the change."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sync_core.directory.answers import to_page
+from sync_core.directory.client import GraphClient
+from sync_core.directory.managers import check_hidden, check_managers
+from sync_core.directory.reading import check_attributes
+from sync_core.directory.requests import (
+    GROUPS_READ,
+    USERS_READ,
+    groups_of_user,
+    one_deleted,
+    one_user,
+)
+from sync_core.domain.model import Evidence, Reason
+from sync_core.domain.references import MANAGER
+from sync_core.domain.scope.compile import CompiledScope
+
+
+async def read_evidence(
+    client: GraphClient,
+    object_ids: Sequence[str],
+    scope: CompiledScope,
+    select: frozenset[str],
+    asked_groups: frozenset[str],
+) -> list[Evidence]:
+    """Ask for each person by id: gone, blocked, out of the groups, or still here after all."""
+    users = await client.batch(
+        [one_user(client.sdk, object_id, select) for object_id in object_ids], needs=USERS_READ
+    )
+    told = [user for user in users if user is not None]
+    check_attributes(told, "a person asked for by id")
+    check_managers(told, "the manager of a person asked for by id")
+    if MANAGER in select and not any(user.get(MANAGER) for user in told):
+        await check_hidden(client, [user["id"] for user in told])
+    found = {oid: user for oid, user in zip(object_ids, users, strict=True) if user is not None}
+    gone = [object_id for object_id in object_ids if object_id not in found]
+    groups = await _groups(client, list(found), scope, asked_groups)
+    deleted = await _deleted(client, gone)
+    present = {
+        oid: _judge(user, groups.get(oid, frozenset()), scope) for oid, user in found.items()
+    }
+    return [(present.get(oid) or deleted[oid]) for oid in object_ids]
+
+
+def _judge(user: dict[str, Any], groups: frozenset[str], scope: CompiledScope) -> Evidence:
+    user.setdefault(MANAGER, None)  # an answer without the property says that there is none
+    facts: dict[str, Any] = {"found": True, "accountEnabled": user.get("accountEnabled")}
+    if scope.groups:
+        facts["groups"] = sorted(groups)
+    if scope.excludes(user):
+        facts["excluded"] = True
+    if not scope.matches(user, groups):
+        reason: Reason | None = Reason.LEFT_SCOPE
+    else:
+        reason = Reason.ACCOUNT_DISABLED if user.get("accountEnabled") is False else None
+    return Evidence(user["id"], reason, facts, user, groups)
+
+
+async def _groups(
+    client: GraphClient, object_ids: list[str], scope: CompiledScope, asked: frozenset[str]
+) -> dict[str, frozenset[str]]:
+    """Read which of the named groups each person is in, by the person rather than by the group."""
+    wanted = scope.groups | asked
+    if not wanted:
+        return {}
+    requests = [
+        groups_of_user(client.sdk, object_id, nested=scope.nested_groups)
+        for object_id in object_ids
+    ]
+    answers = await client.batch(requests, needs=GROUPS_READ)
+    result: dict[str, frozenset[str]] = {}
+    for object_id, request, answer in zip(object_ids, requests, answers, strict=True):
+        page = to_page(answer or {"value": []})
+        groups = {item["id"] for item in page.items}
+        if page.next_link is not None:
+            onward = client.follow(page.next_link, request)
+            async for more in client.pages(onward, needs=GROUPS_READ):
+                groups.update(item["id"] for item in more.items)
+        result[object_id] = wanted & groups
+    return result
+
+
+async def _deleted(client: GraphClient, object_ids: list[str]) -> dict[str, Evidence]:
+    """Tell soft-deleted people, who can be restored for 30 days, from those who are gone for good."""
+    answers = await client.batch(
+        [one_deleted(client.sdk, object_id) for object_id in object_ids], needs=USERS_READ
+    )
+    return {
+        object_id: Evidence(
+            object_id,
+            Reason.HARD_DELETED if answer is None else Reason.SOFT_DELETED,
+            {"found": False, "deletedDateTime": (answer or {}).get("deletedDateTime")},
+        )
+        for object_id, answer in zip(object_ids, answers, strict=True)
+    }

@@ -1,0 +1,1 @@
+"""What a tenant offers to choose from."""

@@ -1,0 +1,1 @@
+"""Whether a connection can work: credentials, checks, consent."""

@@ -1,0 +1,424 @@
+"""Whether a connection can work: what it needs and what Entra answered in, Check documents out. Pure.
+
+A check that is `ok` and a warning or a note is nothing to stop for; one that is not `ok` is.
+"""
+
+import base64
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+from enum import StrEnum
+from typing import Any
+
+import orjson
+from pydantic import Field
+
+from sync_core.domain.connections.certificates import CertificateFacts
+from sync_core.domain.documents import GUID, Connection, CredentialKind, Document
+from sync_core.domain.errors import RetryLater, SyncError
+from sync_core.domain.mapping.compile import compile_mapping
+from sync_core.domain.scope.compile import compile_scope
+
+TOKEN = "token"  # noqa: S105 -- the name of a check
+USERS = "User.Read.All"
+MEMBERS = "GroupMember.Read.All"
+GROUPS = "Group.Read.All"
+HIDDEN = "Member.Read.Hidden"
+READ_USER = "read a user"
+SCOPE_GROUPS = "scope groups exist"
+READ_MEMBERS = "read group members"
+LEAST_PRIVILEGE = "least privilege"
+EXPIRY = "secret expiry"
+CERTIFICATE = "certificate"
+WHOLE = "the whole check"
+PEOPLE = "people"
+MOVES = "people who move"
+
+# Wider permissions that include reading, by the "Permissions" tables of
+# learn.microsoft.com/graph/api/user-list and group-list-members.
+DIRECTORY = frozenset({"Directory.Read.All", "Directory.ReadWrite.All"})
+USERS_WIDER = DIRECTORY | {"User.ReadWrite.All"}
+GROUPS_WIDER = DIRECTORY | {"GroupMember.ReadWrite.All", "Group.ReadWrite.All"}
+# learn.microsoft.com/graph/api/application-get
+READS_OWN_APPLICATION = DIRECTORY | {
+    "Application.Read.All",
+    "Application.ReadWrite.All",
+    "Application.ReadWrite.OwnedBy",
+}
+# What this program has a use for; anything else is more than it needs.
+USEFUL = frozenset(
+    {USERS, MEMBERS, GROUPS, HIDDEN, "Application.Read.All", "Application.ReadWrite.OwnedBy"}
+)
+# What may come right by itself in the minutes after something was changed in Entra.
+PROPAGATING = frozenset(
+    {
+        "credential.appNotFound",
+        "credential.consentMissing",
+        "credential.secretInvalid",
+        "credential.certificateNotRegistered",
+        "credential.federationMismatch",
+        "permission.missing",
+        "graph.permissionMissing",
+        "graph.limitedInformation",
+    }
+)
+EXPIRES_SOON_DAYS = 60
+NEVER_EXPIRES = frozenset({CredentialKind.FEDERATED, CredentialKind.MANAGED_IDENTITY})
+
+
+class Severity(StrEnum):
+    """How much a check matters: an error stops a connection, the others do not."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+class Check(Document):
+    """One thing that was looked at; `code` is stable, `retryable` means it may come right by itself."""
+
+    name: str
+    ok: bool
+    code: str
+    message: str
+    remedy: str = ""
+    severity: Severity = Severity.ERROR
+    retryable: bool = False
+
+
+class ExpirySource(StrEnum):
+    """Who says when a credential ends."""
+
+    ENTRA = "entra"
+    KEY_VAULT = "keyVault"
+    CERTIFICATE = "certificate"
+    GIVEN = "given"
+
+
+class Expiry(Document):
+    """When a credential ends, and who says so."""
+
+    expires_on: datetime
+    source: ExpirySource
+
+
+class CheckResult(Document):
+    """All checks of a connection.
+
+    `retryable`: nothing failed but what Entra may not be ready for yet. `tenantId` is the tenant's
+    GUID by the token, which is worth knowing when the connection names a domain. `expiry` is the one
+    of `expiries` that counts.
+    """
+
+    ok: bool
+    retryable: bool
+    checks: list[Check]
+    tenant_id: str | None = None
+    expiry: Expiry | None = None
+    expiries: list[Expiry] = Field(default_factory=list)
+
+
+def passed(name: str, message: str) -> Check:
+    return Check(name=name, ok=True, code="ok", message=message, severity=Severity.NOTE)
+
+
+def failed(name: str, error: SyncError) -> Check:
+    """Turn an error into a check, with its code, sentence and remedy."""
+    return Check(
+        name=name,
+        ok=False,
+        code=error.code,
+        message=error.message,
+        remedy=error.remedy,
+        retryable=isinstance(error, RetryLater) or error.code in PROPAGATING,
+    )
+
+
+def conclude(
+    checks: Sequence[Check], *, tenant_id: str | None, expiries: Sequence[Expiry]
+) -> CheckResult:
+    failing = [check for check in checks if not check.ok]
+    return CheckResult(
+        ok=not failing,
+        retryable=bool(failing) and all(check.retryable for check in failing),
+        checks=list(checks),
+        tenant_id=tenant_id,
+        expiry=effective_expiry(expiries),
+        expiries=list(expiries),
+    )
+
+
+def with_check(result: CheckResult, check: Check) -> CheckResult:
+    """Give the same result with one more check."""
+    return conclude([*result.checks, check], tenant_id=result.tenant_id, expiries=result.expiries)
+
+
+# --- the token --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TokenFacts:
+    """What a token says of itself; not verified, for display and advice only."""
+
+    tenant_id: str | None
+    roles: frozenset[str]
+
+
+def read_token(token: str) -> TokenFacts | None:
+    """Look into a token; None for one that is no JWT, as Microsoft may issue at any time.
+
+    learn.microsoft.com/entra/identity-platform/access-tokens: a client must not rely on the format.
+    """
+    parts = token.split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        claims = orjson.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except ValueError:
+        return None
+    if not isinstance(claims, dict):
+        return None
+    tenant, roles = claims.get("tid"), claims.get("roles")
+    return TokenFacts(
+        tenant.lower() if isinstance(tenant, str) else None,
+        frozenset(map(str, roles)) if isinstance(roles, list) else frozenset(),
+    )
+
+
+def token_check(connection: Connection, facts: TokenFacts | None) -> Check:
+    """Say that there is a token, and refuse one of another tenant than the connection names."""
+    tenant = facts.tenant_id if facts else None
+    wanted = connection.tenant_id
+    if tenant is not None and wanted and GUID.fullmatch(wanted) and tenant != wanted:
+        return Check(
+            name=TOKEN,
+            ok=False,
+            code="credential.wrongTenant",
+            message=f"The token is for the tenant {tenant}, and the connection names {wanted}.",
+            remedy="Correct the tenant id. A managed identity can read its own tenant only; for "
+            "another one use an app registration there, with a federated credential.",
+        )
+    return passed(TOKEN, "Entra issued a token" + (f" for the tenant {tenant}." if tenant else "."))
+
+
+# --- permissions ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a connection asks of its tenant."""
+
+    kind: CredentialKind
+    attributes: frozenset[str]
+    groups: frozenset[str]
+    realtime: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """A permission that is needed: `names` suffice and are asked for, the narrowest first."""
+
+    names: tuple[str, ...]
+    wider: frozenset[str]
+    purpose: str
+
+    def granted(self, roles: AbstractSet[str]) -> bool:
+        return not roles.isdisjoint(self.wider.union(self.names))
+
+
+def needs_of(connection: Connection) -> Needs:
+    scope, mapping = compile_scope(connection.scope), compile_mapping(connection.mapping)
+    return Needs(
+        connection.credential.kind,
+        scope.attributes | mapping.attributes,
+        scope.groups | mapping.groups,
+        connection.realtime,
+    )
+
+
+def permissions(needs: Needs) -> list[Permission]:
+    """Name what is needed, users first.
+
+    Notifications take the very permission named there and no wider one: "subscriptions don't support
+    write permissions where read is enough", learn.microsoft.com/graph/api/subscription-post-subscriptions.
+    """
+    nothing: frozenset[str] = frozenset()
+    needed = [
+        Permission((USERS,), nothing if needs.realtime else USERS_WIDER, "read users"),
+    ]
+    if needs.groups and needs.realtime:
+        needed.append(Permission((GROUPS,), nothing, "be told of changes in groups"))
+    elif needs.groups:
+        needed.append(Permission((MEMBERS, GROUPS), GROUPS_WIDER, "read groups and their members"))
+    return needed
+
+
+def permission_check(
+    permission: Permission, roles: AbstractSet[str], kind: CredentialKind
+) -> Check:
+    name = next((one for one in permission.names if one in roles), permission.names[0])
+    if permission.granted(roles):
+        included = "" if name in roles else " (by a wider one)"
+        return passed(name, f"The app may {permission.purpose}: {name} is granted{included}.")
+    return Check(
+        name=name,
+        ok=False,
+        code="permission.missing",
+        message=f"The app may not {permission.purpose}: the application permission "
+        f"{' or '.join(permission.names)} is not granted.",
+        remedy=grant_remedy(name, kind),
+        retryable=True,
+    )
+
+
+def grant_remedy(name: str, kind: CredentialKind) -> str:
+    if kind is CredentialKind.MANAGED_IDENTITY:
+        return (
+            f"Assign the app role {name} of Microsoft Graph to the managed identity, by PowerShell or "
+            "az rest; the portal cannot. Azure may go on giving out the old token for a day."
+        )
+    return (
+        f"In the app registration, API permissions, add {name} of Microsoft Graph as an application "
+        "permission (not a delegated one) and grant admin consent. Right after that, wait a few "
+        "minutes."
+    )
+
+
+def hidden_check(hidden: Sequence[str], roles: AbstractSet[str], kind: CredentialKind) -> Check:
+    """Judge groups that hide their members; learn.microsoft.com/graph/api/group-list-members."""
+    named = ", ".join(hidden)
+    if HIDDEN in roles:
+        return passed(HIDDEN, f"The app may read the members that {named} hides.")
+    return Check(
+        name=HIDDEN,
+        ok=False,
+        code="permission.missing",
+        message=f"A group of the scope hides its members ({named}), and the application permission "
+        f"{HIDDEN} is not granted.",
+        remedy=grant_remedy(HIDDEN, kind),
+        retryable=True,
+    )
+
+
+def privilege_check(roles: AbstractSet[str]) -> Check:
+    """Name what is granted beyond the needed; only ever a note."""
+    beyond = sorted(roles - USEFUL)
+    if not beyond:
+        return passed(LEAST_PRIVILEGE, "The app may do nothing that the connection has no use for.")
+    return Check(
+        name=LEAST_PRIVILEGE,
+        ok=True,
+        code="permission.tooMany",
+        message=f"The app may do more than the connection has a use for: {', '.join(beyond)}.",
+        remedy=f"Remove these permissions, and grant {USERS} and {MEMBERS} in their place where one "
+        "is missing then. This app only reads.",
+        severity=Severity.NOTE,
+    )
+
+
+# --- the certificate --------------------------------------------------------------------------------
+
+
+def certificate_check(facts: CertificateFacts) -> Check:
+    """Name the certificate in use, so that it can be compared with the one in the app registration."""
+    return passed(
+        CERTIFICATE,
+        f"The app signs with the certificate {facts.subject}, thumbprint {facts.thumbprint}.",
+    )
+
+
+# --- what was read ----------------------------------------------------------------------------------
+
+
+def groups_check(named: AbstractSet[str], missing: AbstractSet[str]) -> Check:
+    if not missing:
+        return passed(SCOPE_GROUPS, f"Every group that is named exists ({len(named)}).")
+    return Check(
+        name=SCOPE_GROUPS,
+        ok=False,
+        code="scope.groupNotFound",
+        message=f"{len(missing)} of {len(named)} groups do not exist in the tenant: "
+        f"{', '.join(sorted(missing))}.",
+        remedy="Restore them, or take them out of the scope and the mapping. Groups are named by "
+        "their object id.",
+    )
+
+
+# --- expiry -----------------------------------------------------------------------------------------
+
+
+def given_expiry(connection: Connection) -> list[Expiry]:
+    """Give the date that the administrator wrote down, as the moment at which that day begins."""
+    day = connection.credential.expires_on
+    if day is None:
+        return []
+    begins = datetime.combine(day, time(), UTC)
+    return [Expiry(expires_on=begins, source=ExpirySource.GIVEN)]
+
+
+def secret_end(application: Any, secret: str, now: datetime) -> datetime | None:
+    """Find the end of our secret among an application's passwordCredentials.
+
+    Entra tells the first three characters of each (`hint`); where several fit, the first that ends.
+    learn.microsoft.com/graph/api/resources/passwordcredential
+    """
+    credentials = application.get("passwordCredentials") if isinstance(application, dict) else None
+    ours = [one for one in credentials or () if one.get("hint") == secret[:3]]
+    ends = sorted(filter(None, (_moment(one.get("endDateTime")) for one in ours)))
+    return next((end for end in ends if end > now), ends[-1] if ends else None)
+
+
+def _moment(text: Any) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def effective_expiry(expiries: Iterable[Expiry]) -> Expiry | None:
+    """Choose the earliest that is known; what the administrator wrote counts where nothing else does."""
+    known = sorted(expiries, key=lambda one: (one.source is ExpirySource.GIVEN, one.expires_on))
+    return known[0] if known else None
+
+
+def expiry_check(kind: CredentialKind, expiry: Expiry | None, now: datetime) -> Check:
+    """Say when the credential ends. A past date is no error: whether Entra takes it, the token tells."""
+    if kind in NEVER_EXPIRES:
+        return passed(EXPIRY, "There is no secret that could expire.")
+    if expiry is None:
+        return Check(
+            name=EXPIRY,
+            ok=True,
+            code="credential.expiryUnknown",
+            message="Nobody knows when the client secret expires, so nothing can warn in time.",
+            remedy="Write the date of the portal into credential.expiresOn.",
+            severity=Severity.NOTE,
+        )
+    what = "certificate" if kind is CredentialKind.CERTIFICATE else "client secret"
+    day, source = expiry.expires_on.date(), SOURCE_WORDS[expiry.source]
+    days = (expiry.expires_on - now).days
+    if days >= EXPIRES_SOON_DAYS:
+        return passed(EXPIRY, f"The {what} expires on {day}, by {source}.")
+    if expiry.expires_on <= now:
+        code, said = "credential.expiryPast", f"The {what} should have expired on {day}"
+    else:
+        code, said = "credential.expiresSoon", f"The {what} expires in {days} days, on {day}"
+    return Check(
+        name=EXPIRY,
+        ok=True,
+        code=code,
+        message=f"{said}, by {source}.",
+        remedy=f"Make a new {what} in Entra and store it in the connection; the old one stays in use "
+        "until the new one works. If this date is wrong, correct credential.expiresOn.",
+        severity=Severity.WARNING,
+    )
+
+
+SOURCE_WORDS = {
+    ExpirySource.ENTRA: "Entra",
+    ExpirySource.KEY_VAULT: "Key Vault",
+    ExpirySource.CERTIFICATE: "the certificate itself",
+    ExpirySource.GIVEN: "the connection's credential.expiresOn",
+}

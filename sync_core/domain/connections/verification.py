@@ -1,0 +1,242 @@
+"""Whether a connection's settings were seen to work: a check's result in, state and next try out. Pure.
+
+Settings that fail their check are kept: of a connection that is not enabled they are simply stored; of
+one that runs they wait beside the settings in use (`pending`), which stay as they are. Where nothing
+failed but what Entra may not be ready for yet, they are tried again with growing pauses and come into
+use by themselves; anything else waits for an administrator.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Self
+
+import orjson
+from pydantic import ConfigDict, Field
+
+from sync_core.domain.connections.checks import TOKEN, Check, CheckResult, needs_of
+from sync_core.domain.documents import Connection, Credential, Document
+
+# Entra knows a new secret, consent or permission everywhere within minutes, seldom within hours.
+FIRST_WAIT = timedelta(seconds=10)
+LONGEST_WAIT = timedelta(hours=1)
+GIVE_UP = timedelta(days=7)
+
+Fields = Mapping[str, Any]
+
+
+class VerificationStatus(StrEnum):
+    """How far the newest settings are; `waiting` ones are tried again by themselves."""
+
+    NOT_CHECKED = "notChecked"
+    VERIFIED = "verified"
+    WAITING = "waiting"
+    NOT_VERIFIED = "notVerified"
+
+
+class SecretVersion(Document):
+    """One version of a secret in Key Vault; never its value."""
+
+    name: str
+    version: str
+
+
+class Verification(Document):
+    """What the last check of the newest settings found.
+
+    `pending` holds top-level fields of the connection as they are wanted and not yet in use. It never
+    holds a secret: that is in Key Vault, under the version that `pending.credential` names.
+    `beside` names what was in use of the same fields when they began to wait: where that has changed, a
+    save went past them whose end was not noted (a killed process), and they are out of date.
+    `unneeded` are versions of secrets that can be disabled once the newest settings have passed.
+    `tenant_id` is the tenant's GUID by the last token, for connections that name a domain.
+    """
+
+    # Ignored, not refused: while a deployment is rolled back, the older version reads newer states.
+    model_config = ConfigDict(extra="ignore")
+
+    connection_id: str
+    status: VerificationStatus = VerificationStatus.NOT_CHECKED
+    checked_at: datetime | None = None
+    since: datetime | None = None
+    attempts: int = 0
+    next_try_at: datetime | None = None
+    checks: list[Check] = Field(default_factory=list)
+    pending: dict[str, Any] | None = None
+    beside: str | None = None
+    unneeded: list[SecretVersion] = Field(default_factory=list)
+    tenant_id: str | None = None
+
+    def replaced(self, **changes: object) -> Self:
+        """Give a copy with some fields changed."""
+        return self.model_copy(update=changes)
+
+    @property
+    def failing(self) -> list[Check]:
+        return [check for check in self.checks if not check.ok]
+
+    def is_due(self, now: datetime) -> bool:
+        """Tell whether the next try by itself should be made now."""
+        return self.next_try_at is not None and self.next_try_at <= now
+
+
+def concluded(known: Verification, result: CheckResult, now: datetime) -> Verification:
+    """Give the state after a check; who waits for Entra is told when the next try is."""
+    checked = known.replaced(
+        checked_at=now,
+        checks=result.checks,
+        next_try_at=None,
+        tenant_id=result.tenant_id or known.tenant_id,
+    )
+    if result.ok:
+        status = VerificationStatus.VERIFIED
+        return checked.replaced(status=status, since=None, attempts=0)
+    since = known.since or now
+    if not result.retryable or now - since > GIVE_UP:
+        status = VerificationStatus.NOT_VERIFIED
+        return checked.replaced(status=status, since=since, attempts=0)
+    attempts = known.attempts + 1
+    return checked.replaced(
+        status=VerificationStatus.WAITING,
+        since=since,
+        attempts=attempts,
+        next_try_at=now + pause(attempts),
+    )
+
+
+def pause(attempts: int) -> timedelta:
+    """Give the wait after this many failed tries, the first being 1: 10 s, 20 s, 40 s ... 1 h."""
+    return min(LONGEST_WAIT, FIRST_WAIT * (1 << min(attempts - 1, 20)))
+
+
+def begun_anew(known: Verification) -> Verification:
+    """Forget how often the settings were tried: an administrator has just changed them."""
+    return known.replaced(attempts=0, since=None, next_try_at=None)
+
+
+# --- settings that wait -----------------------------------------------------------------------------
+
+
+def changed_fields(before: Connection, after: Connection) -> dict[str, Any]:
+    """Give the top-level fields that differ, as they are afterwards."""
+    old, new = before.to_json(), after.to_json()
+    return {name: value for name, value in new.items() if old[name] != value}
+
+
+def with_fields(connection: Connection, fields: Fields) -> Connection:
+    """Give the connection as it is once these fields are in use."""
+    return Connection.model_validate(connection.to_json() | dict(fields))
+
+
+def in_use_of(connection: Connection, names: Iterable[str]) -> str:
+    """Name what is in use of these fields."""
+    document = connection.to_json()
+    used = {name: document[name] for name in sorted(names)}
+    return hashlib.sha256(orjson.dumps(used, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def newest(connection: Connection, known: Verification) -> Connection:
+    """Give the newest settings: those in use, with those that wait unless they are out of date."""
+    pending = known.pending or {}
+    if known.beside not in {None, in_use_of(connection, pending)}:
+        return connection
+    return with_fields(connection, pending)
+
+
+def waiting_credential(known: Verification) -> Credential | None:
+    """Give the credential among the settings that wait."""
+    waiting = (known.pending or {}).get("credential")
+    return Credential.model_validate(waiting) if waiting is not None else None
+
+
+def pinned(credential: Credential | None) -> SecretVersion | None:
+    """Name the version that a credential pins, which is one that this app stored.
+
+    One that is not pinned belongs to whoever keeps secrets in the vault by other means.
+    """
+    if credential is None or credential.secret_name is None or credential.secret_version is None:
+        return None
+    return SecretVersion(name=credential.secret_name, version=credential.secret_version)
+
+
+def left_over(
+    known: Verification, before: Iterable[Credential | None], after: Iterable[Credential | None]
+) -> list[SecretVersion]:
+    """Give the versions that were needed and are not any more; each once."""
+    needed = [pinned(one) for one in after]
+    found = [*known.unneeded, *filter(None, map(pinned, before))]
+    return [one for number, one in enumerate(found) if one not in [*needed, *found[:number]]]
+
+
+# --- what stops an enabled connection ---------------------------------------------------------------
+
+
+def looks_the_same(one: Connection, other: Connection) -> bool:
+    """Tell whether a check would ask the very same of both."""
+    return _asked(one) == _asked(other)
+
+
+def _asked(connection: Connection) -> tuple[object, ...]:
+    credential = connection.credential
+    return (
+        connection.tenant_id,
+        connection.client_id,
+        connection.cloud,
+        credential.secret_name,
+        credential.secret_version,
+        needs_of(connection),
+    )
+
+
+def is_no_worse(new: CheckResult, in_use: CheckResult) -> bool:
+    """Tell whether settings fail nothing that those in use do not fail as well.
+
+    Without a token nothing else can be looked at, so settings that get one are better than such that
+    do not, whatever else turns up then: a new secret must not wait for a group that was deleted.
+    """
+    if _has_token(new) and not _has_token(in_use):
+        return True
+    return _failing(new) <= _failing(in_use)
+
+
+def _has_token(result: CheckResult) -> bool:
+    return any(check.name == TOKEN and check.ok for check in result.checks)
+
+
+def _failing(result: CheckResult) -> set[tuple[str, str]]:
+    return {(check.name, check.code) for check in result.checks if not check.ok}
+
+
+# --- words ------------------------------------------------------------------------------------------
+
+
+def state_words(verification: Verification, now: datetime) -> str:
+    """Say in a sentence how far the newest settings are."""
+    match verification.status:
+        case VerificationStatus.VERIFIED:
+            return "The settings were seen to work."
+        case VerificationStatus.NOT_CHECKED:
+            return "The settings have not been checked yet."
+    why = " ".join(f"{one.message} {one.remedy}".strip() for one in verification.failing[:2])
+    if verification.next_try_at is None:
+        return f"Not verified. {why}"
+    return f"Waiting for Entra, next try in {_span(verification.next_try_at - now)}. {why}"
+
+
+def _span(wait: timedelta) -> str:
+    seconds = max(0, round(wait.total_seconds()))
+    return f"{seconds} s" if seconds < 120 else f"{round(seconds / 60)} min"
+
+
+def verification_document(verification: Verification, now: datetime) -> dict[str, Any]:
+    """Give the state as the API shows it, beside the connection."""
+    shown = verification.to_json()
+    return {
+        "status": verification.status.value,
+        "message": state_words(verification, now),
+        "checkedAt": shown["checkedAt"],
+        "nextTryAt": shown["nextTryAt"],
+        "failing": [check.to_json() for check in verification.failing],
+        "pending": verification.pending,
+    }

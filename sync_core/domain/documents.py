@@ -1,0 +1,562 @@
+"""The documents of the outside: connection and run, exactly as the API and the tables carry them.
+
+JSON in, checked pydantic models out, and back. Names on the wire are camelCase.
+"""
+
+import re
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    AliasGenerator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+
+from sync_core.domain.clouds import CloudName
+from sync_core.domain.errors import FixConnection
+
+GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+DOMAIN = re.compile(r"(?=.{4,253}$)([a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\.)+[a-zA-Z]{2,63}")
+CONNECTION_ID = r"^[a-z0-9]([a-z0-9-]{0,46}[a-z0-9])?$"
+ATTRIBUTE = r"^[A-Za-z][A-Za-z0-9_]{0,127}([./][A-Za-z][A-Za-z0-9_]{0,127})?$"
+
+
+def _guid(value: str) -> str:
+    if not GUID.fullmatch(value):
+        msg = "must be a GUID like 11111111-2222-3333-4444-555555555555"
+        raise ValueError(msg)
+    return value.lower()
+
+
+def _tenant(value: str) -> str:
+    if GUID.fullmatch(value) or DOMAIN.fullmatch(value):
+        return value.lower()
+    msg = "must be the tenant's id (a GUID) or one of its verified domains"
+    raise ValueError(msg)
+
+
+def _person(value: str) -> str:
+    if GUID.fullmatch(value) or "@" in value.strip("@"):
+        return value
+    msg = "must be a person's object id (a GUID) or user principal name (name@domain)"
+    raise ValueError(msg)
+
+
+Guid = Annotated[str, AfterValidator(_guid)]
+TenantId = Annotated[str, AfterValidator(_tenant)]
+ConnectionId = Annotated[str, StringConstraints(pattern=CONNECTION_ID)]
+AttributeName = Annotated[str, StringConstraints(pattern=ATTRIBUTE)]
+# An object id or sign-in name; a blank pasted with it must not take the protection away.
+ProtectedName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+# Checked, as a name that fits nobody would leave somebody in scope who was meant to stay out.
+ExcludedName = Annotated[
+    str, StringConstraints(strip_whitespace=True, max_length=1024), AfterValidator(_person)
+]
+TargetName = Annotated[str, StringConstraints(pattern=r"^[a-z][A-Za-z0-9]{0,63}$")]
+
+
+class Document(BaseModel):
+    """camelCase outside, unknown fields refused: a misspelt field must not be silently ignored."""
+
+    model_config = ConfigDict(
+        alias_generator=AliasGenerator(alias=to_camel),
+        validate_by_name=True,
+        validate_by_alias=True,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the document as the API and the tables carry it."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+# --- connection -----------------------------------------------------------------------------------
+
+
+class CredentialKind(StrEnum):
+    """How the app proves itself to the tenant."""
+
+    CLIENT_SECRET = "clientSecret"  # noqa: S105 -- the kind, not a secret
+    CERTIFICATE = "certificate"
+    FEDERATED = "federated"
+    MANAGED_IDENTITY = "managedIdentity"
+
+
+class Credential(Document):
+    """Where the credential is; the value itself is in Key Vault only.
+
+    `secret_version` pins what was saved with this document, so a secret that is written for a save
+    which then fails is never picked up by a run.
+    """
+
+    kind: CredentialKind = CredentialKind.CLIENT_SECRET
+    secret_name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,127}$")] | None = None
+    secret_version: str | None = None
+    expires_on: date | None = None
+
+
+class CredentialInput(Credential):
+    """What a caller may send: the write-only secret goes to Key Vault and nowhere else."""
+
+    client_secret: SecretStr | None = None
+    certificate: SecretStr | None = None
+
+
+class Operator(StrEnum):
+    """Clause operators, as in Entra's scoping filters and the products this one replaces."""
+
+    EQUALS = "EQUALS"
+    NOT_EQUALS = "NOT EQUALS"
+    IS_TRUE = "IS TRUE"
+    IS_FALSE = "IS FALSE"
+    IS_NULL = "IS NULL"
+    IS_NOT_NULL = "IS NOT NULL"
+    REGEX_MATCH = "REGEX MATCH"
+    NOT_REGEX_MATCH = "NOT REGEX MATCH"
+    GREATER_THAN = "GREATER_THAN"
+    GREATER_THAN_OR_EQUALS = "GREATER_THAN_OR_EQUALS"
+    INCLUDES = "INCLUDES"
+    ARRAYCONTAINS = "ARRAYCONTAINS"
+    NOT_ARRAYCONTAINS = "NOT ARRAYCONTAINS"
+    STARTS_WITH = "STARTS WITH"
+    ENDS_WITH = "ENDS WITH"
+    IN = "IN"
+
+
+WITHOUT_VALUE = frozenset(
+    {Operator.IS_TRUE, Operator.IS_FALSE, Operator.IS_NULL, Operator.IS_NOT_NULL}
+)
+WITH_LIST = frozenset({Operator.IN, Operator.ARRAYCONTAINS, Operator.NOT_ARRAYCONTAINS})
+ON_GROUPS = frozenset({Operator.ARRAYCONTAINS, Operator.NOT_ARRAYCONTAINS})
+NEGATIONS = frozenset({Operator.NOT_EQUALS, Operator.NOT_REGEX_MATCH, Operator.NOT_ARRAYCONTAINS})
+GROUPS = "groups"
+
+# Of a number, what JSON and Table Storage can carry: whole numbers of 64 bits, no Infinity.
+Int64 = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+Scalar = str | bool | Int64 | Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Clause(Document):
+    """One test of a person; `groups` is the one attribute that is not a property of the user.
+
+    `null_matches` says of a negation whether somebody without the attribute passes; not given means
+    yes, and is neither stored nor shown.
+    """
+
+    attribute: AttributeName
+    operator: Operator
+    value: list[Scalar] | Scalar | None = None
+    null_matches: Annotated[bool | None, Field(exclude_if=lambda given: given is None)] = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.operator in WITHOUT_VALUE:
+            if self.value is not None:
+                msg = f"{self.operator} takes no value"
+                raise ValueError(msg)
+        elif self.value is None or self.value == []:
+            msg = f"{self.operator} needs a value"
+            raise ValueError(msg)
+        elif isinstance(self.value, list) and self.operator not in WITH_LIST:
+            msg = f"{self.operator} takes one value, not a list"
+            raise ValueError(msg)
+        elif "" in self.values:
+            # An empty text is in every text: INCLUDES "" from a blank field would choose everybody.
+            msg = f"{self.operator} needs a value; IS NULL finds who has none, IS NOT NULL who has one"
+            raise ValueError(msg)
+        if self.null_matches is not None:
+            self._check_null_matches()
+        if self.attribute == GROUPS:
+            self._check_groups()
+        return self
+
+    def _check_null_matches(self) -> None:
+        if self.attribute == GROUPS:
+            msg = "nullMatches says nothing about groups: somebody in no group is in none of those named"
+            raise ValueError(msg)
+        if self.operator not in NEGATIONS:
+            allowed = ", ".join(sorted(NEGATIONS))
+            msg = (
+                f"nullMatches is for {allowed}; {self.operator} says by itself what becomes of people "
+                "without the attribute"
+            )
+            raise ValueError(msg)
+
+    def _check_groups(self) -> None:
+        if self.operator not in ON_GROUPS:
+            msg = "groups can be tested with ARRAYCONTAINS and NOT ARRAYCONTAINS only"
+            raise ValueError(msg)
+        for group in self.values:
+            if not (isinstance(group, str) and GUID.fullmatch(group)):
+                msg = f"groups are named by their object id (a GUID), not {group!r}"
+                raise ValueError(msg)
+
+    @property
+    def values(self) -> list[Scalar]:
+        """The value as a list, also where a single one was given."""
+        if self.value is None:
+            return []
+        return self.value if isinstance(self.value, list) else [self.value]
+
+
+class Filter(Document):
+    """All clauses must hold."""
+
+    clauses: list[Clause] = Field(min_length=1, max_length=50)
+
+
+class Guests(StrEnum):
+    """Whether accounts with `userType` Guest come in."""
+
+    EXCLUDE = "exclude"
+    INCLUDE = "include"
+    ONLY = "only"
+
+
+class Scope(Document):
+    """Who is in: any of the filters, but nobody of `exclude`. Nothing is in scope until chosen."""
+
+    filters: list[Filter] = Field(default_factory=list, max_length=50)
+    nested_groups: bool = True
+    guests: Guests = Guests.EXCLUDE
+    everyone: bool = False
+    exclude: list[ExcludedName] = Field(default_factory=list, max_length=1000)
+
+
+class WhenNull(StrEnum):
+    """What happens to the target when the source has no value."""
+
+    CLEAR = "clear"
+    KEEP = "keep"
+    DEFAULT = "default"
+
+
+class Apply(StrEnum):
+    """Whether a target is written on every change or only when the person is created."""
+
+    ALWAYS = "always"
+    CREATE = "create"
+
+
+class MappingTest(Document):
+    """A person as Graph would send them, and what a rule has to give for them.
+
+    `expected` is the value as it is stored, after `whenNull`: lists may be written as lists, and
+    `{"$ignore": "attribute"}` or `{"$ignore": "object"}` is what an expression leaves out.
+    """
+
+    attributes: dict[str, Any]
+    expected: Any
+    groups: list[Guid] = Field(default_factory=list, max_length=1000)
+    now: AwareDatetime | None = None
+
+
+class MappingRule(Document):
+    """One column of the Users table and where its value comes from: exactly one of three sources.
+
+    Its `tests` run at every save, and a red one stops it; without any they are neither stored nor shown.
+    """
+
+    target: TargetName
+    source: AttributeName | None = None
+    constant: Scalar | None = None
+    expression: Annotated[str, StringConstraints(min_length=1, max_length=10_000)] | None = None
+    when_null: WhenNull = WhenNull.CLEAR
+    default: Scalar | None = None
+    apply: Apply = Apply.ALWAYS
+    tests: Annotated[
+        list[MappingTest] | None,
+        Field(max_length=50, exclude_if=lambda given: not given),
+    ] = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        given = [
+            name for name in ("source", "constant", "expression") if getattr(self, name) is not None
+        ]
+        if len(given) != 1:
+            msg = "give exactly one of source, constant, expression"
+            raise ValueError(msg)
+        if self.source == GROUPS:
+            msg = 'groups is no property of a user; use an expression such as InGroup("<group id>")'
+            raise ValueError(msg)
+        if (self.when_null is WhenNull.DEFAULT) != (self.default is not None):
+            msg = 'default is given together with "whenNull": "default", and only then'
+            raise ValueError(msg)
+        return self
+
+
+DEFAULT_MAPPING = [
+    MappingRule(target="userName", source="userPrincipalName"),
+    MappingRule(target="email", expression="Coalesce([mail], [userPrincipalName])"),
+    MappingRule(target="givenName", source="givenName"),
+    MappingRule(target="familyName", source="surname"),
+    MappingRule(target="displayName", source="displayName"),
+    MappingRule(target="department", source="department"),
+    MappingRule(target="jobTitle", source="jobTitle"),
+    MappingRule(target="employeeId", source="employeeId"),
+    MappingRule(target="mobilePhone", source="mobilePhone"),
+    MappingRule(target="preferredLanguage", source="preferredLanguage"),
+]
+
+
+class RemovalAction(StrEnum):
+    """What a removal does to the stored person."""
+
+    DISABLE = "disable"
+    DELETE = "delete"
+    KEEP = "keep"
+
+
+# More people than any tenant has; a number without an end could not be stored.
+Limit = Annotated[int, Field(ge=0, le=1_000_000_000)]
+
+
+class Guard(Document):
+    """Limits of one run; null means no limit. Over a removal limit every removal waits."""
+
+    max_removals: Limit | None = 500
+    max_removal_percent: Annotated[float, Field(ge=0, le=100)] | None = 20
+    max_creates: Limit | None = None
+
+
+class Policy(Document):
+    """What happens to people who leave, by cause."""
+
+    left_scope: RemovalAction = RemovalAction.DISABLE
+    account_disabled: RemovalAction = RemovalAction.DISABLE
+    soft_deleted: RemovalAction = RemovalAction.DISABLE
+    hard_deleted: RemovalAction = RemovalAction.DISABLE
+    grace_days: Annotated[int, Field(ge=0, le=365)] = 0
+    purge_after_days: Annotated[int, Field(ge=1, le=3650)] | None = None
+    protected: list[ProtectedName] = Field(default_factory=list, max_length=1000)
+    guard: Guard = Guard()
+
+
+class Schedule(Document):
+    """When a connection is due without anybody asking."""
+
+    automatic: bool = True
+    every_minutes: Annotated[int, Field(ge=5, le=10_080)] = 60
+    full_every_hours: Annotated[int, Field(ge=1, le=720)] = 24
+
+
+# A sign-in name that is never the name of everybody: `*` alone would assert that nobody is in.
+NamePattern = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=2, max_length=256, pattern=r"[^*\s]")
+]
+
+
+class Assertion(Document):
+    """One thing that has to be true after every run: exactly one of four.
+
+    `in`: this person is active. `never`: nobody of this name is; `*` stands for any letters. `atLeast`,
+    `atMost`: so many people are active.
+    """
+
+    is_in: Annotated[ProtectedName | None, Field(alias="in")] = None
+    never: NamePattern | None = None
+    at_least: Limit | None = None
+    at_most: Limit | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        given = [
+            one for one in (self.is_in, self.never, self.at_least, self.at_most) if one is not None
+        ]
+        if len(given) != 1:
+            msg = "give exactly one of in, never, atLeast, atMost"
+            raise ValueError(msg)
+        if self.is_in is not None and not (GUID.fullmatch(self.is_in) or "@" in self.is_in):
+            msg = "in names one person, by object id or user principal name"
+            raise ValueError(msg)
+        if self.is_in is not None and "*" in self.is_in:
+            msg = "in names one person; only never takes a pattern"
+            raise ValueError(msg)
+        return self
+
+
+class Connection(Document):
+    """One Entra tenant and how its people come into the Users table."""
+
+    id: ConnectionId
+    display_name: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    enabled: bool = True
+    cloud: CloudName = CloudName.PUBLIC
+    tenant_id: TenantId | None = None
+    client_id: Guid
+    credential: Credential = Credential()
+    scope: Scope = Scope()
+    mapping: list[MappingRule] = Field(default=DEFAULT_MAPPING, min_length=1, max_length=200)
+    matching: list[TargetName] = Field(default_factory=list, max_length=10)
+    policy: Policy = Policy()
+    assertions: list[Assertion] = Field(default_factory=list, max_length=100)
+    schedule: Schedule = Schedule()
+    realtime: bool = False
+
+    @model_validator(mode="after")
+    def _check_targets(self) -> Self:
+        targets = [rule.target for rule in self.mapping]
+        doubled = sorted({target for target in targets if targets.count(target) > 1})
+        if doubled:
+            msg = f"a target is mapped once; doubled: {', '.join(doubled)}"
+            raise ValueError(msg)
+        missing = sorted(set(self.matching) - set(targets))
+        if missing:
+            msg = f"matching names targets that no mapping fills: {', '.join(missing)}"
+            raise ValueError(msg)
+        same = {rule.target for rule in self.mapping if rule.constant is not None}
+        if constant := sorted(same & set(self.matching)):
+            msg = f"matching names targets that are the same for everybody: {', '.join(constant)}"
+            raise ValueError(msg)
+        return self
+
+    def known_tenant(self) -> str:
+        """Give the tenant, or raise where it is not known before an administrator has consented."""
+        if self.tenant_id is None:
+            raise FixConnection(
+                "connection.noTenant",
+                f"The connection {self.id!r} is not connected to a tenant yet.",
+                f"Let an administrator of the tenant consent at /api/consent/start?connection={self.id}, "
+                "or set tenantId.",
+            )
+        return self.tenant_id
+
+
+class ConnectionInput(Connection):
+    """A connection as a caller sends it: the same, with a credential that may carry a secret."""
+
+    credential: CredentialInput = CredentialInput()
+
+
+# --- run ------------------------------------------------------------------------------------------
+
+
+class Trigger(StrEnum):
+    """Why a run was asked for."""
+
+    TIMER = "timer"
+    MANUAL = "manual"
+    WEBHOOK = "webhook"
+    LIFECYCLE = "lifecycle"
+    IMPORT = "import"
+    APPROVAL = "approval"
+    UNDO = "undo"
+
+
+class Mode(StrEnum):
+    """How the directory is read."""
+
+    FULL = "full"
+    INCREMENTAL = "incremental"
+    USERS = "users"
+
+
+class RunStatus(StrEnum):
+    """Where a run stands; all but the first two are final."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    PARTIAL = "partial"
+    HELD = "held"
+    FAILED = "failed"
+    REJECTED = "rejected"
+
+    @property
+    def is_final(self) -> bool:
+        return self not in {RunStatus.QUEUED, RunStatus.RUNNING}
+
+
+class Counts(Document):
+    """People, by what the run did with them; those `linked` took over a row, and are `created` too."""
+
+    read: int = 0
+    in_scope: int = 0
+    created: int = 0
+    updated: int = 0
+    reenabled: int = 0
+    disabled: int = 0
+    deleted: int = 0
+    unchanged: int = 0
+    failed: int = 0
+    held: int = 0
+    linked: int = 0
+
+
+class GraphUse(Document):
+    """What the run asked of Graph; `bytes` counts decoded answer bodies."""
+
+    requests: int = 0
+    throttled: int = 0
+    retried: int = 0
+    bytes: int = 0
+
+
+class RecordError(Document):
+    """One person (or group) that the run could not handle; no attribute values in it."""
+
+    object_id: str
+    code: str
+    message: str
+
+
+class RunError(Document):
+    """Why a run failed, or waits, as a whole."""
+
+    code: str
+    message: str
+    remedy: str = ""
+
+
+class Run(Document):
+    """One run, as the API gives it and the Runs table keeps it."""
+
+    id: str
+    connection_id: str
+    trigger: Trigger
+    mode: Mode = Mode.FULL
+    status: RunStatus = RunStatus.QUEUED
+    requested_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    counts: Counts = Counts()
+    graph: GraphUse = GraphUse()
+    plan_hash: str | None = None
+    errors: list[RecordError] = Field(default_factory=list)
+    error: RunError | None = None
+
+    def replaced(self, **changes: object) -> Self:
+        """Give a copy with some fields changed."""
+        return self.model_copy(update=changes)
+
+
+class Purpose(StrEnum):
+    """What a message of the queue asks for."""
+
+    SYNC = "sync"
+    VERIFY = "verify"
+
+
+class SyncRequest(Document):
+    """One message of the queue `sync-requests`: run this connection, and why.
+
+    With the purpose `verify` nothing is run: settings that wait for Entra are tried once more.
+    """
+
+    connection_id: ConnectionId
+    trigger: Trigger
+    purpose: Purpose = Purpose.SYNC
+    mode: Literal["auto", "full", "incremental"] = "auto"
+    run_id: str | None = None

@@ -1,0 +1,1 @@
+"""Connections as files, and other programs' settings."""

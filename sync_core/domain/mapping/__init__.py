@@ -1,0 +1,1 @@
+"""What is copied of a person."""

@@ -1,0 +1,1 @@
+"""Which existing rows newcomers take over."""

@@ -1,0 +1,164 @@
+"""The values that pass between the stages of a run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+# What a person has in the directory: Graph's own property names, unselected ones absent.
+Attributes = Mapping[str, Any]
+# A mapped value as Table Storage can hold it; None is an absent column.
+Value = str | bool | int | float | None
+
+
+class Action(StrEnum):
+    """What a change does to a stored person."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    REENABLE = "reenable"
+    DISABLE = "disable"
+    DELETE = "delete"
+
+    @property
+    def is_removal(self) -> bool:
+        return self in {Action.DISABLE, Action.DELETE}
+
+
+class Reason(StrEnum):
+    """Why a person is removed, as `DisabledReason` says it."""
+
+    LEFT_SCOPE = "leftScope"
+    ACCOUNT_DISABLED = "accountDisabled"
+    SOFT_DELETED = "softDeleted"
+    HARD_DELETED = "hardDeleted"
+
+
+class Status(StrEnum):
+    """Whether an application should let the person in."""
+
+    ACTIVE = "active"
+    DISABLED = "disabled"
+
+
+class Origin(StrEnum):
+    """How a person came in: by the scope, or picked by hand."""
+
+    AUTO = "auto"
+    MANUAL = "manual"
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """One person after mapping: the values to store, and a digest that tells whether they changed.
+
+    A target in `kept` is left as stored when the person is updated (`whenNull: keep` with no value);
+    one in `on_create` is written only when the person is created.
+    """
+
+    values: Mapping[str, Value]
+    digest: str
+    kept: frozenset[str] = frozenset()
+    on_create: frozenset[str] = frozenset()
+
+
+class StoredPerson(NamedTuple):
+    """What planning needs to know of a stored person; the row itself is loaded only for a change."""
+
+    status: Status
+    origin: Origin
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredIndex:
+    """Everybody stored of a connection, by object id; `foreign` rows belong to somebody else."""
+
+    people: dict[str, StoredPerson]
+    foreign: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Why somebody has to go, by Graph's answer for that very person; no reason: stays."""
+
+    object_id: str
+    reason: Reason | None
+    facts: dict[str, Any]
+    person: Attributes | None = None
+    groups: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The row that a person who comes in takes over: the application's own, or a former person's.
+
+    `by` is `objectId`, the matching key that found it, or `decision`. A row that is `in_place` stands
+    at the person's own address already; one that is `former` was another account's (a re-hire).
+    """
+
+    partition: str
+    row_key: str
+    by: str
+    in_place: bool = False
+    former: bool = False
+
+    @property
+    def address(self) -> str:
+        return f"{self.partition}|{self.row_key}"
+
+
+@dataclass(slots=True)
+class Change:
+    """One person's change: what to do, why, and with what; `before` holds the old mapped values.
+
+    `evidence` is what Graph answered when the person was asked for by id, for removals. `link` is the
+    row that somebody who is created takes over.
+    """
+
+    action: Action
+    object_id: str
+    user_principal_name: str = ""
+    reason: Reason | None = None
+    digest: str = ""
+    values: dict[str, Value] = field(default_factory=dict)
+    kept: tuple[str, ...] = ()
+    before: dict[str, Value] = field(default_factory=dict)
+    held: bool = False
+    evidence: dict[str, Any] | None = None
+    link: Link | None = None
+
+    def fields(self) -> dict[str, tuple[Value, Value]]:
+        """Give the targets that differ, each with its old and new value."""
+        if self.action.is_removal:
+            return {name: (old, None) for name, old in self.before.items() if self.deletes}
+        names = sorted((self.before.keys() | self.values.keys()) - set(self.kept))
+        pairs = {name: (self.before.get(name), self.values.get(name)) for name in names}
+        return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+    @property
+    def deletes(self) -> bool:
+        return self.action is Action.DELETE
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What the guard reads: how many people a plan would create or remove, of how many."""
+
+    active: int
+    creates: int
+    removals: int
+    reenables: int = 0
+    others: int = 0
+
+    @property
+    def changes(self) -> int:
+        return self.creates + self.removals + self.reenables + self.others
+
+
+def utf16_length(text: str) -> int:
+    """Count a text as Table Storage does; emoji and rare letters count twice.
+
+    Raises `UnicodeEncodeError` for a text that is none: half of such a pair.
+    """
+    return len(text) if text.isascii() else len(text.encode("utf-16-le")) // 2

@@ -1,0 +1,64 @@
+"""Change notifications of Microsoft Graph: a POST body in, the connections to look at out. Pure.
+
+A notification is a hint, never data: what changed is read from Graph afterwards. Each item is checked by
+its `clientState`, which names the connection and proves that this app made the subscription, so that
+the webhook needs no look-up to answer within the 3 seconds that Graph allows
+(learn.microsoft.com/graph/change-notifications-delivery-webhooks).
+"""
+
+import base64
+import hashlib
+import hmac
+from dataclasses import dataclass
+
+import orjson
+
+from sync_core.domain.errors import Invalid
+
+# Graph keeps up to 128 characters (learn.microsoft.com/graph/api/resources/subscription).
+MAX_CLIENT_STATE = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What one POST was about; `discarded` items had no valid `clientState`."""
+
+    connection_ids: tuple[str, ...]
+    discarded: int
+
+
+def client_state(key: bytes, connection_id: str) -> str:
+    """Give the `clientState` of a connection's subscriptions: its id and a proof of who wrote it."""
+    digest = hmac.digest(key, f"graph-notifications|{connection_id}".encode(), hashlib.sha256)
+    return f"{connection_id}.{base64.urlsafe_b64encode(digest).decode().rstrip('=')}"
+
+
+def read_delivery(body: bytes, key: bytes) -> Delivery:
+    """Sort a POST by connection; raise `Invalid` for a body that Graph would not send.
+
+    Items that fail the check are discarded and the POST is accepted all the same: Graph would send the
+    whole of it again otherwise.
+    """
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise not_notifications() from error
+    items = document.get("value") if isinstance(document, dict) else None
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise not_notifications()
+    states = [item.get("clientState") for item in items]
+    found = [connection for state in states if (connection := _connection(key, state))]
+    return Delivery(tuple(dict.fromkeys(found)), len(states) - len(found))
+
+
+def not_notifications() -> Invalid:
+    return Invalid("The body is not a collection of change notifications.", [])
+
+
+def _connection(key: bytes, state: object) -> str | None:
+    if not isinstance(state, str) or len(state) > MAX_CLIENT_STATE:
+        return None
+    connection_id = state.partition(".")[0]
+    expected = client_state(key, connection_id)
+    # Bytes: compare_digest refuses text that is not ASCII.
+    return connection_id if hmac.compare_digest(expected.encode(), state.encode()) else None

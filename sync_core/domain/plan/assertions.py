@@ -1,0 +1,148 @@
+"""What must be true after a run: an administrator's assertions and a plan in, the broken ones out. Pure.
+
+What counts is the table as it would be once everything of the plan that is not held has been written.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from sync_core.domain.documents import Assertion
+from sync_core.domain.model import Action, Change, Status
+from sync_core.domain.plan.guard import Verdict
+
+NAMED = 3
+
+
+@dataclass(slots=True)
+class Assertions:
+    """Looks on while a plan is made, and says which assertions its outcome breaks.
+
+    Of people, only those are remembered whom an assertion names.
+    """
+
+    assertions: Sequence[Assertion]
+    _tests: list[re.Pattern[str] | None] = field(init=False)
+    _named: dict[int, set[str]] = field(default_factory=dict)
+    _active: set[str] = field(default_factory=set)
+    _changes: dict[str, Change] = field(default_factory=dict)
+    _counts: dict[Action, int] = field(default_factory=dict)
+    _unasked: int = 0
+
+    def __post_init__(self) -> None:
+        self._tests = [_pattern(one) for one in self.assertions]
+
+    def stored(self, object_id: str, principal_name: str, status: Status) -> None:
+        """Learn of somebody who stands in the table."""
+        if self._is_named(object_id, principal_name) and status is Status.ACTIVE:
+            self._active.add(object_id)
+
+    def begin(self) -> None:
+        """Forget the changes of an earlier plan."""
+        self._changes.clear()
+        self._counts.clear()
+        self._unasked = 0
+
+    def change(self, change: Change) -> None:
+        """Learn of a change that is planned."""
+        if change.action.is_removal and change.reason is None:
+            self._unasked += 1
+            return
+        self._counts[change.action] = self._counts.get(change.action, 0) + 1
+        if self._is_named(change.object_id, change.user_principal_name):
+            self._changes[change.object_id] = change
+
+    def _is_named(self, object_id: str, principal_name: str) -> bool:
+        names = (object_id, principal_name.casefold())
+        found = False
+        for number, test in enumerate(self._tests):
+            if test is not None and any(map(test.fullmatch, names)):
+                self._named.setdefault(number, set()).add(object_id)
+                found = True
+        return found
+
+    def broken(self, active: int, verdict: Verdict) -> tuple[str, ...]:
+        """Say what would not be true; `active` people are in the table now, `verdict` holds some changes."""
+        after = active + self._gain(verdict)
+        found = (
+            self._problem(number, one, after, verdict) for number, one in enumerate(self.assertions)
+        )
+        return tuple(problem for problem in found if problem)
+
+    def broken_by_one(self) -> tuple[str, ...]:
+        """Say what a plan of one person would break; whoever is not in it, and how many, is not known."""
+        return tuple(self._by_changes())
+
+    def _by_changes(self) -> Iterator[str]:
+        for number, one in enumerate(self.assertions):
+            changes = [self._changes[each] for each in self._ids(number) & self._changes.keys()]
+            if one.is_in is not None and any(each.action.is_removal for each in changes):
+                yield _not_in(one, "would be removed")
+            if one.never is not None and any(_brings_in(each) for each in changes):
+                yield _never(one, [each.object_id for each in changes])
+
+    def _problem(self, number: int, one: Assertion, after: int, verdict: Verdict) -> str | None:
+        inside = sorted(each for each in self._ids(number) if self._is_in(each, verdict))
+        if one.is_in is not None and not inside:
+            gone = any(each in self._active for each in self._ids(number))
+            return _not_in(one, "would be removed" if gone else "is not in")
+        if one.never is not None and inside:
+            return _never(one, inside)
+        if one.at_least is not None and after < one.at_least:
+            return f"{after} people would be active; at least {one.at_least} are asserted"
+        if one.at_most is not None and after > one.at_most:
+            return f"{after} people would be active; at most {one.at_most} are asserted"
+        return None
+
+    def _ids(self, number: int) -> set[str]:
+        return self._named.get(number, set())
+
+    def _is_in(self, object_id: str, verdict: Verdict) -> bool:
+        """Tell whether somebody is active once everything that is not held was written."""
+        change = self._changes.get(object_id)
+        if change is None or _waits(change.action, verdict):
+            return object_id in self._active
+        return not change.action.is_removal
+
+    def _gain(self, verdict: Verdict) -> int:
+        gain = 0
+        for action, count in self._counts.items():
+            if not _waits(action, verdict):
+                gain += count * _WORTH[action]
+        return gain
+
+
+_WORTH = {
+    Action.CREATE: 1,
+    Action.REENABLE: 1,
+    Action.UPDATE: 0,
+    Action.DISABLE: -1,
+    Action.DELETE: -1,
+}
+
+
+def _waits(action: Action, verdict: Verdict) -> bool:
+    if action.is_removal:
+        return verdict.hold_removals
+    return verdict.hold_creates and action is Action.CREATE
+
+
+def _brings_in(change: Change) -> bool:
+    return change.action in {Action.CREATE, Action.REENABLE}
+
+
+def _pattern(one: Assertion) -> re.Pattern[str] | None:
+    """Compile what names people; each `*` stands for any letters. Escaped, so it cannot run long."""
+    name = one.is_in if one.is_in is not None else one.never
+    if name is None:
+        return None
+    return re.compile(".*".join(map(re.escape, re.split(r"\*+", name.casefold()))))
+
+
+def _not_in(one: Assertion, why: str) -> str:
+    return f"{one.is_in} is asserted to be in, and {why}"
+
+
+def _never(one: Assertion, object_ids: Sequence[str]) -> str:
+    shown = ", ".join(object_ids[:NAMED]) + ("..." if len(object_ids) > NAMED else "")
+    return f"{one.never} is asserted never to be in, and would be ({shown})"

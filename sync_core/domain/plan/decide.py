@@ -1,0 +1,76 @@
+"""Who changes and how: one person of the directory and what is stored of them in, a `Change` out. Pure."""
+
+from collections.abc import Mapping
+
+from sync_core.domain.documents import Policy, RemovalAction
+from sync_core.domain.model import Action, Attributes, Change, Mapped, Reason, Status, StoredPerson
+
+
+def is_turned_away(person: Attributes, policy: Policy) -> bool:
+    """Tell whether a blocked account keeps somebody out who is in scope otherwise."""
+    # A missing flag is not a blocked account: only an explicit false says so. A program that took
+    # the unselected property for "disabled" is a known accident (FIELD.md, Casdoor).
+    blocked = person.get("accountEnabled") is False
+    return blocked and policy.account_disabled is not RemovalAction.KEEP
+
+
+def plan_present(person: Attributes, mapped: Mapped, stored: StoredPerson | None) -> Change | None:
+    """Decide about somebody who is in scope; None when nothing has to be written."""
+    if stored is None:
+        return _write(Action.CREATE, person, mapped)
+    if stored.status is Status.DISABLED:
+        return _write(Action.REENABLE, person, mapped)
+    return None if stored.digest == mapped.digest else _write(Action.UPDATE, person, mapped)
+
+
+def removal_candidates(remaining: Mapping[str, StoredPerson]) -> list[str]:
+    """Name everybody active who is stored and was not found in scope; each is asked for by id next."""
+    return sorted(oid for oid, one in remaining.items() if one.status is Status.ACTIVE)
+
+
+def plan_removal(object_id: str, reason: Reason | None, policy: Policy) -> Change | None:
+    """Give the removal that the policy wants for a reason, if any; no reason yet means disable."""
+    action = removal_action(policy, reason) if reason else RemovalAction.DISABLE
+    if action is RemovalAction.KEEP:
+        return None
+    delete = action is RemovalAction.DELETE
+    return Change(Action.DELETE if delete else Action.DISABLE, object_id, reason=reason)
+
+
+def is_protected(change: Change, policy: Policy) -> bool:
+    """Tell whether the policy protects this person, named by object id or sign-in name, from removal."""
+    if not change.action.is_removal:
+        return False
+    names = {name.casefold() for name in policy.protected}
+    return bool(names & {change.object_id.casefold(), change.user_principal_name.casefold()})
+
+
+def may_delete(policy: Policy) -> bool:
+    """Tell whether anybody's row is ever deleted by a run."""
+    return any(removal_action(policy, reason) is RemovalAction.DELETE for reason in Reason)
+
+
+def removal_action(policy: Policy, reason: Reason) -> RemovalAction:
+    """Look up what the policy does for a reason."""
+    return {
+        Reason.LEFT_SCOPE: policy.left_scope,
+        Reason.ACCOUNT_DISABLED: policy.account_disabled,
+        Reason.SOFT_DELETED: policy.soft_deleted,
+        Reason.HARD_DELETED: policy.hard_deleted,
+    }[reason]
+
+
+def _write(action: Action, person: Attributes, mapped: Mapped) -> Change:
+    kept = mapped.kept
+    values = dict(mapped.values)
+    if action is not Action.CREATE and mapped.on_create:
+        kept |= mapped.on_create
+        values = {name: value for name, value in values.items() if name not in kept}
+    return Change(
+        action,
+        str(person["id"]),
+        str(person.get("userPrincipalName") or ""),
+        digest=mapped.digest,
+        values=values,
+        kept=tuple(sorted(kept)),
+    )

@@ -1,0 +1,261 @@
+"""What a preview says beside the changes: everybody's kind, blank columns, doubled keys. Pure.
+
+A `Survey` looks on while a plan is made, and says afterwards what an administrator should see. It keeps
+counts, and eight bytes for each value that ought to be unique, so it stays small in a large directory.
+"""
+
+import re
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from itertools import groupby
+
+from sync_core.domain.documents import Connection, Counts, Document, Guests, RecordError
+from sync_core.domain.model import Attributes, Mapped, Reason, Value
+from sync_core.domain.plan.guard import Verdict
+
+# Targets that name a person even where `matching` does not say so: email, workMail, userName, upn.
+NAMES_A_PERSON = re.compile(r".*mail.*|username|userprincipalname|upn", re.IGNORECASE)
+# Below this share, a blank column is what directories look like.
+NOTABLE_SHARE = 0.1
+MEMBER, GUEST, UNKNOWN = "member", "guest", "unknown"
+
+
+class PreviewWarning(Document):
+    """Something that would happen and may surprise; `people` are those whom it is about."""
+
+    code: str
+    message: str
+    target: str | None = None
+    people: int | None = None
+
+
+@dataclass(slots=True)
+class Survey:
+    """Counts while a run decides; see `syncing.Witness`."""
+
+    connection: Connection
+    by_user_type: Counter[str] = field(
+        default_factory=lambda: Counter({MEMBER: 0, GUEST: 0, UNKNOWN: 0})
+    )
+    blocked: int = 0
+    guests_out: int = 0
+    others_out: int = 0
+    _mapped: int = 0
+    _blank: Counter[str] = field(default_factory=Counter)
+    _keys: dict[str, "array[int]"] = field(default_factory=dict)
+    _targets: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._targets = tuple(rule.target for rule in self.connection.mapping)
+        self._keys = {target: array("Q") for target in key_targets(self.connection)}
+
+    def saw(self, person: Attributes, *, inside: bool) -> None:
+        """Count somebody who was read: each once where all users are read, else once a group."""
+        kind = user_type(person)
+        if not inside:
+            self.guests_out += kind == GUEST
+            self.others_out += kind != GUEST
+            return
+        self.by_user_type[kind] += 1
+        self.blocked += person.get("accountEnabled") is False
+
+    def mapped(self, mapped: Mapped) -> None:
+        """Count the blank targets of somebody in scope, and remember the values that name a person."""
+        self._mapped += 1
+        values = mapped.values
+        for target in self._targets:
+            if values.get(target) is None:
+                self._blank[target] += 1
+        for target, seen in self._keys.items():
+            value = values.get(target)
+            if value is not None:
+                seen.append(_fingerprint(value))
+
+    def warnings(self, *, everybody_read: bool, complete: bool) -> list[PreviewWarning]:
+        """Say what surprises about who is in and what would be stored of them."""
+        return [
+            *self._about_scope(everybody_read=everybody_read, complete=complete),
+            *self._about_blanks(),
+            *self._about_doubles(),
+        ]
+
+    def _about_scope(self, *, everybody_read: bool, complete: bool) -> Iterator[PreviewWarning]:
+        inside = self.by_user_type.total()
+        if not inside:
+            after = (
+                ": everybody who came in before would leave it"
+                if complete
+                else ", as far as was read"
+            )
+            yield PreviewWarning(
+                code="scope.nobody", message=f"Nobody is in scope{after}.", people=0
+            )
+        elif everybody_read and not self.others_out:
+            guests = "" if self.connection.scope.guests is Guests.EXCLUDE else " with the guests"
+            yield PreviewWarning(
+                code="scope.everyone",
+                message=f"Everybody in the directory is in scope{guests}: {_people(inside)}.",
+                people=inside,
+            )
+
+    def _about_blanks(self) -> Iterator[PreviewWarning]:
+        for target in self._targets:
+            blank = self._blank[target]
+            if blank and (target in self._keys or blank >= NOTABLE_SHARE * self._mapped):
+                share = _percent(blank, self._mapped)
+                yield PreviewWarning(
+                    code="mapping.empty",
+                    message=f"{target} is empty for {share} of the people in scope ({blank} of "
+                    f"{self._mapped}).",
+                    target=target,
+                    people=blank,
+                )
+
+    def _about_doubles(self) -> Iterator[PreviewWarning]:
+        for target, seen in self._keys.items():
+            values, people = _doubled(seen)
+            if values:
+                yield PreviewWarning(
+                    code="matching.doubled",
+                    message=f"{target} is doubled {values} {'time' if values == 1 else 'times'}: "
+                    f"{people} people share a value with somebody else.",
+                    target=target,
+                    people=people,
+                )
+
+
+def user_type(person: Attributes) -> str:
+    """Give the kind of an account; the oldest have none (learn.microsoft.com/graph/api/resources/user)."""
+    found = person.get("userType")
+    if found is None:
+        return UNKNOWN
+    return GUEST if found == "Guest" else MEMBER
+
+
+def key_targets(connection: Connection) -> tuple[str, ...]:
+    """Name the targets that should tell people apart: the match keys, or those called like one."""
+    if connection.matching:
+        return tuple(connection.matching)
+    targets = (rule.target for rule in connection.mapping)
+    return tuple(target for target in targets if NAMES_A_PERSON.fullmatch(target))
+
+
+def warnings_of_plan(
+    verdict: Verdict,
+    counts: Counts,
+    errors: Sequence[RecordError],
+    *,
+    unasked: int,
+    confirmed_by: str | None = None,
+) -> list[PreviewWarning]:
+    """Say what the guard holds, or who has confirmed it, and who cannot be mapped."""
+    found = [
+        PreviewWarning(
+            code="assertion.failed",
+            message=f"An assertion would be broken: {one}. A run would create, re-enable and remove nobody.",
+        )
+        for one in verdict.broken
+    ]
+    if verdict.reasons or (verdict.holds and not verdict.broken):
+        reasons = "; ".join(verdict.reasons) or "too many people would be removed"
+        what = f"{counts.held} changes would wait for approval."
+        if confirmed_by is not None:
+            what = f"{confirmed_by} has confirmed this very plan, so the next run carries it out."
+        found.append(
+            PreviewWarning(
+                code="guard.held" if confirmed_by is None else "guard.confirmed",
+                message=f"{_sentence(reasons)} {what}",
+                people=counts.held if confirmed_by is None else None,
+            )
+        )
+    if unasked:
+        found.append(
+            PreviewWarning(
+                code="removals.unasked",
+                message=f"{_people(unasked)} who would be removed were not asked for by id, because "
+                "there are so many; a run asks for each of them before anybody is removed.",
+                people=unasked,
+            )
+        )
+    if counts.failed:
+        example = errors[0].message if errors else "see the errors"
+        found.append(
+            PreviewWarning(
+                code="records.failed",
+                message=f"{_people(counts.failed)} cannot be written and would be left as they are. "
+                f"The first error: {example}",
+                people=counts.failed,
+            )
+        )
+    return found
+
+
+def warnings_of_reading(problems: Iterable[RecordError]) -> list[PreviewWarning]:
+    """Say why the reading proves nobody's absence."""
+    return [
+        PreviewWarning(
+            code="reading.incomplete",
+            message=f"Nobody would be removed. {problem.message}"
+            + (f" ({problem.object_id})" if problem.object_id else ""),
+        )
+        for problem in problems
+    ]
+
+
+def reading_sentence(
+    names: Sequence[str],
+    nested: int,
+    members: int,
+    *,
+    everybody: bool,
+    where: str | None,
+    asked: int,
+) -> str:
+    """Say in words what is read of the directory, for how many people."""
+    if everybody:
+        whom = f"the users where {where}" if where else "all users of the tenant"
+        text = f"Reads {whom}, about {members:,}"
+        return f"{text}, and the members of {_groups(asked)}." if asked else f"{text}."
+    if not names:
+        return "Reads nobody: the scope chooses nobody."
+    inner = f" and {nested} nested in {'it' if len(names) == 1 else 'them'}" if nested else ""
+    return f"Reads {_groups(len(names))}{inner}, about {members:,} members."
+
+
+def leavers_by_reason(reasons: Mapping[Reason | None, int]) -> dict[str, int]:
+    """Give the counts by reason; `unasked` are those who were not asked for by id yet."""
+    found = {reason.value: count for reason, count in reasons.items() if reason is not None}
+    unasked = reasons.get(None, 0)
+    return dict(sorted(found.items())) | ({"unasked": unasked} if unasked else {})
+
+
+def _fingerprint(value: Value) -> int:
+    """Give 64 bits of a value, the same whatever the case of its letters."""
+    text = str(value).strip().casefold().encode("utf-8", "surrogatepass")
+    return int.from_bytes(blake2b(text, digest_size=8).digest())
+
+
+def _doubled(seen: "array[int]") -> tuple[int, int]:
+    """Count the values that several people have, and those people."""
+    counts = [count for _, same in groupby(sorted(seen)) if (count := len(list(same))) > 1]
+    return len(counts), sum(counts)
+
+
+def _percent(part: int, whole: int) -> str:
+    percent = 100 * part / whole
+    return f"{percent:.0f} %" if percent >= 1 else "less than 1 %"
+
+
+def _people(count: int) -> str:
+    return "1 person" if count == 1 else f"{count:,} people"
+
+
+def _groups(count: int) -> str:
+    return "1 group" if count == 1 else f"{count} groups"
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."

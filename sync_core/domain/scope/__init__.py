@@ -1,0 +1,1 @@
+"""Who is in scope, and what to ask Graph for it."""

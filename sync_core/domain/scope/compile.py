@@ -1,0 +1,413 @@
+"""Who is in: a connection's scope, and what to ask of the directory for it. Pure.
+
+A `Scope` document goes in; out comes a `CompiledScope` that judges one person in about a microsecond and
+names the groups and attributes it needs. Null-safe negation: a person without the attribute passes
+`NOT EQUALS` and `NOT REGEX MATCH` (Entra's own filters drop them, a known trap) unless the clause says
+`nullMatches: false`.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import re2
+
+from sync_core.domain.documents import GROUPS, GUID, Clause, Filter, Guests, Operator, Scalar, Scope
+from sync_core.domain.errors import FieldProblem
+from sync_core.domain.expressions.attributes import path_of, property_of
+from sync_core.domain.expressions.attributes import reader as reader_of
+from sync_core.domain.model import Attributes
+from sync_core.domain.references import MANAGER, manager_name_problem
+
+ON_MANAGER = frozenset(
+    {Operator.EQUALS, Operator.NOT_EQUALS, Operator.IN, Operator.IS_NULL, Operator.IS_NOT_NULL}
+)
+
+GroupIds = AbstractSet[str]
+Test = Callable[[Attributes, GroupIds], bool]
+ValueTest = Callable[[Any], bool]
+
+NUMBER = re.compile(r"[+-]?[0-9]{1,300}(\.[0-9]{1,300})?")
+BOOLEANS = {"true": True, "false": False}
+# Above this, floats are not exact.
+EXACT = 2**53
+# Needed of everybody, whatever the scope: identity, the state of the account, guest or member.
+ALWAYS_SELECTED = frozenset({"id", "userPrincipalName", "accountEnabled", "userType"})
+# Kept outside the directory and given for one user at a time; a list that selects one is refused with
+# 501 (learn.microsoft.com/graph/api/user-list). In lower case: another spelling reads none of them, either.
+ONE_AT_A_TIME = frozenset(
+    {
+        "aboutme",
+        "birthday",
+        "hiredate",
+        "interests",
+        "mailboxsettings",
+        "mysite",
+        "pastprojects",
+        "preferredname",
+        "responsibilities",
+        "schools",
+        "skills",
+    }
+)
+# Without this, RE2 writes what an administrator typed to stderr.
+QUIET = re2.Options()
+QUIET.log_errors = False
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledScope:
+    """A scope ready to judge people, and the document that it was made from.
+
+    `excludes` tells who is kept out by name; `matches` keeps them out, too.
+    `member_groups` are the groups whose members have to be read with their attributes; it is empty when
+    somebody can come in without being in a named group, and then all users are read.
+    `asked_groups` are the groups whose members' ids are enough.
+    """
+
+    document: Scope
+    matches: Test
+    excludes: Callable[[Attributes], bool]
+    everyone: bool
+    member_groups: frozenset[str]
+    asked_groups: frozenset[str]
+    attributes: frozenset[str]
+    nested_groups: bool
+
+    @property
+    def groups(self) -> frozenset[str]:
+        return self.member_groups | self.asked_groups
+
+
+def compile_scope(scope: Scope) -> CompiledScope:
+    """Turn a checked scope document into something that judges people."""
+    tests = [_filter_test(one) for one in scope.filters]
+    excludes = _exclusion(scope.exclude)
+    guests = scope.guests
+    everyone = scope.everyone and not tests
+    by_group = bool(tests) and all(_positive_groups(one) for one in scope.filters)
+    positive = frozenset().union(*map(_positive_groups, scope.filters))
+    negative = frozenset().union(*map(_negative_groups, scope.filters))
+
+    def matches(person: Attributes, groups: GroupIds) -> bool:
+        # "userType" is null for accounts made before August 2014 and those synchronised since keep
+        # it so; only "Guest" marks a guest. learn.microsoft.com/graph/api/resources/user
+        guest = person.get("userType") == "Guest"
+        if guest and guests is Guests.EXCLUDE:
+            return False
+        if not guest and guests is Guests.ONLY:
+            return False
+        if excludes(person):
+            return False
+        return everyone or any(test(person, groups) for test in tests)
+
+    return CompiledScope(
+        document=scope,
+        matches=matches,
+        excludes=excludes,
+        everyone=everyone or (bool(tests) and not by_group),
+        member_groups=positive if by_group else frozenset(),
+        asked_groups=negative if by_group else positive | negative,
+        attributes=_attributes(scope) | ALWAYS_SELECTED,
+        nested_groups=scope.nested_groups,
+    )
+
+
+def scope_problems(scope: Scope) -> list[FieldProblem]:
+    """Name what is wrong in a scope beyond its shape, each with its path.
+
+    That is attributes that cannot be read of everybody, and patterns and numbers that are none.
+    """
+    problems = []
+    for number, one in enumerate(scope.filters):
+        for position, clause in enumerate(one.clauses):
+            path = f"scope.filters[{number}].clauses[{position}]"
+            if message := attribute_problem(clause.attribute):
+                problems.append(FieldProblem(f"{path}.attribute", message))
+            try:
+                _clause_test(clause)
+            except ValueError as error:
+                problems.append(FieldProblem(f"{path}.value", str(error)))
+            problems += _manager_problems(clause, path)
+    return problems
+
+
+def _manager_problems(clause: Clause, path: str) -> list[FieldProblem]:
+    """Name what cannot be asked about a manager: an id can only be told from other ids."""
+    unknown = manager_name_problem(_dotted(clause.attribute))
+    if unknown is not None:
+        return [FieldProblem(f"{path}.attribute", unknown)]
+    if clause.attribute != MANAGER:
+        return []
+    if clause.operator not in ON_MANAGER:
+        allowed = ", ".join(sorted(ON_MANAGER))
+        message = f"manager can be tested with {allowed} only; manager.mail and the like with any"
+        return [FieldProblem(f"{path}.operator", message)]
+    if all(isinstance(value, str) and GUID.fullmatch(value) for value in clause.values):
+        return []
+    message = (
+        "a manager is named by the object id (a GUID); for a name use manager.userPrincipalName"
+    )
+    return [FieldProblem(f"{path}.value", message)]
+
+
+def attribute_problem(attribute: str) -> str | None:
+    """Say why an attribute cannot be used for everybody, if so."""
+    name = selected(attribute)
+    if name.lower() not in ONE_AT_A_TIME:
+        return None
+    return (
+        f"{name} cannot be used: Microsoft Graph gives it for one person at a time and refuses it in lists "
+        "of people; choose an attribute that is kept in the directory"
+    )
+
+
+def _exclusion(names: Iterable[str]) -> Callable[[Attributes], bool]:
+    excluded = frozenset(name.casefold() for name in names)
+    if not excluded:
+        return lambda _: False
+    return lambda person: (
+        str(person.get("id")).casefold() in excluded
+        or str(person.get("userPrincipalName")).casefold() in excluded
+    )
+
+
+def _groups(one: Filter, operator: Operator) -> frozenset[str]:
+    return frozenset(
+        str(value).lower()
+        for clause in one.clauses
+        if clause.attribute == GROUPS and clause.operator is operator
+        for value in clause.values
+    )
+
+
+def _positive_groups(one: Filter) -> frozenset[str]:
+    return _groups(one, Operator.ARRAYCONTAINS)
+
+
+def _negative_groups(one: Filter) -> frozenset[str]:
+    return _groups(one, Operator.NOT_ARRAYCONTAINS)
+
+
+def _attributes(scope: Scope) -> frozenset[str]:
+    clauses = (clause for one in scope.filters for clause in one.clauses)
+    return frozenset(selected(c.attribute) for c in clauses if c.attribute != GROUPS)
+
+
+def selected(attribute: str) -> str:
+    """Give the Graph property to select for an attribute; names are those of expressions, too."""
+    return property_of(_dotted(attribute))
+
+
+def property_path(attribute: str) -> tuple[str | int, ...]:
+    """Give the way from a person to the value: property, property in it, or place in a list."""
+    return path_of(_dotted(attribute))
+
+
+def reader(attribute: str) -> Callable[[Attributes], Any]:
+    """Give a function that reads an attribute, also one inside another (`a.b` or `a/b`)."""
+    name = _dotted(attribute)
+    if path_of(name) == (name,):
+        return lambda person: person.get(name)
+    read = reader_of(name)
+    return lambda person: read(person, None)
+
+
+def _dotted(attribute: str) -> str:
+    return attribute.replace("/", ".")
+
+
+def _filter_test(one: Filter) -> Test:
+    tests = [_clause_test(clause) for clause in one.clauses]
+    return lambda person, groups: all(test(person, groups) for test in tests)
+
+
+def _clause_test(clause: Clause) -> Test:
+    if clause.attribute == GROUPS:
+        wanted = frozenset(str(value).lower() for value in clause.values)
+        if clause.operator is Operator.ARRAYCONTAINS:
+            return lambda _, groups: not wanted.isdisjoint(groups)
+        return lambda _, groups: wanted.isdisjoint(groups)
+    if clause.attribute == MANAGER:
+        clause = _by_manager_id(clause)
+    read = reader(clause.attribute)
+    test = _value_test(clause)
+    return lambda person, _: test(read(person))
+
+
+def _by_manager_id(clause: Clause) -> Clause:
+    """Give the clause about the manager's id in the directory, whether or not the manager is stored."""
+    ids = [value.lower() if isinstance(value, str) else value for value in clause.values]
+    value = ids if isinstance(clause.value, list) else next(iter(ids), None)
+    return clause.model_copy(update={"attribute": f"{MANAGER}.id", "value": value})
+
+
+def _value_test(clause: Clause) -> ValueTest:
+    test = _TESTS.get(clause.operator)
+    if test is None:
+        test = _WITH_VALUE[clause.operator](clause)
+    return _of_those_who_have_it(test) if clause.null_matches is False else test
+
+
+def _of_those_who_have_it(test: ValueTest) -> ValueTest:
+    return lambda value: test(value) and not _is_empty(value)
+
+
+def _is_empty(value: Any) -> bool:
+    """Tell whether there is no value: null, an empty text, a list without any value in it."""
+    return all(item is None or item == "" for item in _items(value))
+
+
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _texts(value: Any) -> list[str]:
+    """Give a value as texts to search: each item of a list, booleans as Entra prints them."""
+    return [text_of(item) for item in _items(value) if item is not None]
+
+
+def text_of(value: Any) -> str:
+    """Give one value as text: 5.0 is written 5, and objects of Graph as JSON."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < EXACT:
+        return str(int(value))
+    if isinstance(value, (dict, list)):
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+    return str(value)
+
+
+def _comparands(value: Any) -> list[str | bool]:
+    """Give a value as what EQUALS and IN compare: a boolean is equal to a boolean only."""
+    return [
+        item if isinstance(item, bool) else text_of(item)
+        for item in _items(value)
+        if item is not None
+    ]
+
+
+def wanted_values(values: Iterable[Scalar]) -> frozenset[str | bool]:
+    """Give the values of a clause; the texts true and false, in any case, stand for booleans, too.
+
+    They come that way from forms and from Entra's own filters, and `accountEnabled NOT EQUALS "false"`
+    must not let everybody in.
+    """
+    texts = _comparands(list(values))
+    spelled = {str(one).lower() for one in texts} & BOOLEANS.keys()
+    return frozenset(texts) | {BOOLEANS[one] for one in spelled}
+
+
+def _not(make: Callable[[Clause], ValueTest]) -> Callable[[Clause], ValueTest]:
+    def inverted(clause: Clause) -> ValueTest:
+        test = make(clause)
+        return lambda value: not test(value)
+
+    return inverted
+
+
+def _one_of(clause: Clause) -> ValueTest:
+    wanted = wanted_values(clause.values)
+
+    def test(value: Any) -> bool:
+        # Nearly every value is a text, and every person is judged.
+        return value in wanted if type(value) is str else not wanted.isdisjoint(_comparands(value))
+
+    return test
+
+
+def _includes(clause: Clause) -> ValueTest:
+    wanted = text_of(clause.value)
+    return lambda value: any(wanted in text for text in _texts(value))
+
+
+def _starts_with(clause: Clause) -> ValueTest:
+    wanted = text_of(clause.value)
+    is_wanted, length = _in_any_case(wanted), len(wanted)
+    return lambda value: any(is_wanted(text[:length]) for text in _texts(value))
+
+
+def _ends_with(clause: Clause) -> ValueTest:
+    wanted = text_of(clause.value)
+    is_wanted, length = _in_any_case(wanted), len(wanted)
+    return lambda value: any(is_wanted(text[-length:]) for text in _texts(value))
+
+
+def _in_any_case(wanted: str) -> Callable[[str], bool]:
+    """Compare without regard to upper and lower case, as Graph's startsWith and endsWith do.
+
+    And no more than that: how Graph compares letters beyond ASCII is not documented, so none of them
+    (the Kelvin sign, a long s, ß for ss) may stand for an ASCII letter here. Otherwise a `$filter` that
+    asks for the same would not find everybody.
+    """
+    lower = wanted.lower()
+    if wanted.isascii():
+        return lambda text: text.isascii() and text.lower() == lower
+    return lambda text: text.lower() == lower
+
+
+def _regex(clause: Clause) -> ValueTest:
+    try:
+        pattern = re2.compile(text_of(clause.value), QUIET)
+    except re2.error as error:
+        reason = error.args[0].decode()
+        msg = f"not a usable regular expression: {reason} (look-around and back-references are not supported)"
+        raise ValueError(msg) from error
+    return lambda value: any(pattern.search(text) is not None for text in _texts(value))
+
+
+def _greater(clause: Clause) -> ValueTest:
+    limit = comparable(clause.value)
+    if limit is None:
+        msg = "must be a number or a date like 2026-01-31"
+        raise ValueError(msg)
+    or_equal = clause.operator is Operator.GREATER_THAN_OR_EQUALS
+
+    def exceeds(item: Any) -> bool:
+        found = comparable(item)
+        if found is None or isinstance(found, datetime) is not isinstance(limit, datetime):
+            return False
+        return bool(found > limit or (or_equal and found == limit))  # type: ignore[operator]
+
+    return lambda value: any(map(exceeds, _items(value)))
+
+
+def comparable(value: Any) -> float | datetime | None:
+    """Give a number or a moment with its time zone, or None for what is neither."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, (int, float)):
+        return value
+    text = str(value).strip()
+    if NUMBER.fullmatch(text):
+        # Whole numbers stay exact: ids of 17 digits and more are not distinct as floats.
+        return float(text) if "." in text else int(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+_TESTS: dict[Operator, ValueTest] = {
+    Operator.IS_TRUE: lambda value: value is True,
+    Operator.IS_FALSE: lambda value: value is False,
+    Operator.IS_NULL: _is_empty,
+    Operator.IS_NOT_NULL: lambda value: not _is_empty(value),
+}
+_WITH_VALUE: dict[Operator, Callable[[Clause], ValueTest]] = {
+    Operator.EQUALS: _one_of,
+    Operator.NOT_EQUALS: _not(_one_of),
+    Operator.REGEX_MATCH: _regex,
+    Operator.NOT_REGEX_MATCH: _not(_regex),
+    Operator.GREATER_THAN: _greater,
+    Operator.GREATER_THAN_OR_EQUALS: _greater,
+    Operator.INCLUDES: _includes,
+    Operator.ARRAYCONTAINS: _one_of,
+    Operator.NOT_ARRAYCONTAINS: _not(_one_of),
+    Operator.STARTS_WITH: _starts_with,
+    Operator.ENDS_WITH: _ends_with,
+    Operator.IN: _one_of,
+}

@@ -1,0 +1,1 @@
+"""Whether each connection is well, and who is told."""

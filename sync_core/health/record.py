@@ -1,0 +1,130 @@
+"""What happened to a connection in, its health kept and what there is to tell logged.
+
+Remembering is never worth a run: where the Health table cannot be read or written that is logged, and
+everything goes on as if nothing were remembered.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from functools import partial
+
+from sync_core.directory.checks import credential_expiry
+from sync_core.domain import health
+from sync_core.domain.documents import Connection, Run, RunStatus
+from sync_core.domain.errors import SyncError
+from sync_core.domain.health import Cause, Expiry, ExpirySource, Failure, Health, Step
+from sync_core.logs import log_event, logger
+from sync_core.services import Services
+from sync_core.store.health import HealthStore
+from sync_core.store.users import bounded
+
+WORKED = frozenset({RunStatus.SUCCEEDED, RunStatus.PARTIAL, RunStatus.HELD})
+# Each is a token and a few questions; where Entra does not answer, a whole list waits for its turn.
+LOOKS_AT_ONCE = 8
+
+FindExpiry = Callable[[Services, Connection], Awaitable[Expiry | None]]
+
+
+async def read(services: Services, connection_id: str) -> Health:
+    """Give what is remembered of a connection; nothing where it cannot be read."""
+    try:
+        return await HealthStore(services.tables).read(connection_id)
+    except SyncError as error:
+        _not_kept(connection_id, error)
+        return Health(connection_id=connection_id)
+
+
+async def read_all(services: Services) -> dict[str, Health]:
+    """Give what is remembered of all connections, by id; nothing where it cannot be read."""
+    try:
+        return {one.connection_id: one async for one in HealthStore(services.tables).all()}
+    except SyncError as error:
+        _not_kept(None, error)
+        return {}
+
+
+async def run_ended(services: Services, run: Run, cause: Cause | None) -> None:
+    """Note how a run ended; `cause` says of a failed one who mends it."""
+    now, error = services.clock(), run.error
+    if run.status in WORKED:
+        await _note(services, run.connection_id, lambda known: health.worked(known, now))
+    elif error is not None and cause is not None:
+        failure = Failure(code=error.code, message=error.message, remedy=error.remedy, cause=cause)
+        await _note(services, run.connection_id, lambda known: health.failed(known, failure, now))
+
+
+async def check_passed(services: Services, connection_id: str) -> None:
+    """Note a check that found everything in order: a quarantined connection is released."""
+    now = services.clock()
+    await _note(services, connection_id, lambda known: health.checked(known, now))
+
+
+async def expect_runs(
+    services: Services, connection: Connection, last_started: datetime | None
+) -> bool:
+    """Look whether the connection runs as often as it should; true where it is overdue."""
+    now = services.clock()
+    kept = await _note(
+        services,
+        connection.id,
+        lambda known: health.watched(known, connection, last_started, now),
+    )
+    return kept is not None and kept.overdue is not None
+
+
+async def known_expiry(services: Services, connection: Connection) -> Expiry | None:
+    """Ask everybody who may know when the credential expires: Entra, Key Vault, the administrator."""
+    known = await credential_expiry(services, connection, services.clock())
+    if known is None:
+        return None
+    day = known.expires_on.astimezone(UTC).date()
+    return Expiry(expires_on=day, source=ExpirySource(known.source.value))
+
+
+async def warn_of_expiry(services: Services, find_expiry: FindExpiry = known_expiry) -> None:
+    """Look when the credentials of the enabled connections expire, and warn in time."""
+    enabled = [one async for one in services.connections.all() if one.enabled]
+    await bounded(
+        LOOKS_AT_ONCE, (partial(_look_at_expiry, services, one, find_expiry) for one in enabled)
+    )
+
+
+async def _look_at_expiry(
+    services: Services, connection: Connection, find_expiry: FindExpiry
+) -> None:
+    now = services.clock()
+    try:
+        expiry = await find_expiry(services, connection)
+    except SyncError as error:
+        # What is known stays: a vault that is down does not make a credential good.
+        log_event("credential.expiryUnknown", connection=connection.id, code=error.code)
+    except Exception:  # noqa: BLE001 -- one connection must not keep the others from being warned of
+        logger.exception("credential.expiryUnknown connection=%s", connection.id)
+    else:
+        await _note(
+            services, connection.id, lambda known: health.aged(known, connection, expiry, now)
+        )
+
+
+async def forget(services: Services, connection_id: str) -> None:
+    """Delete what is remembered of a connection that is deleted."""
+    await HealthStore(services.tables).delete(connection_id)
+
+
+async def _note(
+    services: Services, connection_id: str, change: Callable[[Health], Step]
+) -> Health | None:
+    """Change the state and log what there is to tell, once it is kept; None where it cannot be."""
+    try:
+        step = await HealthStore(services.tables).change(connection_id, change)
+    except SyncError as error:
+        _not_kept(connection_id, error)
+        return None
+    for event in step.events:
+        log_event(event.name, level=event.level, connection=connection_id, **event.fields)
+    return step.health
+
+
+def _not_kept(connection_id: str | None, error: SyncError) -> None:
+    log_event("health.notKept", level=logging.ERROR, connection=connection_id, code=error.code)

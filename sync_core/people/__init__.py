@@ -1,0 +1,1 @@
+"""One person: why, now, by hand."""

@@ -1,0 +1,276 @@
+"""One person now: asked for by id, decided and written while an administrator waits, step by step.
+
+A run of mode `users` with its own record, plan and history, under the connection's lease. It is the
+code of every run; only the guard has no say, because somebody was named. It is no sign of the
+connection's health and no run of its schedule.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from sync_core.directory.client import GraphClient
+from sync_core.domain.documents import Connection, Document, Mode, Run, RunError, RunStatus, Trigger
+from sync_core.domain.errors import Conflict, LeaseLost, RetryLater, SyncError
+from sync_core.domain.explain import next_run
+from sync_core.domain.model import Change, Evidence, Reason
+from sync_core.domain.plan.plan import Plan
+from sync_core.logs import log_event, logger
+from sync_core.people.why import display_name_of, judge, nobody, principal_name_of, stays_as_stored
+from sync_core.runs.full import FullSync
+from sync_core.runs.spool import ChangeSpool
+from sync_core.runs.worker import TRUST, broken_assertions, close_dead_run, measured, release
+from sync_core.services import Services
+from sync_core.store.leases import Lease, Next
+from sync_core.store.people import People, Person
+from sync_core.store.rows import Stamp
+from sync_core.store.runs import new_run_id
+
+# Most runs of an hour in which nothing changed end within this.
+WAIT_S = 5.0
+LOOK_EVERY_S = 0.25
+# The lease lasts 60 seconds and is not renewed: everything has ended, or given up, well before.
+LIMIT_S = 40.0
+PATIENCE_S = 20.0
+
+
+class Step(Document):
+    """One step: whether it went well, and what came of it."""
+
+    name: str
+    ok: bool
+    message: str
+
+
+class PersonSynced(Document):
+    """What was done with one person: the run's record, its steps, and the person as stored now."""
+
+    run: Run
+    steps: list[Step]
+    person: Person | None
+
+
+async def sync_person(services: Services, connection_id: str, object_id: str) -> PersonSynced:
+    """Bring one person in line with the directory now.
+
+    Raises `Conflict` while a run is under way or the connection is disabled, and `NotFound` for somebody
+    who is neither in the directory nor in the table. A run that fails is an answer, not an error.
+    """
+    _check_enabled((await services.connections.get(connection_id)).connection)
+    holder, run_id = secrets.token_hex(8), new_run_id(services.clock())
+    before = await _taken(services, connection_id, run_id, holder)
+    try:
+        if before.run_id is not None:
+            await _succeed_dead_run(services, before)
+        # Read under the lease: whoever deletes a connection with its people holds the lease for that.
+        connection = (await services.connections.get(connection_id)).connection
+        _check_enabled(connection)
+        answer = await _OnePerson(services, connection, run_id, object_id).sync()
+    except Exception:
+        await release(services, connection_id, holder)
+        raise
+    # Not when this is cancelled: whoever finds the lease ended closes the run's record.
+    await release(services, connection_id, holder)
+    return answer
+
+
+def _check_enabled(connection: Connection) -> None:
+    if not connection.enabled:
+        raise Conflict(
+            "connection.disabled",
+            f"The connection {connection.id!r} is disabled; it is not synced.",
+            'Enable it first: PATCH it with {"enabled": true}.',
+        )
+
+
+async def _taken(services: Services, connection_id: str, run_id: str, holder: str) -> Lease:
+    """Take the connection's lease, waiting a little for a run that is about to end."""
+    clock = asyncio.get_running_loop().time
+    until = clock() + WAIT_S
+    while True:
+        taken, before = await services.leases.take(connection_id, run_id, holder, services.clock())
+        if taken:
+            return before
+        if clock() >= until:
+            raise Conflict(
+                "connection.runUnderWay",
+                f"A run of the connection {connection_id!r} is under way (since before you asked).",
+                "Wait for its end (GET /api/connections/{id}/runs shows it): it may bring the person in "
+                "line already. Then ask again.",
+            )
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def _succeed_dead_run(services: Services, before: Lease) -> None:
+    """Close a run that died, and have it followed: whoever takes its lease away owes that."""
+    await close_dead_run(services, before)
+    follower = Next(new_run_id(services.clock()), Trigger.TIMER.value, "auto")
+    await services.leases.request(before.connection_id, follower)
+
+
+class _OnePerson:
+    """The run of one person, under the lease."""
+
+    def __init__(
+        self, services: Services, connection: Connection, run_id: str, object_id: str
+    ) -> None:
+        self._services = services
+        self._connection = connection
+        self._object_id = object_id
+        self._began = services.clock()
+        self._people = People(services.tables, connection.id)
+        self._steps: list[Step] = []
+        self._run = Run(
+            id=run_id,
+            connection_id=connection.id,
+            trigger=Trigger.MANUAL,
+            mode=Mode.USERS,
+            status=RunStatus.RUNNING,
+            requested_at=self._began,
+            started_at=self._began,
+        )
+
+    async def sync(self) -> PersonSynced:
+        self._step("lease", f"No other run of {self._connection.id} is under way.")
+        try:
+            await self._guarded(self._sync)
+        finally:
+            log_event(
+                "run.person",
+                connection=self._connection.id,
+                run=self._run.id,
+                status=self._run.status.value,
+            )
+        await self._services.runs.save(self._run)
+        self._step("record", f"The run {self._run.id} ended: {self._run.status.value}.")
+        person = await self._people.find(self._object_id)
+        return PersonSynced(run=self._run, steps=self._steps, person=person)
+
+    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do it within the time, and make a failed run of whatever goes wrong."""
+        try:
+            async with asyncio.timeout(LIMIT_S):
+                await work()
+        except (Conflict, LeaseLost):
+            raise
+        except TimeoutError:
+            late = RetryLater(
+                "run.outOfTime",
+                f"The person could not be synced within {LIMIT_S:.0f} seconds.",
+                "Ask again in a while; what was written stays and is complete.",
+            )
+            self._fail(late)
+        except SyncError as error:
+            if error.code == "user.unknown":
+                raise
+            self._fail(error)
+        except Exception:  # noqa: BLE001 -- a run always ends with a record, whatever happened
+            logger.exception("run.unexpected run=%s", self._run.id)
+            unknown = SyncError(
+                "run.unexpected",
+                "The run met an error that the program does not know.",
+                f"Look for run.unexpected and {self._run.id} in the log, and report it.",
+            )
+            self._fail(unknown)
+
+    def _fail(self, error: SyncError) -> None:
+        detail = RunError(code=error.code, message=error.message, remedy=error.remedy)
+        self._end(RunStatus.FAILED, error=detail)
+        name = "apply" if any(one.name == "decide" for one in self._steps) else "read"
+        self._step(name, f"{error.message} {error.remedy}".strip(), ok=False)
+
+    def _end(self, status: RunStatus, **changes: object) -> None:
+        finished = self._services.clock()
+        self._run = self._run.replaced(status=status, finished_at=finished, **changes)
+
+    def _step(self, name: str, message: str, *, ok: bool = True) -> None:
+        self._steps.append(Step(name=name, ok=ok, message=message))
+
+    async def _sync(self) -> None:
+        patience = self._services.patience()
+        patience = replace(patience, budget_s=min(patience.budget_s, PATIENCE_S))
+        async with self._services.directory(self._connection, patience) as client:
+            await self._plan_and_apply(client)
+
+    async def _plan_and_apply(self, client: GraphClient) -> None:
+
+        connection = self._connection
+        stamp = Stamp(connection.id, connection.known_tenant(), self._run.id, self._began)
+        sync = FullSync(connection, client, self._services.users(connection.id), stamp)
+        with ChangeSpool() as decided, ChangeSpool() as planned:
+            plan, evidence = await sync.plan_one(self._object_id, decided, planned)
+            change, wanted = next(iter(planned), None), next(iter(decided), None)
+            await self._explain(sync, evidence)
+            left_out = stays_as_stored(sync, self._object_id) or plan.blocked(change)
+            told = next_run(
+                change or wanted, protected=change is None, enabled=True, left_out=left_out
+            )
+            self._step("decide", told.message)
+            # Whoever waits is listed, so that it can be decided at once.
+            await sync.note_matches(self._check)
+            await self._apply(sync, plan, change)
+            is_blocked = plan.blocked(change) is not None
+        self._run = measured(self._run, sync)
+        if is_blocked:
+            self._end(RunStatus.HELD, error=broken_assertions(plan))
+        else:
+            self._end(RunStatus.PARTIAL if sync.errors else RunStatus.SUCCEEDED)
+
+    async def _explain(self, sync: FullSync, evidence: Evidence) -> None:
+        """Say what was read and why the person is in or out; refuse somebody whom nobody knows."""
+        stored = await self._people.find(self._object_id)
+        if evidence.reason is Reason.HARD_DELETED and stored is None:
+            raise nobody(self._object_id)
+        name = (
+            display_name_of(evidence.person, stored)
+            or principal_name_of(evidence.person, stored, [])
+            or self._object_id
+        )
+        error = sync.errors[0] if sync.errors else None
+        read = sync.judge.as_mapped(evidence.person) if evidence.person else None
+        _, sentence = judge(
+            self._connection,
+            evidence,
+            read,
+            name=name,
+            error=error,
+            now=self._began,
+            matched=sync.matched(self._object_id),
+        )
+        self._step("read", _read(evidence))
+        self._step("scope", sentence, ok=error is None)
+
+    async def _apply(self, sync: FullSync, plan: Plan, change: Change | None) -> None:
+        self._run = self._run.replaced(plan_hash=plan.plan_hash)
+        await self._services.runs.save(self._run)
+        if change is None:
+            self._step("apply", "Nothing to write.")
+            return
+        await self._services.plans.save(self._connection.id, self._run.id, plan.documents())
+        if blocked := plan.blocked(change):
+            self._step("apply", blocked, ok=False)
+            return
+        failed = len(sync.errors)
+        await sync.apply(plan, self._check)
+        refused = sync.errors[failed:]
+        for error in refused:
+            self._step("apply", error.message, ok=False)
+        if not refused:
+            self._step("apply", "The person and the history were written.")
+
+    async def _check(self) -> None:
+        """Raise `LeaseLost` when the lease may be somebody else's by now."""
+        if self._services.clock() - self._began > TRUST:
+            raise LeaseLost("run.leaseLost", "The lease has ended before everything was written.")
+
+
+def _read(evidence: Evidence) -> str:
+    if evidence.person is None:
+        deleted = evidence.reason is Reason.SOFT_DELETED
+        return (
+            "Entra lists the person among the deleted." if deleted else "Entra has no such person."
+        )
+    groups = len(evidence.groups)
+    inside = f", and found in {groups} of the named groups" if "groups" in evidence.facts else ""
+    return f"Read from Entra by id{inside}."

@@ -1,0 +1,69 @@
+"""Which confirmation lets a plan through that the guard holds: the one of this very plan, or of its rest."""
+
+from sync_core.domain.documents import Connection, Run
+from sync_core.domain.model import Change
+from sync_core.domain.plan.digest import moves_of
+from sync_core.domain.plan.plan import Plan
+from sync_core.logs import log_event
+from sync_core.services import Services
+from sync_core.store.approvals import Approval
+from sync_core.store.plans import Document
+
+
+async def take_approval(
+    services: Services, connection: Connection, run: Run, plan: Plan
+) -> Approval | None:
+    """Give the confirmation of a held plan, if there is one, and note that this run begins with it.
+
+    A run that was killed, or ran out of time, leaves a smaller plan to the next one. That one is let
+    through by the same confirmation if each of its held changes was in the confirmed plan, too.
+    """
+    if not plan.verdict.holds or plan.verdict.broken:
+        return None
+    now, moves = services.clock(), moves_of(plan.plan_hash)
+    approval = await services.approvals.find(connection.id, moves, now)
+    if approval is not None:
+        await services.approvals.begin(approval, run.id)
+    else:
+        approval = await _unfinished(services, connection, plan)
+    if approval is not None:
+        log_event(
+            "run.confirmed",
+            connection=connection.id,
+            run=run.id,
+            by=approval.by,
+            held=plan.held,
+            begun=approval.run_id,
+        )
+    return approval
+
+
+async def _unfinished(services: Services, connection: Connection, plan: Plan) -> Approval | None:
+    for approval in await services.approvals.begun(connection.id, services.clock()):
+        if await _is_rest(services, approval, plan):
+            return approval
+    return None
+
+
+async def _is_rest(services: Services, approval: Approval, plan: Plan) -> bool:
+    """Compare two plans that are sorted by object id, without holding either in memory."""
+    confirmed = services.plans.load(approval.connection_id, approval.run_id or "")
+    one = await anext(confirmed, None)
+    for change in plan.changes:
+        if not plan.is_held(change):
+            continue
+        while one is not None and str(one["objectId"]) < change.object_id:
+            one = await anext(confirmed, None)
+        if one is None or not _is_same(one, change):
+            return False
+    return True
+
+
+def _is_same(confirmed: Document, change: Change) -> bool:
+    if confirmed["objectId"] != change.object_id:
+        return False
+    if change.action.is_removal and change.reason is None:
+        # Not asked for yet: whoever lets the plan through asks, and the answer decides.
+        return confirmed["action"] in {"disable", "delete"}
+    reason = change.reason.value if change.reason else None
+    return (confirmed["action"], confirmed["reason"]) == (change.action.value, reason)

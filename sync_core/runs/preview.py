@@ -1,0 +1,288 @@
+"""What a run would do now, with settings that need not be saved: the run's own code up to the plan.
+
+Nothing is written: the tables are read, the plan stays on this machine's disk, and what is said of it
+is a `Preview`.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from heapq import nsmallest
+from typing import Any
+
+from pydantic import Field
+
+from sync_core.directory.client import GraphClient
+from sync_core.directory.reading import Reading
+from sync_core.domain.documents import Connection, Counts, Document, RecordError
+from sync_core.domain.errors import RequestRefused
+from sync_core.domain.model import Action, Change, Reason, Value
+from sync_core.domain.plan.digest import moves_of
+from sync_core.domain.plan.plan import Plan
+from sync_core.domain.plan.survey import (
+    PreviewWarning,
+    Survey,
+    leavers_by_reason,
+    reading_sentence,
+    warnings_of_plan,
+    warnings_of_reading,
+)
+from sync_core.domain.scope.query import reading_plan
+from sync_core.runs.full import FullSync
+from sync_core.runs.spool import ChangeSpool
+from sync_core.services import Services
+from sync_core.store.approvals import Approval
+from sync_core.store.rows import Stamp
+
+# Azure ends an HTTP answer after 230 seconds, whatever the app still does
+# (learn.microsoft.com/azure/azure-functions/functions-scale, "Timeout").
+LIMIT_S = 200.0
+# Somebody waits: a Graph that throttles for longer than this is a problem to be told.
+PATIENCE_S = 60.0
+SHOWN = 200
+# Who leaves is what people fear, so it stands first.
+ORDER = (Action.DELETE, Action.DISABLE, Action.CREATE, Action.REENABLE, Action.UPDATE)
+RUN_ID = "preview"
+
+
+class PreviewGroup(Document):
+    """A group that is read: its name, and how many people are in it, also through nesting."""
+
+    id: str
+    name: str | None
+    count: int
+
+
+class PreviewReading(Document):
+    """What was read of the directory; only a complete reading may say who has left.
+
+    `filter` is what Graph was asked to apply, `judged_here` the rules that only this app applies.
+    """
+
+    sentence: str
+    complete: bool
+    filter: str | None
+    judged_here: list[str]
+    groups: list[PreviewGroup]
+
+
+class PreviewCounts(Counts):
+    """A run's counts, as if everything were written: `held` of them would wait for approval.
+
+    `joiners` are created or enabled again, `leavers` disabled or deleted; `blocked` are in scope with an
+    account that is blocked, `active` the people who are stored as active now.
+    """
+
+    joiners: int = 0
+    leavers: int = 0
+    blocked: int = 0
+    active: int = 0
+
+
+class RowLink(Document):
+    """The row that somebody takes over, and what made the match."""
+
+    row: str = Field(examples=["contoso-a|app-17"])
+    by: str = Field(examples=["email"])
+
+
+class PreviewChange(Document):
+    """One change that would be made, as in a run's plan, with the person's name where it is known."""
+
+    action: Action
+    object_id: str
+    user_principal_name: str
+    display_name: str | None
+    reason: Reason | None
+    held: bool
+    fields: dict[str, tuple[Value, Value]]
+    evidence: dict[str, Any] | None
+    link: RowLink | None
+
+
+class Preview(Document):
+    """What a run would do now; `changes` are the first 200, leavers before joiners before updates."""
+
+    reading: PreviewReading
+    counts: PreviewCounts
+    by_user_type: dict[str, int]
+    leavers_by_reason: dict[str, int]
+    warnings: list[PreviewWarning]
+    changes: list[PreviewChange]
+    errors: list[RecordError]
+    plan_hash: str
+
+
+class OutOfTime(RequestRefused):
+    """The directory is too large, or Graph too slow, for an answer over HTTP."""
+
+    status = 504
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(
+            "preview.outOfTime",
+            f"Reading the directory took longer than the {limit_s:.0f} seconds that an answer may take. "
+            "Nothing was changed.",
+            "Try it at a quieter time, or preview a narrower scope first, such as one of its groups. A "
+            "run has more time, and its guard looks at the same plan before anything is written.",
+        )
+
+
+async def preview(
+    services: Services, connection: Connection, limit_s: float | None = None
+) -> Preview:
+    """Plan a run of the connection as it is given, and say what it would do; writes nothing.
+
+    Raises `OutOfTime`, and whatever a run fails with.
+    """
+    limit_s = LIMIT_S if limit_s is None else limit_s
+    patience = services.patience()
+    patience = replace(patience, budget_s=min(patience.budget_s, PATIENCE_S))
+    try:
+        async with asyncio.timeout(limit_s), services.directory(connection, patience) as client:
+            return await _planned(services, connection, client)
+    except TimeoutError as error:
+        raise OutOfTime(limit_s) from error
+
+
+async def _planned(services: Services, connection: Connection, client: GraphClient) -> Preview:
+
+    survey = Survey(connection)
+    stamp = Stamp(connection.id, connection.known_tenant(), RUN_ID, services.clock())
+    sync = FullSync(connection, client, services.users(connection.id), stamp, witness=survey)
+    with ChangeSpool() as decided, ChangeSpool() as planned:
+        plan = await sync.plan(decided, planned)
+        return _told(sync, plan, survey, await _confirmation(services, connection, plan))
+
+
+async def _confirmation(services: Services, connection: Connection, plan: Plan) -> Approval | None:
+    """Give the confirmation with which the next run would let this plan through."""
+    if not plan.verdict.holds or plan.verdict.broken:
+        return None
+    moves = moves_of(plan.plan_hash)
+    return await services.approvals.find(connection.id, moves, services.clock())
+
+
+def _told(sync: FullSync, plan: Plan, survey: Survey, approval: Approval | None) -> Preview:
+    found = _look_through(plan)
+    held = 0 if approval else plan.held
+    counts = _counts(sync.counts, plan, found, survey).model_copy(update={"held": held})
+    problems = sync.reading.problems
+    errors = [one for one in sync.errors if one not in problems]
+    reading = sync.reading
+    return Preview(
+        reading=_reading(sync.reading, counts.read),
+        counts=counts,
+        by_user_type=dict(survey.by_user_type),
+        leavers_by_reason=leavers_by_reason(found.reasons),
+        warnings=[
+            *warnings_of_reading(problems),
+            *warnings_of_plan(
+                plan.verdict,
+                counts,
+                errors,
+                unasked=found.reasons[None],
+                confirmed_by=approval.by if approval else None,
+            ),
+            *survey.warnings(
+                everybody_read=reading.complete and _reads_everybody(reading),
+                complete=reading.complete,
+            ),
+        ],
+        changes=[
+            _shown(change, held=approval is None and plan.is_held(change)) for change in found.first
+        ],
+        errors=sync.errors,
+        plan_hash=plan.plan_hash,
+    )
+
+
+def _reads_everybody(reading: Reading) -> bool:
+    """Tell whether all users were read: not those of groups, and not those whom a filter finds."""
+    plan = reading_plan(reading.scope)
+    return reading.scope.everyone and not (plan.filter and reading.applied_filter)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What one look through a plan's changes gives."""
+
+    actions: Counter[Action]
+    reasons: Counter[Reason | None]
+    first: list[Change]
+
+
+def _look_through(plan: Plan) -> _Found:
+    actions: Counter[Action] = Counter()
+    reasons: Counter[Reason | None] = Counter()
+
+    def counted() -> Iterator[Change]:
+        for change in plan.changes:
+            actions[change.action] += 1
+            if change.action.is_removal:
+                reasons[change.reason] += 1
+            yield change
+
+    first = nsmallest(SHOWN, counted(), key=lambda one: (ORDER.index(one.action), one.object_id))
+    return _Found(actions, reasons, first)
+
+
+def _counts(done: Counts, plan: Plan, found: _Found, survey: Survey) -> PreviewCounts:
+    number = found.actions
+    return PreviewCounts(
+        read=done.read,
+        in_scope=done.in_scope,
+        created=number[Action.CREATE],
+        updated=number[Action.UPDATE],
+        reenabled=number[Action.REENABLE],
+        disabled=number[Action.DISABLE],
+        deleted=number[Action.DELETE],
+        unchanged=done.unchanged,
+        failed=done.failed,
+        joiners=number[Action.CREATE] + number[Action.REENABLE],
+        leavers=number[Action.DISABLE] + number[Action.DELETE],
+        blocked=survey.blocked,
+        active=plan.tally.active,
+    )
+
+
+def _reading(reading: Reading, read: int) -> PreviewReading:
+    scope, tree, sizes = reading.scope, reading.tree, reading.sizes()
+    named = sorted(scope.member_groups | reading.asked_groups)
+    members = sorted(scope.member_groups)
+    nested = tree.names.keys() - set(named) if scope.nested_groups else set()
+    plan = reading_plan(scope)
+    where = plan.filter if reading.applied_filter else None
+    return PreviewReading(
+        sentence=reading_sentence(
+            members,
+            len(nested),
+            read if scope.everyone else reading.members(),
+            everybody=scope.everyone,
+            where=where,
+            asked=len(reading.asked_groups),
+        ),
+        complete=reading.complete,
+        filter=where,
+        judged_here=list(plan.judged_here),
+        groups=[
+            PreviewGroup(id=group, name=tree.names.get(group), count=sizes[group])
+            for group in named
+        ],
+    )
+
+
+def _shown(change: Change, *, held: bool) -> PreviewChange:
+    name = change.values.get("displayName") or change.before.get("displayName")
+    return PreviewChange(
+        action=change.action,
+        object_id=change.object_id,
+        user_principal_name=change.user_principal_name,
+        display_name=str(name) if name else None,
+        reason=change.reason,
+        held=held,
+        fields=change.fields(),
+        evidence=change.evidence,
+        link=RowLink(row=change.link.address, by=change.link.by) if change.link else None,
+    )

@@ -1,0 +1,79 @@
+"""Asking for a run and waiting for its end: a connection in, a run record out.
+
+The request is noted on the connection's lease, then recorded, then sent to the queue. Noted first,
+because a request that waits already serves this one, too; sent last, because a message must find its
+record. When sending fails the request stays noted, and the next message for the connection serves it:
+the timer sends one within minutes, and so does whoever asks again. A run that has ended ignores its
+own messages, so sending one too many is harmless.
+"""
+
+import asyncio
+from typing import Literal
+
+from sync_core.domain.documents import Connection, Mode, Run, RunStatus, SyncRequest, Trigger
+from sync_core.domain.errors import Conflict, RetryLater
+from sync_core.services import Services
+from sync_core.store.leases import Next
+from sync_core.store.runs import new_run_id
+
+FIRST_LOOK_S = 0.1
+LONGEST_LOOK_S = 1.0
+
+RequestMode = Literal["auto", "full", "incremental"]
+
+
+async def ask_for_run(services: Services, connection: Connection, mode: RequestMode) -> Run:
+    """Ask for a run; where a request waits already, its run is given and serves both."""
+    if not connection.enabled:
+        raise Conflict(
+            "connection.disabled",
+            f"The connection {connection.id!r} is disabled; it is not synced.",
+            'Enable it first: PATCH it with {"enabled": true}.',
+        )
+    wanted = Next(new_run_id(services.clock()), Trigger.MANUAL.value, mode)
+    waiting = await services.leases.request(connection.id, wanted)
+    run = await services.runs.find(connection.id, waiting.run_id)
+    # Rejected while it waited (the connection was disabled meanwhile), and still the next one.
+    if run is None or run.status is RunStatus.REJECTED:
+        run = _queued(services, connection.id, waiting)
+        await services.runs.save(run)
+    await _send(services, connection.id, waiting)
+    return run
+
+
+def _queued(services: Services, connection_id: str, waiting: Next) -> Run:
+    return Run(
+        id=waiting.run_id,
+        connection_id=connection_id,
+        trigger=Trigger(waiting.trigger),
+        mode=Mode.INCREMENTAL if waiting.mode == "incremental" else Mode.FULL,
+        requested_at=services.clock(),
+    )
+
+
+async def _send(services: Services, connection_id: str, waiting: Next) -> None:
+    request = {
+        "connectionId": connection_id,
+        "trigger": waiting.trigger,
+        "mode": waiting.mode,
+        "runId": waiting.run_id,
+    }
+    try:
+        await services.queue.send(SyncRequest.model_validate(request))
+    except RetryLater as error:
+        raise RetryLater(
+            error.code,
+            f"{error.message} The request is noted and has not started.",
+            f"Ask again, or wait: the timer starts it within minutes. {error.remedy}",
+        ) from error
+
+
+async def wait_for_end(services: Services, run: Run, wait_s: float) -> Run:
+    """Give the run as soon as it has ended, or as it stands when the time is over."""
+    clock = asyncio.get_running_loop().time
+    until, pause_s = clock() + wait_s, FIRST_LOOK_S
+    while not run.status.is_final and (left_s := until - clock()) > 0:
+        await asyncio.sleep(min(pause_s, left_s))
+        pause_s = min(pause_s * 1.5, LONGEST_LOOK_S)
+        run = await services.runs.find(run.connection_id, run.id) or run
+    return run

@@ -1,0 +1,310 @@
+"""Rows of the Users table: changes in, operations on entities out. Pure.
+
+System columns are PascalCase, mapped targets camelCase, and columns that an application adds by itself
+are left alone. A person's change and its history row are one group of operations, written together.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from sync_core.domain.matching.registry import LINKED_BY, LINKED_TO, NO_AUTO_LINK
+from sync_core.domain.model import (
+    Action,
+    Change,
+    Link,
+    Origin,
+    Status,
+    StoredPerson,
+    Value,
+    utf16_length,
+)
+from sync_core.store.wire import Entity, Operation, Verb
+
+INDEX_COLUMNS = ("RowKey", "Status", "Origin", "ConnectionId", "Digest")
+# Rows of people sort before this, rows of their history after it.
+HISTORY = "~"
+# Newest first: what is left until this moment, in milliseconds.
+END_OF_TIME_MS = 9_999_999_999_999
+INT32 = 2**31
+# Text columns hold 32 Ki characters of UTF-16; longer texts go on in the next column.
+TEXT_PIECE = 30_000
+# A row that is written again is enabled.
+NOT_REWRITTEN = frozenset({"DisabledAt", "DisabledReason"})
+LINKED_FROM = "LinkedFrom"
+# What a row that is taken over keeps to itself: its address, and columns whose meaning is ours.
+NOT_TAKEN_OVER = frozenset(
+    {"PartitionKey", "RowKey", "Timestamp", "Status", "Origin", "ConnectionId", "TenantId"}
+    | {"UserPrincipalName", "CreatedAt", "UpdatedAt", "DisabledAt", "DisabledReason", "LastRunId"}
+    | {"Digest", "MappedTargets", LINKED_FROM, LINKED_TO, LINKED_BY, NO_AUTO_LINK}
+)
+STATUSES = frozenset(Status)
+ORIGINS = frozenset(Origin)
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What every row written by one run carries."""
+
+    connection_id: str
+    tenant_id: str
+    run_id: str
+    now: datetime
+
+
+def partition_key(connection_id: str, object_id: str) -> str:
+    """Give the partition of a person: the first hex digit of a random id fills 16 of them evenly."""
+    return f"{connection_id}-{object_id[0]}"
+
+
+def to_stored(entity: Entity, connection_id: str) -> StoredPerson | None:
+    """Read what planning needs from a row; None for a row that this connection does not own.
+
+    A status or origin that is none of ours was written by somebody else: such a row is not touched
+    either, and does not stop the run for the others.
+    """
+    # A column that was asked for and is not there may come as null.
+    status, origin = entity.get("Status"), entity.get("Origin") or Origin.AUTO
+    if entity.get("ConnectionId") != connection_id:
+        return None
+    if status not in STATUSES or origin not in ORIGINS:
+        return None
+    return StoredPerson(Status(status), Origin(origin), entity.get("Digest") or "")
+
+
+def needs_row(change: Change) -> bool:
+    """Tell whether a stored row has to be at hand to write the change."""
+    return change.action is not Action.CREATE or change.link is not None
+
+
+def stands_already(change: Change) -> bool:
+    """Tell whether a row stands at the person's own address."""
+    in_place = change.link is not None and change.link.in_place
+    return change.action is not Action.CREATE or in_place
+
+
+def old_values(change: Change, row: Entity) -> dict[str, Value]:
+    """Give what the row at a person's own address holds of the targets, before the change."""
+    return _values(row, change.values) if change.link else mapped_values(row)
+
+
+def mapped_values(row: Entity) -> dict[str, Value]:
+    """Give the mapped targets of a stored row."""
+    return _values(row, str(row.get("MappedTargets") or "").split(","))
+
+
+def _values(row: Entity, names: Iterable[str]) -> dict[str, Value]:
+    return {
+        name: row[name] if not _is_long(row, name) else int(row[name])
+        for name in names
+        if name in row
+    }
+
+
+def _is_long(row: Entity, name: str) -> bool:
+    return row.get(f"{name}@odata.type") == "Edm.Int64"
+
+
+def operations(change: Change, row: Entity | None, stamp: Stamp) -> list[Operation]:
+    """Give the operations of one change: the person and the history row, to be written together."""
+    history = Operation(Verb.UPSERT, _history(change, stamp))
+    if not needs_row(change):
+        return [Operation(Verb.UPSERT, _created(change, stamp)), history]
+    if row is None:
+        msg = f"no stored row for a change of kind {change.action}"
+        raise ValueError(msg)
+    etag = row["odata.etag"]
+    if change.link is not None:
+        return [_linked(change, change.link, row, stamp), history]
+    if change.action is Action.DELETE:
+        return [Operation(Verb.DELETE, _keys(change, stamp), etag), history]
+    if change.action is Action.DISABLE:
+        return [Operation(Verb.MERGE, _disabled(change, stamp), etag), history]
+    return [Operation(Verb.REPLACE, _rewritten(change, row, stamp), etag), history]
+
+
+def _keys(change: Change, stamp: Stamp) -> Entity:
+    return {
+        "PartitionKey": partition_key(stamp.connection_id, change.object_id),
+        "RowKey": change.object_id,
+    }
+
+
+def _created(change: Change, stamp: Stamp) -> Entity:
+    return {
+        **_keys(change, stamp),
+        **_system(change, stamp),
+        "Status": Status.ACTIVE.value,
+        "Origin": Origin.AUTO.value,
+        "ConnectionId": stamp.connection_id,
+        **moment("CreatedAt", stamp.now),
+        **_mapped(change.values),
+        "MappedTargets": ",".join(sorted(change.values.keys() | set(change.kept))),
+    }
+
+
+def _linked(change: Change, link: Link, row: Entity, stamp: Stamp) -> Operation:
+    """Give the new person's row with the columns of the row that is taken over.
+
+    Where that one stands in place it is replaced, if it is still the same; elsewhere it stays.
+    """
+    person = {
+        **_taken_over(row, change),
+        **_created(change, stamp),
+        LINKED_FROM: link.address,
+        LINKED_BY: link.by,
+    }
+    if link.in_place:
+        return Operation(Verb.REPLACE, person, row["odata.etag"])
+    return Operation(Verb.UPSERT, person)
+
+
+def _taken_over(row: Entity, change: Change) -> Entity:
+    """Give the columns that are not ours; of a former person's targets those that are kept."""
+    former = set(str(row.get("MappedTargets") or "").split(",")) - set(change.kept)
+    return without(row, NOT_TAKEN_OVER | change.values.keys() | former)
+
+
+def linked_mark(link: Link, object_id: str, etag: str) -> Operation:
+    """Give what says on a row who takes it over; its other columns stay."""
+    keys = {"PartitionKey": link.partition, "RowKey": link.row_key}
+    return Operation(Verb.MERGE, keys | {LINKED_TO: object_id, LINKED_BY: link.by}, etag)
+
+
+def unlinked(row: Entity, link: Link, stamp: Stamp) -> list[Operation]:
+    """Give the operations that break a person's link: the row without its marks, and the history."""
+    broken = Change(Action.UPDATE, row["RowKey"], row.get("UserPrincipalName") or "")
+    person = without(row, {LINKED_FROM, LINKED_BY}) | moment("UpdatedAt", stamp.now)
+    history = _history(broken, stamp) | {"Link": link_note(link, broken=True)}
+    return [
+        Operation(Verb.REPLACE, person, row["odata.etag"]),
+        Operation(Verb.UPSERT, history),
+    ]
+
+
+def without(row: Entity, columns: Collection[str]) -> Entity:
+    """Give a row as it is written again without some columns."""
+    # The time stamp is the service's own.
+    left = {"Timestamp", *columns}
+    return {
+        name: value
+        for name, value in row.items()
+        if name.partition("@")[0] not in left and not name.startswith("odata.")
+    }
+
+
+def _rewritten(change: Change, row: Entity, stamp: Stamp) -> Entity:
+    """Give the whole row again, as a replacement is the only way to take a column away."""
+    ours = set(str(row.get("MappedTargets") or "").split(","))
+    replaced = (ours - set(change.kept)) | change.values.keys() | NOT_REWRITTEN
+    return {
+        **without(row, replaced),
+        **_system(change, stamp),
+        "Status": Status.ACTIVE.value,
+        **_mapped(change.values),
+        "MappedTargets": ",".join(sorted(change.values.keys() | (ours & set(change.kept)))),
+    }
+
+
+def _disabled(change: Change, stamp: Stamp) -> Entity:
+    return {
+        **_keys(change, stamp),
+        "Status": Status.DISABLED.value,
+        "DisabledReason": change.reason.value if change.reason else "",
+        "LastRunId": stamp.run_id,
+        **moment("DisabledAt", stamp.now),
+        **moment("UpdatedAt", stamp.now),
+    }
+
+
+def _system(change: Change, stamp: Stamp) -> Entity:
+    return {
+        "TenantId": stamp.tenant_id,
+        "UserPrincipalName": change.user_principal_name,
+        "LastRunId": stamp.run_id,
+        "Digest": change.digest,
+        **moment("UpdatedAt", stamp.now),
+    }
+
+
+def _mapped(values: Mapping[str, Value]) -> Entity:
+    entity: Entity = {}
+    for name, value in values.items():
+        entity |= column(name, value)
+    return entity
+
+
+def column(name: str, value: Value) -> Entity:
+    """Give a value with the annotation that its type needs on the wire; null is an absent column."""
+    if value is None:
+        return {}
+    if isinstance(value, float):
+        return {name: value, f"{name}@odata.type": "Edm.Double"}
+    if isinstance(value, int) and not isinstance(value, bool) and not -INT32 <= value < INT32:
+        return {name: str(value), f"{name}@odata.type": "Edm.Int64"}
+    return {name: value}
+
+
+def moment(name: str, value: datetime) -> Entity:
+    """Give a date and time as a column of that type, in UTC."""
+    text = value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return {name: text, f"{name}@odata.type": "Edm.DateTime"}
+
+
+def _history(change: Change, stamp: Stamp) -> Entity:
+    """Give the row that says who was changed, when, why and how; old values of what was deleted too."""
+    row: dict[str, Any] = {
+        "PartitionKey": partition_key(stamp.connection_id, change.object_id),
+        "RowKey": history_key(change.object_id, stamp),
+        "ConnectionId": stamp.connection_id,
+        "ObjectId": change.object_id,
+        "UserPrincipalName": change.user_principal_name,
+        "RunId": stamp.run_id,
+        "Action": change.action.value,
+        **moment("At", stamp.now),
+    }
+    if change.reason is not None:
+        row["Reason"] = change.reason.value
+    if stands_already(change):
+        row |= pieces("Changes", orjson.dumps(change.fields()).decode())
+    if change.evidence is not None:
+        row["Evidence"] = orjson.dumps(change.evidence).decode()
+    if change.link is not None:
+        row["Link"] = link_note(change.link)
+    return row
+
+
+def link_note(link: Link, *, broken: bool = False) -> str:
+    """Give a link as the history keeps it."""
+    note = {"row": link.address, "by": link.by, "rehire": link.former, "broken": broken}
+    return orjson.dumps(note).decode()
+
+
+def history_key(object_id: str, stamp: Stamp) -> str:
+    left = END_OF_TIME_MS - int(stamp.now.timestamp() * 1000)
+    return f"{HISTORY}{object_id}{HISTORY}{left:013d}{HISTORY}{stamp.run_id}"
+
+
+def pieces(name: str, text: str) -> Entity:
+    """Spread a long text over as many columns as it needs: Name, Name1, Name2 ..."""
+    parts: list[str] = []
+    start = 0
+    while start < len(text) or not parts:
+        part = text[start : start + TEXT_PIECE]
+        if utf16_length(part) > TEXT_PIECE:  # half as many letters fit, whatever they are
+            part = part[: TEXT_PIECE // 2]
+        parts.append(part)
+        start += len(part)
+    return {f"{name}{number or ''}": part for number, part in enumerate(parts)}
+
+
+def joined(name: str, entity: Mapping[str, Any]) -> str:
+    """Put together what `pieces` spread."""
+    parts, number = [], 0
+    while (part := entity.get(f"{name}{number or ''}")) is not None:
+        parts.append(str(part))
+        number += 1
+    return "".join(parts)
