@@ -37,7 +37,7 @@ CONNECTION = "bench"
 UNKNOWN = "flood"
 POLL_S = 0.02
 # A busy machine takes its time; a run that never comes is an error all the same.
-PATIENCE_S = 300
+RETRY_BUDGET_S = 300
 SCOPE = {
     "filters": [
         {
@@ -120,7 +120,7 @@ async def time_change(session: aiohttp.ClientSession, sender: Sender, services: 
     table, began = await services.tables.table(USERS), loop.time()
     await sender.notify(CONNECTION)
     partition = partition_key(CONNECTION, object_id)
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(RETRY_BUDGET_S):
         while await point(table, partition, object_id) is None:  # noqa: ASYNC110 -- a table calls nobody
             await asyncio.sleep(POLL_S)
     return loop.time() - began
@@ -128,7 +128,7 @@ async def time_change(session: aiohttp.ClientSession, sender: Sender, services: 
 
 async def wait_for_run(services: Services, since: datetime) -> None:
     """Wait until a run of the sample connection that started after `since` is over, and none waits."""
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(RETRY_BUDGET_S):
         while True:
             lease = await services.leases.read(CONNECTION)
             started = lease.last_started_at is not None and lease.last_started_at >= since

@@ -20,7 +20,7 @@ from sync_core.directory.credentials import (
     GraphCredential,
     OwnIdentity,
 )
-from sync_core.directory.patience import Patience
+from sync_core.directory.retry_budget import RetryBudget
 from sync_core.directory.token_errors import Asked
 from sync_core.domain.clouds import CLOUDS
 from sync_core.domain.connections import certificates
@@ -53,7 +53,7 @@ class Services:
     queue: RequestQueue
     vault: Vault
     clock: Callable[[], datetime] = utc_now
-    patience: Callable[[], Patience] = Patience
+    retry_budget: Callable[[], RetryBudget] = RetryBudget
     client_state_key: bytes | None = field(default=None, repr=False)
     asked_until: dict[str, datetime] = field(default_factory=dict)
     connections: ConnectionStore = field(init=False)
@@ -78,7 +78,7 @@ class Services:
 
     @asynccontextmanager
     async def directory(
-        self, connection: Connection, patience: Patience | None = None
+        self, connection: Connection, retry_budget: RetryBudget | None = None
     ) -> AsyncIterator[GraphClient]:
         """Open a connection's way to Graph, with the secret from Key Vault."""
         async with await self._credential(connection) as credential:
@@ -87,7 +87,7 @@ class Services:
                 credential,
                 graph_url=self.settings.graph_endpoint or cloud.graph_url,
                 scope=cloud.graph_scope,
-                patience=patience or self.patience(),
+                retry_budget=retry_budget or self.retry_budget(),
             ) as client:
                 yield client
 

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from sync_core.connections import consent as granting
-from sync_core.connections import verify as verifying
+from sync_core.connections import consent, verify
 from sync_core.domain.documents import Purpose, SyncRequest, Trigger
 from sync_core.domain.errors import FixConnection, Invalid, RequestRefused, SyncError
 from sync_core.domain.notifications import read_delivery
-from sync_core.health import record as watching
+from sync_core.health import record
 from sync_core.logs import log_event
-from sync_core.runs import worker as engine
+from sync_core.runs import worker
 from sync_core.services import Services, process
 
 if TYPE_CHECKING:
@@ -36,8 +35,8 @@ async def scheduled(*, past_due: bool) -> None:
     if past_due:
         log_event("schedule.pastDue")
     services = await process.services()
-    await engine.request_due(services)
-    await verifying.request_due(services)
+    await worker.request_due(services)
+    await verify.request_due(services)
 
 
 async def maintained(*, past_due: bool) -> None:
@@ -45,9 +44,9 @@ async def maintained(*, past_due: bool) -> None:
     if past_due:
         log_event("maintenance.pastDue")
     services = await process.services()
-    await engine.report_overdue(services)
-    await watching.warn_of_expiry(services)
-    await granting.confirm_pending(services)
+    await worker.report_overdue(services)
+    await record.warn_of_expiry(services)
+    await consent.confirm_pending(services)
 
 
 async def requested(body: bytes) -> None:
@@ -55,19 +54,19 @@ async def requested(body: bytes) -> None:
     services, request = await process.services(), SyncRequest.model_validate_json(body)
     if request.purpose is Purpose.VERIFY:
         # Imported here: what it needs of the API is of no use to any other message.
-        from sync_core.connections.impact import Moves
+        from sync_core.connections.impact import SaveGuard
 
-        await granting.confirm_again(services, request.connection_id)
-        await verifying.retry(services, request.connection_id, Moves(services).check_waiting)
+        await consent.confirm_again(services, request.connection_id)
+        await verify.retry(services, request.connection_id, SaveGuard(services).check_waiting)
     else:
-        await engine.handle(services, request)
+        await worker.handle(services, request)
 
 
 async def sync_now(connection_id: str | None) -> Answer:
     """HTTP "sync now": 202 with the connections that were asked for."""
 
     async def ask() -> Answer:
-        asked = await engine.request_now(await process.services(), connection_id)
+        asked = await worker.request_now(await process.services(), connection_id)
         return 202, orjson.dumps({"requested": asked})
 
     return await _answered(ask)

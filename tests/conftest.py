@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from tests.rigging import Rig, running_rig
+from tests.system import Rig, running_rig
 
 # The same examples every time, and as long as they take: what is red here is red everywhere.
 settings.register_profile("steady", derandomize=True, deadline=None)

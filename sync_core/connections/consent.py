@@ -12,8 +12,8 @@ import secrets
 from dataclasses import replace
 from datetime import timedelta
 
-from sync_core.connections import verify as verifying
-from sync_core.directory.patience import Patience
+from sync_core.connections import verify
+from sync_core.directory.retry_budget import RetryBudget
 from sync_core.domain.clouds import CLOUDS
 from sync_core.domain.connections.checks import read_token
 from sync_core.domain.connections.consent import (
@@ -86,12 +86,12 @@ async def finish(services: Services, callback: Callback) -> Outcome:
         return _refused(connection_id, callback.answer.outcome, callback.answer.number)
     # Kept before anything is asked: a process that ends here loses no consent.
     pending = await services.consents.wait(connection_id, callback.answer.tenant, now)
-    patience = replace(
-        services.patience(), attempts=ATTEMPTS, first_wait_s=FIRST_WAIT_S, budget_s=BUDGET_S
+    retry_budget = replace(
+        services.retry_budget(), attempts=ATTEMPTS, first_wait_s=FIRST_WAIT_S, budget_s=BUDGET_S
     )
-    outcome = await _confirm(services, pending, patience)
+    outcome = await _confirm(services, pending, retry_budget)
     if outcome in WAITING:
-        await verifying.ask(services, connection_id, SHORTEST_PAUSE)
+        await verify.ask(services, connection_id, SHORTEST_PAUSE)
     return outcome
 
 
@@ -104,7 +104,7 @@ async def confirm_again(services: Services, connection_id: str) -> None:
     if pending is not None and await _still_waits(services, pending):
         waited = services.clock() - pending.since
         pause = min(max(waited, SHORTEST_PAUSE), LONGEST_PAUSE)
-        await verifying.ask(services, connection_id, pause)
+        await verify.ask(services, connection_id, pause)
 
 
 async def confirm_pending(services: Services) -> None:
@@ -115,7 +115,7 @@ async def confirm_pending(services: Services) -> None:
 
 async def _still_waits(services: Services, pending: PendingConsent) -> bool:
     """Ask Entra, and give up after hours; tell whether the consent goes on waiting."""
-    outcome = await _confirm(services, pending, Patience(attempts=1))
+    outcome = await _confirm(services, pending, RetryBudget(attempts=1))
     if outcome not in WAITING:
         return False
     if services.clock() - pending.since <= GIVE_UP:
@@ -125,10 +125,12 @@ async def _still_waits(services: Services, pending: PendingConsent) -> bool:
     return False
 
 
-async def _confirm(services: Services, pending: PendingConsent, patience: Patience) -> Outcome:
+async def _confirm(
+    services: Services, pending: PendingConsent, retry_budget: RetryBudget
+) -> Outcome:
     """Ask Entra, store the tenant if it agrees, and forget the claim unless it has to wait."""
     try:
-        outcome = await _connect(services, pending, patience)
+        outcome = await _connect(services, pending, retry_budget)
     except RetryLater as error:
         log_event("consent.pending", connection=pending.connection_id, code=error.code)
         return Outcome.PENDING
@@ -144,13 +146,15 @@ async def _confirm(services: Services, pending: PendingConsent, patience: Patien
     return _refused(pending.connection_id, outcome)
 
 
-async def _connect(services: Services, pending: PendingConsent, patience: Patience) -> Outcome:
+async def _connect(
+    services: Services, pending: PendingConsent, retry_budget: RetryBudget
+) -> Outcome:
     """Store the tenant in the very version of the connection that Entra was asked with."""
     for _ in range(RACES):
         stored = await services.connections.find(pending.connection_id)
         if stored is None:
             return Outcome.CONNECTION_GONE
-        objection = await _objection(services, stored.connection, pending, patience)
+        objection = await _objection(services, stored.connection, pending, retry_budget)
         if objection is not None:
             return objection
         if stored.connection.tenant_id is None:
@@ -159,19 +163,19 @@ async def _connect(services: Services, pending: PendingConsent, patience: Patien
             except PreconditionFailed:
                 continue
         # Also where the tenant was known: what waited for this consent may work now.
-        await verifying.request_try(services, pending.connection_id)
+        await verify.request_try(services, pending.connection_id)
         return Outcome.GRANTED
     return Outcome.CONNECTION_GONE
 
 
 async def _objection(
-    services: Services, connection: Connection, pending: PendingConsent, patience: Patience
+    services: Services, connection: Connection, pending: PendingConsent, retry_budget: RetryBudget
 ) -> Outcome | None:
     """Say why the claimed tenant cannot be this connection's, or None if Entra confirms it."""
     known, claimed = connection.tenant_id, pending.tenant_id
     if known is not None and GUID.fullmatch(known) and known != claimed:
         return Outcome.WRONG_TENANT
-    if await _tenant_of_token(services, connection, claimed, patience) != claimed:
+    if await _tenant_of_token(services, connection, claimed, retry_budget) != claimed:
         return Outcome.WRONG_TENANT
     if known is None and await _is_taken(services, pending):
         return Outcome.TENANT_TAKEN
@@ -192,13 +196,13 @@ async def _is_taken(services: Services, pending: PendingConsent) -> bool:
     async for other in services.connections.all():
         if other.id == pending.connection_id:
             continue
-        if await verifying.tenant_of(services, other) == pending.tenant_id:
+        if await verify.tenant_of(services, other) == pending.tenant_id:
             return True
     return False
 
 
 async def _tenant_of_token(
-    services: Services, connection: Connection, claimed: str, patience: Patience
+    services: Services, connection: Connection, claimed: str, retry_budget: RetryBudget
 ) -> str:
     """Give the tenant that a new token names, once it has roles as well."""
     asked = connection.model_copy(update={"tenant_id": connection.tenant_id or claimed})
@@ -207,7 +211,7 @@ async def _tenant_of_token(
         try:
             return await _asked_once(services, asked)
         except RetryLater as error:
-            await patience.wait(attempt, error)
+            await retry_budget.wait(attempt, error)
             attempt += 1
 
 

@@ -9,7 +9,7 @@ from typing import Self
 
 from sync_core.domain.documents import RunError, RunStatus, Trigger
 from sync_core.domain.errors import Conflict, SyncError
-from sync_core.health import record as watching
+from sync_core.health import record
 from sync_core.logs import log_event
 from sync_core.services import Services
 from sync_core.store.connections import StoredConnection
@@ -34,7 +34,7 @@ async def forget(services: Services, stored: StoredConnection) -> None:
     lease = await _free_lease(services, connection_id)
     await services.connections.delete(connection_id, stored.etag)
     await services.leases.delete(connection_id)
-    await watching.forget(services, connection_id)
+    await record.forget(services, connection_id)
     await services.consents.forget(connection_id)
     await services.verifications.delete(connection_id)
     await MatchStore(services.tables, connection_id).delete_all()
@@ -59,7 +59,7 @@ async def erase(services: Services, stored: StoredConnection) -> None:
         rows = await People(services.tables, connection_id).delete_all(hold.keep)
         await _delete_plans(services, connection_id, hold)
         await services.runs.delete_all(connection_id)
-        await watching.forget(services, connection_id)
+        await record.forget(services, connection_id)
         await services.consents.forget(connection_id)
         await services.verifications.delete(connection_id)
         await MatchStore(services.tables, connection_id).delete_all()

@@ -38,7 +38,7 @@ REMEDY = (
 )
 
 
-class Moves:
+class SaveGuard:
     """The confirmations of one request, and what has been let through on their account."""
 
     def __init__(self, services: Services, confirm: Iterable[str] = (), by: str = "") -> None:

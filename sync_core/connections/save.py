@@ -11,8 +11,8 @@ from typing import TypeVar
 
 from pydantic import SecretStr
 
-from sync_core.connections import verify as verifying
-from sync_core.connections.impact import Moves
+from sync_core.connections import verify
+from sync_core.connections.impact import SaveGuard
 from sync_core.connections.verify import Saved
 from sync_core.domain.connections import certificates
 from sync_core.domain.connections.certificates import UnusableCertificate
@@ -46,10 +46,10 @@ class Saver:
         self,
         services: Services,
         compared: AbstractSet[str] = frozenset(),
-        moves: Moves | None = None,
+        guard: SaveGuard | None = None,
     ) -> None:
         self._services = services
-        self._moves = moves or Moves(services)
+        self._guard = guard or SaveGuard(services)
         self._compared = compared
         self._versions: dict[str, str] = {}
 
@@ -59,7 +59,7 @@ class Saver:
     async def create(self, draft: Draft) -> Saved:
         """Store a new connection; raise `Conflict` if the id is taken."""
         wanted = await self._ready(draft, None)
-        return await verifying.create(self._services, wanted, self._moves.check)
+        return await verify.create(self._services, wanted, self._guard.check)
 
     async def replace(
         self, draft: Draft, stored: StoredConnection, alone: Draft | None = None
@@ -70,7 +70,7 @@ class Saver:
         """
         wanted = await self._ready(draft, stored.connection)
         by_itself = await self._ready(alone, stored.connection) if alone is not None else None
-        return await verifying.replace(self._services, wanted, stored, by_itself, self._moves.check)
+        return await verify.replace(self._services, wanted, stored, by_itself, self._guard.check)
 
     async def secret_problems(self, draft: Draft, stored: Connection | None) -> list[FieldProblem]:
         """Say whether the connection would rely on a secret that is not in Key Vault, or is of no use."""

@@ -25,7 +25,6 @@ from msgraph.graph_service_client import GraphServiceClient
 
 from sync_core.directory.answers import to_page
 from sync_core.directory.client import GraphClient
-from sync_core.directory.patience import Patience
 from sync_core.directory.reading import check_attributes
 from sync_core.directory.requests import (
     GROUPS_READ,
@@ -34,6 +33,7 @@ from sync_core.directory.requests import (
     properties,
     relationships,
 )
+from sync_core.directory.retry_budget import RetryBudget
 from sync_core.domain.clouds import CLOUDS
 from sync_core.domain.connections import certificates
 from sync_core.domain.connections.checks import (
@@ -74,7 +74,7 @@ from sync_core.domain.errors import FixConnection, RetryLater, SyncError
 
 # Somebody waits for the answer, and the Functions host ends an HTTP request after 230 seconds: a save
 # may need three checks.
-STEP_PATIENCE_S = 20.0
+STEP_RETRY_BUDGET_S = 20.0
 WHOLE_PATIENCE_S = 60.0
 ATTEMPTS = 3
 APPLICATION_READ = "Application.Read.All"
@@ -102,10 +102,10 @@ class Opener(Protocol):
     def vault(self) -> Secrets: ...
 
     @property
-    def patience(self) -> Callable[[], Patience]: ...
+    def retry_budget(self) -> Callable[[], RetryBudget]: ...
 
     def directory(
-        self, connection: Connection, patience: Patience | None = None
+        self, connection: Connection, retry_budget: RetryBudget | None = None
     ) -> AbstractAsyncContextManager[GraphClient]: ...
 
 
@@ -115,7 +115,7 @@ async def check_connection(services: Opener, connection: Connection, now: dateti
     try:
         async with (
             asyncio.timeout(WHOLE_PATIENCE_S),
-            services.directory(connection, _little(services.patience())) as client,
+            services.directory(connection, _little(services.retry_budget())) as client,
         ):
             await trial.run(client)
     except TimeoutError:
@@ -133,7 +133,7 @@ async def credential_expiry(
         return None
     roles: frozenset[str] = frozenset()
     try:
-        async with services.directory(connection, _little(services.patience())) as client:
+        async with services.directory(connection, _little(services.retry_budget())) as client:
             facts = await _token(client, connection)
             roles = facts.roles if facts else roles
             known = await _expiries(services.vault, connection, now, client, roles)
@@ -270,10 +270,10 @@ class _Trial:
     async def _step(self, name: str, ask: Awaitable[None]) -> bool:
         """Do one step within a bounded time; a failure becomes a check of this name."""
         try:
-            async with asyncio.timeout(STEP_PATIENCE_S):
+            async with asyncio.timeout(STEP_RETRY_BUDGET_S):
                 await ask
         except TimeoutError:
-            self.checks.append(failed(name, _too_slow(STEP_PATIENCE_S)))
+            self.checks.append(failed(name, _too_slow(STEP_RETRY_BUDGET_S)))
         except SyncError as error:
             self.checks.append(failed(name, error))
         else:
@@ -281,9 +281,9 @@ class _Trial:
         return False
 
 
-def _little(patience: Patience) -> Patience:
+def _little(retry_budget: RetryBudget) -> RetryBudget:
     """Try a few times at most: the reason of a failure is worth more here than a late success."""
-    return replace(patience, attempts=ATTEMPTS, budget_s=STEP_PATIENCE_S / 2)
+    return replace(retry_budget, attempts=ATTEMPTS, budget_s=STEP_RETRY_BUDGET_S / 2)
 
 
 def _too_slow(seconds: float) -> RetryLater:

@@ -2,7 +2,7 @@
 
 The SDK's typed models cost about 10 ms of CPU per user (github.com/microsoftgraph/msgraph-sdk-python
 issue 584), so answers are asked for as bytes and decoded here. Its retry handler reads only whole
-seconds of Retry-After and does not see items of a batch, so it is off: `Patience` retries, in one place.
+seconds of Retry-After and does not see items of a batch, so it is off: `RetryBudget` retries, in one place.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -39,7 +39,7 @@ from sync_core.directory.answers import (
     to_page,
 )
 from sync_core.directory.credentials import GraphCredential
-from sync_core.directory.patience import Patience
+from sync_core.directory.retry_budget import RetryBudget
 from sync_core.domain.errors import (
     FixConnection,
     IncompleteReading,
@@ -77,12 +77,12 @@ class GraphClient:
         adapter: GraphRequestAdapter,
         credential: GraphCredential,
         graph_url: str,
-        patience: Patience,
+        retry_budget: RetryBudget,
     ) -> None:
         self._adapter = adapter
         self.credential = credential
         self._graph_url = graph_url
-        self._patience = patience
+        self._retry_budget = retry_budget
         self._base_url = f"{graph_url}/v1.0"
         adapter.base_url = self._base_url
         self.sdk = GraphServiceClient(request_adapter=adapter)
@@ -96,7 +96,7 @@ class GraphClient:
         """Send one request and decode its JSON; `needs` is the permission it requires.
 
         Raises `GraphNotFound` for a 404, `FixConnection` for what an administrator must mend, and
-        `RetryLater` when patience is at its end.
+        `RetryLater` when the retry budget is used up.
         """
         return await self._patiently(request, needs, decode)
 
@@ -122,7 +122,7 @@ class GraphClient:
                 await self.credential.renew()
             except RetryLater as error:
                 self.usage.throttled += isinstance(error, Throttled)
-                await self._patience.wait(attempt, error)
+                await self._retry_budget.wait(attempt, error)
                 self.usage.retried += 1
                 attempt += 1
 
@@ -194,7 +194,7 @@ class GraphClient:
             if waiting is None:
                 return [answers[number] for number in range(len(requests))]
             self.usage.throttled += isinstance(waiting, Throttled)
-            await self._patience.wait(attempt, waiting)
+            await self._retry_budget.wait(attempt, waiting)
             self.usage.retried += 1
             attempt += 1
 
@@ -273,7 +273,7 @@ class GraphClient:
 
 @asynccontextmanager
 async def open_graph(
-    credential: GraphCredential, *, graph_url: str, scope: str, patience: Patience
+    credential: GraphCredential, *, graph_url: str, scope: str, retry_budget: RetryBudget
 ) -> AsyncIterator[GraphClient]:
     """Open the SDK's pipeline to Graph; the token goes to that host only, and never to a redirect."""
     host = urlsplit(graph_url).hostname or ""
@@ -295,7 +295,7 @@ async def open_graph(
             adapter=GraphRequestAdapter(provider, client),
             credential=credential,
             graph_url=graph_url,
-            patience=patience,
+            retry_budget=retry_budget,
         )
 
 

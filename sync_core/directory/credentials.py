@@ -24,7 +24,7 @@ from sync_core.directory.token_errors import (
     no_proper_answer,
 )
 
-# One place retries, with one budget: the caller's patience.
+# One place retries, with one budget: the caller's retry budget.
 NO_RETRIES = 0
 
 

@@ -175,7 +175,7 @@ REDIRECTED = re.compile(r"National Cloud '([^']+)'")
 
 
 def explain_token_error(error: ClientAuthenticationError, asked: Asked) -> SyncError:
-    """Turn Entra's refusal into what the administrator, or patience, can mend."""
+    """Turn Entra's refusal into what the administrator, or time, can mend."""
     text = str(error.message)
     found = NUMBER.search(text)
     number = int(found[1]) if found else 0

@@ -2,7 +2,7 @@
 
 The manager may be read after the person, come in with this very run, or be deleted by it. Whoever points
 at somebody whose place is not certain yet is decided twice, for a manager who is in and for one who is
-not; which of the two futures holds is known when everybody has been decided. The outcome is the same in
+not; which of the two outcomes holds is known when everybody has been decided. The outcome is the same in
 whatever order people are read.
 """
 
@@ -38,7 +38,7 @@ MANAGER_PROPERTIES = frozenset(
 Outcome = Change | RecordRejected | None
 
 
-class Futures(NamedTuple):
+class EitherWay(NamedTuple):
     """One person decided twice: for a manager who has a row after this run, and for one who has not."""
 
     object_id: str
@@ -114,18 +114,18 @@ class Roster:
         if isinstance(outcome, Change) and object_id not in self.stored:
             self._coming.add(object_id)
 
-    def note_futures(self, futures: Futures) -> None:
+    def note_either_way(self, either_way: EitherWay) -> None:
         """Remember somebody who is decided later."""
-        if futures.object_id in self.stored:
+        if either_way.object_id in self.stored:
             return
-        comes_inside = isinstance(futures.inside, Change)
-        comes_outside = isinstance(futures.outside, Change)
+        comes_inside = isinstance(either_way.inside, Change)
+        comes_outside = isinstance(either_way.outside, Change)
         if comes_inside and comes_outside:
-            self._coming.add(futures.object_id)
+            self._coming.add(either_way.object_id)
         elif comes_inside or comes_outside:
-            self._doubtful[futures.object_id] = Doubt(futures.manager, comes_inside)
+            self._doubtful[either_way.object_id] = Doubt(either_way.manager, comes_inside)
         if comes_inside or comes_outside:
-            self.newcomers.add(futures.object_id)
+            self.newcomers.add(either_way.object_id)
 
     def lose(self, deleted: AbstractSet[str]) -> None:
         """Take out whose row this run deletes."""
@@ -157,12 +157,12 @@ class Roster:
         """Give a manager who has a row, once the roster is closed; None for any other."""
         return manager if manager is not None and self.has_row(manager) else None
 
-    def choose(self, futures: Futures) -> Outcome:
+    def choose(self, either_way: EitherWay) -> Outcome:
         """Give the future that holds, once the roster is closed."""
-        inside = self.has_row(futures.manager)
-        if futures.object_id in self._contradictory:
+        inside = self.has_row(either_way.manager)
+        if either_way.object_id in self._contradictory:
             inside = not inside
-        return futures.inside if inside else futures.outside
+        return either_way.inside if inside else either_way.outside
 
 
 @dataclass(slots=True)

@@ -32,7 +32,7 @@ WAIT_S = 5.0
 LOOK_EVERY_S = 0.25
 # The lease lasts 60 seconds and is not renewed: everything has ended, or given up, well before.
 LIMIT_S = 40.0
-PATIENCE_S = 20.0
+RETRY_BUDGET_S = 20.0
 
 
 class Step(Document):
@@ -188,9 +188,9 @@ class _OnePerson:
         self._steps.append(Step(name=name, ok=ok, message=message))
 
     async def _sync(self) -> None:
-        patience = self._services.patience()
-        patience = replace(patience, budget_s=min(patience.budget_s, PATIENCE_S))
-        async with self._services.directory(self._connection, patience) as client:
+        retry_budget = self._services.retry_budget()
+        retry_budget = replace(retry_budget, budget_s=min(retry_budget.budget_s, RETRY_BUDGET_S))
+        async with self._services.directory(self._connection, retry_budget) as client:
             await self._plan_and_apply(client)
 
     async def _plan_and_apply(self, client: GraphClient) -> None:

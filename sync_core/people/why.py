@@ -30,7 +30,7 @@ from sync_core.domain.explain import (
     verdict,
 )
 from sync_core.domain.mapping.compile import CompiledMapping, compile_mapping
-from sync_core.domain.matching import decide as matching
+from sync_core.domain.matching import decide
 from sync_core.domain.matching.registry import OBJECT_ID
 from sync_core.domain.model import Action, Attributes, Change, Evidence, Origin, Reason
 from sync_core.domain.plan.decide import is_protected, is_turned_away
@@ -44,9 +44,9 @@ from sync_core.store.rows import Stamp
 LAST_ACTIONS = 10
 # Somebody waits for the answer.
 LIMIT_S = 60.0
-PATIENCE_S = 20.0
+RETRY_BUDGET_S = 20.0
 RUN_ID = "why"
-OWN_ROW = matching.Explanation(OBJECT_ID, OBJECT_ID, "", "The row is the person's own.")
+OWN_ROW = decide.Explanation(OBJECT_ID, OBJECT_ID, "", "The row is the person's own.")
 # Pages of a search for somebody who has left the directory, about 20,000 people each.
 PAGES_SEARCHED = 50
 
@@ -100,10 +100,10 @@ async def explain(services: Services, connection: Connection, who: str) -> Perso
 
     Raises `NotFound` for somebody who is neither in the directory nor in the table.
     """
-    patience = services.patience()
-    patience = replace(patience, budget_s=min(patience.budget_s, PATIENCE_S))
+    retry_budget = services.retry_budget()
+    retry_budget = replace(retry_budget, budget_s=min(retry_budget.budget_s, RETRY_BUDGET_S))
     try:
-        async with asyncio.timeout(LIMIT_S), services.directory(connection, patience) as client:
+        async with asyncio.timeout(LIMIT_S), services.directory(connection, retry_budget) as client:
             return await Looking(services, connection, client).explain(who)
     except TimeoutError as error:
         raise RetryLater(
@@ -122,7 +122,7 @@ class Decided:
     is_protected: bool
     error: RecordError | None
     mapped_from: Attributes | None
-    matched: matching.Outcome | None
+    matched: decide.Outcome | None
     stays: str | None
 
 
@@ -316,7 +316,7 @@ class Looking:
 def stays_as_stored(sync: FullSync, object_id: str) -> str | None:
     """Say in words why nothing is written of somebody who would come in or leave otherwise."""
     if sync.reading.complete:
-        return matching.keeps_out(sync.matched(object_id))
+        return decide.keeps_out(sync.matched(object_id))
     return f"Nothing is written: {sync.reading.problems[0].message}"
 
 
@@ -328,7 +328,7 @@ def judge(
     name: str,
     error: RecordError | None,
     now: datetime,
-    matched: matching.Outcome | None,
+    matched: decide.Outcome | None,
     names: Mapping[str, str] | None = None,
 ) -> tuple[str, str]:
     """Give code and sentence on somebody who was asked for by id; `error` is why nothing can be written.
@@ -351,7 +351,7 @@ def judge(
             owned=not foreign,
             error=error.message if error is not None and not foreign else None,
             waits=error.message if error is not None and waits else None,
-            ignored=isinstance(matched, matching.Ignored),
+            ignored=isinstance(matched, decide.Ignored),
             skipped=any(rule.effect == "skipPerson" for rule in rules),
             deleted_at=evidence.facts.get("deletedDateTime"),
             groups=names or {},
@@ -392,17 +392,17 @@ def _account(evidence: Evidence) -> Account:
 def _match(decided: Decided, stored: Person | None) -> MatchSeen:
     """Say how the person was found in the table, or why a match has to be decided."""
     if stored is not None and stored.linked_from:
-        told = matching.explain_link(stored.linked_from, stored.linked_by or "")
+        told = decide.explain_link(stored.linked_from, stored.linked_by or "")
     elif stored is not None:
         told = OWN_ROW
     else:
-        told = matching.explain(decided.matched)
+        told = decide.explain(decided.matched)
     return MatchSeen(how=told.how, by=told.key, row=told.row, message=told.message)
 
 
-def _likely_link(matched: matching.Outcome | None) -> str | None:
+def _likely_link(matched: decide.Outcome | None) -> str | None:
     """Say what a run does that reads everybody, where one person alone cannot tell; None elsewhere."""
-    if not isinstance(matched, matching.Wait) or matched.why is not matching.Why.READING_INCOMPLETE:
+    if not isinstance(matched, decide.Wait) or matched.why is not decide.Why.READING_INCOMPLETE:
         return None
     return (
         f"The row {matched.rows[0]} is taken over with that, unless somebody else in scope claims it, too: "

@@ -39,7 +39,7 @@ from sync_core.domain.plan.ledger import Ledger
 from sync_core.domain.plan.plan import ALLOWED, Plan
 from sync_core.domain.references import (
     MANAGER,
-    Futures,
+    EitherWay,
     Outcome,
     Roster,
     manager_of,
@@ -65,7 +65,7 @@ JUDGED_AT_ONCE = 200
 
 NOBODY_STORED = StoredIndex({}, frozenset())
 
-Checkpoint = Callable[[], Awaitable[None]]
+StillHeld = Callable[[], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -205,7 +205,7 @@ class FullSync:
         return self.reading.complete
 
     async def release(
-        self, plan: Plan, decided: ChangeSpool, planned: ChangeSpool, checkpoint: Checkpoint
+        self, plan: Plan, decided: ChangeSpool, planned: ChangeSpool, still_held: StillHeld
     ) -> Plan:
         """Lift the guard's hold of a plan that an administrator has confirmed.
 
@@ -216,7 +216,7 @@ class FullSync:
         released = replace(plan, verdict=self._asserted(ALLOWED, active))
         if self._unasked:
             decided.extend(one for one in plan.changes if one.object_id not in self._unasked)
-            await self._ask_the_rest(decided, checkpoint)
+            await self._ask_the_rest(decided, still_held)
             tally, _ = await self._detail(decided, planned, active)
             unasked = sum(one.action.is_removal and one.reason is None for one in planned)
             verdict = self._asserted(ALLOWED, active)
@@ -228,12 +228,12 @@ class FullSync:
         """Let nobody come or go if what the verdict lets through would break an assertion."""
         return verdict.blocked(self._assertions.broken(active, verdict))
 
-    async def _ask_the_rest(self, decided: ChangeSpool, checkpoint: Checkpoint) -> None:
+    async def _ask_the_rest(self, decided: ChangeSpool, still_held: StillHeld) -> None:
         """Ask for as many as a run has time for; the others are planned without a reason, and wait."""
         unasked = list(self._unasked)
         asked, left = unasked[:ASKED_A_RUN], unasked[ASKED_A_RUN:]
         for start in range(0, len(asked), CONFIRM_AT_ONCE):
-            await checkpoint()
+            await still_held()
             for evidence in await self._evidence(asked[start : start + CONFIRM_AT_ONCE]):
                 known = self._unasked[evidence.object_id]
                 if change := self._decide_by_evidence(evidence, known, NOBODY_STORED):
@@ -287,9 +287,9 @@ class FullSync:
                     present.append((person, groups))
             yield present
 
-    def _take(self, object_id: str, outcome: Outcome | Futures) -> Change | None:
+    def _take(self, object_id: str, outcome: Outcome | EitherWay) -> Change | None:
         """Count what was decided, or put it off; a record that cannot be mapped is left as it is."""
-        if isinstance(outcome, Futures):
+        if isinstance(outcome, EitherWay):
             self._deferred.add(outcome)
             return None
         if isinstance(outcome, RecordRejected):
@@ -331,10 +331,10 @@ class FullSync:
         if self._deferred.size and roster.is_open:
             await self._foresee(roster, decided, active, confirmed=confirmed)
         roster.close()
-        for number, futures in enumerate(self._deferred):
+        for number, either_way in enumerate(self._deferred):
             if number % JUDGED_AT_ONCE == 0:
                 await asyncio.sleep(0)
-            if change := self._take(futures.object_id, roster.choose(futures)):
+            if change := self._take(either_way.object_id, roster.choose(either_way)):
                 decided.add(change)
 
     async def _foresee(
@@ -434,17 +434,17 @@ class FullSync:
         """Give what matching decided about somebody who comes in, if it has anything to say."""
         return self._linking.outcome_of(object_id)
 
-    async def note_matches(self, checkpoint: Checkpoint) -> None:
+    async def note_matches(self, still_held: StillHeld) -> None:
         """Write who waits for a match to be decided, whatever else the plan holds."""
-        await self._linking.note(checkpoint)
+        await self._linking.note(still_held)
 
-    async def apply(self, plan: Plan, checkpoint: Checkpoint) -> None:
+    async def apply(self, plan: Plan, still_held: StillHeld) -> None:
         """Write what is not held, partition by partition; a refused record does not stop the others."""
 
         async def write(digit: str) -> None:
             rows = await self._rows(digit, plan.to_write(digit))
             changes = plan.to_write(digit)
-            async for change, error in self.users.apply(changes, rows, self.stamp, checkpoint):
+            async for change, error in self.users.apply(changes, rows, self.stamp, still_held):
                 if error is None:
                     self.ledger.count(_COUNTED[change.action])
                     if change.link is not None:
@@ -454,7 +454,7 @@ class FullSync:
                     self.ledger.reject(change.object_id, error)
 
         await bounded(PARTITIONS_AT_ONCE, (partial(write, digit) for digit in DIGITS))
-        await self._linking.forget_done(checkpoint)
+        await self._linking.forget_done(still_held)
 
 
 _COUNTED = {

@@ -16,7 +16,7 @@ from sync_core.domain.model import Action, Change, Link
 from sync_core.logs import log_event
 from sync_core.store.matches import Match, MatchStore
 
-Checkpoint = Callable[[], Awaitable[None]]
+StillHeld = Callable[[], Awaitable[None]]
 
 
 class Linking:
@@ -115,7 +115,7 @@ class Linking:
                 found.append(change)
         return found
 
-    async def note(self, checkpoint: Checkpoint) -> None:
+    async def note(self, still_held: StillHeld) -> None:
         """Bring the queue up to date: who waits and why, without those who wait no longer."""
         if self.registry is None:
             return
@@ -123,7 +123,7 @@ class Linking:
         changed = [one for one in waits if not self._is_known(one)]
         gone = [one for one in self._queue.values() if self._is_settled(one)]
         if changed or gone:
-            await checkpoint()
+            await still_held()
         await self._store.save_waits(changed, self._queue)
         await self._store.delete(gone)
 
@@ -155,10 +155,10 @@ class Linking:
         if change.object_id in self._queue:
             self._done.add(change.object_id)
 
-    async def forget_done(self, checkpoint: Checkpoint) -> None:
+    async def forget_done(self, still_held: StillHeld) -> None:
         """Take those out of the queue whose decision was carried out."""
         if self._done:
-            await checkpoint()
+            await still_held()
             await self._store.delete(self._queue[one] for one in sorted(self._done))
 
 

@@ -39,7 +39,7 @@ from sync_core.store.rows import Stamp
 # (learn.microsoft.com/azure/azure-functions/functions-scale, "Timeout").
 LIMIT_S = 200.0
 # Somebody waits: a Graph that throttles for longer than this is a problem to be told.
-PATIENCE_S = 60.0
+RETRY_BUDGET_S = 60.0
 SHOWN = 200
 # Who leaves is what people fear, so it stands first.
 ORDER = (Action.DELETE, Action.DISABLE, Action.CREATE, Action.REENABLE, Action.UPDATE)
@@ -137,10 +137,10 @@ async def preview(
     Raises `OutOfTime`, and whatever a run fails with.
     """
     limit_s = LIMIT_S if limit_s is None else limit_s
-    patience = services.patience()
-    patience = replace(patience, budget_s=min(patience.budget_s, PATIENCE_S))
+    retry_budget = services.retry_budget()
+    retry_budget = replace(retry_budget, budget_s=min(retry_budget.budget_s, RETRY_BUDGET_S))
     try:
-        async with asyncio.timeout(limit_s), services.directory(connection, patience) as client:
+        async with asyncio.timeout(limit_s), services.directory(connection, retry_budget) as client:
             return await _planned(services, connection, client)
     except TimeoutError as error:
         raise OutOfTime(limit_s) from error

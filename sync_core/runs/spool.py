@@ -13,7 +13,7 @@ import orjson
 
 from sync_core.domain.errors import RecordRejected
 from sync_core.domain.model import Action, Change, Link, Reason
-from sync_core.domain.references import Futures, Outcome
+from sync_core.domain.references import EitherWay, Outcome
 
 DIGITS = "0123456789abcdef"
 SIXTEEN = frozenset(DIGITS)
@@ -91,26 +91,26 @@ class FuturesSpool:
         self._file: IO[bytes] | None = None
         self.size = 0
 
-    def add(self, futures: Futures) -> None:
+    def add(self, either_way: EitherWay) -> None:
         if self._file is None:
             self._file = tempfile.SpooledTemporaryFile(max_size=MEMORY_BYTES)  # noqa: SIM115 -- closed with the spool
-        inside, outside = _document(futures.inside), _document(futures.outside)
-        line = orjson.dumps([futures.object_id, futures.manager, inside, outside])
+        inside, outside = _document(either_way.inside), _document(either_way.outside)
+        line = orjson.dumps([either_way.object_id, either_way.manager, inside, outside])
         self._file.write(line + b"\n")
         self.size += 1
 
-    def __iter__(self) -> Iterator[Futures]:
+    def __iter__(self) -> Iterator[EitherWay]:
         if self._file is None:
             return
         self._file.seek(0)
         for line in self._file:
             object_id, manager, inside, outside = orjson.loads(line)
-            yield Futures(object_id, manager, _outcome(inside), _outcome(outside))
+            yield EitherWay(object_id, manager, _outcome(inside), _outcome(outside))
 
     def changes(self) -> Iterator[Change]:
         """Give one change for each person; either future names the same person by the same keys."""
-        for futures in self:
-            for outcome in (futures.inside, futures.outside):
+        for either_way in self:
+            for outcome in (either_way.inside, either_way.outside):
                 if isinstance(outcome, Change):
                     yield outcome
                     break

@@ -20,7 +20,7 @@ from sync_core.domain.errors import Conflict, FixConnection, LeaseLost, SyncErro
 from sync_core.domain.health import Cause, Health, cause_of
 from sync_core.domain.plan.plan import Plan
 from sync_core.domain.schedule import is_due
-from sync_core.health import record as watching
+from sync_core.health import record
 from sync_core.logs import log_event, logger
 from sync_core.runs.approval import take_approval
 from sync_core.runs.full import FullSync
@@ -65,7 +65,7 @@ class OutOfTime(SyncError):
 async def request_due(services: Services) -> int:
     """Ask for a run of every connection that is due, that waits, or whose run died; returns how many."""
     now, asked = services.clock(), 0
-    known = await watching.read_all(services)
+    known = await record.read_all(services)
     async for connection in services.connections.all():
         lease = await services.leases.read(connection.id)
         if lease.held(now) or not connection.enabled:
@@ -99,7 +99,7 @@ async def report_overdue(services: Services) -> list[str]:
     async for connection in services.connections.all():
         lease = await services.leases.read(connection.id)
         last_started = now if lease.held(now) else lease.last_started_at
-        if await watching.expect_runs(services, connection, last_started):
+        if await record.expect_runs(services, connection, last_started):
             overdue.append(connection.id)
     return overdue
 
@@ -154,7 +154,7 @@ async def _waits_for_next_try(services: Services, request: SyncRequest) -> bool:
     # The timer has looked already, and may be asking for what a person waits for.
     if request.trigger is Trigger.TIMER or request.trigger not in UNASKED:
         return False
-    health = await watching.read(services, request.connection_id)
+    health = await record.read(services, request.connection_id)
     if not health.held_back(services.clock()):
         return False
     log_event("run.putOff", connection=request.connection_id, trigger=request.trigger.value)
@@ -192,7 +192,7 @@ async def close_dead_run(services: Services, before: Lease) -> None:
     log_event("run.interrupted", connection=before.connection_id, run=before.run_id)
     dead = dead.replaced(status=RunStatus.FAILED, finished_at=services.clock(), error=error)
     await services.runs.save(dead)
-    await watching.run_ended(services, dead, Cause.PASSING)
+    await record.run_ended(services, dead, Cause.PASSING)
 
 
 async def _hold_and_run(
@@ -217,7 +217,7 @@ async def _hold_and_run(
             run, cause = await _run(services, connection, run, pulse)
             await services.runs.save(run)
             _log_finished(run)
-            await watching.run_ended(services, run, cause)
+            await record.run_ended(services, run, cause)
     except LeaseLost as error:
         log_event("run.leaseLost", connection=connection.id, run=run.id, code=error.code)
         return None

@@ -47,7 +47,7 @@ READS_AT_ONCE = 16
 
 
 async def take_over(
-    table: TableClient, changes: Iterable[Change], checkpoint: Callable[[], Awaitable[None]]
+    table: TableClient, changes: Iterable[Change], still_held: Callable[[], Awaitable[None]]
 ) -> dict[str, Entity]:
     """Mark the rows that up to 50 people take over, and give each by the person's object id.
 
@@ -61,7 +61,7 @@ async def take_over(
             mark = linked_mark(wanted[object_id], object_id, row["odata.etag"])
             marks[wanted[object_id].partition][object_id] = mark
     for marked in marks.values():
-        await checkpoint()
+        await still_held()
         written = await submit_current(table, list(marked.values()))
         for object_id, mark in marked.items():
             if mark not in written:

@@ -37,7 +37,7 @@ SCANNED_ROWS = 20_000
 SEARCHED_TARGETS = ("displayName", "email")
 NO_ROW = 404
 
-Checkpoint = Callable[[], Awaitable[None]]
+StillHeld = Callable[[], Awaitable[None]]
 
 
 class Person(Document):
@@ -173,22 +173,22 @@ class People:
                 last = row["RowKey"].removeprefix(first)
         return found, None
 
-    async def delete_all(self, checkpoint: Checkpoint) -> int:
+    async def delete_all(self, still_held: StillHeld) -> int:
         """Delete this connection's people and their history; gives the number of rows.
 
-        `checkpoint` is called before every batch and raises when the deleting has to stop; what is
+        `still_held` is called before every batch and raises when the deleting has to stop; what is
         left is deleted by the next call.
         """
         table = await self._tables.table(USERS)
         counts: list[int] = []
 
         async def clear(digit: str) -> None:
-            counts.append(await self._clear(table, digit, checkpoint))
+            counts.append(await self._clear(table, digit, still_held))
 
         await bounded(PARTITIONS_AT_ONCE, (partial(clear, digit) for digit in HEX_DIGITS))
         return sum(counts)
 
-    async def _clear(self, table: TableClient, digit: str, checkpoint: Checkpoint) -> int:
+    async def _clear(self, table: TableClient, digit: str, still_held: StillHeld) -> int:
         partition = f"{self._connection_id}-{digit}"
         ours = f"{self._partition(digit)} and ConnectionId eq {quoted(self._connection_id)}"
         deleted, complete = 0, False
@@ -198,7 +198,7 @@ class People:
                 keys = [row["RowKey"] for row in rows]
                 for start in range(0, len(keys), MAX_OPERATIONS):
                     batch = keys[start : start + MAX_OPERATIONS]
-                    await checkpoint()
+                    await still_held()
                     if await _delete(table, partition, batch):
                         deleted += len(batch)
                     else:

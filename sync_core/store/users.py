@@ -141,22 +141,22 @@ class UserStore:
         changes: Iterable[Change],
         rows: dict[str, Entity],
         stamp: Stamp,
-        checkpoint: Callable[[], Awaitable[None]],
+        still_held: Callable[[], Awaitable[None]],
     ) -> AsyncIterator[tuple[Change, RecordRejected | None]]:
         """Write changes of one partition in batches; give each with what went wrong with it, if anything.
 
-        `checkpoint` is called before every batch and raises when this run must stop writing.
+        `still_held` is called before every batch and raises when this run must stop writing.
         """
         table = await self._tables.table(USERS)
         onward = iter(changes)
         while chunk := list(islice(onward, CHANGES_AT_ONCE)):
-            rows |= await take_over(table, chunk, checkpoint)
+            rows |= await take_over(table, chunk, still_held)
             present = [one for one in chunk if one.object_id in rows or not needs_row(one)]
             prepared = [
                 Prepared(one, operations(one, rows.get(one.object_id), stamp)) for one in present
             ]
             for batch in _batches(prepared):
-                await checkpoint()
+                await still_held()
                 for done in await _write(table, batch):
                     yield done
             for vanished in (one for one in chunk if one not in present):

@@ -39,7 +39,7 @@ class Vault:
         self._client = client
 
     async def get(self, name: str, version: str | None = None) -> str:
-        """Read a secret or raise what an administrator, or patience, can mend."""
+        """Read a secret or raise what an administrator, or time, can mend."""
         secret = await _asked(name, partial(self._client.get_secret, name, version))
         return secret.value or ""
 

@@ -15,11 +15,11 @@ from local.sample import (
     SAMPLE_TENANT_ID,
 )
 from sync_core.api.app import create_app
-from sync_core.connections import verify as verifying
-from sync_core.connections.impact import Moves
+from sync_core.connections import verify
+from sync_core.connections.impact import SaveGuard
 from sync_core.domain.connections.verification import Verification
 from sync_core.services import Services
-from tests.rigging import Rig, group_scope
+from tests.system import Rig, group_scope
 
 ADMIN = {"Authorization": "Bearer admin-token"}
 READER = {"Authorization": "Bearer reader-token"}
@@ -121,7 +121,7 @@ def paths(answer: httpx.Response) -> list[str]:
 
 async def retried(services: Services, connection_id: str) -> Verification | None:
     """Try waiting settings once more, as a message of the queue would."""
-    return await verifying.retry(services, connection_id, Moves(services).check_waiting)
+    return await verify.retry(services, connection_id, SaveGuard(services).check_waiting)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from sync_core.domain.catalog import attributes as attribute_choices
 from sync_core.services import Services, utc_now
 from tests.api.conftest import Create, app_over, paths
 from tests.api.test_openapi import mismatches
-from tests.rigging import Rig
+from tests.system import Rig
 
 Json = dict[str, Any]
 

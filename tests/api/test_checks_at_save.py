@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from local.sample import SAMPLE_GROUP_ID
-from sync_core.connections import warnings as advice
+from sync_core.connections import warnings
 from sync_core.domain.connections.draft import MAX_DEPTH, checked, merged
 from sync_core.domain.errors import Invalid
 from sync_core.services import utc_now
@@ -269,7 +269,7 @@ async def test_when_everyone_cannot_be_counted_the_save_goes_on(create: Create) 
 async def test_a_save_does_not_wait_for_a_slow_graph(
     create: Create, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(advice, "COUNT_PATIENCE_S", 0.0)
+    monkeypatch.setattr(warnings, "COUNT_PATIENCE_S", 0.0)
     (warning,) = (await create(scope={"everyone": True})).json()["warnings"]
 
     assert "did not answer within 0 seconds" in warning["message"]

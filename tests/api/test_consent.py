@@ -26,7 +26,7 @@ from local.sample import (
     VENDOR_CLIENT_ID,
     VENDOR_CLIENT_SECRET,
 )
-from sync_core.connections import consent as granting
+from sync_core.connections import consent
 from sync_core.domain.connections.consent import Outcome
 from sync_core.domain.connections.verification import VerificationStatus
 from sync_core.domain.documents import Connection, SyncRequest
@@ -38,7 +38,7 @@ from sync_core.store.consents import MAX_OPEN, STATE_LIFE, ConsentStore, Pending
 from sync_core.store.tables import CONSENTS, Tables
 from sync_core.store.wire import BatchRefused, storage_unavailable
 from tests.api.conftest import Create, Json, document, paths, retried
-from tests.rigging import Rig, connection, run_now
+from tests.system import Rig, connection, run_now
 
 ADMINISTRATOR = f"admin@{SAMPLE_DOMAIN}"
 EMPLOYEE = f"employee@{SAMPLE_DOMAIN}"
@@ -331,11 +331,11 @@ async def test_a_tenant_that_did_not_consent_is_never_stored(
     """Entra does not know yet, or it is a lie: the program cannot tell, so it waits and gives up."""
     caplog.set_level("INFO")
     code = await way.whole(connection_id, tenant=FABRIKAM_TENANT_ID)
-    await later(services, granting.GIVE_UP - timedelta(minutes=1))
-    await granting.confirm_pending(services)
+    await later(services, consent.GIVE_UP - timedelta(minutes=1))
+    await consent.confirm_pending(services)
     waiting = await rows(services, connection_id)
-    await later(services, granting.GIVE_UP + timedelta(minutes=1))
-    await granting.confirm_pending(services)
+    await later(services, consent.GIVE_UP + timedelta(minutes=1))
+    await consent.confirm_pending(services)
 
     assert code == "consent.pending"
     assert len(waiting) == 1
@@ -419,8 +419,8 @@ async def test_settings_that_waited_for_this_consent_are_tried_at_once(
 @pytest.mark.parametrize(
     ("requests", "expected"),
     [
-        pytest.param(granting.ATTEMPTS - 1, "consent.granted", id="while the browser waits"),
-        pytest.param(granting.ATTEMPTS, "consent.pending", id="longer"),
+        pytest.param(consent.ATTEMPTS - 1, "consent.granted", id="while the browser waits"),
+        pytest.param(consent.ATTEMPTS, "consent.pending", id="longer"),
     ],
 )
 async def test_entra_may_take_its_time(
@@ -431,7 +431,7 @@ async def test_entra_may_take_its_time(
     emulator.control.settings(**{delay: requests})
     code = await way.whole(connection_id)
     before = await unconnected()
-    await granting.confirm_pending(services)
+    await consent.confirm_pending(services)
 
     assert code == expected
     assert (before is None) == (expected == "consent.pending")
@@ -456,14 +456,14 @@ async def test_a_consent_that_waits_is_asked_for_again_with_growing_pauses_and_c
         sent.append((request.purpose, delay_s))
 
     monkeypatch.setattr(services.queue, "send", send)
-    emulator.control.settings(consent_delay_requests=granting.ATTEMPTS + 2)
+    emulator.control.settings(consent_delay_requests=consent.ATTEMPTS + 2)
     await way.whole(connection_id)
     told = (await admin.get(f"/api/connections/{connection_id}")).json()["warnings"]
-    await granting.confirm_again(services, connection_id)
+    await consent.confirm_again(services, connection_id)
     await later(services, timedelta(minutes=2))
-    await granting.confirm_again(services, connection_id)
-    await granting.confirm_again(services, connection_id)
-    await granting.confirm_again(services, connection_id)
+    await consent.confirm_again(services, connection_id)
+    await consent.confirm_again(services, connection_id)
+    await consent.confirm_again(services, connection_id)
 
     assert "consent.pending" in [one["code"] for one in told]
     assert [delay for _, delay in sent[:3]] == [15, 15, 120]
@@ -478,11 +478,11 @@ async def test_a_consent_waits_for_a_credential_that_works(
 ) -> None:
     await create(**vendors(credential={"clientSecret": "smp8Q~wrong"}))
     code = await way.whole(connection_id)
-    await granting.confirm_pending(services)
+    await consent.confirm_pending(services)
     waiting = (await admin.get(f"/api/connections/{connection_id}")).json()["tenantId"]
     secret = {"credential": {"clientSecret": VENDOR_CLIENT_SECRET}}
     await admin.patch(f"/api/connections/{connection_id}", json=secret)
-    await granting.confirm_pending(services)
+    await consent.confirm_pending(services)
 
     assert (code, waiting) == ("consent.credentialRefused", None)
     stored = await services.connections.get(connection_id)
@@ -492,7 +492,7 @@ async def test_a_consent_waits_for_a_credential_that_works(
 async def test_who_waits_may_start_again(
     way: Way, emulator: GraphEmulator, services: Services, unconnected: Tenant, connection_id: str
 ) -> None:
-    emulator.control.settings(consent_delay_requests=granting.ATTEMPTS)
+    emulator.control.settings(consent_delay_requests=consent.ATTEMPTS)
     first = await way.whole(connection_id)
     second = await way.whole(connection_id)
 
@@ -560,7 +560,7 @@ async def test_a_connection_that_changes_all_the_time_is_left_alone(
     async def never(*_: object) -> None:
         raise PreconditionFailed("connection.changedMeanwhile", "x")
 
-    monkeypatch.setattr(granting, "_store", never)
+    monkeypatch.setattr(consent, "_store", never)
 
     assert await way.whole(connection_id) == "consent.connectionGone"
     assert await unconnected() is None

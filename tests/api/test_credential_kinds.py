@@ -13,7 +13,7 @@ from sync_core.domain.errors import FixConnection
 from sync_core.services import Services
 from tests.api.conftest import Create, Json, document, paths
 from tests.certificates import NOW, certificate_pem, key_pem, rsa_key
-from tests.rigging import Rig, run_now
+from tests.system import Rig, run_now
 
 KEY = rsa_key()
 PUBLIC = certificate_pem(KEY)

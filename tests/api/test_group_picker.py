@@ -15,7 +15,7 @@ from sync_core.directory import group_search
 from sync_core.services import Services
 from tests.api.conftest import Create, app_over, paths
 from tests.api.test_openapi import mismatches
-from tests.rigging import Rig
+from tests.system import Rig
 
 QUOTED = 'The "A" team \\ back'
 AURORA = sample_group_id(10)

@@ -11,7 +11,7 @@ from sync_core.api.routes import health
 from sync_core.services import Services
 from tests.api.conftest import Create, document
 from tests.api.stored import saved_run
-from tests.rigging import Rig
+from tests.system import Rig
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ async def test_a_key_vault_that_refuses_is_told_with_the_remedy(
 async def test_a_key_vault_that_is_slow_is_not_waited_for(
     reader: httpx.AsyncClient, rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(health, "RETRY_BUDGET_S", 0.3)
     rig.vault.faults.slow_seconds = 1.0
     answer = await reader.get("/api/health")
     rig.vault.faults.slow_seconds = 0.0

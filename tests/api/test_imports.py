@@ -11,8 +11,8 @@ from sync_core.api.openapi import describe
 from sync_core.services import Services
 from tests.api.conftest import app_over, document, paths
 from tests.api.test_openapi import mismatches
-from tests.unit.building import ADMINS
-from tests.unit.entra_schema import WHOLE
+from tests.unit.builders import ADMINS
+from tests.unit.domain.formats.entra_schema import WHOLE
 
 URL = "/api/config/import-entra"
 BITWARDEN = "/api/config/import-bitwarden"

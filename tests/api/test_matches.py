@@ -14,7 +14,7 @@ from sync_core.store.tables import USERS
 from sync_core.store.wire import point
 from tests.api.conftest import Create, Json, document, paths
 from tests.api.stored import BEGIN, apply, creation, disabling, object_id
-from tests.rigging import group_scope, run_now
+from tests.system import group_scope, run_now
 
 ANN, BEN, CAT, OLD = (object_id(digit, 1) for digit in "abcd")
 

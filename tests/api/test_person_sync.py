@@ -12,7 +12,7 @@ from sync_core.api.app import create_app
 from sync_core.api.openapi import describe
 from sync_core.domain.documents import Run, RunStatus, Trigger
 from sync_core.domain.model import Origin
-from sync_core.people import sync_now as one_person
+from sync_core.people import sync_now
 from sync_core.services import Services, utc_now
 from sync_core.store.leases import DURATION, Next
 from sync_core.store.matches import MatchStore
@@ -21,7 +21,7 @@ from sync_core.store.tables import USERS
 from tests.api.conftest import Create, Json
 from tests.api.test_openapi import mismatches
 from tests.api.test_roles import unused
-from tests.rigging import changes_of, group_scope, history_of, rows_of, run_now
+from tests.system import changes_of, group_scope, history_of, rows_of, run_now
 
 Sync = Callable[..., Awaitable[Json]]
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
@@ -251,8 +251,8 @@ async def test_while_a_run_is_under_way_it_is_refused_and_leaves_nothing_behind(
     connection_id: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(one_person, "WAIT_S", 0.1)
-    monkeypatch.setattr(one_person, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(sync_now, "WAIT_S", 0.1)
+    monkeypatch.setattr(sync_now, "LOOK_EVERY_S", 0.05)
     await hold(services, connection_id)
     before = await services.leases.read(connection_id)
     problem = await sync(people[0], status=409)
@@ -282,7 +282,7 @@ async def test_a_run_that_ends_soon_is_waited_for(
             await services.leases.release(connection_id, "a-run")
         return result
 
-    monkeypatch.setattr(one_person, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(sync_now, "LOOK_EVERY_S", 0.01)
     monkeypatch.setattr(services.leases, "take", taking)
     found = await sync(people[0])
 
@@ -385,7 +385,7 @@ async def test_what_nobody_foresaw_ends_with_a_record_as_well(
 async def test_an_answer_that_takes_too_long_ends_before_the_lease(
     made: Json, sync: Sync, people: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(one_person, "LIMIT_S", 0.0)
+    monkeypatch.setattr(sync_now, "LIMIT_S", 0.0)
     found = await sync(people[0])
 
     assert found["run"]["error"]["code"] == "run.outOfTime"

@@ -8,7 +8,7 @@ import pytest
 from local.graph import GraphEmulator
 from sync_core.api.app import create_app
 from sync_core.api.openapi import describe
-from sync_core.runs import preview as previewing
+from sync_core.runs import preview
 from tests.api.conftest import Create, paths
 from tests.api.test_openapi import mismatches
 from tests.api.test_roles import unused
@@ -141,7 +141,7 @@ async def test_graph_is_out_of_order(
 async def test_an_answer_that_would_come_too_late(
     admin: httpx.AsyncClient, create: Create, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(previewing, "LIMIT_S", 0.001)
+    monkeypatch.setattr(preview, "LIMIT_S", 0.001)
     await create()
     answer = await admin.post(url)
 

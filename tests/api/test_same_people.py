@@ -9,7 +9,7 @@ from sync_core.domain.documents import Connection
 from sync_core.domain.scope.overlap import chosen_people
 from sync_core.services import Services
 from tests.api.conftest import Create, Json, document, paths
-from tests.rigging import connection
+from tests.system import connection
 
 ONE = "9D0C5A9E-3c1b-4f0e-8b63-5a1f7e2d4c90"
 TWO = "7b3c5a9e-3c1b-4f0e-8b63-5a1f7e2d4c91"

@@ -13,7 +13,7 @@ from local.graph import GraphEmulator
 from sync_core.services import Services, identity
 from sync_core.store.vault import Vault
 from tests.api.conftest import ADMIN, Create, app_over, calling, document, paths
-from tests.rigging import Rig
+from tests.system import Rig
 
 SECRET = "Kq8~the-very-secret-value"
 NEXT = "Kq8~the-next-secret-value"

@@ -8,13 +8,12 @@ import pytest
 
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_CLIENT_SECRET, SAMPLE_ROLES
-from sync_core.connections import impact as moving
-from sync_core.connections import verify as verifying
-from sync_core.connections.impact import Moves
+from sync_core.connections import impact, verify
+from sync_core.connections.impact import SaveGuard
 from sync_core.domain.errors import FixConnection, RetryLater
 from sync_core.services import Services, utc_now
 from tests.api.conftest import Create, Json, document, paths, retried
-from tests.rigging import run_now
+from tests.system import run_now
 
 CODE = "connection.needsConfirmation"
 
@@ -154,7 +153,7 @@ async def test_what_waits_and_cannot_be_planned_goes_on_waiting(
     policy = {"guard": {"maxRemovalPercent": 90}}
     await admin.patch(url, json={"credential": {"clientSecret": not_known_yet}, "policy": policy})
     emulator.control.add_secret(value=not_known_yet)
-    monkeypatch.setattr(moving, "preview", refused)
+    monkeypatch.setattr(impact, "preview", refused)
     services.clock = lambda: utc_now() + timedelta(minutes=1)
     tried = await retried(services, connection_id)
 
@@ -295,18 +294,18 @@ async def test_a_check_that_is_late_does_not_judge_newer_settings(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     await create()
-    tried = verifying._try
+    tried = verify._try
 
     async def interrupted(*args: Any) -> Any:
-        monkeypatch.setattr(verifying, "_try", tried)
+        monkeypatch.setattr(verify, "_try", tried)
         emulator.control.set_roles([])
         result = await tried(*args)
         emulator.control.set_roles(SAMPLE_ROLES)
         await admin.patch(url, json={"displayName": "Consented meanwhile"})
         return result
 
-    monkeypatch.setattr(verifying, "_try", interrupted)
-    await verifying.check(services, connection_id, Moves(services).check_waiting)
+    monkeypatch.setattr(verify, "_try", interrupted)
+    await verify.check(services, connection_id, SaveGuard(services).check_waiting)
 
     assert (await admin.get(url)).json()["verification"]["status"] == "verified"
 

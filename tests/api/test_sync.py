@@ -21,7 +21,7 @@ from sync_core.store.leases import Next
 from sync_core.store.queue import QUEUE, RequestQueue
 from sync_core.store.runs import new_run_id
 from tests.api.conftest import Create, paths
-from tests.rigging import Rig
+from tests.system import Rig
 
 
 def url(connection_id: str) -> str:

@@ -11,15 +11,15 @@ from local.graph import GraphEmulator
 from local.sample import SAMPLE_CLIENT_SECRET, SAMPLE_GROUP_ID, SAMPLE_ROLES, SAMPLE_TENANT_ID
 from sync_core import services as wiring
 from sync_core import triggers
-from sync_core.connections import verify as verifying
-from sync_core.connections.impact import Moves
+from sync_core.connections import verify
+from sync_core.connections.impact import SaveGuard
 from sync_core.domain.documents import Run, RunStatus, SyncRequest, Trigger
 from sync_core.domain.errors import FixConnection, RetryLater
 from sync_core.domain.health import Cause
-from sync_core.health import record as watching
+from sync_core.health import record
 from sync_core.services import Services, utc_now
 from tests.api.conftest import Create, Json, document, retried
-from tests.rigging import Rig, group_scope, run_now
+from tests.system import Rig, group_scope, run_now
 
 WRONG = {"credential": {"clientSecret": "not-the-secret-of-the-app"}}
 NO_GROUP = "99999999-0000-4000-8000-000000000000"
@@ -223,10 +223,10 @@ async def test_a_try_whose_message_was_lost_is_asked_for_by_the_timer(
     monkeypatch.setattr(services.queue, "send", down)
     await admin.post("/api/connections", json=document(connection_id))
     monkeypatch.setattr(services.queue, "send", send)
-    early = await verifying.request_due(services)
+    early = await verify.request_due(services)
     clock.ahead += timedelta(minutes=1)
 
-    asked = await verifying.request_due(services)
+    asked = await verify.request_due(services)
     ours = [(one.purpose, delay) for one, delay in sent if one.connection_id == connection_id]
 
     assert early < asked
@@ -531,11 +531,11 @@ async def test_a_save_that_works_ends_the_quarantine(
             "error": {"code": "credential.secretExpired", "message": "It has expired."},
         }
     )
-    await watching.run_ended(services, run, Cause.ADMINISTRATOR)
+    await record.run_ended(services, run, Cause.ADMINISTRATOR)
     new = emulator.control.add_secret()
     await admin.patch(url(connection_id), json={"credential": {"clientSecret": new}})
 
-    assert (await watching.read(services, connection_id)).quarantine is None
+    assert (await record.read(services, connection_id)).quarantine is None
 
 
 async def test_a_check_tells_of_what_waits_and_of_what_is_in_use(
@@ -559,7 +559,7 @@ async def test_a_check_and_a_save_at_once_lose_nothing(
 ) -> None:
     """The save comes while Entra answers the check, and what it keeps aside stays."""
     await create()
-    tried, saves = verifying._try, [{"scope": group_scope(NO_GROUP)}]
+    tried, saves = verify._try, [{"scope": group_scope(NO_GROUP)}]
 
     async def interrupted(*args: Any) -> Any:
         result = await tried(*args)
@@ -567,8 +567,8 @@ async def test_a_check_and_a_save_at_once_lose_nothing(
             await admin.patch(url(connection_id), json=saves.pop())
         return result
 
-    monkeypatch.setattr(verifying, "_try", interrupted)
-    await verifying.check(services, connection_id, Moves(services).check)
+    monkeypatch.setattr(verify, "_try", interrupted)
+    await verify.check(services, connection_id, SaveGuard(services).check)
     found = (await loaded(admin, connection_id))["verification"]
 
     assert (sorted(found["pending"]), found["status"]) == (["scope"], "notVerified")
@@ -587,7 +587,7 @@ async def test_what_waits_comes_into_use_over_a_change_made_meanwhile(
     new = "known-a-little-later"
     await admin.patch(url(connection_id), json={"credential": {"clientSecret": new}})
     emulator.control.add_secret(value=new)
-    tried, edits = verifying._try, ["Edited meanwhile"]
+    tried, edits = verify._try, ["Edited meanwhile"]
 
     async def interrupted(*args: Any) -> Any:
         result = await tried(*args)
@@ -597,8 +597,8 @@ async def test_what_waits_comes_into_use_over_a_change_made_meanwhile(
             await services.connections.replace(changed, stored.etag)
         return result
 
-    monkeypatch.setattr(verifying, "_try", interrupted)
-    checked = await verifying.check(services, connection_id, Moves(services).check)
+    monkeypatch.setattr(verify, "_try", interrupted)
+    checked = await verify.check(services, connection_id, SaveGuard(services).check)
     found = await loaded(admin, connection_id)
 
     assert checked.verification.status == "verified"

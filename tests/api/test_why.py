@@ -15,7 +15,7 @@ from sync_core.store.tables import TABLES, USERS
 from tests.api.conftest import Create, Json
 from tests.api.test_openapi import mismatches
 from tests.api.test_roles import unused
-from tests.rigging import group_scope, run_now
+from tests.system import group_scope, run_now
 
 Ask = Callable[..., Awaitable[Json]]
 

@@ -21,12 +21,12 @@ from local.sample import (
 from sync_core.directory import checks
 from sync_core.directory.checks import check_connection
 from sync_core.directory.client import GraphClient
-from sync_core.directory.patience import Patience
+from sync_core.directory.retry_budget import RetryBudget
 from sync_core.domain.connections.checks import Check, CheckResult
 from sync_core.domain.documents import Connection
 from sync_core.services import Services
 from sync_core.store.vault import Vault
-from tests.rigging import Rig, connection, group_scope, impatient
+from tests.system import Rig, connection, group_scope, impatient
 
 NOW = datetime.now(UTC)
 UNKNOWN = "99999999-9999-4999-8999-999999999999"
@@ -340,7 +340,7 @@ async def test_an_endless_answer_does_not_keep_the_caller_waiting(
     connection_id: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(checks, "STEP_PATIENCE_S", 2.0)
+    monkeypatch.setattr(checks, "STEP_RETRY_BUDGET_S", 2.0)
     emulator.control.add_fault("slow", path="/v1.0/users", milliseconds=5_000)
 
     result = await result_of(services, connection_id, scope=EVERYONE)
@@ -456,11 +456,11 @@ class Reusing:
 
     vault: Vault
     client: GraphClient
-    patience: Callable[[], Patience] = impatient
+    retry_budget: Callable[[], RetryBudget] = impatient
 
     @asynccontextmanager
     async def directory(
-        self, connection: Connection, patience: Patience | None = None
+        self, connection: Connection, retry_budget: RetryBudget | None = None
     ) -> AsyncIterator[GraphClient]:
         yield self.client
 

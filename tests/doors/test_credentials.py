@@ -26,7 +26,7 @@ from sync_core.domain.documents import Connection
 from sync_core.domain.errors import FixConnection
 from sync_core.services import Services
 from tests.certificates import certificate_pem, key_pem, rsa_key
-from tests.rigging import Rig, connection
+from tests.system import Rig, connection
 
 
 class Signing:

@@ -12,7 +12,7 @@ from sync_core.directory.checks import check_connection, credential_expiry
 from sync_core.domain.connections.checks import Expiry, ExpirySource
 from sync_core.services import Services
 from tests.certificates import certificate_pem, key_pem, rsa_key
-from tests.rigging import Rig, connection
+from tests.system import Rig, connection
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 TEXT = "text/plain"

@@ -34,7 +34,7 @@ from sync_core.domain.clouds import CLOUDS, CloudName
 from sync_core.domain.errors import FixConnection, RetryLater, SyncError, Throttled
 from sync_core.services import Services
 from tests.certificates import certificate_pem, key_pem, rsa_key
-from tests.rigging import Rig, connection
+from tests.system import Rig, connection
 
 GRAPH = CLOUDS[CloudName.PUBLIC].graph_scope
 UNKNOWN = "99999999-9999-4999-8999-999999999999"

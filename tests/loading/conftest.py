@@ -16,8 +16,8 @@ from local.graph import GraphEmulator
 from sync_core.domain.documents import SyncRequest
 from sync_core.services import Services
 from tests.loading import interpreters
-from tests.loading.driving import Loaded, WorkerProcess
-from tests.rigging import Rig
+from tests.loading.driver import Loaded, WorkerProcess
+from tests.system import Rig
 
 QUEUE = "sync-requests"
 OURS = "{}.{}".format(*sys.version_info)

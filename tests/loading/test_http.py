@@ -3,7 +3,7 @@
 from sync_core.domain.documents import SyncRequest, Trigger
 from sync_core.services import Services
 from tests.loading.conftest import LoadedApp
-from tests.rigging import stored_connection
+from tests.system import stored_connection
 
 
 async def test_sync_now_asks_for_every_enabled_connection(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.loading import interpreters
-from tests.loading.driving import FunctionFailed, WorkerProcess
+from tests.loading.driver import FunctionFailed, WorkerProcess
 
 HEAD = "import azure.functions as func\napp = func.FunctionApp()\n"
 TIMER = '@app.timer_trigger(schedule="0 0 * * * *", arg_name="timer")\n'

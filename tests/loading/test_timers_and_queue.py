@@ -5,12 +5,12 @@ import json
 import pytest
 
 from local.sample import SAMPLE_GROUP_ID
-from sync_core.connections import verify as verifying
+from sync_core.connections import verify
 from sync_core.domain.documents import SyncRequest, Trigger
 from sync_core.services import Services
 from tests.loading.conftest import LoadedApp
-from tests.loading.driving import FunctionFailed
-from tests.rigging import stored_connection
+from tests.loading.driver import FunctionFailed
+from tests.system import stored_connection
 
 
 async def test_the_schedule_asks_for_what_is_due(
@@ -59,7 +59,7 @@ async def test_a_message_tries_waiting_settings_and_brings_nobody_in(
     app: LoadedApp, services: Services, connection_id: str
 ) -> None:
     await stored_connection(services, connection_id)
-    await verifying.request_try(services, connection_id)
+    await verify.request_try(services, connection_id)
     (message,) = app.requests()
 
     app.worker.queue("run_sync", message.model_dump_json(by_alias=True))

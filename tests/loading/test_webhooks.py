@@ -14,7 +14,7 @@ from sync_core.domain.notifications import client_state
 from sync_core.services import Services
 from sync_core.triggers import DEBOUNCE_S, client_state_key
 from tests.loading.conftest import LoadedApp
-from tests.loading.driving import HttpAnswer
+from tests.loading.driver import HttpAnswer
 
 
 @dataclass(frozen=True)

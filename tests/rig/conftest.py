@@ -17,7 +17,7 @@ from local.azurite import Azurite
 from local.identity import IdentityInThread
 from local.processes import Child
 from local.tls import TlsFiles
-from tests.rigging import Rig
+from tests.system import Rig
 from tests.trust import TLS
 
 REPOSITORY = Path(__file__).parents[2]

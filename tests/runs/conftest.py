@@ -6,7 +6,7 @@ import pytest
 
 from local.graph import GraphEmulator
 from sync_core.services import Services
-from tests.rigging import Rig
+from tests.system import Rig
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import aiohttp
 
 from sync_core.domain.documents import SyncRequest
 from sync_core.people.sync_now import sync_person
-from sync_core.runs import worker as engine
+from sync_core.runs import worker
 from sync_core.services import open_services
 from sync_core.settings import Settings
 
@@ -59,4 +59,4 @@ async def _run(environment: dict[str, str], request: dict[str, Any], deadly: int
         if "person" in request:
             await sync_person(services, request["connectionId"], request["person"])
         else:
-            await engine.handle(services, SyncRequest.model_validate(request))
+            await worker.handle(services, SyncRequest.model_validate(request))

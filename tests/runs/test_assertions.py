@@ -8,7 +8,7 @@ from local.graph import GraphEmulator
 from sync_core.domain.documents import Connection, Run, RunStatus
 from sync_core.runs.preview import preview
 from sync_core.services import Services
-from tests.rigging import active, changes_of, group_scope, rows_of, run_now, stored_connection
+from tests.system import active, changes_of, group_scope, rows_of, run_now, stored_connection
 
 FREE = {"guard": {"maxRemovals": None, "maxRemovalPercent": None}}
 MAPPING = [{"target": "displayName", "source": "displayName"}]

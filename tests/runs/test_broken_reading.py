@@ -12,7 +12,7 @@ from sync_core.directory import requests
 from sync_core.domain.documents import Run, RunStatus
 from sync_core.services import Services
 from sync_core.store.wire import Entity
-from tests.rigging import active, group_scope, rows_of, run_now, stored_connection
+from tests.system import active, group_scope, rows_of, run_now, stored_connection
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from local.sample import SAMPLE_GROUP_ID
 from sync_core.domain.documents import RunStatus
 from sync_core.services import Services
 from sync_core.store.tables import USERS
-from tests.rigging import active, changes_of, history_of, rows_of, run_now, stored_connection
+from tests.system import active, changes_of, history_of, rows_of, run_now, stored_connection
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from sync_core.domain.plan.digest import moves_of
 from sync_core.runs.preview import preview
 from sync_core.services import Services
 from sync_core.store.tables import TABLES
-from tests.rigging import Rig, active, group_scope, rows_of, run_now, stored_connection
 from tests.runs.killed import KILLED, run_until_write
 from tests.runs.test_killed import recover
+from tests.system import Rig, active, group_scope, rows_of, run_now, stored_connection
 
 
 async def confirmed(services: Services, emulator: GraphEmulator, connection_id: str) -> list[str]:

@@ -10,12 +10,11 @@ from sync_core import triggers
 from sync_core.domain.documents import Connection, Credential, RunStatus
 from sync_core.domain.errors import RetryLater
 from sync_core.domain.health import Expiry, ExpirySource
-from sync_core.health import record as watching
-from sync_core.runs import worker as engine
+from sync_core.health import record
+from sync_core.runs import worker
 from sync_core.services import Services, process
 from sync_core.store.leases import Next
-from tests.rigging import Rig, run_now, stored_connection
-from tests.runs.watching import (
+from tests.runs.events import (
     Skipping,
     asked_for,
     events_of,
@@ -24,6 +23,7 @@ from tests.runs.watching import (
     maintain,
     stop_clock,
 )
+from tests.system import Rig, run_now, stored_connection
 
 INCIDENTS = ("incident.opened", "incident.resolved", "incident.closed")
 
@@ -60,11 +60,11 @@ async def replaced(services: Services, connection_id: str, given: dict[str, Any]
 def expiring(caplog: pytest.LogCaptureFixture, connection_id: str) -> list[tuple[str, int]]:
     """Give level and days left of every warning about a connection; forget all."""
     found = []
-    for record in caplog.records:
-        name, *fields = record.getMessage().split(" ")
+    for entry in caplog.records:
+        name, *fields = entry.getMessage().split(" ")
         given = dict(one.split("=", 1) for one in fields if "=" in one)
         if name == "credential.expiring" and given["connection"] == connection_id:
-            found.append((record.levelname, int(given["days_left"])))
+            found.append((entry.levelname, int(given["days_left"])))
     caplog.clear()
     return found
 
@@ -79,7 +79,7 @@ async def test_a_credential_from_two_months_before_its_end_to_a_month_after(
     expires_at = clock.now + timedelta(days=62)
     for days_left in (62, 61, 60, 59, 31, 30, 29, 15, 14, 8, 7, 6, 2, 1, 0, -1, -30):
         clock.now = expires_at - timedelta(days=days_left)
-        await watching.warn_of_expiry(services)
+        await record.warn_of_expiry(services)
 
     assert expiring(caplog, connection_id) == [
         ("WARNING", 60),
@@ -178,7 +178,7 @@ async def test_the_date_may_come_from_elsewhere(
         day = clock.now.date() + timedelta(days=5)
         return Expiry(expires_on=day, source=ExpirySource.KEY_VAULT)
 
-    await watching.warn_of_expiry(services, ask)
+    await record.warn_of_expiry(services, ask)
 
     health = await health_of(services, connection_id)
     unknown = [one.getMessage() for one in caplog.records if "expiryUnknown" in one.getMessage()]
@@ -265,7 +265,7 @@ async def test_a_connection_that_never_ran_is_missed_as_well(
     await maintain(services)
 
     clock.skip(hours=2, seconds=1)
-    overdue = await engine.report_overdue(services)
+    overdue = await worker.report_overdue(services)
 
     assert connection_id in overdue
     assert events_of(caplog, connection_id, *INCIDENTS) == ["incident.opened connection.overdue"]
@@ -280,7 +280,7 @@ async def test_a_long_run_is_not_missed(
     clock.skip(minutes=20)
     await services.leases.renew(connection_id, "worker", clock.now)
 
-    assert connection_id not in await engine.report_overdue(services)
+    assert connection_id not in await worker.report_overdue(services)
 
 
 async def test_a_quarantined_connection_is_not_missed_as_well(
@@ -298,8 +298,8 @@ async def test_a_quarantined_connection_is_not_missed_as_well(
     for _ in range(30):
         clock.skip(minutes=10)
         for request in await asked_for(services, rig, connection_id):
-            await engine.handle(services, request)
-        await engine.report_overdue(services)
+            await worker.handle(services, request)
+        await worker.report_overdue(services)
 
     assert events_of(caplog, connection_id, *INCIDENTS) == [
         "incident.opened credential.secretExpired"

@@ -8,7 +8,7 @@ from local.graph import GraphEmulator
 from local.sample import SAMPLE_GROUP_ID, SAMPLE_TENANT_ID
 from sync_core.domain.documents import RunStatus
 from sync_core.services import Services
-from tests.rigging import (
+from tests.system import (
     changes_of,
     group_scope,
     history_of,

@@ -5,9 +5,9 @@ import pytest
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_GROUP_ID
 from sync_core.domain.documents import RunStatus
-from sync_core.runs import full as syncing
+from sync_core.runs import full
 from sync_core.services import Services
-from tests.rigging import active, changes_of, rows_of, run_now, stored_connection
+from tests.system import active, changes_of, rows_of, run_now, stored_connection
 
 
 async def leave(emulator: GraphEmulator, services: Services, connection_id: str, count: int) -> int:
@@ -114,8 +114,8 @@ async def test_of_very_many_leavers_only_the_first_are_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A run that will be held anyway does not ask for 100,000 people one by one."""
-    monkeypatch.setattr(syncing, "CONFIRM_AT_ONCE", 5)
-    monkeypatch.setattr(syncing, "CONFIRM_HELD", 15)
+    monkeypatch.setattr(full, "CONFIRM_AT_ONCE", 5)
+    monkeypatch.setattr(full, "CONFIRM_HELD", 15)
     await imported(services, connection_id)
     await leave(emulator, services, connection_id, 30)
 
@@ -134,8 +134,8 @@ async def test_leavers_who_are_kept_by_policy_never_hold_a_run(
     connection_id: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(syncing, "CONFIRM_AT_ONCE", 5)
-    monkeypatch.setattr(syncing, "CONFIRM_HELD", 5)
+    monkeypatch.setattr(full, "CONFIRM_AT_ONCE", 5)
+    monkeypatch.setattr(full, "CONFIRM_HELD", 5)
     await stored_connection(services, connection_id, policy={"softDeleted": "keep"})
     await run_now(services, connection_id)
     await leave(emulator, services, connection_id, 20)

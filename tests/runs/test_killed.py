@@ -11,8 +11,8 @@ from sync_core.services import Services, utc_now
 from sync_core.store.leases import DURATION
 from sync_core.store.tables import TABLES
 from sync_core.store.wire import Entity
-from tests.rigging import Rig, group_scope, history_of, rows_of, run_now, stored_connection
 from tests.runs.killed import KILLED, run_until_write
+from tests.system import Rig, group_scope, history_of, rows_of, run_now, stored_connection
 
 # What differs between two runs that do the same: when, by which run, for which connection.
 OWN = {"PartitionKey", "ConnectionId", "LastRunId", "CreatedAt", "UpdatedAt", "DisabledAt"}

@@ -8,7 +8,7 @@ import pytest
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_GROUP_ID
 from sync_core.services import Services
-from tests.rigging import (
+from tests.system import (
     active,
     changes_of,
     group_scope,

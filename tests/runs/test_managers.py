@@ -13,7 +13,7 @@ from sync_core.domain.documents import Run, RunStatus
 from sync_core.people.sync_now import sync_person
 from sync_core.runs import spool
 from sync_core.services import Services
-from tests.rigging import active, changes_of, group_scope, rows_of, run_now, stored_connection
+from tests.system import active, changes_of, group_scope, rows_of, run_now, stored_connection
 
 MAPPING = [
     {"target": "displayName", "source": "displayName"},

@@ -17,7 +17,10 @@ from sync_core.store.matches import Match, MatchStore
 from sync_core.store.people import People
 from sync_core.store.tables import USERS
 from sync_core.store.wire import Entity, point
-from tests.rigging import (
+from tests.runs.killed import KILLED, run_until_write
+from tests.runs.test_killed import essence, recover
+from tests.runs.test_preview import as_planned
+from tests.system import (
     Rig,
     active,
     changes_of,
@@ -28,9 +31,6 @@ from tests.rigging import (
     run_now,
     stored_connection,
 )
-from tests.runs.killed import KILLED, run_until_write
-from tests.runs.test_killed import essence, recover
-from tests.runs.test_preview import as_planned
 
 REFERRING = [{"target": "email", "source": "mail"}, {"target": "boss", "source": "manager"}]
 LIBERAL = {"guard": {"maxRemovals": None, "maxRemovalPercent": None}}

@@ -11,12 +11,12 @@ from azure.storage.queue.aio import QueueClient
 from local.graph import GraphEmulator
 from sync_core.domain.documents import Mode, Run, RunStatus, SyncRequest, Trigger
 from sync_core.domain.errors import LeaseLost
-from sync_core.runs import worker as engine
+from sync_core.runs import worker
 from sync_core.services import Services, utc_now
 from sync_core.store.leases import DURATION, Next
 from sync_core.store.queue import QUEUE
 from sync_core.store.runs import new_run_id
-from tests.rigging import Rig, rows_of, run_now, stored_connection
+from tests.system import Rig, rows_of, run_now, stored_connection
 
 
 def asking(connection_id: str, trigger: Trigger = Trigger.WEBHOOK, **more: str) -> SyncRequest:
@@ -44,7 +44,7 @@ async def test_two_workers_one_run(
     await stored_connection(services, connection_id)
     emulator.control.add_fault("slow", path="/v1.0/$batch", milliseconds=300)
 
-    runs = await asyncio.gather(*(engine.handle(services, asking(connection_id)) for _ in range(5)))
+    runs = await asyncio.gather(*(worker.handle(services, asking(connection_id)) for _ in range(5)))
 
     finished = [run for run in runs if run is not None]
     assert len(finished) == 1
@@ -58,14 +58,14 @@ async def test_a_request_that_waited_runs_next_under_its_own_name(
 ) -> None:
     await stored_connection(services, connection_id)
     emulator.control.add_fault("slow", path="/v1.0/$batch", milliseconds=300)
-    running = asyncio.create_task(engine.handle(services, asking(connection_id)))
+    running = asyncio.create_task(worker.handle(services, asking(connection_id)))
     await asyncio.sleep(0.15)
     waiting = Next(new_run_id(utc_now()), "manual", "auto")
     await services.leases.request(connection_id, waiting)
     await running
 
     [message] = await messages(rig, connection_id)
-    run = await engine.handle(services, message)
+    run = await worker.handle(services, message)
 
     assert run is not None
     assert (run.id, run.trigger) == (waiting.run_id, Trigger.MANUAL)
@@ -74,9 +74,9 @@ async def test_a_request_that_waited_runs_next_under_its_own_name(
 async def test_a_message_that_comes_twice_runs_once(services: Services, connection_id: str) -> None:
     await stored_connection(services, connection_id)
     request = asking(connection_id, runId=new_run_id(utc_now()))
-    first = await engine.handle(services, request)
+    first = await worker.handle(services, request)
 
-    second = await engine.handle(services, request)
+    second = await worker.handle(services, request)
 
     assert first is not None
     assert second is None
@@ -114,7 +114,7 @@ async def test_a_live_run_is_not_taken_over(services: Services, connection_id: s
     now = utc_now()
     await services.leases.acquire(connection_id, Next("r1", "timer", "auto"), "worker 1", now)
 
-    run = await engine.handle(services, asking(connection_id))
+    run = await worker.handle(services, asking(connection_id))
 
     assert run is None
     assert await rows_of(services, connection_id) == {}
@@ -125,9 +125,9 @@ async def test_who_lost_the_lease_stops_writing(services: Services, connection_i
     await stored_connection(services, connection_id)
     clock = Skipping(utc_now(), timedelta(0))
     services.clock = clock
-    pulse = engine.Pulse(services, connection_id, "worker 1")
+    pulse = worker.Pulse(services, connection_id, "worker 1")
     await pulse.check()
-    clock.skipped = engine.TRUST + timedelta(seconds=1)
+    clock.skipped = worker.TRUST + timedelta(seconds=1)
 
     with pytest.raises(LeaseLost):
         await pulse.check()
@@ -183,10 +183,10 @@ async def test_the_timer_asks_for_what_is_due_and_nothing_else(
     await stored_connection(services, disabled, enabled=False)
     await stored_connection(services, by_hand, schedule={"automatic": False})
 
-    await engine.request_due(services)
+    await worker.request_due(services)
     first = await messages(rig, connection_id)
     await run_now(services, connection_id)
-    await engine.request_due(services)
+    await worker.request_due(services)
 
     assert [request.trigger for request in first] == [Trigger.TIMER]
     assert await messages(rig, connection_id) == []
@@ -201,7 +201,7 @@ async def test_the_timer_revives_a_run_that_died(
     long_ago = utc_now() - DURATION - timedelta(seconds=1)
     await services.leases.acquire(connection_id, Next("r1", "timer", "auto"), "dead", long_ago)
 
-    await engine.request_due(services)
+    await worker.request_due(services)
 
     assert len(await messages(rig, connection_id)) == 1
 
@@ -212,9 +212,9 @@ async def test_a_connection_that_has_not_run_for_too_long_is_named(
     await stored_connection(services, connection_id)
     await run_now(services, connection_id)
 
-    assert connection_id not in await engine.report_overdue(services)
+    assert connection_id not in await worker.report_overdue(services)
     services.clock = Skipping(utc_now(), timedelta(minutes=121))
-    assert connection_id in await engine.report_overdue(services)
+    assert connection_id in await worker.report_overdue(services)
 
 
 async def test_a_disabled_connection_rejects_a_waiting_run(
@@ -229,7 +229,7 @@ async def test_a_disabled_connection_rejects_a_waiting_run(
     )
     await services.runs.save(queued)
 
-    run = await engine.handle(services, asking(connection_id, runId=queued.id))
+    run = await worker.handle(services, asking(connection_id, runId=queued.id))
 
     assert run is not None
     assert run.status is RunStatus.REJECTED
@@ -240,12 +240,12 @@ async def test_a_run_out_of_time_goes_on_in_the_next(
     services: Services, rig: Rig, connection_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await stored_connection(services, connection_id)
-    monkeypatch.setattr(engine, "RUN_BUDGET", timedelta(0))
+    monkeypatch.setattr(worker, "RUN_BUDGET", timedelta(0))
     run = await run_now(services, connection_id)
     monkeypatch.undo()
 
     [message] = await messages(rig, connection_id)
-    rest = await engine.handle(services, message)
+    rest = await worker.handle(services, message)
 
     assert run.status is RunStatus.PARTIAL
     assert run.error is not None

@@ -16,8 +16,8 @@ from local.sample import SAMPLE_CLIENT_SECRET
 from sync_core.domain.documents import Run, RunStatus, SyncRequest, Trigger
 from sync_core.domain.errors import RetryLater
 from sync_core.domain.health import Cause, Failure, Health, Status, Step, back_off, failed
-from sync_core.health import record as watching
-from sync_core.runs import worker as engine
+from sync_core.health import record
+from sync_core.runs import worker
 from sync_core.runs.request import ask_for_run
 from sync_core.services import Services
 from sync_core.store import states
@@ -25,8 +25,8 @@ from sync_core.store.health import HealthStore
 from sync_core.store.leases import DURATION, Next
 from sync_core.store.runs import new_run_id
 from sync_core.store.tables import HEALTH
-from tests.rigging import Rig, rows_of, run_now, stored_connection
-from tests.runs.watching import asked_for, events_of, forget_others, health_of, stop_clock
+from tests.runs.events import asked_for, events_of, forget_others, health_of, stop_clock
+from tests.system import Rig, rows_of, run_now, stored_connection
 
 INCIDENTS = ("incident.opened", "incident.resolved", "incident.closed", "connection.released")
 # The timer looks every five minutes.
@@ -75,13 +75,13 @@ async def test_an_expired_secret_from_the_first_failure_to_its_end(
         clock.now += LOOK
         for request in await asked_for(services, rig, connection_id):
             tried_at.append(clock.now)
-            await engine.handle(services, request)
+            await worker.handle(services, request)
     health = await health_of(services, connection_id)
     repeated = events_of(caplog, connection_id, *INCIDENTS)
     emulator.control.add_secret(value=SAMPLE_CLIENT_SECRET)
     clock.skip(hours=2, minutes=30)
     [request] = await asked_for(services, rig, connection_id)
-    run = await engine.handle(services, request)
+    run = await worker.handle(services, request)
 
     waits = [later - earlier for earlier, later in pairwise(tried_at)]
     assert len(waits) == 3
@@ -142,7 +142,7 @@ async def test_an_error_that_the_program_does_not_know_may_pass(
     services: Services, connection_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await stored_connection(services, connection_id)
-    monkeypatch.setattr(engine, "_planned", None)
+    monkeypatch.setattr(worker, "_planned", None)
 
     run = await run_now(services, connection_id)
 
@@ -176,7 +176,7 @@ async def test_which_ends_of_a_run_release(
         requested_at=services.clock(),
     )
 
-    await watching.run_ended(services, run, None)
+    await record.run_ended(services, run, None)
 
     assert ((await health_of(services, connection_id)).quarantine is None) is released
 
@@ -201,10 +201,10 @@ async def test_sync_now_does_not_wait_for_the_next_try(
     services: Services, rig: Rig, connection_id: str
 ) -> None:
     await quarantined(services, connection_id)
-    await engine.request_now(services, connection_id)
+    await worker.request_now(services, connection_id)
 
     [request] = await asked_for(services, rig, connection_id)
-    run = await engine.handle(services, request)
+    run = await worker.handle(services, request)
 
     assert run is not None
     assert run.status is RunStatus.SUCCEEDED
@@ -222,7 +222,7 @@ async def test_a_run_asked_for_over_the_api_does_not_wait(
     asked = await ask_for_run(services, connection, "auto")
     requests = await asked_for(services, rig, connection_id)
 
-    run = await engine.handle(services, requests[-1])
+    run = await worker.handle(services, requests[-1])
 
     assert [one.trigger for one in requests] == [Trigger.MANUAL, Trigger.TIMER]
     assert run is not None
@@ -240,7 +240,7 @@ async def test_a_person_who_joins_a_waiting_webhook_request_does_not_wait(
     await services.leases.request(connection_id, waiting)
     asked = await ask_for_run(services, connection, "auto")
 
-    run = await engine.handle(
+    run = await worker.handle(
         services,
         SyncRequest(connection_id=connection_id, trigger=Trigger.WEBHOOK, run_id=asked.id),
     )
@@ -259,9 +259,9 @@ async def test_notifications_wait_for_the_next_try(
     await quarantined(services, connection_id)
     request = SyncRequest(connection_id=connection_id, trigger=trigger)
 
-    early = await engine.handle(services, request)
+    early = await worker.handle(services, request)
     clock.now += back_off(connection_id, 1)
-    due = await engine.handle(services, request)
+    due = await worker.handle(services, request)
 
     assert early is None
     assert due is not None
@@ -273,7 +273,7 @@ async def test_notifications_of_a_sound_connection_do_not_wait(
 ) -> None:
     await stored_connection(services, connection_id)
 
-    run = await engine.handle(
+    run = await worker.handle(
         services, SyncRequest(connection_id=connection_id, trigger=Trigger.WEBHOOK)
     )
 
@@ -340,10 +340,10 @@ async def test_a_check_in_order_releases_and_the_timer_tries_at_once(
     stop_clock(services)
     await quarantined(services, connection_id, schedule={"everyMinutes": 1440})
 
-    await watching.check_passed(services, connection_id)
+    await record.check_passed(services, connection_id)
     events = events_of(caplog, connection_id, *INCIDENTS)
     [request] = await asked_for(services, rig, connection_id)
-    await engine.handle(services, request)
+    await worker.handle(services, request)
 
     assert events == ["incident.resolved credential.secretExpired", "connection.released"]
     assert await asked_for(services, rig, connection_id) == []
@@ -371,7 +371,7 @@ async def test_a_run_that_is_killed_again_and_again_is_quarantined(
         _, before = await services.leases.acquire(
             connection_id, Next("next", "timer", "auto"), "another", clock.now
         )
-        await engine.close_dead_run(services, before)
+        await worker.close_dead_run(services, before)
         await services.leases.release(connection_id, "another")
 
     health = await health_of(services, connection_id)
@@ -401,8 +401,8 @@ async def test_workers_at_one_state_lose_no_incident(
     )
 
     await asyncio.gather(
-        *(watching.run_ended(services, run, Cause.ADMINISTRATOR) for _ in range(6)),
-        watching.expect_runs(services, connection, services.clock() - timedelta(days=3)),
+        *(record.run_ended(services, run, Cause.ADMINISTRATOR) for _ in range(6)),
+        record.expect_runs(services, connection, services.clock() - timedelta(days=3)),
     )
 
     health = await health_of(services, connection_id)
@@ -438,11 +438,11 @@ async def test_what_is_forgotten_is_gone_and_may_be_forgotten_again(
 ) -> None:
     await quarantined(services, connection_id)
 
-    await watching.forget(services, connection_id)
-    await watching.forget(services, connection_id)
+    await record.forget(services, connection_id)
+    await record.forget(services, connection_id)
 
     assert await health_of(services, connection_id) == Health(connection_id=connection_id)
-    assert connection_id not in await watching.read_all(services)
+    assert connection_id not in await record.read_all(services)
 
 
 async def test_a_state_that_is_forgotten_while_it_is_changed_begins_anew(
@@ -465,7 +465,7 @@ async def test_a_state_that_cannot_be_read_begins_anew(
     )
 
     assert (await health_of(services, connection_id)).status is Status.OK
-    assert (await watching.read_all(services))[connection_id].status is Status.OK
+    assert (await record.read_all(services))[connection_id].status is Status.OK
     assert events_of(caplog, connection_id, "health.unreadable") == ["health.unreadable"] * 2
     await quarantined(services, connection_id)
     assert (await health_of(services, connection_id)).status is Status.QUARANTINED
@@ -513,9 +513,9 @@ async def test_a_lost_table_is_told_and_everything_goes_on(
     emulator.control.expire_secrets()
 
     [request] = await asked_for(without_health, rig, connection_id)
-    await engine.handle(without_health, request)
+    await worker.handle(without_health, request)
     lines = [one.getMessage() for one in caplog.records if one.levelname == "ERROR"]
-    overdue = await engine.report_overdue(without_health)
+    overdue = await worker.report_overdue(without_health)
 
     assert "health.notKept code=storage.unavailable" in lines
     assert f"health.notKept connection={connection_id} code=storage.unavailable" in lines
@@ -527,7 +527,7 @@ async def test_a_notification_runs_where_nobody_knows_of_a_quarantine(
 ) -> None:
     await stored_connection(without_health, connection_id)
 
-    run = await engine.handle(
+    run = await worker.handle(
         without_health, SyncRequest(connection_id=connection_id, trigger=Trigger.WEBHOOK)
     )
 

@@ -15,7 +15,7 @@ from sync_core.directory import requests
 from sync_core.directory.client import GraphClient
 from sync_core.domain.documents import Run, RunStatus
 from sync_core.services import Services
-from tests.rigging import (
+from tests.system import (
     Rig,
     active,
     changes_of,

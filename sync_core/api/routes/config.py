@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from sync_core.api.http.answers import json_answer
 from sync_core.api.http.auth import CallerHere, ServicesHere
 from sync_core.api.http.bodies import JSON, YAML, limited_body, media_type
-from sync_core.api.http.confirming import Confirm
+from sync_core.api.http.confirmation import Confirm
 from sync_core.api.http.etags import strong
 from sync_core.api.http.names import ConnectionIdHere, connection_id
 from sync_core.api.http.problems import problem
@@ -29,7 +29,7 @@ from sync_core.api.shapes import (
     ConfigResult,
     ConfigSummary,
 )
-from sync_core.connections.impact import Moves, described, several
+from sync_core.connections.impact import SaveGuard, described, several
 from sync_core.connections.save import Saver
 from sync_core.connections.verify import Saved
 from sync_core.connections.warnings import warnings_about
@@ -175,7 +175,7 @@ class Outlook:
 async def plan_config(services: ServicesHere, file: FileHere, *, prune: Prune = False) -> Response:
     """Show what applying the file would change now; writes nothing."""
     outlook = await _look(services, file, prune=prune)
-    refused, unknown = await Moves(services).refused(_replacements(outlook))
+    refused, unknown = await SaveGuard(services).refused(_replacements(outlook))
     unplanned = [_unplanned(outlook, *one) for one in unknown.items()]
     return json_answer(
         ConfigPlan(
@@ -239,11 +239,11 @@ async def apply_config(
             "is different now. Nothing was changed.",
             "POST the file to /api/config/plan again, read the new plan, and apply that.",
         )
-    moves = Moves(services, confirm or (), caller.name)
-    refused, unknown = await moves.refused(_replacements(outlook))
+    guard = SaveGuard(services, confirm or (), caller.name)
+    refused, unknown = await guard.refused(_replacements(outlook))
     if refused:
         raise several(refused)
-    results, failed, unverified = await _apply(services, outlook, moves, unknown)
+    results, failed, unverified = await _apply(services, outlook, guard, unknown)
     for one in results:
         log_event("config.applied", connection=one.connection, action=one.action, by=caller.name)
     if failed:
@@ -378,14 +378,14 @@ def _doubled(
 
 
 async def _apply(
-    services: Services, outlook: Outlook, moves: Moves, unknown: Mapping[str, SyncError]
+    services: Services, outlook: Outlook, guard: SaveGuard, unknown: Mapping[str, SyncError]
 ) -> tuple[list[ConfigResult], list[FieldProblem], list[ConfigProblem]]:
     """Save one connection after the other; one that is refused does not stop the rest.
 
     One of the `unknown` that may come right by itself is saved, and waits; the others are refused.
     Gives what was done, what was refused, and what was kept without coming into use.
     """
-    saver = Saver(services, compared=outlook.drafts.keys(), moves=moves)
+    saver = Saver(services, compared=outlook.drafts.keys(), guard=guard)
     results: list[ConfigResult] = []
     failed: list[FieldProblem] = []
     unverified: list[ConfigProblem] = []

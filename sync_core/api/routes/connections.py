@@ -9,12 +9,12 @@ from fastapi import Header, Query, Response
 from sync_core.api.http.answers import json_answer
 from sync_core.api.http.auth import CallerHere, ServicesHere
 from sync_core.api.http.bodies import Body, JsonObject, Patch
-from sync_core.api.http.confirming import Confirm
+from sync_core.api.http.confirmation import Confirm
 from sync_core.api.http.etags import check_if_match, check_if_none_match, is_known, strong
 from sync_core.api.http.names import ConnectionIdHere, ids_for
 from sync_core.api.http.paging import Cursor, Top, from_cursor, page, to_cursor
 from sync_core.connections.delete import erase, forget
-from sync_core.connections.impact import Moves
+from sync_core.connections.impact import SaveGuard
 from sync_core.connections.refusals import NotVerified
 from sync_core.connections.save import Saver, settled
 from sync_core.connections.verify import Saved
@@ -34,7 +34,7 @@ from sync_core.domain.connections.verification import (
 from sync_core.domain.connections.warnings import Warning  # noqa: A004 -- the word of the contract
 from sync_core.domain.documents import Connection
 from sync_core.domain.errors import Conflict, Invalid, PreconditionFailed
-from sync_core.health import record as watching
+from sync_core.health import record
 from sync_core.logs import log_event
 from sync_core.services import Services
 from sync_core.store.connections import StoredConnection
@@ -63,7 +63,7 @@ async def list_connections(
             found.append(connection)
         if len(found) > top:
             break
-    known = await watching.read_all(services)
+    known = await record.read_all(services)
     states = {state.connection_id: state async for state in services.verifications.all()}
     items = []
     for one in found[:top]:
@@ -78,7 +78,7 @@ async def create_connection(
     services: ServicesHere, caller: CallerHere, body: Body, confirm: Confirm = None
 ) -> Response:
     """Create a connection; without an `id` one is made of the display name."""
-    saver = Saver(services, moves=Moves(services, confirm or (), caller.name))
+    saver = Saver(services, guard=SaveGuard(services, confirm or (), caller.name))
     if "id" in body:
         saved = await _create(services, saver, body)
     else:
@@ -135,7 +135,7 @@ async def put_connection(
     confirm: Confirm = None,
 ) -> Response:
     """Replace a connection, or create it; the stored secret is kept unless another one is sent."""
-    saver = Saver(services, moves=Moves(services, confirm or (), caller.name))
+    saver = Saver(services, guard=SaveGuard(services, confirm or (), caller.name))
     document = with_id(body, connection_id)
 
     async def put() -> tuple[Saved, bool]:
@@ -173,7 +173,7 @@ async def patch_connection(
     confirm: Confirm = None,
 ) -> Response:
     """Change some fields of a connection (JSON merge patch, RFC 7396)."""
-    saver = Saver(services, moves=Moves(services, confirm or (), caller.name))
+    saver = Saver(services, guard=SaveGuard(services, confirm or (), caller.name))
 
     async def apply() -> Saved:
         stored = await services.connections.get(connection_id)

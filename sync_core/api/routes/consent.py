@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse
 from sync_core.api.http.auth import CallerHere, ServicesHere
 from sync_core.api.http.names import possible_connection_id
 from sync_core.api.routes.consent_page import HEADERS, result_page
-from sync_core.connections import consent as granting
+from sync_core.connections import consent
 from sync_core.domain.connections.consent import (
     NOTHING,
     WORDS,
@@ -36,7 +36,7 @@ async def start_consent(
 ) -> Response:
     """Send the browser to Entra, where an administrator of the tenant is asked to consent."""
     stored = await services.connections.get(possible_connection_id(connection))
-    address = await granting.begin(services, stored.connection)
+    address = await consent.begin(services, stored.connection)
     log_event("consent.started", connection=connection, by=caller.name)
     return Response(status_code=FOUND, headers={"Location": address})
 
@@ -44,7 +44,7 @@ async def start_consent(
 async def finish_consent(request: Request, services: ServicesHere) -> Response:
     """Take the browser back from Entra, and send it to the page with the outcome."""
     try:
-        outcome = await granting.finish(services, read_callback(request.query_params.multi_items()))
+        outcome = await consent.finish(services, read_callback(request.query_params.multi_items()))
     except SyncError as error:
         # A browser waits for words, not for a problem document.
         log_event("consent.failed", level=logging.ERROR, code=error.code)

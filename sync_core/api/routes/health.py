@@ -15,7 +15,7 @@ from sync_core.domain.errors import SyncError
 from sync_core.services import Services
 
 # Whoever watches an app asks often and waits little; the clients of Azure would try for much longer.
-PATIENCE_S = 5.0
+RETRY_BUDGET_S = 5.0
 # Enough to see at a glance; the whole list is GET /api/connections/{id}/runs.
 LAST_RUNS = 20
 # Asked for, not expected to be there: "not found" proves that Key Vault answers and lets us read.
@@ -58,10 +58,10 @@ async def _check(
     name: Literal["storage", "keyVault"], look: Callable[[], Awaitable[None]]
 ) -> Check:
     try:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(RETRY_BUDGET_S):
             await look()
     except TimeoutError:
-        return Check(name=name, ok=False, message=f"No answer within {PATIENCE_S:g} seconds.")
+        return Check(name=name, ok=False, message=f"No answer within {RETRY_BUDGET_S:g} seconds.")
     except SyncError as error:
         return Check(name=name, ok=False, message=error.message, remedy=error.remedy)
     return Check(name=name, ok=True)

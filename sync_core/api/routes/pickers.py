@@ -22,7 +22,7 @@ from sync_core.services import Services
 
 # Somebody waits for the answer, and the Functions host ends an HTTP request after 230 seconds.
 ATTEMPTS = 3
-PATIENCE_S = 20.0
+RETRY_BUDGET_S = 20.0
 # Each group that is counted is a request of its own inside of a batch.
 MOST_COUNTED = 100
 WORDS = "words"
@@ -38,7 +38,7 @@ LongCursor = Annotated[
 @asynccontextmanager
 async def opened(services: Services, connection: Connection) -> AsyncIterator[GraphClient]:
     """Open a connection's way to Graph for somebody who waits."""
-    little = replace(services.patience(), attempts=ATTEMPTS, budget_s=PATIENCE_S)
+    little = replace(services.retry_budget(), attempts=ATTEMPTS, budget_s=RETRY_BUDGET_S)
     async with services.directory(connection, little) as client:
         yield client
 

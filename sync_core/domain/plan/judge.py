@@ -23,7 +23,7 @@ from sync_core.domain.model import (
 from sync_core.domain.plan.decide import is_turned_away, plan_present, plan_removal
 from sync_core.domain.references import (
     MANAGER,
-    Futures,
+    EitherWay,
     Outcome,
     Roster,
     manager_of,
@@ -68,8 +68,8 @@ class Judge:
         groups: frozenset[str],
         known: StoredPerson | None,
         stored: StoredIndex,
-    ) -> Outcome | Futures:
-        """Decide about somebody in scope; `Futures` until it is known whether the manager has a row."""
+    ) -> Outcome | EitherWay:
+        """Decide about somebody in scope; `EitherWay` until it is known whether the manager has a row."""
         roster = self.roster
         if roster is None or MANAGER not in person:
             return self._outcome(person, groups, known, stored)
@@ -80,14 +80,14 @@ class Judge:
             decided = self._with(manager, person, groups, known, stored)
             roster.note(person["id"], decided)
             return decided
-        futures = Futures(
+        either_way = EitherWay(
             person["id"],
             manager,
             self._with(manager, person, groups, known, stored),
             self._with(None, person, groups, known, stored, again=True),
         )
-        roster.note_futures(futures)
-        return futures
+        roster.note_either_way(either_way)
+        return either_way
 
     def _with(
         self,

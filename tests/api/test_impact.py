@@ -1,0 +1,542 @@
+"""A change that would move more people than the guard allows is saved only when somebody confirms it."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from local.graph import GraphEmulator
+from local.sample import SAMPLE_ROLES
+from sync_core.api.app import create_app
+from sync_core.api.openapi import describe
+from sync_core.connections import impact
+from sync_core.domain.documents import RunStatus
+from sync_core.domain.plan.digest import moves_of
+from sync_core.runs import full
+from sync_core.services import Services, utc_now
+from sync_core.store.approvals import LIFE
+from tests.api.conftest import Create, Json
+from tests.api.test_openapi import mismatches
+from tests.api.test_roles import unused
+from tests.system import active, rows_of, run_now
+
+CODE = "connection.needsConfirmation"
+Patch = Callable[..., Awaitable[httpx.Response]]
+
+
+@pytest.fixture
+def url(connection_id: str) -> str:
+    return f"/api/connections/{connection_id}"
+
+
+@pytest.fixture
+def patch(admin: httpx.AsyncClient, url: str) -> Patch:
+    async def patched(confirm: str | None = None, **changes: Any) -> httpx.Response:
+        params = {"confirm": confirm} if confirm else {}
+        return await admin.patch(url, json=changes, params=params)
+
+    return patched
+
+
+@pytest.fixture
+async def imported(
+    create: Create, services: Services, connection_id: str, wide: Json
+) -> httpx.Response:
+    """The test's connection, with its ten people in the table."""
+    answer = await create(scope=wide)
+    await run_now(services, connection_id)
+    return answer
+
+
+@pytest.mark.usefixtures("imported")
+async def test_from_the_preview_over_the_confirmation_to_the_run(
+    *,
+    admin: httpx.AsyncClient,
+    services: Services,
+    connection_id: str,
+    url: str,
+    patch: Patch,
+    narrow: Json,
+    people: list[str],
+) -> None:
+    previewed = (await admin.post(f"{url}/preview", json={"scope": narrow})).json()
+    refused = await patch(scope=narrow)
+    unchanged = (await admin.get(url)).json()
+    saved = await patch(refused.json()["planHash"], scope=narrow)
+    coming = (await admin.post(f"{url}/preview")).json()
+    run = await run_now(services, connection_id)
+
+    problem = refused.json()
+    assert (coming["counts"]["held"], coming["counts"]["leavers"]) == (0, 6)
+    assert "guard.confirmed" in {one["code"] for one in coming["warnings"]}
+    assert not any(one["held"] for one in coming["changes"])
+    assert (refused.status_code, problem["code"]) == (409, CODE)
+    assert problem["planHash"] == previewed["planHash"]
+    assert problem["counts"]["leavers"] == problem["counts"]["held"] == 6
+    assert {one["objectId"] for one in problem["changes"]} == set(people[4:])
+    assert "6 of 10 active people" in problem["detail"]
+    assert f"?confirm={problem['planHash']}" in problem["remedy"]
+    assert len(unchanged["scope"]["filters"]) == 1
+    assert unchanged["scope"] != narrow
+    assert saved.status_code == 200, saved.text
+    assert run.status is RunStatus.SUCCEEDED
+    assert run.plan_hash == problem["planHash"]
+    assert active(await rows_of(services, connection_id)) == set(people[:4])
+    described = describe(create_app(unused))
+    assert mismatches(problem, {"$ref": "#/components/schemas/Problem"}, described) == []
+
+
+@pytest.mark.usefixtures("imported")
+async def test_another_plan_than_the_confirmed_one_is_held(
+    *,
+    services: Services,
+    connection_id: str,
+    patch: Patch,
+    narrow: Json,
+    people: list[str],
+    emulator: GraphEmulator,
+) -> None:
+    refused = await patch(scope=narrow)
+    await patch(refused.json()["planHash"], scope=narrow)
+    emulator.control.soft_delete(people[0])
+    run = await run_now(services, connection_id)
+
+    assert (run.status, run.counts.held) == (RunStatus.HELD, 7)
+    assert active(await rows_of(services, connection_id)) == set(people)
+
+
+@pytest.mark.usefixtures("imported")
+async def test_an_update_meanwhile_leaves_the_confirmation_alone(
+    *,
+    services: Services,
+    connection_id: str,
+    patch: Patch,
+    narrow: Json,
+    people: list[str],
+    emulator: GraphEmulator,
+) -> None:
+    refused = await patch(scope=narrow)
+    await patch(refused.json()["planHash"], scope=narrow)
+    emulator.control.patch_person(people[0], {"mobilePhone": "+41 44 000 00 00"})
+    run = await run_now(services, connection_id)
+
+    assert run.status is RunStatus.SUCCEEDED
+    assert (run.counts.updated, run.counts.disabled) == (1, 6)
+    assert run.plan_hash != refused.json()["planHash"]
+
+
+@pytest.mark.usefixtures("imported")
+async def test_a_confirmation_lasts_a_day(
+    services: Services, connection_id: str, patch: Patch, narrow: Json
+) -> None:
+    refused = await patch(scope=narrow)
+    await patch(refused.json()["planHash"], scope=narrow)
+    services.clock = lambda: utc_now() + LIFE + timedelta(minutes=1)
+
+    assert (await run_now(services, connection_id)).status is RunStatus.HELD
+
+
+@pytest.mark.usefixtures("imported")
+async def test_a_confirmation_is_used_once(
+    services: Services, connection_id: str, patch: Patch, narrow: Json
+) -> None:
+    refused = await patch(scope=narrow)
+    moves = moves_of(refused.json()["planHash"])
+    await patch(refused.json()["planHash"], scope=narrow)
+    kept = await services.approvals.find(connection_id, moves, services.clock())
+    await run_now(services, connection_id)
+
+    assert kept is not None
+    assert kept.by == "local Sync.Admin"
+    assert await services.approvals.find(connection_id, moves, services.clock()) is None
+
+
+@pytest.mark.usefixtures("imported")
+async def test_an_outdated_confirmation_is_refused_with_the_new_plan(
+    patch: Patch, narrow: Json, people: list[str], emulator: GraphEmulator
+) -> None:
+    first = (await patch(scope=narrow)).json()["planHash"]
+    emulator.control.soft_delete(people[0])
+    second = await patch(first, scope=narrow)
+
+    assert (second.status_code, second.json()["code"]) == (409, CODE)
+    assert second.json()["planHash"] != first
+    assert "not the plan that was confirmed" in second.json()["detail"]
+
+
+@pytest.mark.parametrize("users", ["keep", "delete"])
+async def test_a_deleted_connection_forgets_its_confirmations(
+    *,
+    admin: httpx.AsyncClient,
+    create: Create,
+    services: Services,
+    connection_id: str,
+    url: str,
+    users: str,
+) -> None:
+    await create()
+    await services.approvals.remember(connection_id, "moves", "somebody", services.clock())
+    answer = await admin.delete(url, params={"users": users})
+
+    assert answer.status_code == 204
+    assert await services.approvals.find(connection_id, "moves", services.clock()) is None
+
+
+@pytest.mark.usefixtures("imported")
+async def test_raised_limits_are_no_way_around(
+    services: Services, connection_id: str, patch: Patch, narrow: Json, people: list[str]
+) -> None:
+    policy = {"guard": {"maxRemovals": None, "maxRemovalPercent": None}}
+    refused = await patch(scope=narrow, policy=policy)
+    saved = await patch(refused.json()["planHash"], scope=narrow, policy=policy)
+    run = await run_now(services, connection_id)
+
+    assert (refused.status_code, saved.status_code) == (409, 200)
+    assert run.counts.disabled == 6
+
+
+@pytest.mark.usefixtures("imported")
+async def test_raising_the_limits_below_a_held_plan_needs_confirmation_as_well(
+    services: Services,
+    connection_id: str,
+    patch: Patch,
+    people: list[str],
+    emulator: GraphEmulator,
+) -> None:
+    emulator.control.soft_delete(*people[:5])
+    held = await run_now(services, connection_id)
+    refused = await patch(policy={"guard": {"maxRemovalPercent": 60}})
+
+    assert held.status is RunStatus.HELD
+    assert (refused.status_code, refused.json()["planHash"]) == (409, held.plan_hash)
+
+
+@pytest.mark.usefixtures("imported")
+async def test_what_is_held_anyway_is_not_asked_for_and_not_confirmed(
+    services: Services,
+    connection_id: str,
+    patch: Patch,
+    people: list[str],
+    emulator: GraphEmulator,
+) -> None:
+    """Whoever edits the mapping while removals wait must not have to approve them."""
+    emulator.control.soft_delete(*people[:5])
+    saved = await patch(mapping=[{"target": "email", "source": "mail"}])
+    run = await run_now(services, connection_id)
+
+    assert saved.status_code == 200, saved.text
+    assert (run.status, run.counts.held) == (RunStatus.HELD, 5)
+
+
+@pytest.mark.usefixtures("imported")
+async def test_enabling_a_connection_counts_as_a_change(
+    patch: Patch, narrow: Json, people: list[str]
+) -> None:
+    switched_off = await patch(enabled=False, scope=narrow)
+    refused = await patch(enabled=True)
+    switched_on = await patch(refused.json()["planHash"], enabled=True)
+
+    assert switched_off.status_code == 200
+    assert (refused.status_code, refused.json()["counts"]["leavers"]) == (409, 6)
+    assert switched_on.status_code == 200
+
+
+async def test_too_many_joiners_need_confirmation_where_there_is_a_limit(
+    create: Create, patch: Patch, wide: Json, connection_id: str, services: Services
+) -> None:
+    await create(scope=wide, enabled=False, policy={"guard": {"maxCreates": 5}})
+    refused = await patch(enabled=True)
+    await patch(refused.json()["planHash"], enabled=True)
+    run = await run_now(services, connection_id)
+
+    assert (refused.status_code, refused.json()["counts"]["joiners"]) == (409, 10)
+    assert run.counts.created == 10
+
+
+@pytest.mark.usefixtures("imported")
+async def test_other_edits_do_not_read_the_directory(patch: Patch, emulator: GraphEmulator) -> None:
+    emulator.control.reset_requests()
+    for changes in (
+        {"displayName": "Another"},
+        {"schedule": {"everyMinutes": 30}},
+        {"enabled": False},
+    ):
+        assert (await patch(**changes)).status_code == 200
+
+    # A save is checked with single reads; a plan reads whole lists.
+    assert [one for one in emulator.requests if "top=999" in one.query] == []
+
+
+@pytest.mark.usefixtures("imported")
+async def test_a_change_within_the_limits_is_saved_at_once(
+    *, patch: Patch, wide: Json, services: Services, people: list[str], connection_id: str
+) -> None:
+    wide["filters"][0]["clauses"].append(
+        {"attribute": "id", "operator": "NOT EQUALS", "value": people[9]}
+    )
+    saved = await patch(scope=wide)
+    run = await run_now(services, connection_id)
+
+    assert saved.status_code == 200
+    assert (run.status, run.counts.disabled) == (RunStatus.SUCCEEDED, 1)
+
+
+@pytest.mark.usefixtures("imported")
+async def test_put_asks_as_well(
+    admin: httpx.AsyncClient, url: str, narrow: Json, imported: httpx.Response
+) -> None:
+    document = imported.json() | {"scope": narrow}
+    refused = await admin.put(url, json=document)
+    confirm = {"confirm": refused.json()["planHash"]}
+    saved = await admin.put(url, json=document, params=confirm)
+
+    assert (refused.status_code, refused.json()["code"]) == (409, CODE)
+    assert saved.status_code == 200
+
+
+@pytest.mark.usefixtures("imported")
+async def test_graph_that_does_not_answer_keeps_the_new_settings_beside_the_old_ones(
+    admin: httpx.AsyncClient, url: str, patch: Patch, narrow: Json, emulator: GraphEmulator
+) -> None:
+    emulator.control.add_fault("unavailable", path="/v1.0/**")
+    try:
+        answer = await patch(scope=narrow)
+    finally:
+        emulator.control.clear_faults()
+    stored = (await admin.get(url)).json()
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "connection.notVerified")
+    assert stored["scope"]["filters"] != narrow["filters"]
+    assert stored["verification"]["status"] == "waiting"
+    assert stored["verification"]["pending"]["scope"]["filters"] == narrow["filters"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "status"),
+    [
+        pytest.param({}, 200, id="the guard of the run stays"),
+        pytest.param({"guard": {"maxRemovalPercent": 90}}, 502, id="the guard is raised"),
+    ],
+)
+async def test_settings_that_cannot_be_read_with_are_saved_unless_they_raise_the_guard(
+    *,
+    imported: httpx.Response,
+    patch: Patch,
+    narrow: Json,
+    policy: Json,
+    status: int,
+    emulator: GraphEmulator,
+) -> None:
+    """A connection whose consent is gone must stay editable."""
+    changes = {"policy": policy} if policy else {}
+    emulator.control.set_roles([])
+    try:
+        answer = await patch(scope=narrow, **changes)
+    finally:
+        emulator.control.set_roles(SAMPLE_ROLES)
+
+    assert answer.status_code == status, answer.text
+
+
+@pytest.mark.usefixtures("imported")
+async def test_stored_settings_that_cannot_be_read_with_are_no_way_around(
+    patch: Patch, narrow: Json, imported: httpx.Response
+) -> None:
+    tenant = imported.json()["tenantId"]
+    broken = await patch(tenantId="99999999-2222-3333-4444-555555555555")
+    refused = await patch(tenantId=tenant, scope=narrow)
+
+    assert broken.status_code == 422, "it waits beside what is in use"
+    assert (refused.status_code, refused.json()["code"]) == (409, CODE)
+
+
+@pytest.mark.usefixtures("imported")
+async def test_a_directory_too_large_to_plan_in_time_is_left_to_the_run(
+    services: Services,
+    connection_id: str,
+    patch: Patch,
+    narrow: Json,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(impact, "LIMIT_S", 0.0)
+    saved = await patch(scope=narrow)
+    raised = await patch(policy={"guard": {"maxRemovalPercent": 90}})
+    run = await run_now(services, connection_id)
+
+    assert (saved.status_code, raised.status_code) == (200, 504)
+    assert (run.status, run.counts.held) == (RunStatus.HELD, 6)
+
+
+async def test_a_file_is_no_way_around(
+    *,
+    admin: httpx.AsyncClient,
+    services: Services,
+    imported: httpx.Response,
+    connection_id: str,
+    narrow: Json,
+    url: str,
+    wide: Json,
+) -> None:
+    """The plan of a file says what applying it will be refused for; both are confirmed at once."""
+    other = f"{connection_id}-b"
+    shared = {**imported.json(), "credential": {"clientSecret": "x"}}
+    del shared["credential"]
+    made = await admin.post(
+        "/api/connections",
+        json=shared
+        | {
+            "id": other,
+            "credential": {"secretName": imported.json()["credential"]["secretName"]},
+            "scope": wide | {"guests": "include"},
+        },
+    )
+    assert made.status_code == 201, made.text
+    await run_now(services, other)
+    file = (await admin.get("/api/config", params={"connection": [connection_id, other]})).json()
+    file["connections"][0]["scope"] = narrow
+    file["connections"][1]["scope"] = narrow | {"guests": "include"}
+
+    planned = (await admin.post("/api/config/plan", json=file)).json()
+    assert "confirmations" in planned, planned
+    hashes = [one["planHash"] for one in planned["confirmations"]]
+    query: dict[str, Any] = {"planHash": planned["planHash"]}
+    refused = await admin.post("/api/config/apply", json=file, params=query)
+    half = await admin.post("/api/config/apply", json=file, params=query | {"confirm": hashes[0]})
+    stored = (await admin.get(url)).json()
+    applied = await admin.post("/api/config/apply", json=file, params=query | {"confirm": hashes})
+    runs = [await run_now(services, one) for one in (connection_id, other)]
+
+    described = describe(create_app(unused))
+    assert mismatches(planned, {"$ref": "#/components/schemas/ConfigPlan"}, described) == []
+    assert [one["connection"] for one in planned["confirmations"]] == [connection_id, other]
+    assert {one["code"] for one in planned["confirmations"]} == {CODE}
+    assert (refused.status_code, refused.json()["code"]) == (409, CODE)
+    assert len(refused.json()["confirmations"]) == 2
+    assert [one["connection"] for one in half.json()["confirmations"]] == [other]
+    assert stored["scope"]["filters"] == imported.json()["scope"]["filters"], "half was applied"
+    assert applied.status_code == 200, applied.text
+    assert [run.counts.disabled for run in runs] == [6, 6]
+
+
+async def test_a_file_that_changes_nothing_about_people_needs_no_confirmation(
+    admin: httpx.AsyncClient, imported: httpx.Response, connection_id: str
+) -> None:
+    file = (await admin.get("/api/config", params={"connection": connection_id})).json()
+    file["connections"][0]["displayName"] = "Another"
+    planned = (await admin.post("/api/config/plan", json=file)).json()
+
+    assert planned["confirmations"] == []
+
+
+@pytest.mark.parametrize("method", ["put", "file"])
+async def test_people_who_were_kept_are_not_lost_to_a_new_connection_of_the_same_id(
+    *,
+    admin: httpx.AsyncClient,
+    imported: httpx.Response,
+    url: str,
+    connection_id: str,
+    narrow: Json,
+    method: str,
+) -> None:
+    await admin.delete(url)
+    secret = imported.json()["credential"]["secretName"]
+    unlimited = {"guard": {"maxRemovals": None, "maxRemovalPercent": None}}
+    document = imported.json() | {"scope": narrow, "policy": unlimited}
+    document["credential"] = {"secretName": secret}
+    del document["warnings"]
+    file = {"apiVersion": "entra-user-sync/v1", "connections": [document]}
+    calls: dict[str, tuple[str, str, Any]] = {
+        "put": ("PUT", url, document),
+        "file": ("POST", "/api/config/apply", file),
+    }
+    verb, path, body = calls[method]
+    params: dict[str, Any] = {}
+    if method == "file":
+        planned = await admin.post("/api/config/plan", json=file)
+        params["planHash"] = planned.json()["planHash"]
+    refused = await admin.request(verb, path, json=body, params=params)
+    problem = refused.json()
+    confirm = problem.get("planHash") or problem["confirmations"][0]["planHash"]
+    missing = await admin.get(url)
+    made = await admin.request(verb, path, json=body, params=params | {"confirm": confirm})
+
+    assert (refused.status_code, problem["code"]) == (409, CODE)
+    assert missing.status_code == 404
+    assert made.status_code in {200, 201}, made.text
+
+
+@pytest.mark.usefixtures("imported")
+async def test_raised_limits_and_very_many_leavers(
+    *,
+    services: Services,
+    connection_id: str,
+    patch: Patch,
+    narrow: Json,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """How many are asked for depends on the limits; the confirmed run is let through all the same."""
+    monkeypatch.setattr(full, "CONFIRM_AT_ONCE", 1)
+    monkeypatch.setattr(full, "CONFIRM_HELD", 1)
+    policy = {"guard": {"maxRemovalPercent": 40}}
+    refused = await patch(scope=narrow, policy=policy)
+    await patch(refused.json()["planHash"], scope=narrow, policy=policy)
+    run = await run_now(services, connection_id)
+
+    assert refused.json()["leaversByReason"] == {"leftScope": 3, "unasked": 3}
+    assert (run.status, run.counts.disabled) == (RunStatus.SUCCEEDED, 6)
+
+
+@pytest.mark.usefixtures("imported")
+async def test_a_run_that_cannot_ask_for_all_leaves_the_rest_to_the_next(
+    *,
+    services: Services,
+    connection_id: str,
+    patch: Patch,
+    narrow: Json,
+    people: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody is removed unasked, confirmed or not; one confirmation does for all of the runs."""
+    monkeypatch.setattr(full, "CONFIRM_AT_ONCE", 1)
+    monkeypatch.setattr(full, "CONFIRM_HELD", 2)
+    monkeypatch.setattr(full, "ASKED_A_RUN", 2)
+    refused = await patch(scope=narrow)
+    await patch(refused.json()["planHash"], scope=narrow)
+    runs = [await run_now(services, connection_id) for _ in range(3)]
+    rows = await rows_of(services, connection_id)
+
+    assert refused.json()["leaversByReason"] == {"leftScope": 3, "unasked": 3}
+    assert [(run.counts.disabled, run.counts.held) for run in runs] == [(5, 1), (1, 0), (0, 0)]
+    assert {rows[one]["DisabledReason"] for one in people[4:]} == {"leftScope"}
+    assert [run.status for run in runs] == ["held", "succeeded", "succeeded"]
+
+
+@pytest.mark.usefixtures("imported")
+async def test_what_waited_for_entra_needs_confirmation_as_well(
+    *,
+    admin: httpx.AsyncClient,
+    url: str,
+    patch: Patch,
+    narrow: Json,
+    emulator: GraphEmulator,
+    services: Services,
+    connection_id: str,
+) -> None:
+    """It could not be planned when it was saved; nobody is moved by it before somebody has seen whom."""
+    emulator.control.add_fault("unavailable", path="/v1.0/**")
+    await patch(scope=narrow)
+    emulator.control.clear_faults()
+    checked = (await admin.post(f"{url}/check")).json()
+    waiting = (await admin.get(url)).json()["verification"]
+    told = next(one for one in checked["checks"] if not one["ok"])
+    refused = await patch(scope=narrow)
+    saved = await patch(refused.json()["planHash"], scope=narrow)
+    run = await run_now(services, connection_id)
+
+    assert (told["name"], told["code"]) == ("people who move", CODE)
+    assert (waiting["status"], sorted(waiting["pending"])) == ("notVerified", ["scope"])
+    assert (refused.status_code, saved.status_code) == (409, 200)
+    assert saved.json()["verification"]["pending"] is None
+    assert run.counts.disabled == 6
