@@ -12,9 +12,11 @@ from sync_core.connections import consent, verify
 from sync_core.domain.documents import Purpose, SyncRequest, Trigger
 from sync_core.domain.errors import FixConnection, Invalid, RequestRefused, SyncError
 from sync_core.domain.notifications import read_delivery
-from sync_core.health import record
+from sync_core.health import journal
+from sync_core.health.overdue import report_overdue
 from sync_core.logs import log_event
 from sync_core.runs import worker
+from sync_core.runs.request import request_due, request_now
 from sync_core.services import Services, process
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ async def scheduled(*, past_due: bool) -> None:
     if past_due:
         log_event("schedule.pastDue")
     services = await process.services()
-    await worker.request_due(services)
+    await request_due(services)
     await verify.request_due(services)
 
 
@@ -44,8 +46,8 @@ async def maintained(*, past_due: bool) -> None:
     if past_due:
         log_event("maintenance.pastDue")
     services = await process.services()
-    await worker.report_overdue(services)
-    await record.warn_of_expiry(services)
+    await report_overdue(services)
+    await journal.warn_of_expiry(services)
     await consent.confirm_pending(services)
 
 
@@ -66,7 +68,7 @@ async def sync_now(connection_id: str | None) -> Answer:
     """HTTP "sync now": 202 with the connections that were asked for."""
 
     async def ask() -> Answer:
-        asked = await worker.request_now(await process.services(), connection_id)
+        asked = await request_now(await process.services(), connection_id)
         return 202, orjson.dumps({"requested": asked})
 
     return await _answered(ask)

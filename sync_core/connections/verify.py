@@ -44,7 +44,7 @@ from sync_core.domain.errors import (
     SyncError,
 )
 from sync_core.domain.scope.overlap import doubled_people
-from sync_core.health import record
+from sync_core.health import journal
 from sync_core.logs import log_event
 from sync_core.services import Services
 from sync_core.store.connections import StoredConnection
@@ -368,7 +368,7 @@ async def _settle(services: Services, state: Verification, *, in_use_passes: boo
     codes = ",".join(sorted({check.code for check in state.failing})) or None
     log_event(f"connection.{state.status}", connection=state.connection_id, codes=codes)
     if in_use_passes:
-        await record.check_passed(services, state.connection_id)
+        await journal.check_passed(services, state.connection_id)
     if state.status is VerificationStatus.WAITING and state.next_try_at is not None:
         await ask(services, state.connection_id, state.next_try_at - services.clock())
     if state.status is VerificationStatus.VERIFIED and state.unneeded:

@@ -8,7 +8,7 @@ from sync_core.domain.connections.warnings import Warning  # noqa: A004 -- the w
 from sync_core.domain.documents import Connection, Guests, Scope
 from sync_core.domain.errors import SyncError
 from sync_core.domain.health import Health, connection_warnings
-from sync_core.health import record
+from sync_core.health import journal
 from sync_core.services import Services
 from sync_core.store.consents import PendingConsent
 
@@ -46,7 +46,7 @@ async def warnings_now(
     services: Services, connection: Connection, state: Verification
 ) -> list[Warning]:
     """Give the same, and what has happened to the connection: trouble, and what expires."""
-    known = await record.read(services, connection.id)
+    known = await journal.read(services, connection.id)
     found = warnings_about(connection) + warnings_from(known, state, connection, services)
     pending = await services.consents.pending(connection.id) if not connection.tenant_id else None
     return found + ([_unconfirmed(pending)] if pending else [])

@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from sync_core.domain.clouds import CloudName
-from sync_core.domain.errors import FixConnection
+from sync_core.domain.errors import FixConnection, SyncError
 
 GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 DOMAIN = re.compile(r"(?=.{4,253}$)([a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\.)+[a-zA-Z]{2,63}")
@@ -518,6 +518,11 @@ class RunError(Document):
     code: str
     message: str
     remedy: str = ""
+
+    @classmethod
+    def of(cls, error: SyncError) -> Self:
+        """Return the document of an error."""
+        return cls(code=error.code, message=error.message, remedy=error.remedy)
 
 
 class Run(Document):

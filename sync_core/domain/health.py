@@ -20,12 +20,14 @@ from typing import Any, NamedTuple, Self
 
 from pydantic import ConfigDict, Field
 
-from sync_core.domain.documents import Connection, Credential, Document
+from sync_core.domain.documents import Connection, Credential, Document, Trigger
 from sync_core.domain.errors import FixConnection, FixSettings
 from sync_core.domain.schedule import spread
 
+# Runs that nobody waits for: the next try of a quarantined connection finds what they tell of.
+UNATTENDED = frozenset({Trigger.TIMER, Trigger.WEBHOOK, Trigger.LIFECYCLE})
 # One bad hour of Graph is no incident; three failed runs in a row are.
-PATIENCE = 3
+FAILURES_TOLERATED = 3
 BACK_OFF = (
     timedelta(minutes=15),
     timedelta(minutes=30),
@@ -187,7 +189,7 @@ def failed(health: Health, failure: Failure, now: datetime) -> Step:
         last_failure=failure,
     )
     # One passing failure does not show that the cause of an open incident is gone.
-    if failure.cause is Cause.ADMINISTRATOR or passing >= PATIENCE:
+    if failure.cause is Cause.ADMINISTRATOR or passing >= FAILURES_TOLERATED:
         counted, more = _blamed(counted, failure, now)
         events += more
     return Step(_put_off(counted, now), events)

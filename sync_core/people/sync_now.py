@@ -6,7 +6,6 @@ connection's health and no run of its schedule.
 """
 
 import asyncio
-import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -19,18 +18,16 @@ from sync_core.domain.plan.plan import Plan
 from sync_core.logs import log_event, logger
 from sync_core.people.why import display_name_of, judge, nobody, principal_name_of, stays_as_stored
 from sync_core.runs.full import FullSync
+from sync_core.runs.hold import Hold, held
+from sync_core.runs.record import broken_assertions, measured, unexpected
 from sync_core.runs.spool import ChangeSpool
-from sync_core.runs.worker import TRUST, broken_assertions, close_dead_run, measured, release
 from sync_core.services import Services
-from sync_core.store.leases import Lease, Next
 from sync_core.store.people import People, Person
 from sync_core.store.rows import Stamp
-from sync_core.store.runs import new_run_id
 
 # Most runs of an hour in which nothing changed end within this.
 WAIT_S = 5.0
-LOOK_EVERY_S = 0.25
-# The lease lasts 60 seconds and is not renewed: everything has ended, or given up, well before.
+# A person waits for the answer.
 LIMIT_S = 40.0
 RETRY_BUDGET_S = 20.0
 
@@ -58,21 +55,11 @@ async def sync_person(services: Services, connection_id: str, object_id: str) ->
     who is neither in the directory nor in the table. A run that fails is an answer, not an error.
     """
     _check_enabled((await services.connections.get(connection_id)).connection)
-    holder, run_id = secrets.token_hex(8), new_run_id(services.clock())
-    before = await _taken(services, connection_id, run_id, holder)
-    try:
-        if before.run_id is not None:
-            await _succeed_dead_run(services, before)
-        # Read under the lease: whoever deletes a connection with its people holds the lease for that.
+    async with held(services, connection_id, budget=None, wait_s=WAIT_S) as hold:
+        # Read under the lease: a deletion holds it, too, and may have come first.
         connection = (await services.connections.get(connection_id)).connection
         _check_enabled(connection)
-        answer = await _OnePerson(services, connection, run_id, object_id).sync()
-    except Exception:
-        await release(services, connection_id, holder)
-        raise
-    # Not when this is cancelled: whoever finds the lease ended closes the run's record.
-    await release(services, connection_id, holder)
-    return answer
+        return await _OnePerson(services, connection, hold, object_id).sync()
 
 
 def _check_enabled(connection: Connection) -> None:
@@ -84,45 +71,21 @@ def _check_enabled(connection: Connection) -> None:
         )
 
 
-async def _taken(services: Services, connection_id: str, run_id: str, holder: str) -> Lease:
-    """Take the connection's lease, waiting a little for a run that is about to end."""
-    clock = asyncio.get_running_loop().time
-    until = clock() + WAIT_S
-    while True:
-        taken, before = await services.leases.take(connection_id, run_id, holder, services.clock())
-        if taken:
-            return before
-        if clock() >= until:
-            raise Conflict(
-                "connection.runUnderWay",
-                f"A run of the connection {connection_id!r} is under way (since before you asked).",
-                "Wait for its end (GET /api/connections/{id}/runs shows it): it may bring the person in "
-                "line already. Then ask again.",
-            )
-        await asyncio.sleep(LOOK_EVERY_S)
-
-
-async def _succeed_dead_run(services: Services, before: Lease) -> None:
-    """Close a run that died, and have it followed: whoever takes its lease away owes that."""
-    await close_dead_run(services, before)
-    follower = Next(new_run_id(services.clock()), Trigger.TIMER.value, "auto")
-    await services.leases.request(before.connection_id, follower)
-
-
 class _OnePerson:
     """The run of one person, under the lease."""
 
     def __init__(
-        self, services: Services, connection: Connection, run_id: str, object_id: str
+        self, services: Services, connection: Connection, hold: Hold, object_id: str
     ) -> None:
         self._services = services
         self._connection = connection
+        self._hold = hold
         self._object_id = object_id
         self._began = services.clock()
         self._people = People(services.tables, connection.id)
         self._steps: list[Step] = []
         self._run = Run(
-            id=run_id,
+            id=hold.request.run_id,
             connection_id=connection.id,
             trigger=Trigger.MANUAL,
             mode=Mode.USERS,
@@ -142,7 +105,7 @@ class _OnePerson:
                 run=self._run.id,
                 status=self._run.status.value,
             )
-        await self._services.runs.save(self._run)
+        await self._hold.end(self._run)
         self._step("record", f"The run {self._run.id} ended: {self._run.status.value}.")
         person = await self._people.find(self._object_id)
         return PersonSynced(run=self._run, steps=self._steps, person=person)
@@ -167,16 +130,10 @@ class _OnePerson:
             self._fail(error)
         except Exception:  # noqa: BLE001 -- a run always ends with a record, whatever happened
             logger.exception("run.unexpected run=%s", self._run.id)
-            unknown = SyncError(
-                "run.unexpected",
-                "The run met an error that the program does not know.",
-                f"Look for run.unexpected and {self._run.id} in the log, and report it.",
-            )
-            self._fail(unknown)
+            self._fail(unexpected(self._run))
 
     def _fail(self, error: SyncError) -> None:
-        detail = RunError(code=error.code, message=error.message, remedy=error.remedy)
-        self._end(RunStatus.FAILED, error=detail)
+        self._end(RunStatus.FAILED, error=RunError.of(error))
         name = "apply" if any(one.name == "decide" for one in self._steps) else "read"
         self._step(name, f"{error.message} {error.remedy}".strip(), ok=False)
 
@@ -194,7 +151,6 @@ class _OnePerson:
             await self._plan_and_apply(client)
 
     async def _plan_and_apply(self, client: GraphClient) -> None:
-
         connection = self._connection
         stamp = Stamp(connection.id, connection.known_tenant(), self._run.id, self._began)
         sync = FullSync(connection, client, self._services.users(connection.id), stamp)
@@ -208,10 +164,10 @@ class _OnePerson:
             )
             self._step("decide", told.message)
             # Whoever waits is listed, so that it can be decided at once.
-            await sync.note_matches(self._check)
+            await sync.note_matches(self._hold.check)
             await self._apply(sync, plan, change)
             is_blocked = plan.blocked(change) is not None
-        self._run = measured(self._run, sync)
+        self._run = measured(self._run, client.usage, sync.ledger)
         if is_blocked:
             self._end(RunStatus.HELD, error=broken_assertions(plan))
         else:
@@ -243,7 +199,7 @@ class _OnePerson:
 
     async def _apply(self, sync: FullSync, plan: Plan, change: Change | None) -> None:
         self._run = self._run.replaced(plan_hash=plan.plan_hash)
-        await self._services.runs.save(self._run)
+        await self._hold.begin(self._run)
         if change is None:
             self._step("apply", "Nothing to write.")
             return
@@ -252,17 +208,12 @@ class _OnePerson:
             self._step("apply", blocked, ok=False)
             return
         failed = len(sync.errors)
-        await sync.apply(plan, self._check)
+        await sync.apply(plan, self._hold.check)
         refused = sync.errors[failed:]
         for error in refused:
             self._step("apply", error.message, ok=False)
         if not refused:
             self._step("apply", "The person and the history were written.")
-
-    async def _check(self) -> None:
-        """Raise `LeaseLost` when the lease may be somebody else's by now."""
-        if self._services.clock() - self._began > TRUST:
-            raise LeaseLost("run.leaseLost", "The lease has ended before everything was written.")
 
 
 def _read(evidence: Evidence) -> str:

@@ -1,4 +1,4 @@
-"""Asking for a run and waiting for its end: a connection in, a run record out.
+"""Ask for a run: by hand, because it is due, or for every connection; and wait for its end.
 
 The request is noted on the connection's lease, then recorded, then sent to the queue. Noted first,
 because a request that waits already serves this one, too; sent last, because a message must find its
@@ -8,12 +8,17 @@ own messages, so sending one too many is harmless.
 """
 
 import asyncio
+from datetime import datetime
 from typing import Literal
 
 from sync_core.domain.documents import Connection, Mode, Run, RunStatus, SyncRequest, Trigger
 from sync_core.domain.errors import Conflict, RetryLater
+from sync_core.domain.health import UNATTENDED, Health
+from sync_core.domain.schedule import is_due
+from sync_core.health import journal
+from sync_core.logs import log_event
 from sync_core.services import Services
-from sync_core.store.leases import Next
+from sync_core.store.leases import Lease, Next
 from sync_core.store.runs import new_run_id
 
 FIRST_LOOK_S = 0.1
@@ -23,7 +28,7 @@ RequestMode = Literal["auto", "full", "incremental"]
 
 
 async def ask_for_run(services: Services, connection: Connection, mode: RequestMode) -> Run:
-    """Ask for a run; where a request waits already, its run is given and serves both."""
+    """Ask for a run. Where a request waits already, its run is returned and serves both."""
     if not connection.enabled:
         raise Conflict(
             "connection.disabled",
@@ -52,14 +57,8 @@ def _queued(services: Services, connection_id: str, waiting: Next) -> Run:
 
 
 async def _send(services: Services, connection_id: str, waiting: Next) -> None:
-    request = {
-        "connectionId": connection_id,
-        "trigger": waiting.trigger,
-        "mode": waiting.mode,
-        "runId": waiting.run_id,
-    }
     try:
-        await services.queue.send(SyncRequest.model_validate(request))
+        await services.queue.send(waiting.message(connection_id))
     except RetryLater as error:
         raise RetryLater(
             error.code,
@@ -69,7 +68,7 @@ async def _send(services: Services, connection_id: str, waiting: Next) -> None:
 
 
 async def wait_for_end(services: Services, run: Run, wait_s: float) -> Run:
-    """Give the run as soon as it has ended, or as it stands when the time is over."""
+    """Return the run as soon as it has ended, or as it stands when the time is over."""
     clock = asyncio.get_running_loop().time
     until, pause_s = clock() + wait_s, FIRST_LOOK_S
     while not run.status.is_final and (left_s := until - clock()) > 0:
@@ -77,3 +76,52 @@ async def wait_for_end(services: Services, run: Run, wait_s: float) -> Run:
         pause_s = min(pause_s * 1.5, LONGEST_LOOK_S)
         run = await services.runs.find(run.connection_id, run.id) or run
     return run
+
+
+async def request_now(services: Services, connection_id: str | None) -> list[str]:
+    """Ask for a run of one connection, or of all that are enabled; returns their ids."""
+    if connection_id is not None:
+        connection = (await services.connections.get(connection_id)).connection
+        if not connection.enabled:
+            raise Conflict(
+                "connection.notEnabled",
+                f"The connection {connection_id!r} is disabled.",
+                "Enable it, and ask again.",
+            )
+        chosen = [connection]
+    else:
+        chosen = [known async for known in services.connections.all() if known.enabled]
+    for connection in chosen:
+        await services.queue.send(SyncRequest(connection_id=connection.id, trigger=Trigger.MANUAL))
+    return [connection.id for connection in chosen]
+
+
+async def request_due(services: Services) -> int:
+    """Ask for a run of every connection that is due, that waits, or whose run died; returns how many."""
+    now, requested = services.clock(), 0
+    known = await journal.read_all(services)
+    async for connection in services.connections.all():
+        lease = await services.leases.read(connection.id)
+        if lease.held(now) or not connection.enabled:
+            continue
+        health = known.get(connection.id) or Health(connection_id=connection.id)
+        if _should_run(connection, lease, health, now):
+            await services.queue.send(
+                SyncRequest(connection_id=connection.id, trigger=Trigger.TIMER)
+            )
+            requested += 1
+    log_event("schedule.checked", requested=requested)
+    return requested
+
+
+def _should_run(connection: Connection, lease: Lease, health: Health, now: datetime) -> bool:
+    waiting, died = lease.next, lease.run_id is not None
+    if waiting is not None and waiting.trigger not in UNATTENDED:
+        return True
+    if health.held_back(now):
+        return False
+    if died or waiting is not None:
+        return True
+    if health.next_try_at is not None:
+        return connection.schedule.automatic
+    return is_due(connection, lease.last_started_at, now)

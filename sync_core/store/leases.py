@@ -18,6 +18,7 @@ from azure.core.exceptions import (
 )
 from azure.data.tables import UpdateMode
 
+from sync_core.domain.documents import SyncRequest
 from sync_core.domain.errors import LeaseLost, RetryLater
 from sync_core.store.tables import LEASES, Tables, asked
 from sync_core.store.wire import Entity, storage_unavailable
@@ -34,6 +35,16 @@ class Next:
     run_id: str
     trigger: str
     mode: str
+
+    def message(self, connection_id: str) -> SyncRequest:
+        """Return the message of the queue that starts this run."""
+        fields = {
+            "connectionId": connection_id,
+            "trigger": self.trigger,
+            "mode": self.mode,
+            "runId": self.run_id,
+        }
+        return SyncRequest.model_validate(fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,53 +85,39 @@ class LeaseStore:
         return lease.next or wanted
 
     async def acquire(
-        self, connection_id: str, wanted: Next, holder: str, now: datetime
+        self,
+        connection_id: str,
+        wanted: Next,
+        holder: str,
+        now: datetime,
+        *,
+        scheduled: bool = True,
     ) -> tuple[Next | None, Lease]:
-        """Take the connection, or leave `wanted` as the next if a run holds it.
+        """Take the connection unless it is held, and say what is to be run.
 
-        Gives the request to run (one that waited already goes first and serves both) or None, and the
-        lease as it was before: its `run_id` is then a run that died without giving it back.
+        A run of the schedule serves the request that waits as well, and waits itself where it cannot
+        begin. Work beside the schedule (one person, a deletion) leaves what waits as it is, and leaves
+        no request where it cannot begin.
+
+        Returns the request to run, None while another holder has the connection, and the lease as it
+        was before: its `run_id` is then a run that died without giving the lease back.
         """
         before: list[Lease] = []
 
         def change(lease: Lease) -> Lease | None:
             before[:] = [lease]
             if lease.held(now):
-                joined = _joined(lease.next, wanted)
-                settled = joined == lease.next or lease.run_id == wanted.run_id
-                return None if settled else replace(lease, next=joined)
+                return _queued(lease, wanted) if scheduled else None
+            taken = replace(lease, holder=holder, expires_at=now + DURATION)
+            if not scheduled:
+                return replace(taken, run_id=wanted.run_id)
             chosen = _joined(lease.next, wanted)
-            return replace(
-                lease,
-                run_id=chosen.run_id,
-                holder=holder,
-                expires_at=now + DURATION,
-                next=None,
-                last_started_at=now,
-            )
+            return replace(taken, run_id=chosen.run_id, next=None, last_started_at=now)
 
         after = await self._change(connection_id, change)
-        taken = after.holder == holder
-        return _joined(before[0].next, wanted) if taken else None, before[0]
-
-    async def take(
-        self, connection_id: str, run_id: str, holder: str, now: datetime
-    ) -> tuple[bool, Lease]:
-        """Take the connection for something short beside the schedule; false while a run holds it.
-
-        What waits goes on waiting, and the schedule does not count it. Gives the lease as it was
-        before, too: its `run_id` is then a run that died.
-        """
-        before: list[Lease] = []
-
-        def change(lease: Lease) -> Lease | None:
-            before[:] = [lease]
-            if lease.held(now):
-                return None
-            return replace(lease, run_id=run_id, holder=holder, expires_at=now + DURATION)
-
-        after = await self._change(connection_id, change)
-        return after.holder == holder, before[0]
+        if after.holder != holder:
+            return None, before[0]
+        return _joined(before[0].next, wanted) if scheduled else wanted, before[0]
 
     async def renew(self, connection_id: str, holder: str, now: datetime) -> None:
         """Extend the lease or raise `LeaseLost`."""
@@ -185,10 +182,17 @@ class LeaseStore:
 
 
 def _joined(waiting: Next | None, wanted: Next) -> Next:
-    """Give the request that serves both: the one that waits, made a full one if either is."""
+    """Return the request that serves both: the one that waits, made a full one if either is."""
     if waiting is None:
         return wanted
     return replace(waiting, mode="full") if wanted.mode == "full" else waiting
+
+
+def _queued(lease: Lease, wanted: Next) -> Lease | None:
+    """Leave `wanted` as the next; None where it waits already, or is the very run that holds the lease."""
+    joined = _joined(lease.next, wanted)
+    settled = joined == lease.next or lease.run_id == wanted.run_id
+    return None if settled else replace(lease, next=joined)
 
 
 def _entity(lease: Lease) -> Entity:

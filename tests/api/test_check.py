@@ -6,7 +6,7 @@ from local.graph import GraphEmulator
 from local.sample import SAMPLE_ROLES
 from sync_core.domain.documents import Run, RunStatus, Trigger
 from sync_core.domain.health import Cause
-from sync_core.health import record
+from sync_core.health import journal
 from sync_core.services import Services, utc_now
 from tests.api.conftest import Create
 
@@ -61,7 +61,7 @@ async def test_trouble_is_told_in_the_warnings_until_a_check_passes(
             "error": {"code": "credential.secretExpired", "message": "The secret has expired."},
         }
     )
-    await record.run_ended(services, run, Cause.ADMINISTRATOR)
+    await journal.run_ended(services, run, Cause.ADMINISTRATOR)
     address = f"/api/connections/{connection_id}"
 
     before = (await admin.get(address)).json()["warnings"]
@@ -82,4 +82,4 @@ async def test_a_deleted_connection_leaves_no_trouble_behind(
     )
     await admin.delete(f"/api/connections/{connection_id}?users=delete")
 
-    assert (await record.read(services, connection_id)).failures == 0
+    assert (await journal.read(services, connection_id)).failures == 0

@@ -138,12 +138,14 @@ async def test_while_a_run_is_under_way_nothing_is_deleted(
     before = await left(services, connection_id)
     wanted = Next(new_run_id(services.clock()), "timer", "auto")
     await services.leases.acquire(connection_id, wanted, "worker", services.clock())
+    lease = await services.leases.read(connection_id)
     answer = await admin.delete(url, params={"users": users})
 
     assert answer.status_code == 409
     assert answer.json()["code"] == "connection.runUnderWay"
     assert (await admin.get(url)).json() == created.json()
     assert await left(services, connection_id) == before
+    assert await services.leases.read(connection_id) == lease, "a refused deletion asks for no run"
 
 
 async def test_a_run_that_died_does_not_stand_in_the_way(

@@ -13,6 +13,7 @@ from sync_core.api.openapi import describe
 from sync_core.domain.documents import Run, RunStatus, Trigger
 from sync_core.domain.model import Origin
 from sync_core.people import sync_now
+from sync_core.runs import hold
 from sync_core.services import Services, utc_now
 from sync_core.store.leases import DURATION, Next
 from sync_core.store.matches import MatchStore
@@ -235,7 +236,7 @@ async def test_a_connection_that_is_not_there(sync: Sync, people: list[str]) -> 
     assert (await sync(people[0], status=404))["code"] == "connection.notFound"
 
 
-async def hold(services: Services, connection_id: str) -> Next:
+async def taken_by_a_run(services: Services, connection_id: str) -> Next:
     """Hold the lease as a run under way does."""
     wanted = Next(new_run_id(services.clock()), Trigger.TIMER.value, "auto")
     await services.leases.acquire(connection_id, wanted, "a-run", services.clock())
@@ -252,8 +253,8 @@ async def test_while_a_run_is_under_way_it_is_refused_and_leaves_nothing_behind(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sync_now, "WAIT_S", 0.1)
-    monkeypatch.setattr(sync_now, "LOOK_EVERY_S", 0.05)
-    await hold(services, connection_id)
+    monkeypatch.setattr(hold, "LOOK_EVERY_S", 0.05)
+    await taken_by_a_run(services, connection_id)
     before = await services.leases.read(connection_id)
     problem = await sync(people[0], status=409)
 
@@ -271,19 +272,19 @@ async def test_a_run_that_ends_soon_is_waited_for(
     connection_id: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    await hold(services, connection_id)
-    take = services.leases.take
+    await taken_by_a_run(services, connection_id)
+    acquire = services.leases.acquire
     looks: list[bool] = []
 
-    async def taking(*given: Any) -> Any:
-        result = await take(*given)
-        looks.append(result[0])
+    async def acquiring(*given: Any, **more: Any) -> Any:
+        result = await acquire(*given, **more)
+        looks.append(result[0] is not None)
         if len(looks) == 1:
             await services.leases.release(connection_id, "a-run")
         return result
 
-    monkeypatch.setattr(sync_now, "LOOK_EVERY_S", 0.01)
-    monkeypatch.setattr(services.leases, "take", taking)
+    monkeypatch.setattr(hold, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(services.leases, "acquire", acquiring)
     found = await sync(people[0])
 
     assert looks == [False, True]
@@ -305,7 +306,7 @@ async def test_neither_the_schedule_nor_who_waits_is_disturbed(
 async def test_a_run_that_died_is_closed_and_followed(
     made: Json, sync: Sync, people: list[str], services: Services, connection_id: str
 ) -> None:
-    dead = await hold(services, connection_id)
+    dead = await taken_by_a_run(services, connection_id)
     await services.runs.save(
         Run(
             id=dead.run_id,

@@ -25,7 +25,7 @@ from local.sample import (
     VENDOR_CLIENT_SECRET,
 )
 from sync_core.connections import consent as granting
-from sync_core.health import record
+from sync_core.health import journal
 from sync_core.services import Services, utc_now
 from tests.api.conftest import document, retried
 from tests.certificates import certificate_pem, key_pem, rsa_key
@@ -150,7 +150,7 @@ async def test_no_secret_is_left_anywhere_but_in_key_vault(
     session = Session(admin, connection_id)
     statuses = await session.whole(services, emulator)
     enabled = await session.consent(services, browser)
-    await record.warn_of_expiry(services)
+    await journal.warn_of_expiry(services)
     logs = [f"{one.getMessage()} {one.exc_text or ''}" for one in caplog.records]
     places = {
         "answers": session.answers,

@@ -16,7 +16,7 @@ from sync_core.connections.impact import SaveGuard
 from sync_core.domain.documents import Run, RunStatus, SyncRequest, Trigger
 from sync_core.domain.errors import FixConnection, RetryLater
 from sync_core.domain.health import Cause
-from sync_core.health import record
+from sync_core.health import journal
 from sync_core.services import Services, utc_now
 from tests.api.conftest import Create, Json, document, retried
 from tests.system import Rig, group_scope, run_now
@@ -531,11 +531,11 @@ async def test_a_save_that_works_ends_the_quarantine(
             "error": {"code": "credential.secretExpired", "message": "It has expired."},
         }
     )
-    await record.run_ended(services, run, Cause.ADMINISTRATOR)
+    await journal.run_ended(services, run, Cause.ADMINISTRATOR)
     new = emulator.control.add_secret()
     await admin.patch(url(connection_id), json={"credential": {"clientSecret": new}})
 
-    assert (await record.read(services, connection_id)).quarantine is None
+    assert (await journal.read(services, connection_id)).quarantine is None
 
 
 async def test_a_check_tells_of_what_waits_and_of_what_is_in_use(

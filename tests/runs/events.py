@@ -10,8 +10,9 @@ from azure.storage.queue.aio import QueueClient
 
 from sync_core.domain.documents import SyncRequest
 from sync_core.domain.health import Health
-from sync_core.health import record
-from sync_core.runs import worker
+from sync_core.health import journal
+from sync_core.health.overdue import report_overdue
+from sync_core.runs.request import request_due
 from sync_core.services import Services, utc_now
 from sync_core.store.health import HealthStore
 from sync_core.store.queue import QUEUE
@@ -54,13 +55,13 @@ async def health_of(services: Services, connection_id: str) -> Health:
 
 async def maintain(services: Services) -> None:
     """Do what the hourly timer does."""
-    await worker.report_overdue(services)
-    await record.warn_of_expiry(services)
+    await report_overdue(services)
+    await journal.warn_of_expiry(services)
 
 
 async def asked_for(services: Services, rig: Rig, connection_id: str) -> list[SyncRequest]:
     """Let the timer look once, and take what the queue then holds for a connection."""
-    await worker.request_due(services)
+    await request_due(services)
     async with QueueClient.from_connection_string(
         rig.azurite.connection_string, QUEUE, message_decode_policy=TextBase64DecodePolicy()
     ) as queue:

@@ -10,7 +10,8 @@ from sync_core import triggers
 from sync_core.domain.documents import Connection, Credential, RunStatus
 from sync_core.domain.errors import RetryLater
 from sync_core.domain.health import Expiry, ExpirySource
-from sync_core.health import record
+from sync_core.health import journal
+from sync_core.health.overdue import report_overdue
 from sync_core.runs import worker
 from sync_core.services import Services, process
 from sync_core.store.leases import Next
@@ -79,7 +80,7 @@ async def test_a_credential_from_two_months_before_its_end_to_a_month_after(
     expires_at = clock.now + timedelta(days=62)
     for days_left in (62, 61, 60, 59, 31, 30, 29, 15, 14, 8, 7, 6, 2, 1, 0, -1, -30):
         clock.now = expires_at - timedelta(days=days_left)
-        await record.warn_of_expiry(services)
+        await journal.warn_of_expiry(services)
 
     assert expiring(caplog, connection_id) == [
         ("WARNING", 60),
@@ -178,7 +179,7 @@ async def test_the_date_may_come_from_elsewhere(
         day = clock.now.date() + timedelta(days=5)
         return Expiry(expires_on=day, source=ExpirySource.KEY_VAULT)
 
-    await record.warn_of_expiry(services, ask)
+    await journal.warn_of_expiry(services, ask)
 
     health = await health_of(services, connection_id)
     unknown = [one.getMessage() for one in caplog.records if "expiryUnknown" in one.getMessage()]
@@ -265,7 +266,7 @@ async def test_a_connection_that_never_ran_is_missed_as_well(
     await maintain(services)
 
     clock.skip(hours=2, seconds=1)
-    overdue = await worker.report_overdue(services)
+    overdue = await report_overdue(services)
 
     assert connection_id in overdue
     assert events_of(caplog, connection_id, *INCIDENTS) == ["incident.opened connection.overdue"]
@@ -280,7 +281,7 @@ async def test_a_long_run_is_not_missed(
     clock.skip(minutes=20)
     await services.leases.renew(connection_id, "worker", clock.now)
 
-    assert connection_id not in await worker.report_overdue(services)
+    assert connection_id not in await report_overdue(services)
 
 
 async def test_a_quarantined_connection_is_not_missed_as_well(
@@ -299,7 +300,7 @@ async def test_a_quarantined_connection_is_not_missed_as_well(
         clock.skip(minutes=10)
         for request in await asked_for(services, rig, connection_id):
             await worker.handle(services, request)
-        await worker.report_overdue(services)
+        await report_overdue(services)
 
     assert events_of(caplog, connection_id, *INCIDENTS) == [
         "incident.opened credential.secretExpired"

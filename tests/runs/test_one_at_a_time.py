@@ -1,7 +1,7 @@
 """One run a connection at a time, on any number of workers; nothing asked for is lost."""
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import orjson
 import pytest
@@ -11,11 +11,14 @@ from azure.storage.queue.aio import QueueClient
 from local.graph import GraphEmulator
 from sync_core.domain.documents import Mode, Run, RunStatus, SyncRequest, Trigger
 from sync_core.domain.errors import LeaseLost
+from sync_core.health.overdue import report_overdue
 from sync_core.runs import worker
+from sync_core.runs.request import request_due
 from sync_core.services import Services, utc_now
 from sync_core.store.leases import DURATION, Next
 from sync_core.store.queue import QUEUE
 from sync_core.store.runs import new_run_id
+from tests.runs.events import stop_clock
 from tests.system import Rig, rows_of, run_now, stored_connection
 
 
@@ -120,30 +123,6 @@ async def test_a_live_run_is_not_taken_over(services: Services, connection_id: s
     assert await rows_of(services, connection_id) == {}
 
 
-async def test_who_lost_the_lease_stops_writing(services: Services, connection_id: str) -> None:
-    """A worker that slept through its lease must not write beside its successor."""
-    await stored_connection(services, connection_id)
-    clock = Skipping(utc_now(), timedelta(0))
-    services.clock = clock
-    pulse = worker.Pulse(services, connection_id, "worker 1")
-    await pulse.check()
-    clock.skipped = worker.TRUST + timedelta(seconds=1)
-
-    with pytest.raises(LeaseLost):
-        await pulse.check()
-
-
-class Skipping:
-    """A clock that stands still, and can be put forward."""
-
-    def __init__(self, start: datetime, skipped: timedelta) -> None:
-        self.start = start
-        self.skipped = skipped
-
-    def __call__(self) -> datetime:
-        return self.start + self.skipped
-
-
 async def test_a_lease_that_another_worker_holds_cannot_be_renewed(
     services: Services, connection_id: str
 ) -> None:
@@ -183,10 +162,10 @@ async def test_the_timer_asks_for_what_is_due_and_nothing_else(
     await stored_connection(services, disabled, enabled=False)
     await stored_connection(services, by_hand, schedule={"automatic": False})
 
-    await worker.request_due(services)
+    await request_due(services)
     first = await messages(rig, connection_id)
     await run_now(services, connection_id)
-    await worker.request_due(services)
+    await request_due(services)
 
     assert [request.trigger for request in first] == [Trigger.TIMER]
     assert await messages(rig, connection_id) == []
@@ -201,7 +180,7 @@ async def test_the_timer_revives_a_run_that_died(
     long_ago = utc_now() - DURATION - timedelta(seconds=1)
     await services.leases.acquire(connection_id, Next("r1", "timer", "auto"), "dead", long_ago)
 
-    await worker.request_due(services)
+    await request_due(services)
 
     assert len(await messages(rig, connection_id)) == 1
 
@@ -212,9 +191,9 @@ async def test_a_connection_that_has_not_run_for_too_long_is_named(
     await stored_connection(services, connection_id)
     await run_now(services, connection_id)
 
-    assert connection_id not in await worker.report_overdue(services)
-    services.clock = Skipping(utc_now(), timedelta(minutes=121))
-    assert connection_id in await worker.report_overdue(services)
+    assert connection_id not in await report_overdue(services)
+    stop_clock(services).skip(minutes=121)
+    assert connection_id in await report_overdue(services)
 
 
 async def test_a_disabled_connection_rejects_a_waiting_run(

@@ -16,9 +16,10 @@ from local.sample import SAMPLE_CLIENT_SECRET
 from sync_core.domain.documents import Run, RunStatus, SyncRequest, Trigger
 from sync_core.domain.errors import RetryLater
 from sync_core.domain.health import Cause, Failure, Health, Status, Step, back_off, failed
-from sync_core.health import record
-from sync_core.runs import worker
-from sync_core.runs.request import ask_for_run
+from sync_core.health import journal
+from sync_core.health.overdue import report_overdue
+from sync_core.runs import record, worker
+from sync_core.runs.request import ask_for_run, request_now
 from sync_core.services import Services
 from sync_core.store import states
 from sync_core.store.health import HealthStore
@@ -142,7 +143,7 @@ async def test_an_error_that_the_program_does_not_know_may_pass(
     services: Services, connection_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await stored_connection(services, connection_id)
-    monkeypatch.setattr(worker, "_planned", None)
+    monkeypatch.setattr(record, "planned", None)
 
     run = await run_now(services, connection_id)
 
@@ -176,7 +177,7 @@ async def test_which_ends_of_a_run_release(
         requested_at=services.clock(),
     )
 
-    await record.run_ended(services, run, None)
+    await journal.run_ended(services, run, None)
 
     assert ((await health_of(services, connection_id)).quarantine is None) is released
 
@@ -201,7 +202,7 @@ async def test_sync_now_does_not_wait_for_the_next_try(
     services: Services, rig: Rig, connection_id: str
 ) -> None:
     await quarantined(services, connection_id)
-    await worker.request_now(services, connection_id)
+    await request_now(services, connection_id)
 
     [request] = await asked_for(services, rig, connection_id)
     run = await worker.handle(services, request)
@@ -340,7 +341,7 @@ async def test_a_check_in_order_releases_and_the_timer_tries_at_once(
     stop_clock(services)
     await quarantined(services, connection_id, schedule={"everyMinutes": 1440})
 
-    await record.check_passed(services, connection_id)
+    await journal.check_passed(services, connection_id)
     events = events_of(caplog, connection_id, *INCIDENTS)
     [request] = await asked_for(services, rig, connection_id)
     await worker.handle(services, request)
@@ -371,7 +372,8 @@ async def test_a_run_that_is_killed_again_and_again_is_quarantined(
         _, before = await services.leases.acquire(
             connection_id, Next("next", "timer", "auto"), "another", clock.now
         )
-        await worker.close_dead_run(services, before)
+        assert before.run_id is not None
+        await record.interrupt(services, connection_id, before.run_id)
         await services.leases.release(connection_id, "another")
 
     health = await health_of(services, connection_id)
@@ -401,8 +403,8 @@ async def test_workers_at_one_state_lose_no_incident(
     )
 
     await asyncio.gather(
-        *(record.run_ended(services, run, Cause.ADMINISTRATOR) for _ in range(6)),
-        record.expect_runs(services, connection, services.clock() - timedelta(days=3)),
+        *(journal.run_ended(services, run, Cause.ADMINISTRATOR) for _ in range(6)),
+        journal.expect_runs(services, connection, services.clock() - timedelta(days=3)),
     )
 
     health = await health_of(services, connection_id)
@@ -438,11 +440,11 @@ async def test_what_is_forgotten_is_gone_and_may_be_forgotten_again(
 ) -> None:
     await quarantined(services, connection_id)
 
-    await record.forget(services, connection_id)
-    await record.forget(services, connection_id)
+    await journal.forget(services, connection_id)
+    await journal.forget(services, connection_id)
 
     assert await health_of(services, connection_id) == Health(connection_id=connection_id)
-    assert connection_id not in await record.read_all(services)
+    assert connection_id not in await journal.read_all(services)
 
 
 async def test_a_state_that_is_forgotten_while_it_is_changed_begins_anew(
@@ -465,7 +467,7 @@ async def test_a_state_that_cannot_be_read_begins_anew(
     )
 
     assert (await health_of(services, connection_id)).status is Status.OK
-    assert (await record.read_all(services))[connection_id].status is Status.OK
+    assert (await journal.read_all(services))[connection_id].status is Status.OK
     assert events_of(caplog, connection_id, "health.unreadable") == ["health.unreadable"] * 2
     await quarantined(services, connection_id)
     assert (await health_of(services, connection_id)).status is Status.QUARANTINED
@@ -515,7 +517,7 @@ async def test_a_lost_table_is_told_and_everything_goes_on(
     [request] = await asked_for(without_health, rig, connection_id)
     await worker.handle(without_health, request)
     lines = [one.getMessage() for one in caplog.records if one.levelname == "ERROR"]
-    overdue = await worker.report_overdue(without_health)
+    overdue = await report_overdue(without_health)
 
     assert "health.notKept code=storage.unavailable" in lines
     assert f"health.notKept connection={connection_id} code=storage.unavailable" in lines

@@ -34,7 +34,7 @@ from sync_core.domain.connections.verification import (
 from sync_core.domain.connections.warnings import Warning  # noqa: A004 -- the word of the contract
 from sync_core.domain.documents import Connection
 from sync_core.domain.errors import Conflict, Invalid, PreconditionFailed
-from sync_core.health import record
+from sync_core.health import journal
 from sync_core.logs import log_event
 from sync_core.services import Services
 from sync_core.store.connections import StoredConnection
@@ -63,7 +63,7 @@ async def list_connections(
             found.append(connection)
         if len(found) > top:
             break
-    known = await record.read_all(services)
+    known = await journal.read_all(services)
     states = {state.connection_id: state async for state in services.verifications.all()}
     items = []
     for one in found[:top]:

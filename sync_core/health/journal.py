@@ -1,4 +1,4 @@
-"""What happened to a connection in, its health kept and what there is to tell logged.
+"""Record what happened to a connection, and log incidents.
 
 Remembering is never worth a run: where the Health table cannot be read or written that is logged, and
 everything goes on as if nothing were remembered.

@@ -1,0 +1,192 @@
+"""How a connection is held: one run, one person's sync or one deletion at a time.
+
+A hold is the connection's lease, taken, renewed while the work goes on and given back at its end. The lease
+lasts 60 seconds and is renewed every 15; nothing is written later than 45 seconds after the last renewal, so
+a worker that slept through its lease never writes beside its successor. Whatever has to stop a worker that
+is no longer the holder belongs into `Hold.check`.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime, timedelta
+
+from sync_core.domain.documents import Run, Trigger
+from sync_core.domain.errors import Conflict, LeaseLost, SyncError
+from sync_core.logs import log_event
+from sync_core.runs import record
+from sync_core.services import Services
+from sync_core.store.leases import Lease, Next
+from sync_core.store.runs import new_run_id
+
+HEARTBEAT_S = 15.0
+TRUST = timedelta(seconds=45)
+LOOK_EVERY_S = 0.25
+
+
+class UnderWay(Conflict):
+    """Another holder has the connection; `running` is its run, or the name that a deletion goes by."""
+
+    def __init__(self, connection_id: str, running: str | None) -> None:
+        super().__init__(
+            "connection.runUnderWay",
+            f"A run of the connection {connection_id!r} is under way (since before you asked).",
+            "Wait for its end (GET /api/connections/{id}/runs shows it), then ask again.",
+        )
+        self.running = running
+
+
+class OutOfTime(SyncError):
+    """The run used up its time; what is left is done by the next one, which is asked for already."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "run.outOfTime",
+            "The run used up its time before everything was written; the rest follows at once.",
+            "Nothing to do: the next run goes on where this one stopped.",
+        )
+
+
+class Hold:
+    """A connection in this worker's hands: what it was taken for, and whether it may still be written."""
+
+    def __init__(
+        self,
+        services: Services,
+        connection_id: str,
+        request: Next,
+        holder: str,
+        budget: timedelta | None,
+    ) -> None:
+        self.connection_id = connection_id
+        self.request = request
+        self._services = services
+        self._holder = holder
+        self._budget = budget
+        self._began = self._renewed = services.clock()
+        self._lost: LeaseLost | None = None
+        self._open_record = False
+
+    async def check(self) -> None:
+        """Raise `LeaseLost` or `OutOfTime` when the holder must stop writing."""
+        now: datetime = self._services.clock()
+        if self._lost is not None:
+            raise self._lost
+        if now - self._renewed > TRUST:
+            raise LeaseLost("run.leaseLost", "The lease could not be renewed in time.")
+        if self._budget is not None and now - self._began > self._budget:
+            raise OutOfTime
+
+    async def begin(self, run: Run) -> None:
+        """Store the record of a run that begins; until `end`, a successor would have to close it."""
+        await self._services.runs.save(run)
+        self._open_record = True
+
+    async def end(self, run: Run) -> None:
+        """Store the record of a run that has ended."""
+        await self._services.runs.save(run)
+        self._open_record = False
+
+    async def keep_alive(self) -> None:
+        """Renew the lease until it is lost; a renewal that fails otherwise is tried again."""
+        while True:
+            await asyncio.sleep(HEARTBEAT_S)
+            now = self._services.clock()
+            try:
+                await self._services.leases.renew(self.connection_id, self._holder, now)
+            except LeaseLost as error:
+                self._lost = error
+                return
+            except SyncError as error:
+                log_event("run.heartbeatFailed", connection=self.connection_id, code=error.code)
+                continue
+            self._renewed = now
+
+    async def give_back(self) -> None:
+        """Release the lease, and send the request that waits, if there is one."""
+        waiting = await self._services.leases.release(self.connection_id, self._holder)
+        if waiting is not None:
+            await self._services.queue.send(waiting.message(self.connection_id))
+
+    async def give_up(self) -> None:
+        """Release the lease after an error, unless a record is open.
+
+        A lease that is not released expires by itself, and whoever takes it then finds the run and closes
+        its record.
+        """
+        if not self._open_record:
+            with suppress(SyncError):
+                await self.give_back()
+
+
+@asynccontextmanager
+async def held(
+    services: Services,
+    connection_id: str,
+    *,
+    budget: timedelta | None,
+    request: Next | None = None,
+    wait_s: float = 0.0,
+) -> AsyncIterator[Hold]:
+    """Hold a connection: for a run of the schedule if there is a `request`, else for work beside it.
+
+    Raises `UnderWay` if another holder has the connection and does not give it back within `wait_s`
+    seconds. Only a run of the schedule leaves its request then. `budget` is the time after which
+    `Hold.check` stops the work, None for work that cannot go on in a next run. A run that died holding the
+    lease is closed, and followed where this is not its successor.
+    """
+    hold, before = await _taken(services, connection_id, budget, request, wait_s)
+    try:
+        await _close_dead_run(services, before, has_successor=request is not None)
+        async with _kept_alive(hold):
+            yield hold
+    except LeaseLost as error:
+        run_id = hold.request.run_id
+        log_event("run.leaseLost", connection=connection_id, run=run_id, code=error.code)
+        raise
+    except Exception:
+        await hold.give_up()
+        raise
+    await hold.give_back()
+
+
+async def _taken(
+    services: Services,
+    connection_id: str,
+    budget: timedelta | None,
+    request: Next | None,
+    wait_s: float,
+) -> tuple[Hold, Lease]:
+    holder = secrets.token_hex(8)
+    wanted = request or Next(new_run_id(services.clock()), Trigger.MANUAL.value, "auto")
+    clock = asyncio.get_running_loop().time
+    until = clock() + wait_s
+    while True:
+        chosen, before = await services.leases.acquire(
+            connection_id, wanted, holder, services.clock(), scheduled=request is not None
+        )
+        if chosen is not None:
+            return Hold(services, connection_id, chosen, holder, budget), before
+        if clock() >= until:
+            raise UnderWay(connection_id, before.run_id)
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def _close_dead_run(services: Services, before: Lease, *, has_successor: bool) -> None:
+    if before.run_id is None:
+        return
+    await record.interrupt(services, before.connection_id, before.run_id)
+    if not has_successor:
+        follower = Next(new_run_id(services.clock()), Trigger.TIMER.value, "auto")
+        await services.leases.request(before.connection_id, follower)
+
+
+@asynccontextmanager
+async def _kept_alive(hold: Hold) -> AsyncIterator[None]:
+    task = asyncio.create_task(hold.keep_alive())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

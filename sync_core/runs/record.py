@@ -1,0 +1,149 @@
+"""The record of a run: how it begins, what was planned and counted, and how it ends."""
+
+from sync_core.directory.client import Usage
+from sync_core.domain.documents import (
+    Connection,
+    GraphUse,
+    Run,
+    RunError,
+    RunStatus,
+    Trigger,
+)
+from sync_core.domain.errors import SyncError
+from sync_core.domain.health import Cause
+from sync_core.domain.plan.ledger import Ledger
+from sync_core.domain.plan.plan import Plan
+from sync_core.health.journal import run_ended
+from sync_core.logs import log_event
+from sync_core.services import Services
+from sync_core.store.leases import Next
+
+HELD_REMEDY = (
+    "Look at the held changes of this run. If they are right, raise the connection's guard limits for "
+    "one run; if not, correct the scope or the directory. Everything else of the plan was applied."
+)
+ASSERTION_REMEDY = (
+    "Look at the run's changes. Correct the scope or the directory; or, if the assertion is no longer "
+    "right, the connection's assertions. Nobody came or went; everything else was applied."
+)
+
+
+async def begun(services: Services, connection: Connection, request: Next) -> Run:
+    """Return the record of a run that begins now; one that was queued keeps when it was asked for."""
+    now = services.clock()
+    run = await services.runs.find(connection.id, request.run_id) or Run(
+        id=request.run_id,
+        connection_id=connection.id,
+        trigger=Trigger(request.trigger),
+        requested_at=now,
+    )
+    # A message that comes again after its worker died runs under the name it had.
+    return run.replaced(status=RunStatus.RUNNING, started_at=now, finished_at=None, error=None)
+
+
+async def interrupt(services: Services, connection_id: str, run_id: str) -> None:
+    """Mark a run that died holding the lease as `run.interrupted`, if it has a record."""
+    dead = await services.runs.find(connection_id, run_id)
+    if dead is None or dead.status.is_final:
+        return
+    error = RunError(
+        code="run.interrupted",
+        message="The run was ended from outside (a restart, a deployment, a time limit).",
+        remedy="Nothing to do: another run has taken over; what was written stays and is complete.",
+    )
+    log_event("run.interrupted", connection=connection_id, run=run_id)
+    dead = dead.replaced(status=RunStatus.FAILED, finished_at=services.clock(), error=error)
+    await services.runs.save(dead)
+    await run_ended(services, dead, Cause.PASSING)
+
+
+async def reject(services: Services, connection_id: str, run_id: str) -> Run | None:
+    """Mark a queued run as rejected: its connection is disabled or gone. None if it has no record."""
+    queued = await services.runs.find(connection_id, run_id)
+    if queued is None:
+        return None
+    error = RunError(
+        code="connection.notEnabled",
+        message="The connection was deleted or disabled before the run began.",
+        remedy="Enable the connection and ask again.",
+    )
+    run = queued.replaced(status=RunStatus.REJECTED, finished_at=services.clock(), error=error)
+    await services.runs.save(run)
+    return run
+
+
+def planned(run: Run, plan: Plan) -> Run:
+    """Return the record with the plan's name, and log what the plan holds."""
+    log_event(
+        "run.planned",
+        connection=run.connection_id,
+        run=run.id,
+        active=plan.tally.active,
+        creates=plan.tally.creates,
+        removals=plan.tally.removals,
+        reenables=plan.tally.reenables,
+        others=plan.tally.others,
+        held=plan.held,
+    )
+    return run.replaced(plan_hash=plan.plan_hash)
+
+
+def measured(run: Run, usage: Usage, ledger: Ledger) -> Run:
+    """Return the record with what the run has asked of Graph and counted so far."""
+    graph = GraphUse(
+        requests=usage.requests,
+        throttled=usage.throttled,
+        retried=usage.retried,
+        bytes=usage.bytes,
+    )
+    return run.replaced(counts=ledger.counts, errors=ledger.errors, graph=graph)
+
+
+def finished(run: Run, plan: Plan) -> Run:
+    """Return the record of a run that came to its end: succeeded, partial or held."""
+    if plan.verdict.broken:
+        status = RunStatus.HELD if plan.held else RunStatus.PARTIAL
+        return run.replaced(status=status, error=broken_assertions(plan))
+    if plan.held:
+        reasons = "; ".join(plan.verdict.reasons) or "too many people would be removed"
+        error = RunError(
+            code="guard.held",
+            message=f"{reasons[:1].upper()}{reasons[1:]}. {plan.held} changes wait for approval.",
+            remedy=HELD_REMEDY,
+        )
+        return run.replaced(status=RunStatus.HELD, error=error)
+    return run.replaced(status=RunStatus.PARTIAL if run.errors else RunStatus.SUCCEEDED)
+
+
+def broken_assertions(plan: Plan) -> RunError:
+    """Return the error of a run in which an assertion let nobody be created or removed."""
+    broken = "; ".join(plan.verdict.broken)
+    waits = f"{plan.held} changes wait." if plan.held else "Nobody would have come or gone anyway."
+    return RunError(
+        code="assertion.failed",
+        message=f"An assertion would be broken: {broken}. {waits}",
+        remedy=ASSERTION_REMEDY,
+    )
+
+
+def unexpected(run: Run) -> SyncError:
+    """Return the error of a run that met what the program does not know; the log has the details."""
+    return SyncError(
+        "run.unexpected",
+        "The run met an error that the program does not know.",
+        f"Look for run.unexpected and {run.id} in the log, and report it.",
+    )
+
+
+def log_finished(run: Run) -> None:
+    """Log how a run ended, with every count that is not zero."""
+    log_event(
+        "run.finished",
+        connection=run.connection_id,
+        run=run.id,
+        status=run.status.value,
+        code=run.error.code if run.error else None,
+        **{name: value for name, value in run.counts.model_dump().items() if value},
+        graph_requests=run.graph.requests,
+        throttled=run.graph.throttled or None,
+    )
