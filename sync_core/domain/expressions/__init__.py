@@ -8,8 +8,8 @@ administrators is docs/expressions.md.
 from sync_core.domain.expressions.context import Context
 from sync_core.domain.expressions.errors import EvaluationError, ExpressionError
 from sync_core.domain.expressions.expression import Expression, evaluate_with_trace, parse
-from sync_core.domain.expressions.functions import Example, Function, Topic
-from sync_core.domain.expressions.registry import FUNCTIONS, REFUSED
+from sync_core.domain.expressions.functions.function import Example, Function, Topic
+from sync_core.domain.expressions.functions.registry import FUNCTIONS, REFUSED
 from sync_core.domain.expressions.values import IGNORE_ATTRIBUTE, IGNORE_OBJECT
 
 __all__ = [

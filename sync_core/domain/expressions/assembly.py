@@ -9,7 +9,14 @@ from dataclasses import dataclass
 
 from sync_core.domain.expressions import attributes
 from sync_core.domain.expressions.errors import ArgumentProblem
-from sync_core.domain.expressions.functions import Function
+from sync_core.domain.expressions.functions.function import Function
+from sync_core.domain.expressions.functions.registry import (
+    ARGUMENT_WORDS,
+    CONSTANTS,
+    FUNCTIONS,
+    REFUSED,
+    SIGNALS,
+)
 from sync_core.domain.expressions.nodes import (
     Attribute,
     Call,
@@ -23,13 +30,6 @@ from sync_core.domain.expressions.nodes import (
     Number,
     Text,
     Word,
-)
-from sync_core.domain.expressions.registry import (
-    ARGUMENT_WORDS,
-    CONSTANTS,
-    FUNCTIONS,
-    REFUSED,
-    SIGNALS,
 )
 
 # Deep enough for a chain of 60 nested IIF; what walks an expression may recurse this far.

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from sync_core.domain.expressions.attributes import property_of
-from sync_core.domain.expressions.compiling import compiled
+from sync_core.domain.expressions.compile import compiled
 from sync_core.domain.expressions.context import Context
-from sync_core.domain.expressions.functions import Evaluate, Function
-from sync_core.domain.expressions.functions_decision import group_of
+from sync_core.domain.expressions.functions.decisions import group_of
+from sync_core.domain.expressions.functions.function import Evaluate, Function
+from sync_core.domain.expressions.functions.registry import FUNCTIONS
 from sync_core.domain.expressions.nodes import Attribute, Call, Node, walk
 from sync_core.domain.expressions.parsing import parse_node
-from sync_core.domain.expressions.printing import printed
-from sync_core.domain.expressions.registry import FUNCTIONS
-from sync_core.domain.expressions.tracing import traced
+from sync_core.domain.expressions.printer import printed
+from sync_core.domain.expressions.trace import traced
 
 
 @dataclass(frozen=True, slots=True)

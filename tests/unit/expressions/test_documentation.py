@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from sync_core.domain.expressions import FUNCTIONS, REFUSED, Function, Topic
-from tests.unit.expressions.evaluating import evaluate
+from tests.unit.expressions.evaluation import evaluate
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "expressions.md").read_text(encoding="utf-8")
 SOURCES = [
     path.read_text(encoding="utf-8")
-    for path in (ROOT / "sync_core" / "domain" / "expressions").glob("*.py")
+    for path in (ROOT / "sync_core" / "domain" / "expressions").rglob("*.py")
 ]
 # A code in an example of its own: | `expression` | attributes | `value` |
 ROW = re.compile(

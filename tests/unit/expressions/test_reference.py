@@ -20,7 +20,7 @@ from sync_core.domain.expressions import (
     Function,
     parse,
 )
-from tests.unit.expressions.evaluating import evaluate
+from tests.unit.expressions.evaluation import evaluate
 
 HERE = Path(__file__).parent
 HIRE = {"StatusHireDate": "2012-03-16-07:00"}
@@ -293,10 +293,10 @@ def test_example_of_the_reference(
 
 # Functions of which the reference gives no example, or none with one result, and where they are tested.
 TESTED_ELSEWHERE = {
-    "Guid": "test_generated.py",
+    "Guid": "functions/test_generated.py",
     "InGroup": "test_values.py",
     "IsString": "test_values.py",
-    "RandomString": "test_generated.py",
+    "RandomString": "functions/test_generated.py",
     "SelectUniqueValue": "test_reference.py",
     "StringFromSid": "test_values.py",
 }

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from sync_core.domain.expressions.functions import Function
-from sync_core.domain.expressions.functions_conversion import CONVERSION_FUNCTIONS
-from sync_core.domain.expressions.functions_date import DATE_FUNCTIONS
-from sync_core.domain.expressions.functions_decision import DECISION_FUNCTIONS
-from sync_core.domain.expressions.functions_generated import GENERATED_FUNCTIONS
-from sync_core.domain.expressions.functions_list import LIST_FUNCTIONS
-from sync_core.domain.expressions.functions_replace import REPLACE
-from sync_core.domain.expressions.functions_text import TEXT_FUNCTIONS
+from sync_core.domain.expressions.functions.conversion import CONVERSION_FUNCTIONS
+from sync_core.domain.expressions.functions.dates import DATE_FUNCTIONS
+from sync_core.domain.expressions.functions.decisions import DECISION_FUNCTIONS
+from sync_core.domain.expressions.functions.function import Function
+from sync_core.domain.expressions.functions.generated import GENERATED_FUNCTIONS
+from sync_core.domain.expressions.functions.lists import LIST_FUNCTIONS
+from sync_core.domain.expressions.functions.replace import REPLACE
+from sync_core.domain.expressions.functions.text import TEXT_FUNCTIONS
 
 FUNCTIONS: Mapping[str, Function] = MappingProxyType(
     {

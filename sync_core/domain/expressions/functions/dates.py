@@ -7,7 +7,13 @@ from sync_core.domain.expressions.context import Context
 from sync_core.domain.expressions.date_formats import FormatProblem, printer, reader
 from sync_core.domain.expressions.dates import ADDING, COUNTING, from_filetime, to_filetime
 from sync_core.domain.expressions.errors import ArgumentProblem, EvaluationError
-from sync_core.domain.expressions.functions import Arguments, Evaluate, Example, Function, Topic
+from sync_core.domain.expressions.functions.function import (
+    Arguments,
+    Evaluate,
+    Example,
+    Function,
+    Topic,
+)
 from sync_core.domain.expressions.nodes import Empty, Node, Text
 from sync_core.domain.expressions.values import to_date, to_text, to_whole, unfit
 

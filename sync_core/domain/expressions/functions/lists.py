@@ -1,7 +1,7 @@
 """Functions on multi-valued attributes. A single value counts as a list of one, null as none."""
 
 from sync_core.domain.expressions.errors import EvaluationError
-from sync_core.domain.expressions.functions import Example, Function, Topic
+from sync_core.domain.expressions.functions.function import Example, Function, Topic
 from sync_core.domain.expressions.values import (
     is_null,
     to_list,

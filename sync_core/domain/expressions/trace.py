@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sync_core.domain.expressions.compiling import compiled
+from sync_core.domain.expressions.compile import compiled
 from sync_core.domain.expressions.context import Context
 from sync_core.domain.expressions.dates import printed_date
 from sync_core.domain.expressions.errors import EvaluationError
-from sync_core.domain.expressions.functions import Evaluate
+from sync_core.domain.expressions.functions.function import Evaluate
+from sync_core.domain.expressions.functions.registry import FUNCTIONS
 from sync_core.domain.expressions.nodes import Call, Empty, Node, Number, Text, Word
-from sync_core.domain.expressions.printing import printed
-from sync_core.domain.expressions.registry import FUNCTIONS
+from sync_core.domain.expressions.printer import printed
 from sync_core.domain.expressions.values import Signal
 
 REDACTED = "[Redact]"

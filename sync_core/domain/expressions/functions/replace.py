@@ -8,7 +8,13 @@ from collections.abc import Mapping
 from sync_core.domain.expressions import regexes
 from sync_core.domain.expressions.context import Context
 from sync_core.domain.expressions.errors import ArgumentProblem
-from sync_core.domain.expressions.functions import Arguments, Evaluate, Example, Function, Topic
+from sync_core.domain.expressions.functions.function import (
+    Arguments,
+    Evaluate,
+    Example,
+    Function,
+    Topic,
+)
 from sync_core.domain.expressions.nodes import Empty, Node, Text
 from sync_core.domain.expressions.values import (
     MAX_TEXT,

@@ -15,7 +15,8 @@ from sync_core.domain.expressions.attributes import reader
 from sync_core.domain.expressions.context import Context
 from sync_core.domain.expressions.dates import printed_date
 from sync_core.domain.expressions.errors import EvaluationError
-from sync_core.domain.expressions.functions import Arguments, Condition, Evaluate
+from sync_core.domain.expressions.functions.function import Arguments, Condition, Evaluate
+from sync_core.domain.expressions.functions.registry import CONSTANTS, FUNCTIONS
 from sync_core.domain.expressions.nodes import (
     Attribute,
     Call,
@@ -32,8 +33,7 @@ from sync_core.domain.expressions.nodes import (
     children,
     walk,
 )
-from sync_core.domain.expressions.printing import printed
-from sync_core.domain.expressions.registry import CONSTANTS, FUNCTIONS
+from sync_core.domain.expressions.printer import printed
 from sync_core.domain.expressions.values import (
     IGNORE_ATTRIBUTE,
     IGNORE_OBJECT,

@@ -4,7 +4,7 @@ import binascii
 from base64 import b64decode, b64encode
 
 from sync_core.domain.expressions.errors import ArgumentProblem
-from sync_core.domain.expressions.functions import Example, Function, Topic
+from sync_core.domain.expressions.functions.function import Example, Function, Topic
 from sync_core.domain.expressions.nodes import Node, Text
 from sync_core.domain.expressions.values import to_text, to_whole, unfit, unwrapped, within_limit
 

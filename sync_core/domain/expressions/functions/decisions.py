@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from sync_core.domain.expressions.context import Context
 from sync_core.domain.expressions.errors import ArgumentProblem, EvaluationError
-from sync_core.domain.expressions.functions import (
+from sync_core.domain.expressions.functions.function import (
     Arguments,
     Evaluate,
     Example,

@@ -2,15 +2,15 @@
 
 import re
 
-from sync_core.domain.expressions.casing import (
+from sync_core.domain.expressions.errors import ArgumentProblem, EvaluationError
+from sync_core.domain.expressions.functions.function import Example, Function, Topic
+from sync_core.domain.expressions.letter_case import (
     CULTURE,
     to_lower,
     to_proper,
     to_upper,
     without_diacritics,
 )
-from sync_core.domain.expressions.errors import ArgumentProblem, EvaluationError
-from sync_core.domain.expressions.functions import Example, Function, Topic
 from sync_core.domain.expressions.nodes import Node, Text
 from sync_core.domain.expressions.values import (
     to_list,

@@ -11,7 +11,13 @@ from uuid import UUID, uuid5
 
 from sync_core.domain.expressions.context import Context
 from sync_core.domain.expressions.errors import EvaluationError
-from sync_core.domain.expressions.functions import Arguments, Evaluate, Example, Function, Topic
+from sync_core.domain.expressions.functions.function import (
+    Arguments,
+    Evaluate,
+    Example,
+    Function,
+    Topic,
+)
 from sync_core.domain.expressions.values import Signal, to_text, to_text_or_empty, to_whole
 
 NAMESPACE = UUID("6f0d4c52-7a2e-5d0b-9d55-2b1a3f6c8e71")
