@@ -1,0 +1,1 @@
+"""What the program costs, beside the same work written as the SDKs' samples do it."""

@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.figures import Import, Judging, Row, Webhook
-from benchmarks.printing import NAIVE, judging_line, run_lines, target_lines, webhook_line
+from benchmarks.report import NAIVE, judging_line, run_lines, target_lines, webhook_line
 from benchmarks.surroundings import REPOSITORY, Surroundings
 from benchmarks.targets import HOURLY, UNCHANGED, targets
 from local.sample import SAMPLE_GROUP_ID
@@ -51,7 +51,7 @@ NODE_OPTIONS = "--max-old-space-size=12288"
 def main(arguments: Sequence[str]) -> int:
     options = _options(arguments)
     os.environ.setdefault("NODE_OPTIONS", NODE_OPTIONS)
-    judging = Judging(**_in_a_process(None, "benchmarks.judging", {"people": JUDGED_PEOPLE}))
+    judging = Judging(**_in_a_process(None, "benchmarks.judgement", {"people": JUDGED_PEOPLE}))
     print(judging_line(judging), file=sys.stderr, flush=True)
     rows: list[Row] = []
     for people in options.people:

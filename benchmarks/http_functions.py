@@ -11,7 +11,7 @@ from typing import Any
 
 import azure.functions as func
 
-from local.kept import REPOSITORY
+from local.data_folder import REPOSITORY
 
 
 def load_product() -> ModuleType:

@@ -24,7 +24,7 @@ from msgraph.graph_request_adapter import GraphRequestAdapter
 from msgraph.graph_service_client import GraphServiceClient
 from msgraph_core.tasks.page_iterator import PageIterator
 
-from benchmarks.measuring import measured
+from benchmarks.cost import measured
 from local.sample import SAMPLE_CLIENT_ID, SAMPLE_CLIENT_SECRET, SAMPLE_TENANT_ID
 
 # What the product selects for its default mapping.

@@ -16,7 +16,7 @@ from typing import Any
 # Imported at the first run otherwise; the CPU of that is not the run's.
 import sync_core.directory.client
 import sync_core.runs.full  # noqa: F401
-from benchmarks.measuring import measured
+from benchmarks.cost import measured
 from local.sample import SAMPLE_CLIENT_ID, SAMPLE_CLIENT_SECRET, SAMPLE_TENANT_ID
 from sync_core.domain.documents import Connection, SyncRequest
 from sync_core.runs import worker as engine

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from local import commands
-from local.kept import DEFAULT_DATA
-from local.rest import ApiError
+from local.client import ApiError
+from local.data_folder import DEFAULT_DATA
 from local.rig import Options
 from local.up import run
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import httpx
 
-from local.rest import Api, ApiError, Json, describe_run, read_ready_file, tls_context
+from local.client import Api, ApiError, Json, describe_run, read_ready_file, tls_context
 
 PEOPLE = {"userPrincipalName": 38, "displayName": 26, "department": 16, "accountEnabled": 14}
 CHANGES = {"action": 10, "userPrincipalName": 38, "displayName": 26, "reason": 16}

@@ -25,7 +25,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from local import serving
+from local import loopback
 from local.sample import SAMPLE_ROLES, SAMPLE_TENANT_ID
 from local.tls import write_private
 
@@ -134,10 +134,10 @@ class IdentityInThread:
 
     def __init__(self, key_file: Path | None = None) -> None:
         header = uuid.uuid4().hex
-        bound = serving.listen()
+        bound = loopback.listen()
         self.identity = Identity(header, key_file)
-        self.environment = environment(serving.url_of(bound), header)
-        self._serving = serving.InThread(self.identity.app, bound)
+        self.environment = environment(loopback.url_of(bound), header)
+        self._serving = loopback.InThread(self.identity.app, bound)
 
     def stop(self) -> None:
         self._serving.stop()
@@ -181,9 +181,9 @@ def main() -> None:
     options = parser.parse_args()
     # By the environment and not as an option: everybody may read the command line of a process.
     identity = Identity(os.environ["IDENTITY_HEADER"], options.key)
-    bound = serving.listen(options.port)
-    print(f"ready at {serving.url_of(bound)}", flush=True)
-    serving.server(identity.app).run(sockets=[bound])
+    bound = loopback.listen(options.port)
+    print(f"ready at {loopback.url_of(bound)}", flush=True)
+    loopback.server(identity.app).run(sockets=[bound])
 
 
 if __name__ == "__main__":

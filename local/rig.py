@@ -17,10 +17,10 @@ from typing import Self
 
 import httpx
 
-from local import identity, serving
+from local import identity, loopback
 from local.azurite import Azurite
+from local.data_folder import DEFAULT_DATA, REPOSITORY, Ports, keep_keys, keep_ports
 from local.host.__main__ import FUNCTION_KEY, MASTER_KEY
-from local.kept import DEFAULT_DATA, REPOSITORY, Ports, keep_keys, keep_ports
 from local.logs import Log
 from local.processes import Child, ChildError
 from local.tls import TlsFiles, issue
@@ -107,7 +107,7 @@ class Rig:
     def start(self) -> None:
         """Until everything answers."""
         # Asked now, before a minute of work is done in vain; the first worker takes it for good.
-        serving.listen(self.options.port).close()
+        loopback.listen(self.options.port).close()
         self.addresses = self._start_emulators()
         for number in range(1, self.options.workers + 1):
             port = self.options.port if number == 1 else 0

@@ -11,11 +11,11 @@ from itertools import islice
 from pathlib import Path
 from typing import NoReturn
 
-from local import sample, serving
+from local import loopback, sample
 from local.azurite import AzuriteError
-from local.kept import DEFAULT_DATA, DataLock, InUseError
+from local.client import READY_FILE, Api, ApiError, Json, describe_run
+from local.data_folder import DEFAULT_DATA, DataLock, InUseError
 from local.processes import ChildError
-from local.rest import READY_FILE, Api, ApiError, Json, describe_run
 from local.rig import Options, Rig, RigError
 from local.tls import write_private
 
@@ -26,7 +26,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Each of them is a sentence for whoever sits at the terminal.
 TOLD = (
     *(RigError, ChildError, AzuriteError, InUseError, ApiError),
-    serving.PortInUseError,
+    loopback.PortInUseError,
 )
 
 

@@ -28,7 +28,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local import serving
+from local import loopback
 from local.identity import TENANT_ID
 from local.tls import TlsFiles, files_in, write_private
 
@@ -374,10 +374,10 @@ class VaultInThread:
     """A vault behind ``url`` in this process, with ``faults`` to switch; for tests."""
 
     def __init__(self, tls: TlsFiles, file: Path | None = None) -> None:
-        bound = serving.listen()
-        self.url = serving.url_of(bound, tls)
+        bound = loopback.listen()
+        self.url = loopback.url_of(bound, tls)
         self._vault = Vault(self.url, file=file)
-        self._serving = serving.InThread(self._vault.app, bound, tls)
+        self._serving = loopback.InThread(self._vault.app, bound, tls)
 
     @property
     def faults(self) -> Faults:
@@ -470,10 +470,10 @@ def main() -> None:
     parser.add_argument("--file", type=Path, help="where secrets survive a restart")
     options = parser.parse_args()
     tls = files_in(options.tls)
-    bound = serving.listen(options.port)
-    vault = Vault(serving.url_of(bound, tls), file=options.file)
+    bound = loopback.listen(options.port)
+    vault = Vault(loopback.url_of(bound, tls), file=options.file)
     print(f"ready at {vault.url}", flush=True)
-    serving.server(vault.app, tls).run(sockets=[bound])
+    loopback.server(vault.app, tls).run(sockets=[bound])
 
 
 if __name__ == "__main__":

@@ -14,17 +14,17 @@ from typing import Self
 import uvicorn
 from starlette.types import ASGIApp
 
-from local.graph.access import TokenMint
-from local.graph.clock import Clock
-from local.graph.control import Control
-from local.graph.notifications import Notifier
-from local.graph.on_loop import Home
-from local.graph.paging import Links
-from local.graph.recorder import Recorded
+from local.graph.control.control import Control
+from local.graph.control.loop import Home
+from local.graph.directory.clock import Clock
+from local.graph.directory.tenants import sample_registry
+from local.graph.http.access import TokenMint
+from local.graph.http.recorder import Recorded
+from local.graph.odata.paging import Links
+from local.graph.server import ResettableProtocol, graph_app, login_app
 from local.graph.service import Service
-from local.graph.serving import ResettableProtocol, graph_app, login_app
-from local.graph.tenants import sample_registry
-from local.graph.webhooks import Webhooks
+from local.graph.subscriptions.notifications import Notifier
+from local.graph.subscriptions.webhooks import Webhooks
 from local.tls import TlsFiles
 
 _PATIENCE_S = 120

@@ -3,31 +3,31 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from local.graph import (
-    csdl,
+from local.graph.faults.faults import PAGE_KINDS, STATUS_KINDS, Fault
+from local.graph.http.access import unauthenticated
+from local.graph.http.errors import GraphError, error_body, no_such_segment
+from local.graph.http.messages import VERSION, Answer, GraphRequest
+from local.graph.http.recorder import Recorded
+from local.graph.routes import (
     directory_objects,
     extensions,
     group_delta,
     group_members,
     groups,
     member_of,
+    metadata,
     subscriptions,
     user_delta,
     users,
 )
-from local.graph.access import unauthenticated
-from local.graph.batch import run_batch
-from local.graph.errors import GraphError, error_body, no_such_segment
-from local.graph.faults import PAGE_KINDS, STATUS_KINDS, Fault
-from local.graph.messages import VERSION, Answer, GraphRequest
-from local.graph.recorder import Recorded
+from local.graph.routes.batch import run_batch
 from local.graph.service import Service
 
 Route = Callable[[Service, GraphRequest], Awaitable[Answer]]
 KeyRoute = Callable[[Service, GraphRequest, str], Awaitable[Answer]]
 
 _ROUTES: dict[tuple[str, str], Route] = {
-    ("GET", "$metadata"): csdl.get_metadata,
+    ("GET", "$metadata"): metadata.get_metadata,
     ("GET", "users"): users.list_users,
     ("GET", "users/$count"): users.count_users,
     ("GET", "users/delta"): user_delta.users_delta,

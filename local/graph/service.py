@@ -2,19 +2,19 @@
 
 from dataclasses import dataclass, field
 
-from local.graph.access import TokenMint
-from local.graph.clock import Clock
-from local.graph.delta_rounds import Rounds
-from local.graph.directory import Directory
-from local.graph.faults import Faults
-from local.graph.members import Unions
-from local.graph.notifications import Notifier
-from local.graph.paging import Links
-from local.graph.recorder import Recorder
-from local.graph.rendering import Renderer
-from local.graph.selection import Matches
-from local.graph.stale import StaleMembers
-from local.graph.tenants import Registry, Tenant
+from local.graph.directory.clock import Clock
+from local.graph.directory.directory import Directory
+from local.graph.directory.members import Unions
+from local.graph.directory.tenants import Registry, Tenant
+from local.graph.faults.faults import Faults
+from local.graph.faults.stale_members import StaleMembers
+from local.graph.http.access import TokenMint
+from local.graph.http.recorder import Recorder
+from local.graph.odata.delta import Rounds
+from local.graph.odata.paging import Links
+from local.graph.odata.renderer import Renderer
+from local.graph.odata.selection import Matches
+from local.graph.subscriptions.notifications import Notifier
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from socket import socket
 
 import uvicorn
 
-from local import serving
+from local import loopback
 from local.host.application import Function, load
 from local.host.configuration import (
     ConfigurationError,
@@ -25,7 +25,7 @@ from local.host.configuration import (
     read_local_settings,
 )
 from local.host.http import HttpHost, Keys
-from local.host.invoking import Invoker
+from local.host.invocation import Invoker
 from local.host.queues import LEASE_S, QueuePoller, Queues
 from local.host.timers import Timer, TimerLock, run_timers
 
@@ -71,7 +71,7 @@ class Host:
 
     async def serve(self, bound: socket) -> None:
         """Until SIGINT or SIGTERM; then up to a few seconds for what is at work."""
-        server = _Server(serving.config(self.http))
+        server = _Server(loopback.config(self.http))
         loop = asyncio.get_running_loop()
         for wanted in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(wanted, server.handle_exit, wanted, None)
@@ -81,7 +81,7 @@ class Host:
         background.append(asyncio.create_task(run_timers(self._timers, self._lock)))
         for task in background:
             task.add_done_callback(lambda task: _stop_if_failed(task, server))
-        print(f"Host is ready at {serving.url_of(bound)}", flush=True)
+        print(f"Host is ready at {loopback.url_of(bound)}", flush=True)
         await server.serve(sockets=[bound])
         logger.info("Stopping; calls under way have %.0f s to end.", GRACE_S)
         for task in background:
@@ -154,9 +154,9 @@ def main() -> int:
     os.chdir(root)
     _set_up_logging()
     try:
-        bound = serving.listen(options.port)
+        bound = loopback.listen(options.port)
         host = _prepare(root, options.message_lease)
-    except (ConfigurationError, serving.PortInUseError) as error:
+    except (ConfigurationError, loopback.PortInUseError) as error:
         print(error, file=sys.stderr)
         return 1
     except Exception:  # noqa: BLE001 - any mistake in the app; Azure would say "0 functions found"

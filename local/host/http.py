@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from local.host import queues, timers
 from local.host.application import Function
-from local.host.invoking import CALLED_BY_API, Invoker
+from local.host.invocation import CALLED_BY_API, Invoker
 from local.host.routing import Router, decode_path
 
 logger = logging.getLogger("host")

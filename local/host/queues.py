@@ -23,7 +23,7 @@ from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 from local.host.application import Binding, Function
 from local.host.configuration import ConfigurationError, QueueConfig, expand
-from local.host.invoking import Invoker, Occasion
+from local.host.invocation import Invoker, Occasion
 
 logger = logging.getLogger("host")
 

@@ -21,7 +21,7 @@ from croniter import CroniterError, croniter
 
 from local.host.application import Function
 from local.host.configuration import ConfigurationError, expand
-from local.host.invoking import Invoker, Occasion
+from local.host.invocation import Invoker, Occasion
 
 logger = logging.getLogger("host")
 

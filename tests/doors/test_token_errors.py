@@ -11,7 +11,7 @@ import pytest
 from azure.core.exceptions import ClientAuthenticationError
 
 from local.graph import GraphEmulator
-from local.graph.token_errors import WITHOUT_CAUSE
+from local.graph.faults.token_errors import WITHOUT_CAUSE
 from local.identity import EXCHANGE, IDENTITY_OBJECT_ID, ISSUER
 from local.sample import (
     OTHER_CLOUD_TENANT_ID,

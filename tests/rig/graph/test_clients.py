@@ -33,8 +33,7 @@ from local.sample import (
     SAMPLE_TENANT_ID,
 )
 from local.tls import TlsFiles
-
-from .test_tokens import Signer
+from tests.rig.graph.entra.test_tokens import Signer
 
 
 @pytest.fixture

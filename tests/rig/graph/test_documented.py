@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from local.graph import GraphEmulator
-from local.graph.control_routes import control_routes
-from local.graph.faults import KINDS
+from local.graph.control.routes import control_routes
+from local.graph.faults.faults import KINDS
 
 PAGE = (Path(__file__).parents[3] / "docs" / "emulator.md").read_text()
 

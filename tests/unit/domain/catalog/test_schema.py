@@ -2,7 +2,7 @@
 
 import pytest
 
-from local.graph.csdl import document
+from local.graph.routes.metadata import document
 from sync_core.domain.catalog.schema import Kind, Property, UnreadableSchema, user_properties
 
 HEAD = '<edmx:Edmx Version="4.0" xmlns:edmx="http://docs.oasis-open.org/odata/ns/edmx"><edmx:DataServices>'

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.graph.properties import SINGLE_USER_ONLY
+from local.graph.odata.properties import SINGLE_USER_ONLY
 from local.sample import COST_CENTER
 from sync_core.domain.documents import (
     NEGATIONS,

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from local.graph.properties import ADVANCED, USER_FILTERS, USER_PROPERTIES, Filterable
-from local.graph.selection import user_filter
+from local.graph.odata.properties import ADVANCED, USER_FILTERS, USER_PROPERTIES, Filterable
+from local.graph.odata.selection import user_filter
 from local.sample import COST_CENTER
 from sync_core.domain.documents import Clause, Operator
 from sync_core.domain.scope.odata import FILTERABLE, Support, condition_of

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from local.graph.selection import user_filter
+from local.graph.odata.selection import user_filter
 from sync_core.domain.documents import Filter, Guests, Scope
 from sync_core.domain.scope.compile import compile_scope
 from sync_core.domain.scope.query import LONGEST_FILTER, ReadingPlan, reading_plan

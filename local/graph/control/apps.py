@@ -1,0 +1,114 @@
+"""Changing app registrations: their credentials, their permissions, the tenants they are in."""
+
+from datetime import datetime
+
+from local.graph.control.base import ControlBase, ControlError, Document
+from local.graph.control.loop import on_loop
+from local.graph.directory.people import timestamp
+from local.graph.directory.tenants import App, FederatedCredential
+from local.sample import SAMPLE_CLIENT_ID
+
+
+class AppsControl(ControlBase):
+    @on_loop
+    def apps(self) -> list[Document]:
+        return [_app(app) for app in self.service.registry.apps.values()]
+
+    @on_loop
+    def create_app(self, app_id: str, name: str, *, tenant: str | None = None) -> Document:
+        """A registration without credentials and permissions, known in its home tenant."""
+        home = self.tenant_of(tenant)
+        app = App(app_id.lower(), name, home.id, grants={home.id: []})
+        self.service.registry.apps[app.app_id] = app
+        return _app(app)
+
+    @on_loop
+    def set_roles(
+        self, roles: list[str], *, app: str = SAMPLE_CLIENT_ID, tenant: str | None = None
+    ) -> None:
+        """What an administrator grants; tokens already issued keep what they say."""
+        found = self._app(app)
+        found.grants[self.tenant_of(tenant).id] = list(roles)
+
+    @on_loop
+    def remove_from_tenant(self, *, app: str = SAMPLE_CLIENT_ID, tenant: str | None = None) -> None:
+        """Delete the service principal: the app is unknown in this tenant."""
+        self._app(app).grants.pop(self.tenant_of(tenant).id, None)
+
+    @on_loop
+    def add_secret(
+        self,
+        *,
+        app: str = SAMPLE_CLIENT_ID,
+        value: str | None = None,
+        ends: datetime | None = None,
+    ) -> str:
+        """Answers the secret's value."""
+        return self._app(app).add_secret(self.service.clock.now(), value, ends).value
+
+    @on_loop
+    def expire_secrets(self, *, app: str = SAMPLE_CLIENT_ID, ends: datetime | None = None) -> None:
+        """Every secret of the app ends now, or at the time given."""
+        for secret in self._app(app).secrets:
+            secret.ends = ends or self.service.clock.now()
+
+    @on_loop
+    def remove_secrets(self, *, app: str = SAMPLE_CLIENT_ID) -> None:
+        self._app(app).secrets.clear()
+
+    @on_loop
+    def enable_app(self, enabled: bool, *, app: str = SAMPLE_CLIENT_ID) -> None:
+        self._app(app).enabled = enabled
+
+    @on_loop
+    def add_certificate(self, pem: str, *, app: str = SAMPLE_CLIENT_ID) -> None:
+        self._app(app).certificates.append(pem)
+
+    @on_loop
+    def add_federated_credential(
+        self,
+        *,
+        issuer: str,
+        subject: str,
+        audience: str,
+        public_key: str,
+        app: str = SAMPLE_CLIENT_ID,
+    ) -> None:
+        federated = self._app(app).federated
+        if len(federated) >= 20:
+            raise ControlError("an app takes at most 20 federated credentials")
+        federated.append(FederatedCredential(issuer, subject, audience, public_key))
+
+    @on_loop
+    def trust_identity(self, public_key: str) -> None:
+        """A managed identity of a tenant here, by the PEM of the key that signs its tokens."""
+        self.service.mint.identity_keys.append(public_key)
+
+    @on_loop
+    def issue_opaque_tokens(self, opaque: bool) -> None:
+        self.service.mint.is_opaque = opaque
+
+    def _app(self, app_id: str) -> App:
+        found = self.service.registry.app(app_id)
+        if found is None:
+            raise ControlError(f"no app {app_id}")
+        return found
+
+
+def _app(app: App) -> Document:
+    return {
+        "appId": app.app_id,
+        "displayName": app.name,
+        "homeTenant": app.home_tenant,
+        "enabled": app.enabled,
+        "grants": app.grants,
+        "secrets": [
+            {"keyId": s.key_id, "hint": s.value[:3], "endDateTime": timestamp(s.ends)}
+            for s in app.secrets
+        ],
+        "certificates": len(app.certificates),
+        "federatedCredentials": [
+            {"issuer": c.issuer, "subject": c.subject, "audience": c.audience}
+            for c in app.federated
+        ],
+    }

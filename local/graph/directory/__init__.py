@@ -1,0 +1,1 @@
+"""What a tenant holds: people, groups, registrations, and every change since the start."""

@@ -1,0 +1,1 @@
+"""What every call of Graph needs: a request, its caller, an answer or a refusal, a record."""

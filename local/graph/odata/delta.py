@@ -1,0 +1,176 @@
+"""A round of a delta query: a first request or a link in, what to tell and where to go on out.
+
+Facts: learn.microsoft.com/graph/delta-query-overview (2025-04-30), user-delta and group-delta.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from local.graph.directory.recent import Recent
+from local.graph.http.errors import GraphError, unsupported_query
+from local.graph.http.messages import Answer, GraphRequest
+from local.graph.odata.options import parse_select, refuse_unknown
+from local.graph.odata.paging import Link, Links, only_token, page_answer
+
+T = TypeVar("T")
+LIFETIME_S = 7 * 86400
+LATEST = "latest"
+_ALLOWED = frozenset(("$select", "$filter", "$deltatoken"))
+_MAX_IDS = 50
+_CLAUSE = re.compile(r"id eq '([0-9A-Fa-f-]{36})'")
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    select: tuple[str, ...] | None
+    ids: tuple[str, ...] | None
+    """Only these objects are tracked."""
+    is_first: bool
+    since: int
+    """The version of the directory that the round starts from; 0 in a first round."""
+    until: int
+    """The version when the round began: where the next one starts from."""
+    at: Any
+    page: int
+    born_s: int
+    minimal: bool
+    sync_from_now: bool = False
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "select": self.select,
+            "ids": self.ids,
+            "first": self.is_first,
+            "since": self.since,
+            "until": self.until,
+            "at": self.at,
+            "page": self.page,
+            "born": self.born_s,
+        }
+
+
+class Rounds:
+    """The changes of the last few rounds, gathered once for all of their pages."""
+
+    def __init__(self) -> None:
+        self._recent: Recent[Any] = Recent(8)
+
+    def changes(self, key: tuple[object, ...], gather: Callable[[], T]) -> T:
+        found: T = self._recent.get(key, gather)
+        return found
+
+
+def read_round(
+    request: GraphRequest,
+    links: Links,
+    *,
+    known: frozenset[str],
+    resource: str,
+    now_s: int,
+) -> Round:
+    version = request.tenant.directory.log.version
+    minimal = "return=minimal" in request.headers.get("prefer", "").replace(" ", "").lower()
+    for name in ("$skiptoken", "$deltatoken"):
+        token = request.query.get(name)
+        if token and token != LATEST:
+            state = links.read(request.path, only_token(request, name))
+            if state is None:
+                raise _start_again(request, links, "syncStateNotFound", None)
+            if now_s - state["born"] > LIFETIME_S:
+                raise _start_again(request, links, "resyncRequired", state)
+            going_on = _from_state(state, minimal=minimal)
+            return going_on if name == "$skiptoken" else _next_round(going_on, version, now_s)
+    refuse_unknown(request.query, _ALLOWED)
+    return Round(
+        select=parse_select(request.query.get("$select"), known, resource, is_list=True),
+        ids=_tracked_ids(request.query.get("$filter")),
+        is_first=True,
+        since=0,
+        until=version,
+        at=None,
+        page=1,
+        born_s=now_s,
+        minimal=False,
+        sync_from_now=request.query.get("$deltatoken") == LATEST,
+    )
+
+
+def _from_state(state: dict[str, Any], *, minimal: bool) -> Round:
+    return Round(
+        select=None if state["select"] is None else tuple(state["select"]),
+        ids=None if state["ids"] is None else tuple(state["ids"]),
+        is_first=state["first"],
+        since=state["since"],
+        until=state["until"],
+        at=state["at"],
+        page=state["page"],
+        born_s=state["born"],
+        minimal=minimal,
+    )
+
+
+def _next_round(finished: Round, version: int, now_s: int) -> Round:
+    return replace(
+        finished,
+        is_first=False,
+        since=finished.until,
+        until=version,
+        at=None,
+        page=1,
+        born_s=now_s,
+    )
+
+
+def _start_again(
+    request: GraphRequest, links: Links, code: str, state: dict[str, Any] | None
+) -> GraphError:
+    """410 with the request to start with, an empty token in it."""
+    select = state["select"] if state else None
+    query = f"$select={','.join(select)}&$deltatoken=" if select else "$deltatoken="
+    return GraphError(
+        410,
+        code,
+        "The sync state is not found or has expired. Start again without a token.",
+        {"Location": f"{links.graph_url}{request.path}?{query}"},
+    )
+
+
+def _tracked_ids(text: str | None) -> tuple[str, ...] | None:
+    if text is None:
+        return None
+    clauses = [_CLAUSE.fullmatch(clause.strip()) for clause in text.split(" or ")]
+    if None in clauses:
+        raise unsupported_query(
+            "The only supported $filter of a delta query is: id eq '{id}' or id eq '{id}'."
+        )
+    if len(clauses) > _MAX_IDS:
+        raise unsupported_query(
+            f"Too many ids in $filter: {len(clauses)}. Max allowed: {_MAX_IDS}."
+        )
+    return tuple(clause.group(1).lower() for clause in clauses if clause)
+
+
+def round_answer(
+    request: GraphRequest,
+    links: Links,
+    current: Round,
+    *,
+    context: str,
+    items: list[bytes],
+    onward: Any,
+) -> Answer:
+    """``onward`` is where the next page starts; None ends the round with a deltaLink."""
+    if onward is None:
+        done = replace(current, at=None, page=1)
+        link: Link = ("@odata.deltaLink", links.delta_link(request.path, done.state()))
+    else:
+        following = replace(current, at=onward, page=current.page + 1)
+        link = ("@odata.nextLink", links.next_link(request.path, following.state()))
+    answer = page_answer(
+        request, links, context=context, items=items, link=link, here=current.state()
+    )
+    if current.minimal and not current.is_first:
+        answer.headers["Preference-Applied"] = "return=minimal"
+    return answer

@@ -1,0 +1,1 @@
+"""Graph's calls, one file a subject."""

@@ -1,0 +1,24 @@
+"""What lists of users and of groups share: their options and cost, and one entity in its context."""
+
+import orjson
+
+from local.graph.http.messages import GraphRequest
+from local.graph.service import Service
+
+LIST_OPTIONS = frozenset(("$select", "$top", "$filter", "$search", "$count", "$orderby"))
+
+
+def list_cost(base: int, request: GraphRequest) -> int:
+    """learn.microsoft.com/graph/throttling-limits: $select and a small $top save one, $expand adds one."""
+    top = request.query.get("$top", "100")
+    saved = ("$select" in request.query) + (top.isdecimal() and int(top) < 20)
+    return max(1, base - saved + ("$expand" in request.query))
+
+
+def context(name: str, select: tuple[str, ...] | None) -> str:
+    return f"{name}({','.join(select)})" if select else name
+
+
+def entity(service: Service, where: str, item: bytes) -> bytes:
+    head = orjson.dumps({"@odata.context": f"{service.links.graph_url}/v1.0/$metadata#{where}"})
+    return head[:-1] + (b"," + item[1:] if len(item) > 2 else b"}")

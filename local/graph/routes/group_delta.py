@@ -1,0 +1,261 @@
+"""/groups/delta with members@delta: which groups there are, what changed, who came and went.
+
+Facts: concepts/delta-query-groups. A group without (changed) members has no members@delta; a large
+one comes in slices, with other groups in between; a soft-deleted person is not mentioned.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from typing import Any
+
+import orjson
+
+from local.graph.directory.changes import PersonOrId
+from local.graph.directory.directory import Directory, Group
+from local.graph.http.access import READ_GROUPS, READ_HIDDEN
+from local.graph.http.messages import Answer, GraphRequest
+from local.graph.odata.delta import Round, read_round, round_answer
+from local.graph.odata.properties import GROUP_DEFAULTS, GROUP_PROPERTIES
+from local.graph.routes.entities import context
+from local.graph.service import Service
+
+Reference = dict[str, Any]
+
+
+@dataclass(slots=True)
+class _Changed:
+    """What happened to one group in a round."""
+
+    group: Group
+    names: set[str] | None = field(default_factory=set)
+    members: dict[PersonOrId, bool] = field(default_factory=dict)
+    """The last thing that happened to each: True when added."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One object on a page; a group with many changed members makes several."""
+
+    group: Group
+    names: frozenset[str] | None
+    members: list[tuple[PersonOrId, bool]]
+
+
+async def groups_delta(service: Service, request: GraphRequest) -> Answer:
+    request.caller.need(READ_GROUPS)
+    current = read_round(
+        request,
+        service.links,
+        known=GROUP_PROPERTIES | {"members"},
+        resource="group",
+        now_s=int(service.clock.now().timestamp()),
+    )
+    items: list[bytes] = []
+    onward: Any = None
+    if current.is_first and not current.sync_from_now:
+        items, onward = _FirstPage(service, request, current).make()
+    elif not current.is_first:
+        items, onward = _changes(service, request, current)
+    return round_answer(
+        request,
+        service.links,
+        current,
+        context=context("groups", current.select) + "/$delta",
+        items=items,
+        onward=onward,
+    )
+
+
+class _FirstPage:
+    """A page of a first round.
+
+    ``at`` is {"next": place of the next new group, "cut": [[place of a group whose members did not
+    fit, where to go on], ...]}.
+    """
+
+    def __init__(self, service: Service, request: GraphRequest, current: Round) -> None:
+        self._directory = request.tenant.directory
+        self._current = current
+        self._may_read_hidden = request.caller.may(READ_HIDDEN)
+        self._groups = list(self._directory.groups.values())
+        at = current.at or {"next": 0, "cut": []}
+        self._next: int = at["next"]
+        self._cut: list[list[Any]] = at["cut"]
+        self._room = service.settings.delta_members_per_page
+        self._most = service.settings.delta_page_size
+        self._items: list[bytes] = []
+
+    def make(self) -> tuple[list[bytes], Any]:
+        waiting, self._cut = self._cut, []
+        if waiting and self._next < len(self._groups):
+            # Another group comes between two slices of a large one.
+            whole, self._room = self._room, self._room // 2
+            self._take_new()
+            self._room += whole - whole // 2
+        for place, at in waiting:
+            self._take(place, at)
+        while self._next < len(self._groups) and self._room > 0:
+            if len(self._items) >= self._most:
+                break
+            self._take_new()
+        if self._next >= len(self._groups) and not self._cut:
+            return self._items, None
+        return self._items, {"next": self._next, "cut": self._cut}
+
+    def _take_new(self) -> None:
+        place = self._next
+        self._next += 1
+        group = self._groups[place]
+        if self._current.ids is not None and group.id not in self._current.ids:
+            return
+        if group.deleted_at is None:
+            self._take(place, ["people", 0])
+        elif group.is_microsoft_365:
+            self._items.append(_removed(group))
+
+    def _take(self, place: int, at: list[Any]) -> None:
+        """A group with as many members as fit; what does not fit waits for a later page."""
+        group = self._groups[place]
+        if self._room <= 0:
+            self._cut.append([place, at])
+            return
+        references: list[Reference] = []
+        tells = _tells_members(self._current) and (self._may_read_hidden or not group.hides_members)
+        if tells:
+            members = _members_from(self._directory, group, at)
+            references = [
+                _reference(self._directory, member) for member in islice(members, self._room)
+            ]
+            following = next(members, None)
+            if following is not None:
+                is_person = isinstance(following, int)
+                self._cut.append([place, ["people" if is_person else "rest", following]])
+        self._room -= len(references)
+        self._items.append(_document(group, _set_names(group, self._current), references))
+
+
+def _members_from(directory: Directory, group: Group, at: list[Any]) -> Iterator[PersonOrId]:
+    """Members in a lasting order: what is removed meanwhile moves nobody else."""
+    rest = sorted([*group.nested, *group.others])
+    if at[0] == "rest":
+        return iter([object_id for object_id in rest if object_id >= at[1]])
+    people = (n for n in group.people.start_at(at[1]) if directory.is_live(n))
+    return chain(people, rest)
+
+
+def _changes(service: Service, request: GraphRequest, current: Round) -> tuple[list[bytes], Any]:
+    directory = request.tenant.directory
+    may_read_hidden = request.caller.may(READ_HIDDEN)
+    entries = service.rounds.changes(
+        (request.tenant.id, "groups", current.since, current.until, current.select, current.ids,
+         may_read_hidden),
+        lambda: _entries(service, directory, current, may_read_hidden=may_read_hidden),
+    )  # fmt: skip
+    start = current.at or 0
+    end, room = start, service.settings.delta_members_per_page
+    while end < len(entries) and end - start < service.settings.delta_page_size and room > 0:
+        room -= len(entries[end].members)
+        end += 1
+    # An object may come again on a later page: here the last one of each page does.
+    shown = entries[max(0, start - 1) : end]
+    items = [_changed_item(directory, entry, current) for entry in shown]
+    return items, end if end < len(entries) else None
+
+
+def _entries(
+    service: Service, directory: Directory, current: Round, *, may_read_hidden: bool
+) -> list[_Entry]:
+    slices: list[list[_Entry]] = []
+    most = service.settings.delta_members_per_page
+    for changed in _gather(directory, current).values():
+        tells = _tells_members(current) and (may_read_hidden or not changed.group.hides_members)
+        members = [
+            (member, added)
+            for member, added in changed.members.items()
+            # Added and soft-deleted since: not mentioned.
+            if tells and not (added and isinstance(member, int) and not directory.is_live(member))
+        ]
+        names = None if changed.names is None else frozenset(changed.names)
+        if names is not None and not names and not members:
+            continue
+        slices.append(
+            [
+                _Entry(changed.group, names, members[start : start + most])
+                for start in range(0, max(1, len(members)), most)
+            ]
+        )
+    # First slices first: other groups come between the slices of a large one.
+    longest = max(map(len, slices), default=0)
+    return [of[turn] for turn in range(longest) for of in slices if turn < len(of)]
+
+
+def _gather(directory: Directory, current: Round) -> dict[str, _Changed]:
+    tracked = set(current.select or GROUP_DEFAULTS)
+    changes: dict[str, _Changed] = {}
+    for change in directory.log.between(current.since, current.until):
+        key = change.key
+        if not isinstance(key, str) or (current.ids is not None and key not in current.ids):
+            continue
+        changed = changes.setdefault(key, _Changed(directory.groups[key]))
+        if change.member is not None:
+            changed.members.pop(change.member, None)
+            changed.members[change.member] = change.added
+        elif change.names is None:
+            changed.names = None
+        elif changed.names is not None:
+            changed.names |= tracked & change.names
+    return changes
+
+
+def _changed_item(directory: Directory, entry: _Entry, current: Round) -> bytes:
+    group = entry.group
+    if group.deleted_at is not None:
+        return _removed(group)
+    names = _set_names(group, current)
+    if current.minimal and entry.names is not None:
+        names = [name for name in current.select or GROUP_DEFAULTS if name in entry.names]
+    elif entry.names is not None:
+        names += [name for name in entry.names if name not in names]
+    references = []
+    for member, added in entry.members:
+        reference = _reference(directory, member)
+        if not added:
+            reference["@removed"] = {"reason": "deleted"}
+        references.append(reference)
+    return _document(group, names, references)
+
+
+def _tells_members(current: Round) -> bool:
+    return current.select is None or "members" in current.select
+
+
+def _set_names(group: Group, current: Round) -> list[str]:
+    """The tracked properties that are set: what never was is not sent."""
+    return [
+        name
+        for name in current.select or GROUP_DEFAULTS
+        if name not in ("id", "members") and group.properties.get(name) not in (None, [])
+    ]
+
+
+def _document(group: Group, names: list[str], references: list[Reference]) -> bytes:
+    document: dict[str, Any] = {name: group.properties.get(name) for name in names}
+    document["id"] = group.id
+    if references:
+        document["members@delta"] = references
+    return orjson.dumps(document)
+
+
+def _removed(group: Group) -> bytes:
+    """A Microsoft 365 group can be restored, a security group is gone."""
+    reason = "changed" if group.is_microsoft_365 else "deleted"
+    return orjson.dumps({"id": group.id, "@removed": {"reason": reason}})
+
+
+def _reference(directory: Directory, member: PersonOrId) -> Reference:
+    if isinstance(member, int):
+        return {"@odata.type": "#microsoft.graph.user", "id": directory.object_id(member)}
+    other = directory.others.get(member)
+    kind = "group" if other is None else other.kind
+    return {"@odata.type": f"#microsoft.graph.{kind}", "id": member}
