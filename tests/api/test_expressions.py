@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from sync_core.domain.expressions import FUNCTIONS, REFUSED
-from tests.unit.expressions.evaluation import NOW
+from tests.unit.domain.expressions.evaluation import NOW
 
 GROUP = "11111111-2222-3333-4444-555555555555"
 URL = "/api/expressions/evaluate"

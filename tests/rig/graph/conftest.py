@@ -11,6 +11,7 @@ import pytest
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_CLIENT_ID, SAMPLE_CLIENT_SECRET, SAMPLE_TENANT_ID
 from local.tls import TlsFiles
+from tests.rig.graph.webhook import Webhook, served
 
 Document = dict[str, Any]
 
@@ -66,6 +67,32 @@ class Application:
     def items(self, path: str, **headers: str) -> list[Document]:
         return [item for page in self.pages(path, **headers) for item in page["value"]]
 
+    def counted_items(self, path: str) -> list[Document]:
+        """The items of a collection that wants the advanced pair: the header and $count."""
+        joint = "&" if "?" in path else "?"
+        return self.items(f"{path}{joint}$count=true", ConsistencyLevel="eventual")
+
+    def subscribe(self, document: Document) -> Document:
+        answer = self.ask("/subscriptions", method="POST", json=document)
+        assert answer.status_code == 201, answer.text
+        created: Document = answer.json()
+        return created
+
+
+def last_link(pages: list[Document]) -> str:
+    link: str = pages[-1]["@odata.deltaLink"]
+    return link
+
+
+def sync(application: Application, path: str, **headers: str) -> tuple[list[Document], str]:
+    """One whole round of a delta query: the items of all pages and the deltaLink."""
+    pages = application.pages(path, **headers)
+    return [item for page in pages for item in page["value"]], last_link(pages)
+
+
+def ids(items: list[Document]) -> set[str]:
+    return {item["id"] for item in items}
+
 
 def error_code(answer: httpx.Response) -> str:
     return str(answer.json()["error"]["code"])
@@ -109,3 +136,13 @@ def connect(tls: TlsFiles) -> Iterator[Callable[[GraphEmulator], Application]]:
             return application
 
         yield connected
+
+
+@pytest.fixture
+def webhook(
+    request: pytest.FixtureRequest, emulator: GraphEmulator, tls: TlsFiles
+) -> Iterator[Webhook]:
+    """A receiver of notifications, which the emulator sends without its usual wait."""
+    emulator.control.settings(delay_s=0.02, first_retry_s=0.02)
+    with served(tls, getattr(request, "param", "http")) as webhook:
+        yield webhook

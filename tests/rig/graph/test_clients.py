@@ -33,7 +33,7 @@ from local.sample import (
     SAMPLE_TENANT_ID,
 )
 from local.tls import TlsFiles
-from tests.rig.graph.entra.test_tokens import Signer
+from tests.rig.graph.signer import Signer
 
 
 @pytest.fixture

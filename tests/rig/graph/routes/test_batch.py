@@ -129,3 +129,24 @@ def test_plain_text_comes_as_base64(reader: Application) -> None:
     responses = run(reader, [item(1, "/users/$count", headers={"ConsistencyLevel": "eventual"})])
 
     assert responses["1"]["body"] == "MzAw"
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        pytest.param(b"{", "application/json", id="broken"),
+        pytest.param(b"[]", "application/json", id="not an object"),
+        pytest.param(b"{}", "text/plain", id="not declared as JSON"),
+        pytest.param(b"{}", "application/json", id="nothing in it"),
+    ],
+)
+def test_a_body_that_says_nothing_is_refused(
+    reader: Application, content: bytes, kind: str
+) -> None:
+    answer = reader.http.post(
+        f"{reader.emulator.graph_url}/v1.0/$batch",
+        content=content,
+        headers={"Authorization": f"Bearer {reader.token}", "Content-Type": kind},
+    )
+
+    assert answer.status_code == 400

@@ -1,33 +1,13 @@
-"""Graph's description of itself, and directory extensions: who may see what."""
+"""Directory extensions: who may see which."""
 
 from urllib.parse import quote
 
-import httpx
 import pytest
 
-from local.graph import GraphEmulator
 from local.sample import COST_CENTER, EXTENSION_APP_ID, SAMPLE_ROLES
 from tests.rig.graph.conftest import Application, error_code
 
 WITH_EXTENSIONS = f"/applications?$filter={quote('extensionProperties/$count ne 0')}"
-
-
-def test_the_schema_is_open_to_everybody(emulator: GraphEmulator, tls_client: httpx.Client) -> None:
-    answer = tls_client.get(f"{emulator.graph_url}/v1.0/$metadata")
-    other = tls_client.get(f"{emulator.graph_url}/v1.0/users")
-
-    assert (answer.status_code, other.status_code) == (200, 401)
-    assert answer.headers["content-type"].startswith("application/xml")
-    assert b'<EntityType Name="user" BaseType="graph.directoryObject"' in answer.content
-    assert emulator.requests[0].path == "/v1.0/$metadata"
-
-
-def test_the_schema_describes_what_a_list_refuses_as_well(application: Application) -> None:
-    schema = application.ask("/$metadata").text
-
-    assert '<Property Name="skills" Type="Collection(Edm.String)"/>' in schema
-    assert '<NavigationProperty Name="manager"' in schema
-    assert application.ask("/users?$select=skills").status_code == 501
 
 
 def granted(application: Application, *roles: str) -> Application:
@@ -71,10 +51,3 @@ def test_an_applications_extensions_need_to_read_applications(application: Appli
 )
 def test_what_graph_refuses_is_refused(application: Application, path: str, status: int) -> None:
     assert granted(application, "Application.Read.All").ask(path).status_code == status
-
-
-@pytest.fixture
-def tls_client(application: Application) -> httpx.Client:
-    """A client that has not signed in."""
-    application.emulator.control.reset_requests()
-    return application.http

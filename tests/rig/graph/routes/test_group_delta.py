@@ -5,8 +5,7 @@ import random
 import pytest
 
 from local.sample import SAMPLE_GROUP_ID, sample_group_id
-from tests.rig.graph.conftest import Application, Document
-from tests.rig.graph.routes.test_user_delta import sync
+from tests.rig.graph.conftest import Application, Document, sync
 
 SALES, FIELD_SALES = sample_group_id(4), sample_group_id(5)
 EVERYBODY, HIDDEN, EMPTY = (sample_group_id(n) for n in (9, 10, 11))

@@ -1,130 +1,21 @@
-"""Subscriptions: what Graph asks of them, the handshake, and what it delivers."""
+"""Subscriptions: what Graph asks of them, the handshake, and how they end."""
 
-import asyncio
-import ssl
-import threading
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
-import orjson
 import pytest
 
-from local.graph import GraphEmulator
 from local.sample import sample_group_id
-from local.tls import TlsFiles
 from tests.rig.graph.conftest import Application, Document, error_code
+from tests.rig.graph.webhook import Webhook, body, in_minutes
 
 SALES = sample_group_id(4)
-
-
-@dataclass
-class Webhook:
-    """A small receiver that does the handshake and keeps what it gets; it can misbehave."""
-
-    echo: Callable[[str], str] = lambda token: token
-    content_type: str = "text/plain"
-    status: int = 200
-    delay_s: float = 0.0
-    answers: list[int] = field(default_factory=list)
-    """Statuses of the next notifications; 202 when there are none left."""
-    handshakes: list[str] = field(default_factory=list)
-    posts: list[tuple[str, list[Document]]] = field(default_factory=list)
-    url: str = ""
-
-    def items(self) -> list[Document]:
-        return [item for _, items in self.posts for item in items]
-
-
-@pytest.fixture
-def webhook(request: pytest.FixtureRequest, tls: TlsFiles) -> Iterator[Webhook]:
-    webhook = Webhook()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-            query = parse_qs(urlsplit(self.path).query)
-            time.sleep(webhook.delay_s)
-            if "validationToken" in query:
-                webhook.handshakes.append(self.path)
-                self.answer(webhook.status, webhook.echo(query["validationToken"][0]))
-                return
-            status = webhook.answers.pop(0) if webhook.answers else 202
-            webhook.posts.append((self.path, orjson.loads(body)["value"]))
-            self.answer(status, "")
-
-        def answer(self, status: int, text: str) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", webhook.content_type)
-            self.send_header("Content-Length", str(len(text.encode())))
-            self.end_headers()
-            self.wfile.write(text.encode())
-
-        def log_message(self, *_: Any) -> None:
-            """Quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    scheme = getattr(request, "param", "http")
-    if scheme == "https":
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(tls.cert_file, tls.key_file)
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    webhook.url = f"{scheme}://127.0.0.1:{server.server_address[1]}"
-    yield webhook
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-@pytest.fixture(autouse=True)
-def quick(emulator: GraphEmulator) -> None:
-    emulator.control.settings(delay_s=0.02, first_retry_s=0.02)
-
-
-def in_minutes(minutes: float) -> str:
-    return (datetime.now(UTC) + timedelta(minutes=minutes)).isoformat()
-
-
-def body(webhook: Webhook, **changes: Any) -> Document:
-    document = {
-        "changeType": "updated",
-        "notificationUrl": f"{webhook.url}/api/graph/notifications?code=a%2Bb",
-        "lifecycleNotificationUrl": f"{webhook.url}/api/graph/lifecycle",
-        "resource": "users",
-        "expirationDateTime": in_minutes(1000),
-        "clientState": "a secret",
-        **changes,
-    }
-    return {name: value for name, value in document.items() if value is not ...}
-
-
-def create(application: Application, document: Document) -> Document:
-    answer = application.ask("/subscriptions", method="POST", json=document)
-    assert answer.status_code == 201, answer.text
-    created: Document = answer.json()
-    return created
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 5
-    while not condition() and time.monotonic() < until:
-        time.sleep(0.01)
-    assert condition()
-
-
-# Creating
 
 
 def test_creating_validates_both_addresses_and_keeps_their_query(
     application: Application, webhook: Webhook
 ) -> None:
-    created = create(application, body(webhook))
+    created = application.subscribe(body(webhook))
 
     paths = [handshake.partition("?")[0] for handshake in webhook.handshakes]
     assert paths == ["/api/graph/notifications", "/api/graph/lifecycle"]
@@ -137,7 +28,7 @@ def test_creating_validates_both_addresses_and_keeps_their_query(
 def test_a_webhook_with_a_certificate_of_the_rig_is_trusted(
     application: Application, webhook: Webhook
 ) -> None:
-    create(application, body(webhook))
+    application.subscribe(body(webhook))
 
     assert webhook.url.startswith("https://")
     assert len(webhook.handshakes) == 2
@@ -211,7 +102,7 @@ def test_what_a_subscription_may_ask_for(
 
 
 def test_less_than_45_minutes_are_raised_to_45(application: Application, webhook: Webhook) -> None:
-    created = create(application, body(webhook, expirationDateTime=in_minutes(5)))
+    created = application.subscribe(body(webhook, expirationDateTime=in_minutes(5)))
 
     ends = datetime.fromisoformat(created["expirationDateTime"][:19] + "+00:00")
     assert timedelta(minutes=44) < ends - datetime.now(UTC) < timedelta(minutes=46)
@@ -220,18 +111,18 @@ def test_less_than_45_minutes_are_raised_to_45(application: Application, webhook
 def test_the_same_subscription_twice_is_a_conflict(
     application: Application, webhook: Webhook
 ) -> None:
-    created = create(application, body(webhook))
+    created = application.subscribe(body(webhook))
 
     answer = application.ask("/subscriptions", method="POST", json=body(webhook))
 
     assert answer.status_code == 409
     assert created["id"] in answer.json()["error"]["message"]
-    create(application, body(webhook, changeType="deleted"))
+    application.subscribe(body(webhook, changeType="deleted"))
 
 
 def test_the_quota_is_told_as_403(application: Application, webhook: Webhook) -> None:
     application.emulator.control.settings(subscription_quota=1)
-    create(application, body(webhook))
+    application.subscribe(body(webhook))
 
     answer = application.ask("/subscriptions", method="POST", json=body(webhook, resource="groups"))
 
@@ -260,13 +151,10 @@ def test_a_subscription_needs_exactly_the_listed_permission(
     assert answer.status_code == status
 
 
-# Keeping
-
-
 def test_renewing_moves_the_end_and_shakes_hands_again(
     application: Application, webhook: Webhook
 ) -> None:
-    created = create(application, body(webhook))
+    created = application.subscribe(body(webhook))
     webhook.handshakes.clear()
 
     answer = application.ask(
@@ -283,7 +171,7 @@ def test_renewing_moves_the_end_and_shakes_hands_again(
 def test_a_renewal_whose_handshake_fails_changes_nothing(
     application: Application, webhook: Webhook
 ) -> None:
-    created = create(application, body(webhook))
+    created = application.subscribe(body(webhook))
     webhook.status = 500
 
     answer = application.ask(
@@ -298,7 +186,7 @@ def test_a_renewal_whose_handshake_fails_changes_nothing(
 
 
 def test_a_new_address_is_taken_once_it_answers(application: Application, webhook: Webhook) -> None:
-    path = f"/subscriptions/{create(application, body(webhook))['id']}"
+    path = f"/subscriptions/{application.subscribe(body(webhook))['id']}"
     moved = f"{webhook.url}/elsewhere"
     webhook.status = 500
     refused = application.ask(path, method="PATCH", json={"notificationUrl": moved})
@@ -312,7 +200,7 @@ def test_a_new_address_is_taken_once_it_answers(application: Application, webhoo
 
 
 def test_other_apps_do_not_see_a_subscription(application: Application, webhook: Webhook) -> None:
-    created = create(application, body(webhook))
+    created = application.subscribe(body(webhook))
     control = application.emulator.control
     other = "00000000-1111-4222-8333-444444444444"
     control.create_app(other, "Another app")
@@ -325,7 +213,7 @@ def test_other_apps_do_not_see_a_subscription(application: Application, webhook:
 
 @pytest.mark.parametrize("name", ["clientState", "lifecycleNotificationUrl", "resource"])
 def test_what_cannot_be_changed(application: Application, webhook: Webhook, name: str) -> None:
-    created = create(application, body(webhook))
+    created = application.subscribe(body(webhook))
 
     answer = application.ask(
         f"/subscriptions/{created['id']}", method="PATCH", json={name: f"{webhook.url}/x"}
@@ -335,7 +223,7 @@ def test_what_cannot_be_changed(application: Application, webhook: Webhook, name
 
 
 def test_reauthorizing_does_not_move_the_end(application: Application, webhook: Webhook) -> None:
-    created = create(application, body(webhook))
+    created = application.subscribe(body(webhook))
     path = f"/subscriptions/{created['id']}"
 
     answer = application.ask(f"{path}/reauthorize", method="POST")
@@ -345,7 +233,7 @@ def test_reauthorizing_does_not_move_the_end(application: Application, webhook: 
 
 
 def test_reading_and_deleting(application: Application, webhook: Webhook) -> None:
-    created = create(application, body(webhook))
+    created = application.subscribe(body(webhook))
     path = f"/subscriptions/{created['id']}"
     listed = application.ask("/subscriptions").json()["value"]
     deleted = application.ask(path, method="DELETE")
@@ -357,7 +245,7 @@ def test_reading_and_deleting(application: Application, webhook: Webhook) -> Non
 
 
 def test_a_subscription_ends(application: Application, webhook: Webhook) -> None:
-    created = create(application, body(webhook, expirationDateTime=in_minutes(60)))
+    created = application.subscribe(body(webhook, expirationDateTime=in_minutes(60)))
     application.emulator.control.advance_clock(61 * 60)
 
     answer = application.ask(
@@ -369,147 +257,10 @@ def test_a_subscription_ends(application: Application, webhook: Webhook) -> None
     assert answer.status_code == 404
 
 
-# Delivering
-
-
-def test_a_changed_person_is_told(application: Application, webhook: Webhook) -> None:
-    created = create(application, body(webhook))
-    person = application.emulator.control.people(top=1)[0]["id"]
-    application.emulator.control.patch_person(person, {"department": "Moon"})
-    wait_for(lambda: bool(webhook.posts))
-
-    path, items = webhook.posts[0]
-    assert path == "/api/graph/notifications?code=a%2Bb"
-    assert items[0]["subscriptionId"] == created["id"]
-    assert items[0]["clientState"] == "a secret"
-    assert items[0]["changeType"] == "updated"
-    assert items[0]["resource"] == f"Users/{person}"
-    assert items[0]["tenantId"] == application.emulator.control.tenant_of(None).id
-    assert items[0]["resourceData"]["@odata.type"] == "#Microsoft.Graph.User"
-    assert items[0]["resourceData"]["id"] == person
-
-
-def test_members_are_told_with_a_removed_that_is_a_text(
-    application: Application, webhook: Webhook
-) -> None:
-    create(application, body(webhook, resource=f"groups/{SALES}/members"))
-    control = application.emulator.control
-    removed = control.remove_members(SALES, count=1)[0]
-    control.patch_group(SALES, {"description": "not of interest"})
-    wait_for(lambda: bool(webhook.posts))
-
-    item = webhook.items()[0]
-    assert item["resource"] == f"Groups/{SALES}"
-    assert item["resourceData"]["members@delta"] == [{"id": removed, "@removed": "deleted"}]
-
-
-def test_soft_deletion_is_an_update_and_permanent_deletion_is_a_deletion(
-    application: Application, webhook: Webhook
-) -> None:
-    create(application, body(webhook, changeType="updated,deleted"))
-    person = application.emulator.control.people(top=1)[0]["id"]
-    application.emulator.control.soft_delete(person)
-    wait_for(lambda: len(webhook.items()) == 1)
-    application.emulator.control.hard_delete(person)
-    wait_for(lambda: len(webhook.items()) == 2)
-
-    assert [item["changeType"] for item in webhook.items()] == ["updated", "deleted"]
-
-
-@pytest.mark.parametrize(
-    ("asked", "told"), [("created", "created"), ("updated", "updated"), ("deleted", None)]
-)
-def test_a_new_person_is_an_update_unless_only_creations_were_asked_for(
-    application: Application, webhook: Webhook, asked: str, told: str | None
-) -> None:
-    control = application.emulator.control
-    create(application, body(webhook, changeType=asked))
-    created = control.create_person({"displayName": "Ada Neu"})["id"]
-    gone = control.people(top=1)[0]["id"]
-    control.patch_person(gone, {"department": "Moon"})
-    if asked == "deleted":
-        control.hard_delete(gone)
-    wait_for(lambda: bool(webhook.posts))
-
-    about_new = [i for i in webhook.items() if i["resourceData"]["id"] == created]
-    assert [item["changeType"] for item in about_new] == ([told] if told else [])
-
-
-def test_only_the_subscribed_kind_of_change_is_told(
-    application: Application, webhook: Webhook
-) -> None:
-    """Another object, another kind, another type of change: silence."""
-    control = application.emulator.control
-    people = [person["id"] for person in control.people(top=3)]
-    create(application, body(webhook, resource=f"users/{people[0]}"))
-    create(application, body(webhook, resource=f"users/{people[1]}", changeType="deleted"))
-    control.patch_group(SALES, {"description": "x"})
-    for person in (people[2], people[1], people[0]):
-        control.patch_person(person, {"department": "Moon"})
-    wait_for(lambda: bool(webhook.posts))
-
-    assert [item["resourceData"]["id"] for item in webhook.items()] == [people[0]]
-
-
-def test_many_changes_share_a_post(application: Application, webhook: Webhook) -> None:
-    create(application, body(webhook))
-    application.emulator.control.change_many("block", count=30)
-    wait_for(lambda: len(webhook.items()) == 30)
-
-    assert len(webhook.posts) == 1
-
-
-def test_a_delivery_that_is_not_taken_is_tried_again(
-    application: Application, webhook: Webhook
-) -> None:
-    create(application, body(webhook))
-    webhook.answers = [500, 503]
-    person = application.emulator.control.people(top=1)[0]["id"]
-    application.emulator.control.patch_person(person, {"department": "Moon"})
-    wait_for(lambda: any(d["delivered"] for d in application.emulator.control.deliveries()))
-
-    assert application.emulator.control.deliveries()[0]["statuses"] == [500, 503, 202]
-    assert len(webhook.posts) == 3
-
-
-def test_a_lifecycle_event_goes_to_its_own_address(
-    application: Application, webhook: Webhook
-) -> None:
-    created = create(application, body(webhook))
-
-    assert application.emulator.control.send_lifecycle("reauthorizationRequired") == 1
-    wait_for(lambda: bool(webhook.posts))
-    path, items = webhook.posts[0]
-    assert path == "/api/graph/lifecycle"
-    assert items[0].keys() == {
-        "subscriptionId",
-        "subscriptionExpirationDateTime",
-        "tenantId",
-        "clientState",
-        "lifecycleEvent",
-    }
-    assert items[0]["subscriptionId"] == created["id"]
-
-
 def test_a_subscription_can_be_lost_without_a_word(
     application: Application, webhook: Webhook
 ) -> None:
-    created = create(application, body(webhook))
+    created = application.subscribe(body(webhook))
 
     assert application.emulator.control.drop_subscription(created["id"])
     assert application.ask(f"/subscriptions/{created['id']}").status_code == 404
-
-
-async def test_stopping_with_a_delivery_under_way_is_quick(
-    application: Application, webhook: Webhook
-) -> None:
-    create(application, body(webhook))
-    application.emulator.control.settings(first_retry_s=3600)
-    webhook.answers = [500]
-    application.emulator.control.change_many("block", count=1)
-    await asyncio.to_thread(wait_for, lambda: bool(webhook.posts))
-    started = time.monotonic()
-
-    await asyncio.to_thread(application.emulator.__exit__, None, None, None)
-
-    assert time.monotonic() - started < 3

@@ -2,20 +2,9 @@
 
 import pytest
 
-from tests.rig.graph.conftest import Application, Document, error_code
+from tests.rig.graph.conftest import Application, error_code, sync
 
 WEEK_S = 7 * 86400
-
-
-def last_link(pages: list[Document]) -> str:
-    link: str = pages[-1]["@odata.deltaLink"]
-    return link
-
-
-def sync(application: Application, path: str, **headers: str) -> tuple[list[Document], str]:
-    """One whole round: the items of all pages and the deltaLink."""
-    pages = application.pages(path, **headers)
-    return [item for page in pages for item in page["value"]], last_link(pages)
 
 
 def from_now(application: Application, select: str = "displayName") -> str:

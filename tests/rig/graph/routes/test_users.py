@@ -4,9 +4,10 @@ from urllib.parse import quote
 
 import pytest
 
-from local.sample import COST_CENTER
+from local.sample import COST_CENTER, SAMPLE_GROUP_ID, sample_group_id
 from tests.rig.graph.conftest import Application, error_code
 
+SITE_RELIABILITY, SALES, EMPTY = (sample_group_id(n) for n in (3, 4, 11))
 DEFAULTS = {
     "businessPhones", "displayName", "givenName", "id", "jobTitle", "mail", "mobilePhone",
     "officeLocation", "preferredLanguage", "surname", "userPrincipalName",
@@ -377,23 +378,29 @@ def test_the_cost_is_told_in_resource_units(reader: Application, path: str, unit
     assert reader.ask(path).headers["x-ms-resource-unit"] == units
 
 
-def test_unknown_paths_and_versions_are_refused(reader: Application) -> None:
-    base = reader.emulator.graph_url
+def check(application: Application, key: str, group_ids: list[str]) -> list[str]:
+    answer = application.ask(
+        f"/users/{key}/checkMemberGroups", method="POST", json={"groupIds": group_ids}
+    )
+    assert answer.status_code == 200, answer.text
+    found: list[str] = answer.json()["value"]
+    return found
 
-    assert reader.ask("/planets").status_code == 400
-    assert reader.ask("/users/x/planets").status_code == 400
-    assert reader.ask(f"{base}/beta/users").status_code == 400
+
+def test_check_member_groups_sees_through_nesting(reader: Application) -> None:
+    member = reader.items(f"/groups/{SITE_RELIABILITY}/members?$select=id")[0]["id"]
+
+    found = check(reader, member, [SAMPLE_GROUP_ID, EMPTY, SITE_RELIABILITY])
+
+    assert found == [SAMPLE_GROUP_ID, SITE_RELIABILITY]
 
 
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("POST", "/users"),
-        ("PATCH", "/users/someone@contoso.com"),
-        ("DELETE", "/groups/1"),
-        ("POST", "/groups/1/members/$ref"),
-        ("DELETE", "/groups/1/members"),
-    ],
-)
-def test_nothing_can_be_written(reader: Application, method: str, path: str) -> None:
-    assert reader.ask(path, method=method, json={}).status_code in (400, 405)
+@pytest.mark.parametrize(("count", "status"), [(20, 200), (21, 400)])
+def test_check_member_groups_takes_twenty(reader: Application, count: int, status: int) -> None:
+    member = reader.items(f"/groups/{SALES}/members?$select=id")[0]["id"]
+
+    answer = reader.ask(
+        f"/users/{member}/checkMemberGroups", method="POST", json={"groupIds": [SALES] * count}
+    )
+
+    assert answer.status_code == status

@@ -14,7 +14,7 @@ from sync_core.domain.errors import RecordRejected
 from sync_core.domain.mapping.compile import compile_mapping
 from sync_core.domain.model import Mapped
 from tests.unit.builders import JSON, NOW, SALES, rule
-from tests.unit.expressions.test_properties import EXPRESSIONS, NAMES
+from tests.unit.domain.expressions.test_properties import EXPRESSIONS, NAMES
 
 PEOPLE = st.dictionaries(
     st.sampled_from([*NAMES, "userPrincipalName", "onPremisesExtensionAttributes", "a"]),

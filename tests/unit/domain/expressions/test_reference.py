@@ -20,7 +20,7 @@ from sync_core.domain.expressions import (
     Function,
     parse,
 )
-from tests.unit.expressions.evaluation import evaluate
+from tests.unit.domain.expressions.evaluation import evaluate
 
 HERE = Path(__file__).parent
 HIRE = {"StatusHireDate": "2012-03-16-07:00"}

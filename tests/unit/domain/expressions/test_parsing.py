@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from sync_core.domain.expressions import IGNORE_ATTRIBUTE, IGNORE_OBJECT, ExpressionError, parse
-from tests.unit.expressions.evaluation import evaluate
+from tests.unit.domain.expressions.evaluation import evaluate
 
 GROUP = "11111111-2222-3333-4444-555555555555"
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from sync_core.domain.expressions import EvaluationError, ExpressionError, parse
-from tests.unit.expressions.evaluation import evaluate
+from tests.unit.domain.expressions.evaluation import evaluate
 
 MOMENT = "2009-06-05T13:05:07.0890123Z"
 

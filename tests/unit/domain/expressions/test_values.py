@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from sync_core.domain.expressions import EvaluationError
-from tests.unit.expressions.evaluation import evaluate
+from tests.unit.domain.expressions.evaluation import evaluate
 
 GROUP = "11111111-2222-3333-4444-555555555555"
 HUGE = 10**5000

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from sync_core.domain.expressions import FUNCTIONS, REFUSED, Function, Topic
-from tests.unit.expressions.evaluation import evaluate
+from tests.unit.domain.expressions.evaluation import evaluate
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 PAGE = (ROOT / "docs" / "expressions.md").read_text(encoding="utf-8")
 SOURCES = [
     path.read_text(encoding="utf-8")

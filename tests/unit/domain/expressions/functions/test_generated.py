@@ -7,7 +7,7 @@ import pytest
 
 from sync_core.domain.expressions import IGNORE_OBJECT, EvaluationError
 from sync_core.domain.expressions.functions.generated import CAPITALS, DIGITS, LOWER_CASE, SPECIAL
-from tests.unit.expressions.evaluation import evaluate
+from tests.unit.domain.expressions.evaluation import evaluate
 
 ANN = {"id": "d05e47b1-3909-445a-ba5e-ca60cbc0e4b4"}
 BOB = {"id": "00aa00aa-bb11-cc22-dd33-44ee44ee44ee"}

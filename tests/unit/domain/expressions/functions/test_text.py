@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.expressions.evaluation import evaluate
+from tests.unit.domain.expressions.evaluation import evaluate
 
 # The table of NormalizeDiacritics, letter by letter, small and capital. From
 # learn.microsoft.com/entra/identity/app-provisioning/functions-for-customizing-application-data

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from sync_core.domain.expressions import EvaluationError, ExpressionError, parse
-from tests.unit.expressions.evaluation import evaluate
+from tests.unit.domain.expressions.evaluation import evaluate
 
 
 def replaced(pattern: str, source: str, new: str = "") -> object:

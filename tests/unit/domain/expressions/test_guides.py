@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import pytest
 
 from sync_core.domain.expressions import IGNORE_ATTRIBUTE, IGNORE_OBJECT
-from tests.unit.expressions.evaluation import evaluate
+from tests.unit.domain.expressions.evaluation import evaluate
 
 TODAY = datetime(2025, 7, 30, tzinfo=UTC)
 

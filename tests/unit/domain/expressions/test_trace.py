@@ -5,7 +5,7 @@ import json
 import pytest
 
 from sync_core.domain.expressions import Context, EvaluationError, evaluate_with_trace, parse
-from tests.unit.expressions.evaluation import NOW, evaluate
+from tests.unit.domain.expressions.evaluation import NOW, evaluate
 
 CONTEXT = Context(now=NOW)
 

@@ -1,0 +1,78 @@
+"""Other objects of the directory: the organization, deleted items, an application, objects by id."""
+
+import pytest
+
+from local.sample import sample_group_id
+from tests.rig.graph.conftest import Application, error_code, ids
+
+SALES, NEWS = (sample_group_id(n) for n in (4, 8))
+
+
+def test_the_organization_names_its_domains(application: Application) -> None:
+    application.emulator.control.set_roles(["Organization.Read.All"])
+    application.sign_in()
+
+    organization = application.ask("/organization").json()["value"][0]
+
+    assert organization["displayName"] == "Contoso"
+    assert [d["name"] for d in organization["verifiedDomains"] if d["isDefault"]] == ["contoso.com"]
+
+
+@pytest.mark.parametrize("role", ["Application.Read.All", "Application.ReadWrite.OwnedBy"])
+def test_an_app_can_read_when_its_secret_ends(application: Application, role: str) -> None:
+    application.emulator.control.set_roles([role])
+    application.sign_in()
+    path = "/applications(appId='5a3b1e00-91c4-4f7e-8d2b-6b1f0c9e2d11')"
+
+    document = application.ask(f"{path}?$select=passwordCredentials").json()
+
+    credential = document["passwordCredentials"][0]
+    assert document.keys() == {"@odata.context", "passwordCredentials"}
+    assert credential["hint"] == "smp"
+    assert credential["endDateTime"] > credential["startDateTime"]
+    assert credential["secretText"] is None
+
+
+def test_get_by_ids_leaves_out_what_it_cannot_find(application: Application) -> None:
+    application.emulator.control.set_roles(["Directory.Read.All"])
+    application.sign_in()
+    user = application.ask("/users?$top=1&$select=id").json()["value"][0]["id"]
+    body = {"ids": [user, SALES, SALES[::-1]], "types": ["user", "group"]}
+
+    answer = application.ask("/directoryObjects/getByIds", method="POST", json=body)
+
+    kinds = {item["id"]: item["@odata.type"] for item in answer.json()["value"]}
+    assert kinds == {user: "#microsoft.graph.user", SALES: "#microsoft.graph.group"}
+
+
+def test_get_by_ids_needs_directory_read_all(reader: Application) -> None:
+    answer = reader.ask("/directoryObjects/getByIds", method="POST", json={"ids": []})
+
+    assert error_code(answer) == "Authorization_RequestDenied"
+
+
+def test_deleted_microsoft_365_groups_are_kept_and_security_groups_are_not(
+    application: Application,
+) -> None:
+    application.emulator.control.delete_group(NEWS)
+    application.emulator.control.delete_group(SALES)
+
+    listed = application.items("/directory/deletedItems/microsoft.graph.group?$select=id")
+
+    assert ids(listed) == {NEWS}
+
+
+def test_deleted_users_are_paged(application: Application) -> None:
+    application.emulator.control.change_many("softDelete", count=7)
+
+    pages = application.pages("/directory/deletedItems/microsoft.graph.user?$select=id&$top=4")
+
+    assert [len(page["value"]) for page in pages] == [4, 4, 1]
+
+
+def test_an_application_is_read_in_its_home_tenant_only(application: Application) -> None:
+    application.emulator.control.set_roles(["Application.Read.All"])
+    application.sign_in()
+    fabrikam = "fab31e00-2c8d-4a6f-b1e7-94d0a7c3f512"
+
+    assert application.ask(f"/applications(appId='{fabrikam}')").status_code == 404
