@@ -36,14 +36,14 @@ async def store_connection(services: Services, connection_id: str, scope: dict[s
         "credential": {"kind": "clientSecret", "secretName": secret_name},
         "scope": scope,
     }
-    await services.connections.create(Connection.model_validate(document))
+    await services.store.connections.create(Connection.model_validate(document))
 
 
 async def main(task: dict[str, Any]) -> None:
     async with open_services(Settings.from_env(os.environ)) as services:
         if task["scope"] is not None:
             await store_connection(services, task["connection"], task["scope"])
-        await services.connections.get(task["connection"])
+        await services.store.connections.get(task["connection"])
         request = SyncRequest.model_validate(
             {"connectionId": task["connection"], "trigger": "manual", "mode": task["mode"]}
         )

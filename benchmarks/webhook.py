@@ -25,13 +25,13 @@ from benchmarks.ours import store_connection
 from local.sample import SAMPLE_GROUP_ID
 from sync_core.domain.documents import SyncRequest, Trigger
 from sync_core.domain.notifications import client_state
+from sync_core.runs.notifications import DEBOUNCE_S, client_state_key
 from sync_core.services import Services, open_services, utc_now
 from sync_core.settings import Settings
 from sync_core.store.queue import QUEUE
 from sync_core.store.rows import partition_key
 from sync_core.store.tables import USERS
 from sync_core.store.wire import point
-from sync_core.triggers import DEBOUNCE_S, client_state_key
 
 CONNECTION = "bench"
 UNKNOWN = "flood"
@@ -117,7 +117,7 @@ async def time_change(session: aiohttp.ClientSession, sender: Sender, services: 
     members = f"{control}/groups/{SAMPLE_GROUP_ID}/members"
     async with session.post(members, json={"members": [object_id]}) as answer:
         answer.raise_for_status()
-    table, began = await services.tables.table(USERS), loop.time()
+    table, began = await services.store.tables.table(USERS), loop.time()
     await sender.notify(CONNECTION)
     partition = partition_key(CONNECTION, object_id)
     async with asyncio.timeout(RETRY_BUDGET_S):
@@ -130,7 +130,7 @@ async def wait_for_run(services: Services, since: datetime) -> None:
     """Wait until a run of the sample connection that started after `since` is over, and none waits."""
     async with asyncio.timeout(RETRY_BUDGET_S):
         while True:
-            lease = await services.leases.read(CONNECTION)
+            lease = await services.store.leases.read(CONNECTION)
             started = lease.last_started_at is not None and lease.last_started_at >= since
             if started and lease.run_id is None and lease.next is None:
                 return
@@ -158,7 +158,7 @@ async def main(task: dict[str, Any]) -> None:
         aiohttp.ClientSession() as session,
     ):
         loop = asyncio.get_running_loop()
-        sender = Sender(session, task["host"], await client_state_key(services))
+        sender = Sender(session, task["host"], await client_state_key(services.vault))
         began = loop.time()
         await sender.notify(CONNECTION)
         result: dict[str, Any] = {"firstSeconds": round(loop.time() - began, 3)}

@@ -1,8 +1,6 @@
 """What each trigger asks for: plain values in, a status and a body out; no Functions types in here."""
 
-import secrets
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -11,25 +9,21 @@ import orjson
 from sync_core.connections import consent, verify
 from sync_core.domain.documents import Purpose, SyncRequest, Trigger
 from sync_core.domain.errors import FixConnection, Invalid, RequestRefused, SyncError
-from sync_core.domain.notifications import read_delivery
 from sync_core.health import journal
 from sync_core.health.overdue import report_overdue
 from sync_core.logs import log_event
 from sync_core.runs import worker
+from sync_core.runs.notifications import Deliveries
 from sync_core.runs.request import request_due, request_now
-from sync_core.services import Services, process
+from sync_core.services import process
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-CLIENT_STATE_SECRET = "graph-client-state-key"  # noqa: S105 -- the name of a secret, not a secret
-
-# Notifications come in bursts, one a change; one run serves them all.
-DEBOUNCE_S = 1
-# Clocks of this process and of the queue differ a little.
-MARGIN = timedelta(milliseconds=250)
-
 Answer = tuple[int, bytes]
+
+# As long-lived as the services of the process.
+deliveries = Deliveries()
 
 
 async def scheduled(*, past_due: bool) -> None:
@@ -85,45 +79,8 @@ async def lifecycle_notified(body: bytes) -> Answer:
 
 
 async def _deliver(body: bytes, trigger: Trigger) -> Answer:
-    services = await process.services()
-    delivery = read_delivery(body, await client_state_key(services))
-    for connection_id in delivery.connection_ids:
-        await _ask_soon(services, connection_id, trigger)
-    log_event(
-        "notifications.received",
-        trigger=trigger.value,
-        connections=",".join(delivery.connection_ids) or None,
-        discarded=delivery.discarded or None,
-    )
+    await deliveries.take(await process.services(), body, trigger)
     return 202, b""
-
-
-async def _ask_soon(services: Services, connection_id: str, trigger: Trigger) -> None:
-    """Send a request that becomes visible in a second; until then it stands for later ones too.
-
-    The run that it starts reads the directory after all of them came, so none is lost.
-    """
-    now = services.clock()
-    waiting_until = services.asked_until.get(connection_id)
-    if waiting_until is not None and now + MARGIN < waiting_until:
-        return
-    request = SyncRequest(connection_id=connection_id, trigger=trigger)
-    await services.queue.send(request, delay_s=DEBOUNCE_S)
-    services.asked_until[connection_id] = now + timedelta(seconds=DEBOUNCE_S)
-
-
-async def client_state_key(services: Services) -> bytes:
-    """Give the key that signs `clientState`: read from Key Vault once a process, made if missing."""
-    if services.client_state_key is None:
-        text = await services.vault.find(CLIENT_STATE_SECRET)
-        if text is None:
-            # Two processes may make one at the same time: the version that is current afterwards wins.
-            await services.vault.set(
-                CLIENT_STATE_SECRET, secrets.token_urlsafe(32), content_type="text/plain"
-            )
-            text = await services.vault.get(CLIENT_STATE_SECRET)
-        services.client_state_key = text.encode()
-    return services.client_state_key
 
 
 async def _answered(ask: Callable[[], Awaitable[Answer]]) -> Answer:

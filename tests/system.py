@@ -2,9 +2,10 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from local.azurite import Azurite
@@ -22,7 +23,7 @@ from sync_core.directory.retry_budget import RetryBudget
 from sync_core.domain.documents import Connection, Run, SyncRequest
 from sync_core.runs import worker
 from sync_core.runs.spool import DIGITS
-from sync_core.services import Services, open_services
+from sync_core.services import Services, open_services, utc_now
 from sync_core.settings import Settings
 from sync_core.store.tables import USERS
 from sync_core.store.wire import Entity
@@ -54,12 +55,28 @@ class Rig:
     @asynccontextmanager
     async def services(self, emulator: GraphEmulator) -> AsyncIterator[Services]:
         """Open the product's own services against this rig; waiting for Graph takes no time."""
-        async with open_services(Settings.from_env(self.environment(emulator))) as services:
-            services.retry_budget = impatient
+        settings = Settings.from_env(self.environment(emulator))
+        async with open_services(settings, clock=Clock(), retry_budget=impatient) as services:
             yield services
         # TLS connections need a moment of the loop to close:
         # docs.aiohttp.org/en/stable/client_advanced.html#graceful-shutdown
         await asyncio.sleep(0.05)
+
+
+class Clock:
+    """The clock of the app under test: the real one, until `set_clock` puts another in its place."""
+
+    def __init__(self) -> None:
+        self.now: Callable[[], datetime] = utc_now
+
+    def __call__(self) -> datetime:
+        return self.now()
+
+
+def set_clock(services: Services, now: Callable[[], datetime]) -> None:
+    """Let everything that these services hold tell the time by `now`."""
+    assert isinstance(services.clock, Clock)
+    services.clock.now = now
 
 
 async def no_sleep(_: float) -> None:
@@ -110,7 +127,7 @@ async def stored_connection(services: Services, connection_id: str, **changes: A
     await services.vault.set(
         f"{connection_id}-client-secret", SAMPLE_CLIENT_SECRET, content_type="text/plain"
     )
-    await services.connections.create(made)
+    await services.store.connections.create(made)
     return made
 
 
@@ -136,7 +153,7 @@ async def history_of(services: Services, connection_id: str, object_id: str) -> 
 
 
 async def _all_rows(services: Services, connection_id: str) -> list[tuple[str, Entity]]:
-    table = await services.tables.table(USERS)
+    table = await services.store.tables.table(USERS)
     found: list[tuple[str, Entity]] = []
     for digit in DIGITS:
         async for row in table.query_entities(f"PartitionKey eq '{connection_id}-{digit}'"):
@@ -150,4 +167,4 @@ def active(rows: Mapping[str, Entity]) -> set[str]:
 
 async def changes_of(services: Services, run: Run) -> list[dict[str, Any]]:
     """Give the plan of a run as the API shows it."""
-    return [change async for change in services.plans.load(run.connection_id, run.id)]
+    return [change async for change in services.store.plans.load(run.connection_id, run.id)]

@@ -62,7 +62,7 @@ async def begin(services: Services, connection: Connection) -> str:
             "Grant it the permissions directly: docs/connect.md shows the command.",
         )
     state = make_state(connection.id, secrets.token_urlsafe(32))
-    await services.consents.open(connection.id, state_digest(state), services.clock())
+    await services.store.consents.open(connection.id, state_digest(state), services.clock())
     return consent_url(
         connection,
         login_url=services.settings.authority_host or CLOUDS[connection.cloud].login_url,
@@ -76,7 +76,7 @@ async def finish(services: Services, callback: Callback) -> Outcome:
     connection_id = state_connection(callback.state)
     if connection_id is None or callback.state is None:
         return _refused(None, Outcome.STATE_UNKNOWN)
-    ends = await services.consents.take(connection_id, state_digest(callback.state))
+    ends = await services.store.consents.take(connection_id, state_digest(callback.state))
     if ends is None:
         return _refused(None, Outcome.STATE_UNKNOWN)
     now = services.clock()
@@ -85,9 +85,12 @@ async def finish(services: Services, callback: Callback) -> Outcome:
     if not isinstance(callback.answer, Consented):
         return _refused(connection_id, callback.answer.outcome, callback.answer.number)
     # Kept before anything is asked: a process that ends here loses no consent.
-    pending = await services.consents.wait(connection_id, callback.answer.tenant, now)
+    pending = await services.store.consents.wait(connection_id, callback.answer.tenant, now)
     retry_budget = replace(
-        services.retry_budget(), attempts=ATTEMPTS, first_wait_s=FIRST_WAIT_S, budget_s=BUDGET_S
+        services.directory.retry_budget(),
+        attempts=ATTEMPTS,
+        first_wait_s=FIRST_WAIT_S,
+        budget_s=BUDGET_S,
     )
     outcome = await _confirm(services, pending, retry_budget)
     if outcome in WAITING:
@@ -100,7 +103,7 @@ async def confirm_again(services: Services, connection_id: str) -> None:
 
     The pauses grow: each is as long as the consent has waited.
     """
-    pending = await services.consents.pending(connection_id)
+    pending = await services.store.consents.pending(connection_id)
     if pending is not None and await _still_waits(services, pending):
         waited = services.clock() - pending.since
         pause = min(max(waited, SHORTEST_PAUSE), LONGEST_PAUSE)
@@ -109,7 +112,7 @@ async def confirm_again(services: Services, connection_id: str) -> None:
 
 async def confirm_pending(services: Services) -> None:
     """Ask Entra once more about every consent that it has not confirmed."""
-    for pending in await services.consents.waiting():
+    for pending in await services.store.consents.waiting():
         await _still_waits(services, pending)
 
 
@@ -120,7 +123,7 @@ async def _still_waits(services: Services, pending: PendingConsent) -> bool:
         return False
     if services.clock() - pending.since <= GIVE_UP:
         return True
-    await services.consents.settle(pending)
+    await services.store.consents.settle(pending)
     log_event("consent.abandoned", connection=pending.connection_id, code=outcome.value)
     return False
 
@@ -139,7 +142,7 @@ async def _confirm(
             log_event("consent.pending", connection=pending.connection_id, code=error.code)
             return Outcome.CREDENTIAL_REFUSED
         outcome = FOR_GOOD[error.code]
-    await services.consents.settle(pending)
+    await services.store.consents.settle(pending)
     if outcome is Outcome.GRANTED:
         log_event("consent.granted", connection=pending.connection_id, tenant=pending.tenant_id)
         return outcome
@@ -151,7 +154,7 @@ async def _connect(
 ) -> Outcome:
     """Store the tenant in the very version of the connection that Entra was asked with."""
     for _ in range(RACES):
-        stored = await services.connections.find(pending.connection_id)
+        stored = await services.store.connections.find(pending.connection_id)
         if stored is None:
             return Outcome.CONNECTION_GONE
         objection = await _objection(services, stored.connection, pending, retry_budget)
@@ -184,7 +187,7 @@ async def _objection(
 
 async def _store(services: Services, stored: StoredConnection, tenant_id: str) -> None:
     connected = stored.connection.model_copy(update={"tenant_id": tenant_id})
-    await services.connections.replace(connected, stored.etag)
+    await services.store.connections.replace(connected, stored.etag)
 
 
 async def _is_taken(services: Services, pending: PendingConsent) -> bool:
@@ -193,7 +196,7 @@ async def _is_taken(services: Services, pending: PendingConsent) -> bool:
     A token proves that the tenant let the app in, not who came back: with a vendor's app a customer
     could name another customer of the same vendor. Whoever means it sets tenantId, as administrator.
     """
-    async for other in services.connections.all():
+    async for other in services.store.connections.all():
         if other.id == pending.connection_id:
             continue
         if await verify.tenant_of(services, other) == pending.tenant_id:
@@ -218,7 +221,7 @@ async def _tenant_of_token(
 async def _asked_once(services: Services, connection: Connection) -> str:
     try:
         # A new credential each time: one that has a token without roles would give it again for an hour.
-        told = read_token(await services.token(connection))
+        told = read_token(await services.directory.token(connection))
     except FixConnection as error:
         if error.code in NOT_YET:
             raise RetryLater(error.code, error.message, error.remedy) from error

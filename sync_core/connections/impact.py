@@ -25,7 +25,6 @@ from sync_core.domain.scope.overlap import chosen_people, doubled_people
 from sync_core.logs import log_event
 from sync_core.runs.preview import OutOfTime, Preview, preview
 from sync_core.services import Services
-from sync_core.store.people import People
 
 # All planning of one request together; what is left of an HTTP answer's time is for saving.
 LIMIT_S = 150.0
@@ -82,7 +81,7 @@ class SaveGuard:
     async def check_waiting(self, stored: Connection | None, wanted: Connection) -> None:
         """Check what waited: since it was saved, another connection may have taken the same people."""
         if stored is None or chosen_people(stored) != chosen_people(wanted):
-            others = [one async for one in self._services.connections.all()]
+            others = [one async for one in self._services.store.connections.all()]
             if problems := doubled_people(wanted, others):
                 raise Conflict(
                     "scope.samePeople",
@@ -98,7 +97,7 @@ class SaveGuard:
         """
         if limits.max_creates is not None and not new:
             return True
-        people = People(self._services.tables, wanted.id)
+        people = self._services.store.people(wanted.id)
         found, onward = await people.page(top=1, status=Status.ACTIVE)
         return bool(found or onward)
 
@@ -152,7 +151,7 @@ class SaveGuard:
 
     async def _remember(self, wanted: Connection, found: Preview) -> None:
         moves, now = moves_of(found.plan_hash), self._services.clock()
-        await self._services.approvals.remember(wanted.id, moves, self._by, now)
+        await self._services.store.approvals.remember(wanted.id, moves, self._by, now)
 
 
 def as_if_stored(wanted: Connection) -> Connection:

@@ -119,7 +119,9 @@ class Saver:
             if goes_off or (same and not goes_on):
                 return []
         others = [
-            one async for one in self._services.connections.all() if one.id not in self._compared
+            one
+            async for one in self._services.store.connections.all()
+            if one.id not in self._compared
         ]
         return doubled_people(connection, others)
 
@@ -137,7 +139,7 @@ class Saver:
         )
         return [
             FieldProblem(SECRET_NAME, message.format(one.id))
-            async for one in self._services.connections.all()
+            async for one in self._services.store.connections.all()
             if one.enabled
             and one.credential.secret_name == draft.secret_name
             and one.credential.secret_version is None

@@ -86,7 +86,7 @@ async def create(services: Services, wanted: Connection, approve: Approval) -> S
     """Store a new connection; raise `Conflict` if the id is taken. One that does not pass is disabled."""
     decision = await _answered(services, decide_new(wanted), None, approve)
     connection = decision.stored or wanted
-    stored = StoredConnection(connection, await services.connections.create(connection))
+    stored = StoredConnection(connection, await services.store.connections.create(connection))
     return await _noted(services, stored, wanted, decision.result, before=None)
 
 
@@ -137,12 +137,12 @@ async def _switched_off(services: Services, wanted: Connection, stored: StoredCo
         unneeded = left_over(known, [waiting_credential(known)], [wanted.credential])
         return known.replaced(pending=None, beside=None, next_try_at=None, unneeded=unneeded)
 
-    return Saved(after, await services.verifications.change(wanted.id, note))
+    return Saved(after, await services.store.verifications.change(wanted.id, note))
 
 
 async def _try(services: Services, connection: Connection) -> CheckResult:
 
-    result = await check_connection(services, connection, services.clock())
+    result = await check_connection(services.directory, connection, services.clock())
     if result.tenant_id is None:
         return result
     try:
@@ -158,7 +158,7 @@ async def _check_people(services: Services, connection: Connection, tenant_id: s
     Only the token tells that a domain and a GUID are one tenant. The same name is refused at the save.
     """
     known = connection.model_copy(update={"tenant_id": tenant_id})
-    async for other in services.connections.all():
+    async for other in services.store.connections.all():
         if other.tenant_id == connection.tenant_id or other.id == connection.id:
             continue
         # Whose tenant it is, is only asked where the scopes are the same: it may take a read.
@@ -176,7 +176,7 @@ async def tenant_of(services: Services, connection: Connection) -> str | None:
     named = connection.tenant_id
     if named is None or GUID.fullmatch(named):
         return named
-    return (await services.verifications.read(connection.id)).tenant_id
+    return (await services.store.verifications.read(connection.id)).tenant_id
 
 
 async def _approved(
@@ -196,7 +196,7 @@ async def _approved(
 async def _replaced(
     services: Services, connection: Connection, stored: StoredConnection
 ) -> StoredConnection:
-    etag = await services.connections.replace(connection, stored.etag)
+    etag = await services.store.connections.replace(connection, stored.etag)
     return StoredConnection(connection, etag)
 
 
@@ -219,7 +219,7 @@ async def _noted(
         begun = begun_anew(known).replaced(pending=pending, beside=beside, unneeded=unneeded)
         return concluded(begun, result, now)
 
-    state = await services.verifications.change(in_use.id, note)
+    state = await services.store.verifications.change(in_use.id, note)
     await _settle(services, state, in_use_passes=result.ok and pending is None)
     return Saved(stored, state, refused=pending is not None)
 
@@ -234,11 +234,11 @@ async def check(services: Services, connection_id: str, approve: Approval) -> Ch
 
 async def retry(services: Services, connection_id: str, approve: Approval) -> Verification | None:
     """Try waiting settings once more if it is time; None where nothing waits (any more)."""
-    known = await services.verifications.read(connection_id)
+    known = await services.store.verifications.read(connection_id)
     if not known.is_due(services.clock() + EARLY):
         return None
-    if await services.connections.find(connection_id) is None:
-        await services.verifications.delete(connection_id)
+    if await services.store.connections.find(connection_id) is None:
+        await services.store.verifications.delete(connection_id)
         return None
     return (await _tried(services, connection_id, approve, anew=False)).verification
 
@@ -246,7 +246,7 @@ async def retry(services: Services, connection_id: str, approve: Approval) -> Ve
 async def request_due(services: Services) -> int:
     """Ask for the tries whose message was lost; returns how many."""
     asked = 0
-    async for known in services.verifications.all():
+    async for known in services.store.verifications.all():
         if known.is_due(services.clock() - LOST):
             await _send(services, known.connection_id, 0)
             asked += 1
@@ -256,7 +256,7 @@ async def request_due(services: Services) -> int:
 async def request_try(services: Services, connection_id: str) -> None:
     """Ask for a check soon, because something about the connection became known."""
     now = services.clock()
-    await services.verifications.change(
+    await services.store.verifications.change(
         connection_id, lambda known: begun_anew(known).replaced(next_try_at=now)
     )
     await ask(services, connection_id, timedelta())
@@ -277,7 +277,7 @@ async def drop_pending(services: Services, stored: StoredConnection) -> bool:
             pending=None, beside=None, unneeded=unneeded, status=unchecked, checks=[]
         )
 
-    await services.verifications.change(in_use.id, drop)
+    await services.store.verifications.change(in_use.id, drop)
     if waited[0]:
         await request_try(services, in_use.id)
     return waited[0]
@@ -288,8 +288,8 @@ async def _tried(
 ) -> Checked:
     """Check the newest settings and bring them into use if they pass."""
     for _ in range(RACES):
-        stored = await services.connections.get(connection_id)
-        known = await services.verifications.read(connection_id)
+        stored = await services.store.connections.get(connection_id)
+        known = await services.store.verifications.read(connection_id)
         wanted = newest(stored.connection, known)
         result = await _try(services, wanted)
         if result.ok and changed_fields(stored.connection, wanted):
@@ -354,7 +354,7 @@ async def _tried_noted(
             begun = begun.replaced(pending=None, beside=None, unneeded=unneeded)
         return concluded(begun, result, now)
 
-    state = await services.verifications.change(in_use.id, note)
+    state = await services.store.verifications.change(in_use.id, note)
     beside = await _try(services, in_use) if anew and state.pending is not None else None
     await _settle(services, state, in_use_passes=(beside or result).ok)
     return Checked(result, beside, state)
@@ -374,14 +374,14 @@ async def _settle(services: Services, state: Verification, *, in_use_passes: boo
     if state.status is VerificationStatus.VERIFIED and state.unneeded:
         for one in state.unneeded:
             await _retire(services, state.connection_id, one)
-        await services.verifications.change(
+        await services.store.verifications.change(
             state.connection_id, lambda known: known.replaced(unneeded=[])
         )
 
 
 async def _retire(services: Services, connection_id: str, old: SecretVersion) -> None:
     """Disable a version in Key Vault, unless another connection pins the very same."""
-    async for other in services.connections.all():
+    async for other in services.store.connections.all():
         if pinned(other.credential) == old:
             return
     try:

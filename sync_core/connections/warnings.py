@@ -48,7 +48,9 @@ async def warnings_now(
     """Give the same, and what has happened to the connection: trouble, and what expires."""
     known = await journal.read(services, connection.id)
     found = warnings_about(connection) + warnings_from(known, state, connection, services)
-    pending = await services.consents.pending(connection.id) if not connection.tenant_id else None
+    pending = (
+        await services.store.consents.pending(connection.id) if not connection.tenant_id else None
+    )
     return found + ([_unconfirmed(pending)] if pending else [])
 
 
@@ -98,7 +100,7 @@ async def _counted(services: Services, connection: Connection) -> Warning:
 
 async def _count(services: Services, connection: Connection) -> tuple[int, int]:
     """Ask Graph for the number of users, and of guests among them."""
-    async with asyncio.timeout(COUNT_PATIENCE_S), services.directory(connection) as graph:
+    async with asyncio.timeout(COUNT_PATIENCE_S), services.directory.open(connection) as graph:
         users = await graph.get(count_users(graph.sdk), needs=USERS_READ)
         guests = await graph.get(count_users(graph.sdk, "userType eq 'Guest'"), needs=USERS_READ)
     return int(users), int(guests)

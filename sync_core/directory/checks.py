@@ -5,11 +5,11 @@ out, because it would only say the same thing again.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import Awaitable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from kiota_abstractions.base_request_configuration import RequestConfiguration
 from kiota_abstractions.request_information import RequestInformation
@@ -23,6 +23,7 @@ from msgraph.generated.groups.item.members.graph_user.graph_user_request_builder
 from msgraph.generated.users.users_request_builder import UsersRequestBuilder
 from msgraph.graph_service_client import GraphServiceClient
 
+from sync_core.directory.access import Directory, Secrets
 from sync_core.directory.answers import to_page
 from sync_core.directory.client import GraphClient
 from sync_core.directory.reading import check_attributes
@@ -80,42 +81,15 @@ ATTEMPTS = 3
 APPLICATION_READ = "Application.Read.All"
 
 
-class KnowsExpiry(Protocol):
-    """What Key Vault says of a secret."""
-
-    @property
-    def expires_on(self) -> datetime | None: ...
-
-
-class Secrets(Protocol):
-    """The part of Key Vault that is looked at."""
-
-    async def get(self, name: str, version: str | None = None) -> str: ...
-
-    async def properties(self, name: str, version: str | None = None) -> KnowsExpiry: ...
-
-
-class Opener(Protocol):
-    """What opens a connection's way to Graph, and knows the secrets."""
-
-    @property
-    def vault(self) -> Secrets: ...
-
-    @property
-    def retry_budget(self) -> Callable[[], RetryBudget]: ...
-
-    def directory(
-        self, connection: Connection, retry_budget: RetryBudget | None = None
-    ) -> AbstractAsyncContextManager[GraphClient]: ...
-
-
-async def check_connection(services: Opener, connection: Connection, now: datetime) -> CheckResult:
+async def check_connection(
+    directory: Directory, connection: Connection, now: datetime
+) -> CheckResult:
     """Try everything that the connection needs; raises nothing that `sync_core` raises on purpose."""
-    trial = _Trial(services, connection, now, needs_of(connection))
+    trial = _Trial(directory, connection, now, needs_of(connection))
     try:
         async with (
             asyncio.timeout(WHOLE_PATIENCE_S),
-            services.directory(connection, _little(services.retry_budget())) as client,
+            directory.open(connection, _little(directory.retry_budget())) as client,
         ):
             await trial.run(client)
     except TimeoutError:
@@ -126,25 +100,25 @@ async def check_connection(services: Opener, connection: Connection, now: dateti
 
 
 async def credential_expiry(
-    services: Opener, connection: Connection, now: datetime
+    directory: Directory, connection: Connection, now: datetime
 ) -> Expiry | None:
     """Tell when the credential ends, as far as anybody knows; None for what never ends."""
     if connection.credential.kind in NEVER_EXPIRES:
         return None
     roles: frozenset[str] = frozenset()
     try:
-        async with services.directory(connection, _little(services.retry_budget())) as client:
+        async with directory.open(connection, _little(directory.retry_budget())) as client:
             facts = await _token(client, connection)
             roles = facts.roles if facts else roles
-            known = await _expiries(services.vault, connection, now, client, roles)
+            known = await _expiries(directory.vault, connection, now, client, roles)
     except SyncError:  # no token: Entra cannot be asked, the others can
-        known = await _expiries(services.vault, connection, now, None, roles)
+        known = await _expiries(directory.vault, connection, now, None, roles)
     return effective_expiry(known)
 
 
 @dataclass(slots=True)
 class _Trial:
-    services: Opener
+    directory: Directory
     connection: Connection
     now: datetime
     needs: Needs
@@ -250,13 +224,13 @@ class _Trial:
         if self.needs.kind is not CredentialKind.CERTIFICATE or credential.secret_name is None:
             return
         with suppress(SyncError):
-            pem = await self.services.vault.get(credential.secret_name, credential.secret_version)
+            pem = await self.directory.vault.get(credential.secret_name, credential.secret_version)
             self.checks.append(certificate_check(certificates.read(pem, self.now)))
 
     async def _expiry(self, client: GraphClient | None, facts: TokenFacts | None) -> None:
         roles: frozenset[str] = facts.roles if facts else frozenset()
         self.expiries = await _expiries(
-            self.services.vault, self.connection, self.now, client, roles
+            self.directory.vault, self.connection, self.now, client, roles
         )
         expiry = effective_expiry(self.expiries)
         self.checks.append(expiry_check(self.needs.kind, expiry, self.now))
@@ -318,7 +292,7 @@ async def _expiries(
     version = connection.credential.secret_version
     try:
         secret = (await vault.get(name, version)).strip()
-        ends = (await vault.properties(name, version)).expires_on
+        ends = await vault.expires_on(name, version)
         known += _by(ExpirySource.KEY_VAULT, ends)
         if kind is CredentialKind.CERTIFICATE:
             known += _by(ExpirySource.CERTIFICATE, certificates.read(secret, now).not_after)

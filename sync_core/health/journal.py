@@ -16,7 +16,6 @@ from sync_core.domain.errors import SyncError
 from sync_core.domain.health import Cause, Expiry, ExpirySource, Failure, Health, Step
 from sync_core.logs import log_event, logger
 from sync_core.services import Services
-from sync_core.store.health import HealthStore
 from sync_core.store.users import bounded
 
 WORKED = frozenset({RunStatus.SUCCEEDED, RunStatus.PARTIAL, RunStatus.HELD})
@@ -29,7 +28,7 @@ FindExpiry = Callable[[Services, Connection], Awaitable[Expiry | None]]
 async def read(services: Services, connection_id: str) -> Health:
     """Give what is remembered of a connection; nothing where it cannot be read."""
     try:
-        return await HealthStore(services.tables).read(connection_id)
+        return await services.store.health.read(connection_id)
     except SyncError as error:
         _not_kept(connection_id, error)
         return Health(connection_id=connection_id)
@@ -38,7 +37,7 @@ async def read(services: Services, connection_id: str) -> Health:
 async def read_all(services: Services) -> dict[str, Health]:
     """Give what is remembered of all connections, by id; nothing where it cannot be read."""
     try:
-        return {one.connection_id: one async for one in HealthStore(services.tables).all()}
+        return {one.connection_id: one async for one in services.store.health.all()}
     except SyncError as error:
         _not_kept(None, error)
         return {}
@@ -75,7 +74,7 @@ async def expect_runs(
 
 async def known_expiry(services: Services, connection: Connection) -> Expiry | None:
     """Ask everybody who may know when the credential expires: Entra, Key Vault, the administrator."""
-    known = await credential_expiry(services, connection, services.clock())
+    known = await credential_expiry(services.directory, connection, services.clock())
     if known is None:
         return None
     day = known.expires_on.astimezone(UTC).date()
@@ -84,7 +83,7 @@ async def known_expiry(services: Services, connection: Connection) -> Expiry | N
 
 async def warn_of_expiry(services: Services, find_expiry: FindExpiry = known_expiry) -> None:
     """Look when the credentials of the enabled connections expire, and warn in time."""
-    enabled = [one async for one in services.connections.all() if one.enabled]
+    enabled = [one async for one in services.store.connections.all() if one.enabled]
     await bounded(
         LOOKS_AT_ONCE, (partial(_look_at_expiry, services, one, find_expiry) for one in enabled)
     )
@@ -107,17 +106,12 @@ async def _look_at_expiry(
         )
 
 
-async def forget(services: Services, connection_id: str) -> None:
-    """Delete what is remembered of a connection that is deleted."""
-    await HealthStore(services.tables).delete(connection_id)
-
-
 async def _note(
     services: Services, connection_id: str, change: Callable[[Health], Step]
 ) -> Health | None:
     """Change the state and log what there is to tell, once it is kept; None where it cannot be."""
     try:
-        step = await HealthStore(services.tables).change(connection_id, change)
+        step = await services.store.health.change(connection_id, change)
     except SyncError as error:
         _not_kept(connection_id, error)
         return None

@@ -7,8 +7,8 @@ from sync_core.services import Services
 async def report_overdue(services: Services) -> list[str]:
     """Return the connections that have not run for twice their interval; each is logged once."""
     now, overdue = services.clock(), []
-    async for connection in services.connections.all():
-        lease = await services.leases.read(connection.id)
+    async for connection in services.store.connections.all():
+        lease = await services.store.leases.read(connection.id)
         last_started = now if lease.held(now) else lease.last_started_at
         if await expect_runs(services, connection, last_started):
             overdue.append(connection.id)

@@ -22,7 +22,7 @@ from sync_core.runs.hold import Hold, held
 from sync_core.runs.record import broken_assertions, measured, unexpected
 from sync_core.runs.spool import ChangeSpool
 from sync_core.services import Services
-from sync_core.store.people import People, Person
+from sync_core.store.people import Person
 from sync_core.store.rows import Stamp
 
 # Most runs of an hour in which nothing changed end within this.
@@ -54,10 +54,10 @@ async def sync_person(services: Services, connection_id: str, object_id: str) ->
     Raises `Conflict` while a run is under way or the connection is disabled, and `NotFound` for somebody
     who is neither in the directory nor in the table. A run that fails is an answer, not an error.
     """
-    _check_enabled((await services.connections.get(connection_id)).connection)
+    _check_enabled((await services.store.connections.get(connection_id)).connection)
     async with held(services, connection_id, budget=None, wait_s=WAIT_S) as hold:
         # Read under the lease: a deletion holds it, too, and may have come first.
-        connection = (await services.connections.get(connection_id)).connection
+        connection = (await services.store.connections.get(connection_id)).connection
         _check_enabled(connection)
         return await _OnePerson(services, connection, hold, object_id).sync()
 
@@ -82,7 +82,7 @@ class _OnePerson:
         self._hold = hold
         self._object_id = object_id
         self._began = services.clock()
-        self._people = People(services.tables, connection.id)
+        self._people = services.store.people(connection.id)
         self._steps: list[Step] = []
         self._run = Run(
             id=hold.request.run_id,
@@ -145,15 +145,15 @@ class _OnePerson:
         self._steps.append(Step(name=name, ok=ok, message=message))
 
     async def _sync(self) -> None:
-        retry_budget = self._services.retry_budget()
+        retry_budget = self._services.directory.retry_budget()
         retry_budget = replace(retry_budget, budget_s=min(retry_budget.budget_s, RETRY_BUDGET_S))
-        async with self._services.directory(self._connection, retry_budget) as client:
+        async with self._services.directory.open(self._connection, retry_budget) as client:
             await self._plan_and_apply(client)
 
     async def _plan_and_apply(self, client: GraphClient) -> None:
         connection = self._connection
         stamp = Stamp(connection.id, connection.known_tenant(), self._run.id, self._began)
-        sync = FullSync(connection, client, self._services.users(connection.id), stamp)
+        sync = FullSync(connection, client, self._services.store.users(connection.id), stamp)
         with ChangeSpool() as decided, ChangeSpool() as planned:
             plan, evidence = await sync.plan_one(self._object_id, decided, planned)
             change, wanted = next(iter(planned), None), next(iter(decided), None)
@@ -203,7 +203,7 @@ class _OnePerson:
         if change is None:
             self._step("apply", "Nothing to write.")
             return
-        await self._services.plans.save(self._connection.id, self._run.id, plan.documents())
+        await self._services.store.plans.save(self._connection.id, self._run.id, plan.documents())
         if blocked := plan.blocked(change):
             self._step("apply", blocked, ok=False)
             return

@@ -38,7 +38,7 @@ from sync_core.domain.scope.compile import CompiledScope, compile_scope
 from sync_core.runs.full import FullSync
 from sync_core.runs.spool import ChangeSpool
 from sync_core.services import Services
-from sync_core.store.people import HistoryEntry, People, Person
+from sync_core.store.people import HistoryEntry, Person
 from sync_core.store.rows import Stamp
 
 LAST_ACTIONS = 10
@@ -100,10 +100,13 @@ async def explain(services: Services, connection: Connection, who: str) -> Perso
 
     Raises `NotFound` for somebody who is neither in the directory nor in the table.
     """
-    retry_budget = services.retry_budget()
+    retry_budget = services.directory.retry_budget()
     retry_budget = replace(retry_budget, budget_s=min(retry_budget.budget_s, RETRY_BUDGET_S))
     try:
-        async with asyncio.timeout(LIMIT_S), services.directory(connection, retry_budget) as client:
+        async with (
+            asyncio.timeout(LIMIT_S),
+            services.directory.open(connection, retry_budget) as client,
+        ):
             return await Looking(services, connection, client).explain(who)
     except TimeoutError as error:
         raise RetryLater(
@@ -133,7 +136,7 @@ class Looking:
         self._services = services
         self._connection = connection
         self._client = client
-        self._people = People(services.tables, connection.id)
+        self._people = services.store.people(connection.id)
         self._scope: CompiledScope = compile_scope(connection.scope)
         self._mapping: CompiledMapping = compile_mapping(connection.mapping)
         self._now = services.clock()
@@ -173,7 +176,7 @@ class Looking:
 
         connection = self._connection
         stamp = Stamp(connection.id, connection.known_tenant(), RUN_ID, self._now)
-        users = self._services.users(connection.id)
+        users = self._services.store.users(connection.id)
         sync = FullSync(connection, self._client, users, stamp)
         with ChangeSpool() as decided, ChangeSpool() as planned:
             plan, evidence = await sync.plan_one(object_id, decided, planned)
@@ -282,10 +285,10 @@ class Looking:
 
     async def _held_by(self, change: Change) -> str | None:
         """Give the last run, if its plan holds this change for approval."""
-        runs = await self._services.runs.page(self._connection.id, top=1, after=None)
+        runs = await self._services.store.runs.page(self._connection.id, top=1, after=None)
         if not runs or runs[0].status is not RunStatus.HELD:
             return None
-        async for one in self._services.plans.load(self._connection.id, runs[0].id):
+        async for one in self._services.store.plans.load(self._connection.id, runs[0].id):
             if one["objectId"] == change.object_id:
                 same = one["held"] and one["action"] == change.action.value
                 return runs[0].id if same else None

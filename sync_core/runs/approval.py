@@ -21,9 +21,9 @@ async def take_approval(
     if not plan.verdict.holds or plan.verdict.broken:
         return None
     now, moves = services.clock(), moves_of(plan.plan_hash)
-    approval = await services.approvals.find(connection.id, moves, now)
+    approval = await services.store.approvals.find(connection.id, moves, now)
     if approval is not None:
-        await services.approvals.begin(approval, run.id)
+        await services.store.approvals.begin(approval, run.id)
     else:
         approval = await _unfinished(services, connection, plan)
     if approval is not None:
@@ -39,7 +39,7 @@ async def take_approval(
 
 
 async def _unfinished(services: Services, connection: Connection, plan: Plan) -> Approval | None:
-    for approval in await services.approvals.begun(connection.id, services.clock()):
+    for approval in await services.store.approvals.begun(connection.id, services.clock()):
         if await _is_rest(services, approval, plan):
             return approval
     return None
@@ -47,7 +47,7 @@ async def _unfinished(services: Services, connection: Connection, plan: Plan) ->
 
 async def _is_rest(services: Services, approval: Approval, plan: Plan) -> bool:
     """Compare two plans that are sorted by object id, without holding either in memory."""
-    confirmed = services.plans.load(approval.connection_id, approval.run_id or "")
+    confirmed = services.store.plans.load(approval.connection_id, approval.run_id or "")
     one = await anext(confirmed, None)
     for change in plan.changes:
         if not plan.is_held(change):

@@ -80,12 +80,12 @@ class Hold:
 
     async def begin(self, run: Run) -> None:
         """Store the record of a run that begins; until `end`, a successor would have to close it."""
-        await self._services.runs.save(run)
+        await self._services.store.runs.save(run)
         self._open_record = True
 
     async def end(self, run: Run) -> None:
         """Store the record of a run that has ended."""
-        await self._services.runs.save(run)
+        await self._services.store.runs.save(run)
         self._open_record = False
 
     async def keep_alive(self) -> None:
@@ -94,7 +94,7 @@ class Hold:
             await asyncio.sleep(HEARTBEAT_S)
             now = self._services.clock()
             try:
-                await self._services.leases.renew(self.connection_id, self._holder, now)
+                await self._services.store.leases.renew(self.connection_id, self._holder, now)
             except LeaseLost as error:
                 self._lost = error
                 return
@@ -105,7 +105,7 @@ class Hold:
 
     async def give_back(self) -> None:
         """Release the lease, and send the request that waits, if there is one."""
-        waiting = await self._services.leases.release(self.connection_id, self._holder)
+        waiting = await self._services.store.leases.release(self.connection_id, self._holder)
         if waiting is not None:
             await self._services.queue.send(waiting.message(self.connection_id))
 
@@ -163,7 +163,7 @@ async def _taken(
     clock = asyncio.get_running_loop().time
     until = clock() + wait_s
     while True:
-        chosen, before = await services.leases.acquire(
+        chosen, before = await services.store.leases.acquire(
             connection_id, wanted, holder, services.clock(), scheduled=request is not None
         )
         if chosen is not None:
@@ -179,7 +179,7 @@ async def _close_dead_run(services: Services, before: Lease, *, has_successor: b
     await record.interrupt(services, before.connection_id, before.run_id)
     if not has_successor:
         follower = Next(new_run_id(services.clock()), Trigger.TIMER.value, "auto")
-        await services.leases.request(before.connection_id, follower)
+        await services.store.leases.request(before.connection_id, follower)
 
 
 @asynccontextmanager

@@ -137,10 +137,13 @@ async def preview(
     Raises `OutOfTime`, and whatever a run fails with.
     """
     limit_s = LIMIT_S if limit_s is None else limit_s
-    retry_budget = services.retry_budget()
+    retry_budget = services.directory.retry_budget()
     retry_budget = replace(retry_budget, budget_s=min(retry_budget.budget_s, RETRY_BUDGET_S))
     try:
-        async with asyncio.timeout(limit_s), services.directory(connection, retry_budget) as client:
+        async with (
+            asyncio.timeout(limit_s),
+            services.directory.open(connection, retry_budget) as client,
+        ):
             return await _planned(services, connection, client)
     except TimeoutError as error:
         raise OutOfTime(limit_s) from error
@@ -150,7 +153,7 @@ async def _planned(services: Services, connection: Connection, client: GraphClie
 
     survey = Survey(connection)
     stamp = Stamp(connection.id, connection.known_tenant(), RUN_ID, services.clock())
-    sync = FullSync(connection, client, services.users(connection.id), stamp, witness=survey)
+    sync = FullSync(connection, client, services.store.users(connection.id), stamp, witness=survey)
     with ChangeSpool() as decided, ChangeSpool() as planned:
         plan = await sync.plan(decided, planned)
         return _told(sync, plan, survey, await _confirmation(services, connection, plan))
@@ -161,7 +164,7 @@ async def _confirmation(services: Services, connection: Connection, plan: Plan) 
     if not plan.verdict.holds or plan.verdict.broken:
         return None
     moves = moves_of(plan.plan_hash)
-    return await services.approvals.find(connection.id, moves, services.clock())
+    return await services.store.approvals.find(connection.id, moves, services.clock())
 
 
 def _told(sync: FullSync, plan: Plan, survey: Survey, approval: Approval | None) -> Preview:

@@ -31,7 +31,7 @@ ASSERTION_REMEDY = (
 async def begun(services: Services, connection: Connection, request: Next) -> Run:
     """Return the record of a run that begins now; one that was queued keeps when it was asked for."""
     now = services.clock()
-    run = await services.runs.find(connection.id, request.run_id) or Run(
+    run = await services.store.runs.find(connection.id, request.run_id) or Run(
         id=request.run_id,
         connection_id=connection.id,
         trigger=Trigger(request.trigger),
@@ -43,7 +43,7 @@ async def begun(services: Services, connection: Connection, request: Next) -> Ru
 
 async def interrupt(services: Services, connection_id: str, run_id: str) -> None:
     """Mark a run that died holding the lease as `run.interrupted`, if it has a record."""
-    dead = await services.runs.find(connection_id, run_id)
+    dead = await services.store.runs.find(connection_id, run_id)
     if dead is None or dead.status.is_final:
         return
     error = RunError(
@@ -53,13 +53,13 @@ async def interrupt(services: Services, connection_id: str, run_id: str) -> None
     )
     log_event("run.interrupted", connection=connection_id, run=run_id)
     dead = dead.replaced(status=RunStatus.FAILED, finished_at=services.clock(), error=error)
-    await services.runs.save(dead)
+    await services.store.runs.save(dead)
     await run_ended(services, dead, Cause.PASSING)
 
 
 async def reject(services: Services, connection_id: str, run_id: str) -> Run | None:
     """Mark a queued run as rejected: its connection is disabled or gone. None if it has no record."""
-    queued = await services.runs.find(connection_id, run_id)
+    queued = await services.store.runs.find(connection_id, run_id)
     if queued is None:
         return None
     error = RunError(
@@ -68,7 +68,7 @@ async def reject(services: Services, connection_id: str, run_id: str) -> Run | N
         remedy="Enable the connection and ask again.",
     )
     run = queued.replaced(status=RunStatus.REJECTED, finished_at=services.clock(), error=error)
-    await services.runs.save(run)
+    await services.store.runs.save(run)
     return run
 
 

@@ -36,12 +36,12 @@ async def ask_for_run(services: Services, connection: Connection, mode: RequestM
             'Enable it first: PATCH it with {"enabled": true}.',
         )
     wanted = Next(new_run_id(services.clock()), Trigger.MANUAL.value, mode)
-    waiting = await services.leases.request(connection.id, wanted)
-    run = await services.runs.find(connection.id, waiting.run_id)
+    waiting = await services.store.leases.request(connection.id, wanted)
+    run = await services.store.runs.find(connection.id, waiting.run_id)
     # Rejected while it waited (the connection was disabled meanwhile), and still the next one.
     if run is None or run.status is RunStatus.REJECTED:
         run = _queued(services, connection.id, waiting)
-        await services.runs.save(run)
+        await services.store.runs.save(run)
     await _send(services, connection.id, waiting)
     return run
 
@@ -74,14 +74,14 @@ async def wait_for_end(services: Services, run: Run, wait_s: float) -> Run:
     while not run.status.is_final and (left_s := until - clock()) > 0:
         await asyncio.sleep(min(pause_s, left_s))
         pause_s = min(pause_s * 1.5, LONGEST_LOOK_S)
-        run = await services.runs.find(run.connection_id, run.id) or run
+        run = await services.store.runs.find(run.connection_id, run.id) or run
     return run
 
 
 async def request_now(services: Services, connection_id: str | None) -> list[str]:
     """Ask for a run of one connection, or of all that are enabled; returns their ids."""
     if connection_id is not None:
-        connection = (await services.connections.get(connection_id)).connection
+        connection = (await services.store.connections.get(connection_id)).connection
         if not connection.enabled:
             raise Conflict(
                 "connection.notEnabled",
@@ -90,7 +90,7 @@ async def request_now(services: Services, connection_id: str | None) -> list[str
             )
         chosen = [connection]
     else:
-        chosen = [known async for known in services.connections.all() if known.enabled]
+        chosen = [known async for known in services.store.connections.all() if known.enabled]
     for connection in chosen:
         await services.queue.send(SyncRequest(connection_id=connection.id, trigger=Trigger.MANUAL))
     return [connection.id for connection in chosen]
@@ -100,8 +100,8 @@ async def request_due(services: Services) -> int:
     """Ask for a run of every connection that is due, that waits, or whose run died; returns how many."""
     now, requested = services.clock(), 0
     known = await journal.read_all(services)
-    async for connection in services.connections.all():
-        lease = await services.leases.read(connection.id)
+    async for connection in services.store.connections.all():
+        lease = await services.store.leases.read(connection.id)
         if lease.held(now) or not connection.enabled:
             continue
         health = known.get(connection.id) or Health(connection_id=connection.id)

@@ -47,7 +47,7 @@ async def handle(services: Services, request: SyncRequest) -> Run | None:
 async def _is_wanted(services: Services, request: SyncRequest) -> bool:
     """Whether the message asks for something that has not ended and need not wait."""
     if request.run_id is not None:
-        queued = await services.runs.find(request.connection_id, request.run_id)
+        queued = await services.store.runs.find(request.connection_id, request.run_id)
         if queued is not None:
             return not queued.status.is_final
     return not await _waits_for_next_try(services, request)
@@ -67,7 +67,7 @@ async def _waits_for_next_try(services: Services, request: SyncRequest) -> bool:
 
 async def _run_held(services: Services, hold: Hold) -> Run | None:
     # Read under the lease: a deletion holds it, too, and has taken the document away by then.
-    stored = await services.connections.find(hold.connection_id)
+    stored = await services.store.connections.find(hold.connection_id)
     if stored is None or not stored.connection.enabled:
         log_event("run.rejected", connection=hold.connection_id, trigger=hold.request.trigger)
         return await record.reject(services, hold.connection_id, hold.request.run_id)
@@ -80,7 +80,7 @@ async def _run_held(services: Services, hold: Hold) -> Run | None:
     await journal.run_ended(services, run, cause)
     if run.error is not None and run.error.code == "run.outOfTime":
         again = Next(new_run_id(services.clock()), run.trigger.value, hold.request.mode)
-        await services.leases.request(run.connection_id, again)
+        await services.store.leases.request(run.connection_id, again)
     return run
 
 
@@ -105,14 +105,14 @@ async def _opened(
 ) -> tuple[Connection, GraphClient]:
     """Open the way to Graph; a secret that was replaced a moment ago is no reason to fail."""
     try:
-        return connection, await stack.enter_async_context(services.directory(connection))
+        return connection, await stack.enter_async_context(services.directory.open(connection))
     except FixConnection as error:
         if error.code != SECRET_DISABLED:
             raise
-        found = await services.connections.find(connection.id)
+        found = await services.store.connections.find(connection.id)
         if found is None or found.connection.credential == connection.credential:
             raise
-    client = await stack.enter_async_context(services.directory(found.connection))
+    client = await stack.enter_async_context(services.directory.open(found.connection))
     return found.connection, client
 
 
@@ -124,7 +124,7 @@ async def _sync(
     services: Services, connection: Connection, run: Run, hold: Hold, client: GraphClient
 ) -> Ended:
     stamp = Stamp(connection.id, connection.known_tenant(), run.id, services.clock())
-    sync = FullSync(connection, client, services.users(connection.id), stamp)
+    sync = FullSync(connection, client, services.store.users(connection.id), stamp)
     try:
         with ChangeSpool() as decided, ChangeSpool() as planned:
             plan = await sync.plan(decided, planned)
@@ -135,11 +135,11 @@ async def _sync(
                 if approval := await take_approval(services, connection, run, plan):
                     plan = await sync.release(plan, asked, confirmed, hold.check)
                 if plan.tally.changes:
-                    await services.plans.save(connection.id, run.id, plan.documents())
+                    await services.store.plans.save(connection.id, run.id, plan.documents())
                     await sync.apply(plan, hold.check)
             # What waits still (so many that one run has no time to ask for all) is the next run's.
             if approval and not plan.held:
-                await services.approvals.forget(connection.id, approval.moves)
+                await services.store.approvals.forget(connection.id, approval.moves)
         return record.finished(record.measured(run, client.usage, sync.ledger), plan), None
     except OutOfTime as error:
         late = record.measured(run, client.usage, sync.ledger)

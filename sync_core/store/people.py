@@ -6,7 +6,6 @@ those of another whose id begins with the same letters: `contoso-0` is a partiti
 """
 
 import unicodedata
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -18,7 +17,7 @@ from sync_core.domain.documents import Document
 from sync_core.domain.matching.registry import LINKED_BY, LINKED_TO
 from sync_core.domain.model import Action, Origin, Reason, Status, Value
 from sync_core.store.rows import HISTORY, LINKED_FROM, joined, mapped_values, partition_key
-from sync_core.store.tables import USERS, Tables
+from sync_core.store.tables import USERS, StillHeld, Tables
 from sync_core.store.users import HEX_DIGITS, PARTITIONS_AT_ONCE, bounded
 from sync_core.store.wire import (
     MAX_OPERATIONS,
@@ -36,8 +35,6 @@ from sync_core.store.wire import (
 SCANNED_ROWS = 20_000
 SEARCHED_TARGETS = ("displayName", "email")
 NO_ROW = 404
-
-StillHeld = Callable[[], Awaitable[None]]
 
 
 class Person(Document):

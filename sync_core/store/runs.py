@@ -10,7 +10,7 @@ from azure.core.exceptions import AzureError
 from sync_core.domain.documents import Run
 from sync_core.domain.errors import NotFound
 from sync_core.store.rows import END_OF_TIME_MS, joined, pieces
-from sync_core.store.tables import RUNS, Tables, asked
+from sync_core.store.tables import RUNS, StillHeld, Tables, asked
 from sync_core.store.wire import Entity, query, quoted, storage_unavailable
 
 
@@ -62,10 +62,11 @@ class RunStore:
                 break
         return runs[:top]
 
-    async def delete_all(self, connection_id: str) -> None:
-        """Delete every run of a connection."""
+    async def delete_all(self, connection_id: str, still_held: StillHeld) -> None:
+        """Delete every run of a connection; `still_held` is called before every page of them."""
         table = await self._tables.table(RUNS)
         async for page in query(table, f"PartitionKey eq {quoted(connection_id)}", ["RowKey"]):
+            await still_held()
             for row in page:
                 await asked(partial(table.delete_entity, connection_id, row["RowKey"]))
 

@@ -1,7 +1,8 @@
 """The tables by name, and how to open them; each is made on first use."""
 
-from collections.abc import Awaitable, Callable
-from types import TracebackType
+from collections.abc import Awaitable, Callable, Mapping
+from enum import Enum
+from types import MappingProxyType, TracebackType
 from typing import Self, TypeVar
 
 from azure.core.credentials_async import AsyncTokenCredential
@@ -21,20 +22,41 @@ CONSENTS = "Consents"
 VERIFICATIONS = "Verifications"
 MATCHES = "Matches"
 APPROVALS = "Approvals"
-TABLES = (
-    USERS,
-    CONNECTIONS,
-    RUNS,
-    PLANS,
-    LEASES,
-    HEALTH,
-    CONSENTS,
-    VERIFICATIONS,
-    MATCHES,
-    APPROVALS,
+
+
+class OnDelete(Enum):
+    """What becomes of a connection's rows in a table when the connection is deleted.
+
+    `KEPT` with the people if they are kept: the next connection of the same id has them again.
+    `DELETED` in any case: the next connection of the same id must not inherit them.
+    `ORDERED`: deleted in any case, the document first or last, and the lease by the holder at the end.
+    """
+
+    KEPT = "kept"
+    DELETED = "deleted"
+    ORDERED = "ordered"
+
+
+# In the order in which their rows are deleted: plans are found by their runs.
+TABLES: Mapping[str, OnDelete] = MappingProxyType(
+    {
+        USERS: OnDelete.KEPT,
+        PLANS: OnDelete.KEPT,
+        RUNS: OnDelete.KEPT,
+        HEALTH: OnDelete.DELETED,
+        CONSENTS: OnDelete.DELETED,
+        VERIFICATIONS: OnDelete.DELETED,
+        MATCHES: OnDelete.DELETED,
+        APPROVALS: OnDelete.DELETED,
+        CONNECTIONS: OnDelete.ORDERED,
+        LEASES: OnDelete.ORDERED,
+    }
 )
 
 T = TypeVar("T")
+
+# Called between two batches; raises when the lease is lost or the time is over.
+StillHeld = Callable[[], Awaitable[None]]
 
 
 class Tables:

@@ -1,7 +1,6 @@
 """Key Vault: the only place where the secrets of connections are."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import TypeVar
@@ -20,16 +19,6 @@ T = TypeVar("T")
 
 SECRET_MISSING = "vault.secretMissing"  # noqa: S105 -- a code, not a secret
 SECRET_DISABLED = "vault.secretDisabled"  # noqa: S105 -- a code, not a secret
-
-
-@dataclass(frozen=True, slots=True)
-class SecretProperties:
-    """What Key Vault knows of one version of a secret, beside its value."""
-
-    version: str
-    enabled: bool
-    created_on: datetime | None
-    expires_on: datetime | None
 
 
 class Vault:
@@ -68,13 +57,10 @@ class Vault:
         )
         return secret.properties.version or ""
 
-    async def properties(self, name: str, version: str | None = None) -> SecretProperties:
-        """Tell what is known of a version that is in use (of the latest one without a version)."""
+    async def expires_on(self, name: str, version: str | None = None) -> datetime | None:
+        """Return when a version ends (the latest one without a version), or None if it never does."""
         secret = await _asked(name, partial(self._client.get_secret, name, version))
-        known = secret.properties
-        return SecretProperties(
-            known.version or "", known.enabled is not False, known.created_on, known.expires_on
-        )
+        return secret.properties.expires_on
 
     async def disable(self, name: str, version: str) -> None:
         """Make one version unusable; an administrator can still enable it in Key Vault."""

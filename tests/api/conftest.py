@@ -38,9 +38,9 @@ async def services(rig: Rig, emulator: GraphEmulator) -> AsyncIterator[Services]
     """Give the services; every test finds the Connections table empty, because each looks at all."""
     async with rig.services(emulator) as opened:
         yield opened
-        async for connection in opened.connections.all():
-            stored = await opened.connections.get(connection.id)
-            await opened.connections.delete(connection.id, stored.etag)
+        async for connection in opened.store.connections.all():
+            stored = await opened.store.connections.get(connection.id)
+            await opened.store.connections.delete(connection.id, stored.etag)
 
 
 def app_over(services: Services) -> FastAPI:

@@ -29,7 +29,7 @@ async def apply(
     services: Services, connection_id: str, *changes: Change, minutes: int = 0, run_id: str = RUN
 ) -> None:
     """Write changes as a run does, all of them `minutes` after the first moment."""
-    store = services.users(connection_id)
+    store = services.store.users(connection_id)
     stamp = Stamp(connection_id, TENANT, run_id, BEGIN + timedelta(minutes=minutes))
 
     async def may_write() -> None:
@@ -70,7 +70,7 @@ async def saved_run(
         finished_at=began + timedelta(seconds=3),
         status=RunStatus.SUCCEEDED,
     ).replaced(**changes)
-    await services.runs.save(run)
+    await services.store.runs.save(run)
     return run
 
 

@@ -17,7 +17,7 @@ from sync_core.domain.catalog import attributes as attribute_choices
 from sync_core.services import Services, utc_now
 from tests.api.conftest import Create, app_over, paths
 from tests.api.test_openapi import mismatches
-from tests.system import Rig
+from tests.system import Rig, set_clock
 
 Json = dict[str, Any]
 
@@ -132,7 +132,7 @@ async def test_the_sample_is_one_request_and_the_schema_is_kept_for_a_day(
     before = len(emulator.requests)
     await read(reader, url)
     again = [path for path, _ in asked(emulator, before)]
-    monkeypatch.setattr(services, "clock", lambda: utc_now() + timedelta(days=1))
+    set_clock(services, lambda: utc_now() + timedelta(days=1))
     before = len(emulator.requests)
     await read(reader, url)
     a_day_later = [path for path, _ in asked(emulator, before)]

@@ -525,9 +525,9 @@ async def test_two_connections_may_exchange_their_people(
 async def test_doubles_from_before_are_no_reason_to_refuse_a_file(
     *, admin: httpx.AsyncClient, create: Create, plan: Call, connection_id: str, services: Services
 ) -> None:
-    first = (await services.connections.get((await create()).json()["id"])).connection
+    first = (await services.store.connections.get((await create()).json()["id"])).connection
     double = first.model_copy(update={"id": f"{connection_id}-2"})
-    await services.connections.create(double)
+    await services.store.connections.create(double)
     file = (await admin.get(CONFIG)).json()
     file["connections"][0]["realtime"] = True
 
@@ -629,7 +629,7 @@ async def test_a_connection_that_changes_while_the_file_is_applied_is_left_and_t
     file = (await admin.get(CONFIG)).json()
     for one in file["connections"]:
         one["realtime"] = True
-    replace = services.connections.replace
+    replace = services.store.connections.replace
 
     async def replaced(connection: Connection, etag: str) -> str:
         monkeypatch.undo()
@@ -637,7 +637,7 @@ async def test_a_connection_that_changes_while_the_file_is_applied_is_left_and_t
         await admin.patch(f"/api/connections/{connection_id}-2", json=patch)
         return await replace(connection, etag)
 
-    monkeypatch.setattr(services.connections, "replace", replaced)
+    monkeypatch.setattr(services.store.connections, "replace", replaced)
     answer = await apply(file)
     first = (await admin.get(f"/api/connections/{connection_id}")).json()
     second = (await admin.get(f"/api/connections/{connection_id}-2")).json()
@@ -663,14 +663,14 @@ async def test_one_that_is_refused_does_not_stop_the_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     await create()
-    replace = services.connections.replace
+    replace = services.store.connections.replace
 
     async def too_late(connection: Connection, etag: str) -> str:
         if not connection.enabled:
             raise changed_meanwhile(connection.id)
         return await replace(connection, etag)
 
-    monkeypatch.setattr(services.connections, "replace", too_late)
+    monkeypatch.setattr(services.store.connections, "replace", too_late)
     answer = await apply(file_of(entry(f"{connection_id}-2")), prune=True)
 
     assert answer.status_code == 409
@@ -702,7 +702,7 @@ async def test_when_storage_does_not_answer_the_rest_waits(
         tried.append(connection.id)
         raise RetryLater("store.unavailable", "Storage does not answer.", "Try again.")
 
-    monkeypatch.setattr(services.connections, "create", unavailable)
+    monkeypatch.setattr(services.store.connections, "create", unavailable)
     answer = await apply(file_of(entry(connection_id), entry(f"{connection_id}-2")))
 
     assert (answer.status_code, answer.json()["code"]) == (409, "config.partlyApplied")

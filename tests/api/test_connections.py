@@ -334,7 +334,7 @@ async def test_a_put_that_meets_a_connection_just_made_replaces_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It was not there when the PUT looked, and it was when the PUT wrote."""
-    find, looks = services.connections.find, 0
+    find, looks = services.store.connections.find, 0
 
     async def find_late(wanted: str) -> StoredConnection | None:
         nonlocal looks
@@ -342,7 +342,7 @@ async def test_a_put_that_meets_a_connection_just_made_replaces_it(
         return None if looks == 1 else await find(wanted)
 
     await create()
-    monkeypatch.setattr(services.connections, "find", find_late)
+    monkeypatch.setattr(services.store.connections, "find", find_late)
     answer = await admin.put(url(connection_id), json=document(connection_id, displayName="Put"))
 
     assert answer.status_code == 200
@@ -362,7 +362,7 @@ async def test_a_write_that_is_always_late_gives_up(
     async def too_late(changed: Connection, _: str) -> str:
         raise changed_meanwhile(changed.id)
 
-    monkeypatch.setattr(services.connections, "replace", too_late)
+    monkeypatch.setattr(services.store.connections, "replace", too_late)
     patch = {"credential": {"clientSecret": SAMPLE_CLIENT_SECRET}}
     answer = await admin.patch(url(connection_id), json=patch)
     vault = services.vault

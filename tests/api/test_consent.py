@@ -27,6 +27,7 @@ from local.sample import (
     VENDOR_CLIENT_SECRET,
 )
 from sync_core.connections import consent
+from sync_core.directory.access import Directory
 from sync_core.domain.connections.consent import Outcome
 from sync_core.domain.connections.verification import VerificationStatus
 from sync_core.domain.documents import Connection, SyncRequest
@@ -38,7 +39,7 @@ from sync_core.store.consents import MAX_OPEN, STATE_LIFE, ConsentStore, Pending
 from sync_core.store.tables import CONSENTS, Tables
 from sync_core.store.wire import BatchRefused, storage_unavailable
 from tests.api.conftest import Create, Json, document, paths, retried
-from tests.system import Rig, connection, run_now
+from tests.system import Rig, connection, run_now, set_clock
 
 ADMINISTRATOR = f"admin@{SAMPLE_DOMAIN}"
 EMPLOYEE = f"employee@{SAMPLE_DOMAIN}"
@@ -128,17 +129,17 @@ async def unconnected(create: Create, services: Services, connection_id: str) ->
     await create(**vendors())
 
     async def tenant() -> str | None:
-        return (await services.connections.get(connection_id)).connection.tenant_id
+        return (await services.store.connections.get(connection_id)).connection.tenant_id
 
     return tenant
 
 
 async def later(services: Services, by: timedelta) -> None:
-    services.clock = lambda: utc_now() + by
+    set_clock(services, lambda: utc_now() + by)
 
 
 async def rows(services: Services, connection_id: str) -> list[dict[str, Any]]:
-    table = await services.tables.table(CONSENTS)
+    table = await services.store.tables.table(CONSENTS)
     return [dict(row) async for row in table.query_entities(f"PartitionKey eq '{connection_id}'")]
 
 
@@ -161,7 +162,7 @@ async def test_a_consent_connects_the_tenant(
     code = await way.come_back(await way.decide(address))
     after = await admin.get(f"/api/connections/{connection_id}")
     await retried(services, connection_id)
-    verified = await services.verifications.read(connection_id)
+    verified = await services.store.verifications.read(connection_id)
     enabled = await admin.patch(f"/api/connections/{connection_id}", json={"enabled": True})
     run = await run_now(services, connection_id)
 
@@ -207,18 +208,18 @@ async def test_a_state_that_somebody_else_deleted_meanwhile_is_used(
 ) -> None:
     """The SDK's own delete would not tell, so two callbacks could both count."""
     now = services.clock()
-    await services.consents.open(connection_id, "digest", now)
-    other = ConsentStore(services.tables)
+    await services.store.consents.open(connection_id, "digest", now)
+    other = services.store.consents
     delete = ConsentStore._delete
 
     async def slower(store: ConsentStore, *row: str) -> bool:
-        if store is services.consents:
+        if store is services.store.consents:
             assert await other.take(connection_id, "digest") is not None
         return await delete(store, *row)
 
     monkeypatch.setattr(ConsentStore, "_delete", slower)
 
-    assert await services.consents.take(connection_id, "digest") is None
+    assert await services.store.consents.take(connection_id, "digest") is None
 
 
 @pytest.mark.parametrize(
@@ -233,9 +234,9 @@ async def test_a_state_ends_after_half_an_hour(
     age: timedelta, expected: str,
 ) -> None:  # fmt: skip
     began = utc_now()
-    services.clock = lambda: began
+    set_clock(services, lambda: began)
     back = await way.decide(await way.start(connection_id))
-    services.clock = lambda: began + age
+    set_clock(services, lambda: began + age)
     code = await way.come_back(back)
 
     assert code == expected
@@ -351,9 +352,9 @@ async def test_a_tenant_connected_by_its_domain_is_taken_as_well(
     await admin.post("/api/connections", json=document(victim) | vendors())
     back = await way.decide(await way.start(victim), SOMEBODY_ELSE)
     await way.come_back(back)
-    stored = await services.connections.get(victim)
+    stored = await services.store.connections.get(victim)
     by_domain = stored.connection.model_copy(update={"tenant_id": FABRIKAM_DOMAIN})
-    await services.connections.replace(by_domain, stored.etag)
+    await services.store.connections.replace(by_domain, stored.etag)
     await admin.post(f"/api/connections/{victim}/check")
     code = await way.whole(connection_id, tenant=FABRIKAM_TENANT_ID)
 
@@ -390,7 +391,7 @@ async def test_a_tenant_that_was_given_stays(
 ) -> None:  # fmt: skip
     await create(**vendors(tenantId=known))
     code = await way.whole(connection_id, tenant=claimed)
-    stored = await services.connections.get(connection_id)
+    stored = await services.store.connections.get(connection_id)
 
     assert code == expected
     assert stored.connection.tenant_id == known
@@ -405,12 +406,12 @@ async def test_settings_that_waited_for_this_consent_are_tried_at_once(
 ) -> None:
     """The tenant was known; for weeks nobody consented, and the app had given up."""
     await create(**vendors(tenantId=SAMPLE_TENANT_ID, scope={}))
-    await services.verifications.change(
+    await services.store.verifications.change(
         connection_id,
         lambda known: known.replaced(status=VerificationStatus.NOT_VERIFIED, next_try_at=None),
     )
     await way.whole(connection_id)
-    known = await services.verifications.read(connection_id)
+    known = await services.store.verifications.read(connection_id)
 
     assert known.is_due(services.clock())
 
@@ -485,7 +486,7 @@ async def test_a_consent_waits_for_a_credential_that_works(
     await consent.confirm_pending(services)
 
     assert (code, waiting) == ("consent.credentialRefused", None)
-    stored = await services.connections.get(connection_id)
+    stored = await services.store.connections.get(connection_id)
     assert stored.connection.tenant_id == SAMPLE_TENANT_ID
 
 
@@ -514,16 +515,16 @@ async def test_a_newer_consent_takes_the_place_of_one_that_waits(
     services: Services, connection_id: str
 ) -> None:
     now = utc_now()
-    older = await services.consents.wait(connection_id, FABRIKAM_TENANT_ID, now)
-    newer = await services.consents.wait(connection_id, SAMPLE_TENANT_ID, now)
-    settled = await services.consents.settle(older)
+    older = await services.store.consents.wait(connection_id, FABRIKAM_TENANT_ID, now)
+    newer = await services.store.consents.wait(connection_id, SAMPLE_TENANT_ID, now)
+    settled = await services.store.consents.settle(older)
     waiting = [
-        one for one in await services.consents.waiting() if one.connection_id == connection_id
+        one for one in await services.store.consents.waiting() if one.connection_id == connection_id
     ]
 
     assert not settled
     assert waiting == [newer]
-    assert await services.consents.settle(newer)
+    assert await services.store.consents.settle(newer)
 
 
 # --- the connection changes meanwhile -------------------------------------------------------------
@@ -534,19 +535,19 @@ async def test_what_others_change_meanwhile_is_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """Somebody saves the connection while Entra is asked; neither change may be lost."""
-    token, saves = Services.token, [1]
+    token, saves = Directory.token, [1]
 
-    async def asked(services: Services, asked_with: Connection) -> str:
+    async def asked(directory: Directory, asked_with: Connection) -> str:
         if saves:
             saves.pop()
-            stored = await services.connections.get(connection_id)
+            stored = await services.store.connections.get(connection_id)
             renamed = stored.connection.model_copy(update={"display_name": "Renamed"})
-            await services.connections.replace(renamed, stored.etag)
-        return await token(services, asked_with)
+            await services.store.connections.replace(renamed, stored.etag)
+        return await token(directory, asked_with)
 
-    monkeypatch.setattr(Services, "token", asked)
+    monkeypatch.setattr(Directory, "token", asked)
     code = await way.whole(connection_id)
-    stored = await services.connections.get(connection_id)
+    stored = await services.store.connections.get(connection_id)
 
     assert code == "consent.granted"
     assert stored.connection.display_name == "Renamed"
@@ -570,8 +571,8 @@ async def test_a_connection_that_is_gone(
     way: Way, services: Services, unconnected: Tenant, connection_id: str
 ) -> None:
     back = await way.decide(await way.start(connection_id))
-    stored = await services.connections.get(connection_id)
-    await services.connections.delete(connection_id, stored.etag)
+    stored = await services.store.connections.get(connection_id)
+    await services.store.connections.delete(connection_id, stored.etag)
 
     assert await way.come_back(back) == "consent.connectionGone"
     assert await rows(services, connection_id) == []
@@ -585,7 +586,7 @@ async def test_a_deleted_connection_leaves_no_consent_behind(
     """Else the next connection with the same id would inherit it."""
     await create(**vendors())
     back = await way.decide(await way.start(connection_id))
-    await services.consents.wait(connection_id, SAMPLE_TENANT_ID, utc_now())
+    await services.store.consents.wait(connection_id, SAMPLE_TENANT_ID, utc_now())
     deleted = await admin.delete(f"/api/connections/{connection_id}?users={users}")
     await create(**vendors())
 
@@ -635,14 +636,14 @@ async def test_a_busy_table_does_not_make_a_state_a_used_one(
     services: Services, connection_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only "not there" and "another version" mean that somebody was faster."""
-    await services.consents.open(connection_id, "digest", utc_now())
+    await services.store.consents.open(connection_id, "digest", utc_now())
 
     async def busy(*_: object) -> None:
         raise BatchRefused(503, "ServerBusy", 0)
 
     monkeypatch.setattr(consents, "submit", busy)
     with pytest.raises(RetryLater) as caught:
-        await services.consents.take(connection_id, "digest")
+        await services.store.consents.take(connection_id, "digest")
 
     assert caught.value.code == "storage.unavailable"
 
@@ -684,7 +685,7 @@ async def test_a_start_needs_a_connection(
 async def test_a_managed_identity_needs_no_consent(
     admin: httpx.AsyncClient, services: Services, connection_id: str
 ) -> None:
-    await services.connections.create(
+    await services.store.connections.create(
         connection(connection_id, credential={"kind": "managedIdentity"})
     )
     answer = await admin.get("/api/consent/start", params={"connection": connection_id})
@@ -717,7 +718,7 @@ async def test_several_connections_may_wait_for_their_tenants(
 async def test_a_run_without_a_tenant_says_what_to_do(
     services: Services, connection_id: str
 ) -> None:
-    await services.connections.create(connection(connection_id, tenantId=None))
+    await services.store.connections.create(connection(connection_id, tenantId=None))
     run = await run_now(services, connection_id)
 
     assert run.status == "failed"

@@ -41,14 +41,12 @@ async def test_a_certificate_goes_to_key_vault_and_runs(
     emulator.control.add_certificate(PUBLIC)
     created = await create(credential=CERTIFICATE)
     credential = created.json()["credential"]
-    properties = await services.vault.properties(
-        credential["secretName"], credential["secretVersion"]
-    )
+    ends = await services.vault.expires_on(credential["secretName"], credential["secretVersion"])
 
     assert credential["secretName"] == f"{connection_id}-certificate"
     assert credential["expiresOn"] == str((NOW + timedelta(days=365)).date())
     assert await services.vault.get(credential["secretName"]) == PEM
-    assert properties.expires_on == NOW + timedelta(days=365)
+    assert ends == NOW + timedelta(days=365)
     assert "PRIVATE" not in created.text
     assert (await run_now(services, connection_id)).status is RunStatus.SUCCEEDED
 

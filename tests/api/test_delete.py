@@ -30,13 +30,13 @@ def url(connection_id: str) -> str:
 async def lived_in(services: Services, connection_id: str) -> None:
     """Give a connection what a while of syncing leaves: people, history, runs, plans, a lease."""
     run = await saved_run(services, connection_id)
-    await services.plans.save(connection_id, run.id, [planned(ANN)])
+    await services.store.plans.save(connection_id, run.id, [planned(ANN)])
     await apply(services, connection_id, creation(ANN), creation(BEN), run_id=run.id)
     await apply(services, connection_id, disabling(ANN), minutes=5, run_id=run.id)
     await apply(services, connection_id, Change(Action.DELETE, BEN), minutes=6, run_id=run.id)
     now = services.clock()
-    await services.leases.acquire(connection_id, Next(run.id, "timer", "auto"), "worker", now)
-    await services.leases.release(connection_id, "worker")
+    await services.store.leases.acquire(connection_id, Next(run.id, "timer", "auto"), "worker", now)
+    await services.store.leases.release(connection_id, "worker")
 
 
 async def left(services: Services, connection_id: str) -> dict[str, int]:
@@ -50,7 +50,7 @@ async def left(services: Services, connection_id: str) -> dict[str, int]:
         LEASES: f"RowKey eq {quoted(connection_id)}",
     }
     for name, condition in conditions.items():
-        table = await services.tables.table(name)
+        table = await services.store.tables.table(name)
         counts[name] = len([row async for row in table.query_entities(condition)])
     return counts
 
@@ -102,7 +102,7 @@ async def test_nothing_of_another_connection_goes(
         await admin.post("/api/connections", json=document(one))
         await lived_in(services, one)
     await lived_in(services, connection_id)
-    table = await services.tables.table(USERS)
+    table = await services.store.tables.table(USERS)
     await table.create_entity({"PartitionKey": f"{connection_id}-a", "RowKey": "a-session"})
     await admin.delete(url, params={"users": "delete"})
 
@@ -137,15 +137,17 @@ async def test_while_a_run_is_under_way_nothing_is_deleted(
     await lived_in(services, connection_id)
     before = await left(services, connection_id)
     wanted = Next(new_run_id(services.clock()), "timer", "auto")
-    await services.leases.acquire(connection_id, wanted, "worker", services.clock())
-    lease = await services.leases.read(connection_id)
+    await services.store.leases.acquire(connection_id, wanted, "worker", services.clock())
+    lease = await services.store.leases.read(connection_id)
     answer = await admin.delete(url, params={"users": users})
 
     assert answer.status_code == 409
     assert answer.json()["code"] == "connection.runUnderWay"
     assert (await admin.get(url)).json() == created.json()
     assert await left(services, connection_id) == before
-    assert await services.leases.read(connection_id) == lease, "a refused deletion asks for no run"
+    assert await services.store.leases.read(connection_id) == lease, (
+        "a refused deletion asks for no run"
+    )
 
 
 async def test_a_run_that_died_does_not_stand_in_the_way(
@@ -154,7 +156,7 @@ async def test_a_run_that_died_does_not_stand_in_the_way(
     await create()
     wanted = Next(new_run_id(services.clock()), "timer", "auto")
     long_ago = services.clock() - timedelta(minutes=5)
-    await services.leases.acquire(connection_id, wanted, "worker", long_ago)
+    await services.store.leases.acquire(connection_id, wanted, "worker", long_ago)
 
     assert (await admin.delete(url, params={"users": "delete"})).status_code == 204
 
@@ -165,7 +167,7 @@ async def test_a_run_that_waited_is_told_that_it_will_not_come(
     await create()
     run = (await admin.post(f"{url}/sync")).json()
     await admin.delete(url)
-    stored = await services.runs.get(connection_id, run["id"])
+    stored = await services.store.runs.get(connection_id, run["id"])
 
     assert stored.status is RunStatus.REJECTED
     assert stored.error is not None
@@ -194,8 +196,10 @@ async def test_no_run_begins_while_people_are_deleted(
     deletion = asyncio.create_task(admin.delete(url, params={"users": "delete"}))
     await deleting.wait()
     wanted = Next(new_run_id(services.clock()), "timer", "auto")
-    taken, _ = await services.leases.acquire(connection_id, wanted, "worker", services.clock())
-    stored = await services.connections.get(connection_id)
+    taken, _ = await services.store.leases.acquire(
+        connection_id, wanted, "worker", services.clock()
+    )
+    stored = await services.store.connections.get(connection_id)
     go_on.set()
 
     assert (await deletion).status_code == 204
@@ -216,11 +220,11 @@ async def test_a_deletion_that_broke_off_can_be_done_again(
     await create()
     await lived_in(services, connection_id)
 
-    async def broken(_: str) -> None:
+    async def broken(*_: object) -> None:
         raise RetryLater("storage.unavailable", "Table Storage did not answer.")
 
     with monkeypatch.context() as patch:
-        patch.setattr(services.runs, "delete_all", broken)
+        patch.setattr(services.store.runs, "delete_all", broken)
         refused = await admin.delete(url, params={"users": "delete"})
     between = (await admin.get(url)).json()
     again = await admin.delete(url, params={"users": "delete"})
@@ -238,7 +242,7 @@ async def test_rows_that_somebody_else_deletes_meanwhile_are_no_obstacle(
     await create()
     ids = await people(services, connection_id, 16)
     await apply(services, connection_id, *(creation(object_id("0", n)) for n in range(20, 30)))
-    table = await services.tables.table(USERS)
+    table = await services.store.tables.table(USERS)
     vanishing = [ids[0]]
 
     async def still_held() -> None:
@@ -246,7 +250,7 @@ async def test_rows_that_somebody_else_deletes_meanwhile_are_no_obstacle(
             key = vanishing.pop()
             await table.delete_entity(f"{connection_id}-{key[0]}", key)
 
-    await People(services.tables, connection_id).delete_all(still_held)
+    await services.store.people(connection_id).delete_all(still_held)
 
     assert (await left(services, connection_id))[USERS] == 0
 

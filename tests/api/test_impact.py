@@ -20,7 +20,7 @@ from sync_core.store.approvals import LIFE
 from tests.api.conftest import Create, Json
 from tests.api.test_openapi import mismatches
 from tests.api.test_roles import unused
-from tests.system import active, rows_of, run_now
+from tests.system import active, rows_of, run_now, set_clock
 
 CODE = "connection.needsConfirmation"
 Patch = Callable[..., Awaitable[httpx.Response]]
@@ -133,7 +133,7 @@ async def test_a_confirmation_lasts_a_day(
 ) -> None:
     refused = await patch(scope=narrow)
     await patch(refused.json()["planHash"], scope=narrow)
-    services.clock = lambda: utc_now() + LIFE + timedelta(minutes=1)
+    set_clock(services, lambda: utc_now() + LIFE + timedelta(minutes=1))
 
     assert (await run_now(services, connection_id)).status is RunStatus.HELD
 
@@ -145,12 +145,12 @@ async def test_a_confirmation_is_used_once(
     refused = await patch(scope=narrow)
     moves = moves_of(refused.json()["planHash"])
     await patch(refused.json()["planHash"], scope=narrow)
-    kept = await services.approvals.find(connection_id, moves, services.clock())
+    kept = await services.store.approvals.find(connection_id, moves, services.clock())
     await run_now(services, connection_id)
 
     assert kept is not None
     assert kept.by == "local Sync.Admin"
-    assert await services.approvals.find(connection_id, moves, services.clock()) is None
+    assert await services.store.approvals.find(connection_id, moves, services.clock()) is None
 
 
 @pytest.mark.usefixtures("imported")
@@ -177,11 +177,11 @@ async def test_a_deleted_connection_forgets_its_confirmations(
     users: str,
 ) -> None:
     await create()
-    await services.approvals.remember(connection_id, "moves", "somebody", services.clock())
+    await services.store.approvals.remember(connection_id, "moves", "somebody", services.clock())
     answer = await admin.delete(url, params={"users": users})
 
     assert answer.status_code == 204
-    assert await services.approvals.find(connection_id, "moves", services.clock()) is None
+    assert await services.store.approvals.find(connection_id, "moves", services.clock()) is None
 
 
 @pytest.mark.usefixtures("imported")

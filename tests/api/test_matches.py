@@ -28,7 +28,7 @@ def matches(connection_id: str) -> str:
 async def store(services: Services, create: Create, connection_id: str) -> MatchStore:
     """Give the queue of a connection with Ann in it, who found two rows."""
     await create(matching=["email"])
-    store = MatchStore(services.tables, connection_id)
+    store = services.store.matches(connection_id)
     rows = tuple(f"{connection_id}-a|app-{number}" for number in (1, 2))
     await wait(store, ANN, Wait(Why.SEVERAL_ROWS, "email", rows))
     return store
@@ -39,7 +39,7 @@ async def wait(store: MatchStore, person: str, why: Wait) -> None:
 
 
 async def put(services: Services, connection_id: str, row_key: str, **columns: Any) -> str:
-    table = await services.tables.table(USERS)
+    table = await services.store.tables.table(USERS)
     partition = f"{connection_id}-a"
     await table.create_entity({"PartitionKey": partition, "RowKey": row_key} | columns)
     return f"{partition}|{row_key}"
@@ -305,7 +305,7 @@ async def test_a_link_whose_row_is_gone_is_broken_all_the_same(
 ) -> None:
     row = await put(services, connection_id, "app-1")
     await apply(services, connection_id, linked(BEN, row))
-    table = await services.tables.table(USERS)
+    table = await services.store.tables.table(USERS)
     await table.delete_entity(f"{connection_id}-a", "app-1")
 
     assert (await admin.delete(f"{matches}/{BEN}")).status_code == 204

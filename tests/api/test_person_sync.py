@@ -16,13 +16,12 @@ from sync_core.people import sync_now
 from sync_core.runs import hold
 from sync_core.services import Services, utc_now
 from sync_core.store.leases import DURATION, Next
-from sync_core.store.matches import MatchStore
 from sync_core.store.runs import new_run_id
 from sync_core.store.tables import USERS
 from tests.api.conftest import Create, Json
 from tests.api.test_openapi import mismatches
 from tests.api.test_roles import unused
-from tests.system import changes_of, group_scope, history_of, rows_of, run_now
+from tests.system import changes_of, group_scope, history_of, rows_of, run_now, set_clock
 
 Sync = Callable[..., Awaitable[Json]]
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
@@ -189,7 +188,7 @@ async def test_what_holds_for_everybody_holds_for_one(
     policy = {"protected": [ann]} if kind == "protected" else {}
     await create(scope=group_scope(group), policy=policy)
     await run_now(services, connection_id)
-    table = await services.tables.table(USERS)
+    table = await services.store.tables.table(USERS)
     owner = {"manual": {"Origin": Origin.MANUAL.value}, "foreign": {"ConnectionId": "other"}}
     keys = {"PartitionKey": f"{connection_id}-{ann[0]}", "RowKey": ann}
     await table.update_entity(keys | owner.get(kind, {}))
@@ -217,11 +216,11 @@ async def test_somebody_unknown(
     made: Json, sync: Sync, services: Services, connection_id: str
 ) -> None:
     problem = await sync(UNKNOWN, status=404)
-    lease = await services.leases.read(connection_id)
+    lease = await services.store.leases.read(connection_id)
 
     assert problem["code"] == "user.unknown"
     assert lease.run_id is None
-    assert await services.runs.page(connection_id, top=1, after=None) == []
+    assert await services.store.runs.page(connection_id, top=1, after=None) == []
 
 
 async def test_a_disabled_connection_is_refused(
@@ -239,7 +238,7 @@ async def test_a_connection_that_is_not_there(sync: Sync, people: list[str]) -> 
 async def taken_by_a_run(services: Services, connection_id: str) -> Next:
     """Hold the lease as a run under way does."""
     wanted = Next(new_run_id(services.clock()), Trigger.TIMER.value, "auto")
-    await services.leases.acquire(connection_id, wanted, "a-run", services.clock())
+    await services.store.leases.acquire(connection_id, wanted, "a-run", services.clock())
     return wanted
 
 
@@ -255,12 +254,12 @@ async def test_while_a_run_is_under_way_it_is_refused_and_leaves_nothing_behind(
     monkeypatch.setattr(sync_now, "WAIT_S", 0.1)
     monkeypatch.setattr(hold, "LOOK_EVERY_S", 0.05)
     await taken_by_a_run(services, connection_id)
-    before = await services.leases.read(connection_id)
+    before = await services.store.leases.read(connection_id)
     problem = await sync(people[0], status=409)
 
     assert problem["code"] == "connection.runUnderWay"
     assert "end" in problem["remedy"]
-    assert await services.leases.read(connection_id) == before
+    assert await services.store.leases.read(connection_id) == before
 
 
 async def test_a_run_that_ends_soon_is_waited_for(
@@ -273,18 +272,18 @@ async def test_a_run_that_ends_soon_is_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     await taken_by_a_run(services, connection_id)
-    acquire = services.leases.acquire
+    acquire = services.store.leases.acquire
     looks: list[bool] = []
 
     async def acquiring(*given: Any, **more: Any) -> Any:
         result = await acquire(*given, **more)
         looks.append(result[0] is not None)
         if len(looks) == 1:
-            await services.leases.release(connection_id, "a-run")
+            await services.store.leases.release(connection_id, "a-run")
         return result
 
     monkeypatch.setattr(hold, "LOOK_EVERY_S", 0.01)
-    monkeypatch.setattr(services.leases, "acquire", acquiring)
+    monkeypatch.setattr(services.store.leases, "acquire", acquiring)
     found = await sync(people[0])
 
     assert looks == [False, True]
@@ -295,9 +294,9 @@ async def test_neither_the_schedule_nor_who_waits_is_disturbed(
     made: Json, sync: Sync, people: list[str], services: Services, connection_id: str
 ) -> None:
     waiting = Next(new_run_id(services.clock()), Trigger.MANUAL.value, "full")
-    await services.leases.request(connection_id, waiting)
+    await services.store.leases.request(connection_id, waiting)
     await sync(people[0])
-    lease = await services.leases.read(connection_id)
+    lease = await services.store.leases.read(connection_id)
 
     assert lease.next == waiting
     assert (lease.run_id, lease.last_started_at) == (None, None)
@@ -307,7 +306,7 @@ async def test_a_run_that_died_is_closed_and_followed(
     made: Json, sync: Sync, people: list[str], services: Services, connection_id: str
 ) -> None:
     dead = await taken_by_a_run(services, connection_id)
-    await services.runs.save(
+    await services.store.runs.save(
         Run(
             id=dead.run_id,
             connection_id=connection_id,
@@ -316,10 +315,10 @@ async def test_a_run_that_died_is_closed_and_followed(
             requested_at=services.clock(),
         )
     )
-    services.clock = lambda: utc_now() + DURATION + timedelta(seconds=5)
+    set_clock(services, lambda: utc_now() + DURATION + timedelta(seconds=5))
     found = await sync(people[0])
-    closed = await services.runs.get(connection_id, dead.run_id)
-    lease = await services.leases.read(connection_id)
+    closed = await services.store.runs.get(connection_id, dead.run_id)
+    lease = await services.store.leases.read(connection_id)
 
     assert found["run"]["status"] == "succeeded"
     assert (closed.status, closed.error and closed.error.code) == ("failed", "run.interrupted")
@@ -355,13 +354,13 @@ async def test_a_directory_that_cannot_be_asked_makes_a_failed_run_with_its_step
         found = await sync(people[0])
     finally:
         emulator.control.clear_faults()
-    kept = await services.runs.get(connection_id, found["run"]["id"])
+    kept = await services.store.runs.get(connection_id, found["run"]["id"])
 
     assert (found["run"]["status"], found["run"]["error"]["code"]) == ("failed", code)
     assert steps(found) == [("lease", True), ("read", False), ("record", True)]
     assert kept.status is RunStatus.FAILED
     assert await rows_of(services, connection_id) == before
-    assert (await services.leases.read(connection_id)).run_id is None
+    assert (await services.store.leases.read(connection_id)).run_id is None
 
 
 async def test_what_nobody_foresaw_ends_with_a_record_as_well(
@@ -375,7 +374,7 @@ async def test_what_nobody_foresaw_ends_with_a_record_as_well(
     async def broken(*_: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(services.plans, "save", broken)
+    monkeypatch.setattr(services.store.plans, "save", broken)
     found = await sync(people[0])
 
     assert found["run"]["error"]["code"] == "run.unexpected"
@@ -427,12 +426,12 @@ async def test_somebody_who_may_stand_in_the_table_already_is_left_to_a_whole_ru
     connection_id: str,
 ) -> None:
     """Who else claims the row is known only when everybody was read."""
-    table = await services.tables.table(USERS)
+    table = await services.store.tables.table(USERS)
     row = {"PartitionKey": f"{connection_id}-a", "RowKey": "app-1", "displayName": "Ann"}
     await table.create_entity(row)
     await create(scope=group_scope(group), matching=["displayName"])
     waits = await sync(people[0])
-    listed = await MatchStore(services.tables, connection_id).all()
+    listed = await services.store.matches(connection_id).all()
     flows = await sync(people[1])
     await run_now(services, connection_id)
     again = await sync(people[0])
@@ -456,7 +455,7 @@ async def test_somebody_who_waits_is_listed_and_comes_in_by_decision(
     services: Services,
     connection_id: str,
 ) -> None:
-    table = await services.tables.table(USERS)
+    table = await services.store.tables.table(USERS)
     for number in (1, 2):
         row = {"PartitionKey": f"{connection_id}-a", "RowKey": f"app-{number}"}
         await table.create_entity(row | {"displayName": "Ann"})
@@ -470,7 +469,7 @@ async def test_somebody_who_waits_is_listed_and_comes_in_by_decision(
     assert waits["steps"][3]["message"] == "Nothing is written: a match waits for a decision."
     assert decided.status_code == 200, decided.text
     assert linked["person"]["linkedFrom"] == one["row"]
-    assert await MatchStore(services.tables, connection_id).all() == {}
+    assert await services.store.matches(connection_id).all() == {}
 
 
 async def test_whoever_waits_because_of_somebody_else_is_not_created_by_the_way(
@@ -509,7 +508,7 @@ async def test_somebody_who_was_left_out_by_a_decision_stays_out(
     services: Services,
     connection_id: str,
 ) -> None:
-    table = await services.tables.table(USERS)
+    table = await services.store.tables.table(USERS)
     row = {"PartitionKey": f"{connection_id}-a", "RowKey": "app-1", "displayName": "Ann"}
     await table.create_entity(row)
     await create(scope=group_scope(group), matching=["displayName"])

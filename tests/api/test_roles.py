@@ -139,9 +139,9 @@ ROLE_URI = "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"
 @pytest.fixture
 def azure_app(services: Services) -> FastAPI:
     """The app as it runs in Azure: App Service authentication in front, no local tokens."""
-    settings: dict[str, Any] = {"local_admin_token": None, "local_reader_token": None}
-    services.settings = replace(services.settings, has_app_service_auth=True, **settings)
-    return app_over(services)
+    changes: dict[str, Any] = {"local_admin_token": None, "local_reader_token": None}
+    settings = replace(services.settings, has_app_service_auth=True, **changes)
+    return app_over(replace(services, settings=settings))
 
 
 @pytest.mark.parametrize(
@@ -186,9 +186,9 @@ async def test_the_principal_means_nothing_where_app_service_does_not_make_it(
 
 async def test_without_tokens_and_without_app_service_nobody_gets_in(services: Services) -> None:
     """An empty setting must not match an empty token."""
-    settings: dict[str, Any] = {"local_admin_token": None, "local_reader_token": None}
-    services.settings = replace(services.settings, **settings)
-    async with calling(app_over(services), {"Authorization": "Bearer "}) as client:
+    changes: dict[str, Any] = {"local_admin_token": None, "local_reader_token": None}
+    tokenless = replace(services, settings=replace(services.settings, **changes))
+    async with calling(app_over(tokenless), {"Authorization": "Bearer "}) as client:
         answer = await client.get("/api/connections")
 
     assert answer.status_code == 401

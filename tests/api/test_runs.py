@@ -79,7 +79,7 @@ async def test_changes_come_in_the_plan_s_order_page_by_page(
     await create()
     run = await saved_run(services, connection_id)
     plan = [planned(object_id("a", n), held=n % 2 == 0) for n in range(CHANGES_A_CHUNK + 3)]
-    await services.plans.save(connection_id, run.id, plan)
+    await services.store.plans.save(connection_id, run.id, plan)
     found: list[dict[str, Any]] = []
     cursor: str | None = None
     sizes: list[int] = []
@@ -116,7 +116,7 @@ async def test_a_cursor_belongs_to_its_list(
 ) -> None:
     await create()
     first, _ = [await saved_run(services, connection_id, minutes=n) for n in (1, 2)]
-    await services.plans.save(connection_id, first.id, [planned("a"), planned("b")])
+    await services.store.plans.save(connection_id, first.id, [planned("a"), planned("b")])
     addresses = {"runs": runs, "changes": f"{runs}/{first.id}/changes"}
     other = addresses["changes" if list_name == "runs" else "runs"]
     cursor = (await reader.get(addresses[list_name], params={"top": 1})).json()["next"]

@@ -161,7 +161,7 @@ async def test_doubles_from_before_can_still_be_changed(
     """Whoever has two of them must be able to switch one off."""
     first = (await create()).json()
     double = connection(f"{connection_id}-2", scope=first["scope"], tenantId=first["tenantId"])
-    await services.connections.create(Connection.model_validate(double.to_json()))
+    await services.store.connections.create(Connection.model_validate(double.to_json()))
     answer = await admin.patch(f"/api/connections/{connection_id}-2", json={"enabled": False})
 
     assert answer.status_code == 200
@@ -196,7 +196,7 @@ async def test_a_double_is_compared_when_it_is_switched_on(
     double = connection(
         f"{connection_id}-2", scope=first["scope"], tenantId=first["tenantId"], enabled=False
     )
-    await services.connections.create(Connection.model_validate(double.to_json()))
+    await services.store.connections.create(Connection.model_validate(double.to_json()))
     path = f"/api/connections/{connection_id}-2"
     renamed = await admin.patch(path, json={"displayName": "Another"})
     enabled = await admin.patch(path, json={"enabled": True})
@@ -228,11 +228,11 @@ async def test_a_credential_that_works_again_brings_in_no_double(
     first = (await create()).json()
     name = f"{connection_id}-2"
     await admin.post("/api/connections", json=document(name, tenantId="contoso.com"))
-    stored = await services.connections.get(name)
+    stored = await services.store.connections.get(name)
     version = await services.vault.set(f"{name}-client-secret", "wrong", content_type="text/plain")
     credential = stored.connection.credential.model_copy(update={"secret_version": version})
     broken = stored.connection.model_copy(update={"credential": credential})
-    await services.connections.replace(broken, stored.etag)
+    await services.store.connections.replace(broken, stored.etag)
     works = document(name)["credential"]
     path = f"/api/connections/{name}"
     double = await admin.patch(path, json={"credential": works, "scope": first["scope"]})

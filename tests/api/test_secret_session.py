@@ -29,7 +29,7 @@ from sync_core.health import journal
 from sync_core.services import Services, utc_now
 from tests.api.conftest import document, retried
 from tests.certificates import certificate_pem, key_pem, rsa_key
-from tests.system import Rig, run_now
+from tests.system import Rig, run_now, set_clock
 
 KEY = rsa_key()
 PEM = key_pem(KEY) + certificate_pem(KEY)
@@ -113,7 +113,7 @@ class Session:
         back = urlsplit(decided.headers["Location"])
         await self.ask("GET", f"{back.path}?{urlencode(parse_qsl(back.query))}")
         await granting.confirm_pending(services)
-        services.clock = lambda: utc_now() + timedelta(minutes=1)
+        set_clock(services, lambda: utc_now() + timedelta(minutes=1))
         await retried(services, name)
         return (
             await self.ask("PATCH", f"/api/connections/{name}", json={"enabled": True})

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -232,9 +233,9 @@ async def impatient_vault(services: Services, rig: Rig) -> AsyncIterator[Service
         identity(services.settings) as own,
         SecretClient(rig.vault.url, own, verify_challenge_resource=False, retry_total=0) as client,
     ):
-        await services.vault.close()
-        services.vault = Vault(client)
-        yield services
+        vault = Vault(client)
+        directory = replace(services.directory, vault=vault)
+        yield replace(services, vault=vault, directory=directory)
 
 
 @pytest.fixture

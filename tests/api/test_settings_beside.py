@@ -13,7 +13,7 @@ from sync_core.connections.impact import SaveGuard
 from sync_core.domain.errors import FixConnection, RetryLater
 from sync_core.services import Services, utc_now
 from tests.api.conftest import Create, Json, document, paths, retried
-from tests.system import run_now
+from tests.system import run_now, set_clock
 
 CODE = "connection.needsConfirmation"
 
@@ -154,7 +154,7 @@ async def test_what_waits_and_cannot_be_planned_goes_on_waiting(
     await admin.patch(url, json={"credential": {"clientSecret": not_known_yet}, "policy": policy})
     emulator.control.add_secret(value=not_known_yet)
     monkeypatch.setattr(impact, "preview", refused)
-    services.clock = lambda: utc_now() + timedelta(minutes=1)
+    set_clock(services, lambda: utc_now() + timedelta(minutes=1))
     tried = await retried(services, connection_id)
 
     assert tried is not None
@@ -331,7 +331,7 @@ async def test_what_waited_does_not_replace_what_was_saved_after_it(
     await admin.patch(url, json={"credential": {"clientSecret": not_known_yet}})
     newer = emulator.control.add_secret()
     with monkeypatch.context() as context:
-        context.setattr(services.verifications, "change", killed)
+        context.setattr(services.store.verifications, "change", killed)
         ended = await admin.patch(url, json={"credential": {"clientSecret": newer}})
     saved = (await admin.get(url)).json()["credential"]
     emulator.control.add_secret(value=not_known_yet)

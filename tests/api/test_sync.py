@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -20,7 +21,7 @@ from sync_core.services import Services
 from sync_core.store.leases import Next
 from sync_core.store.queue import QUEUE, RequestQueue
 from sync_core.store.runs import new_run_id
-from tests.api.conftest import Create, paths
+from tests.api.conftest import ADMIN, Create, app_over, calling, paths
 from tests.system import Rig
 
 
@@ -56,9 +57,9 @@ async def requests_for(queue: QueueClient, connection_id: str) -> list[dict[str,
 
 async def finish(services: Services, run: dict[str, Any], **changes: Any) -> None:
     """End a run, as the engine does."""
-    stored = await services.runs.get(run["connectionId"], run["id"])
+    stored = await services.store.runs.get(run["connectionId"], run["id"])
     changes = {"status": RunStatus.SUCCEEDED, "finished_at": services.clock()} | changes
-    await services.runs.save(stored.replaced(**changes))
+    await services.store.runs.save(stored.replaced(**changes))
 
 
 @pytest.mark.parametrize(
@@ -84,7 +85,7 @@ async def test_a_run_is_asked_for_once(
     answer = await admin.post(f"{url(connection_id)}/sync", json=body)
     run = answer.json()
     loaded = await admin.get(answer.headers["Location"])
-    lease = await services.leases.read(connection_id)
+    lease = await services.store.leases.read(connection_id)
 
     assert answer.status_code == 202
     assert answer.headers["Location"] == f"{url(connection_id)}/runs/{run['id']}"
@@ -119,7 +120,7 @@ async def test_a_timer_s_request_that_waits_serves_the_caller_too(
     """A request that met a running run waits without a record; the caller needs one to look at."""
     await create()
     waiting = Next(new_run_id(services.clock()), "timer", "auto")
-    await services.leases.request(connection_id, waiting)
+    await services.store.leases.request(connection_id, waiting)
     answer = await admin.post(f"{url(connection_id)}/sync")
 
     assert answer.json()["id"] == waiting.run_id
@@ -239,9 +240,8 @@ async def test_without_the_queue_the_request_stays_noted_and_is_sent_with_the_ne
 ) -> None:
     """Nothing hangs for ever: whoever asks next, the timer too, starts the very same run."""
     await create()
-    working, services.queue = services.queue, silent_queue
-    refused = await admin.post(f"{url(connection_id)}/sync")
-    services.queue = working
+    async with calling(app_over(replace(services, queue=silent_queue)), ADMIN) as unheard:
+        refused = await unheard.post(f"{url(connection_id)}/sync")
     answer = await admin.post(f"{url(connection_id)}/sync")
     runs = (await admin.get(f"{url(connection_id)}/runs")).json()["items"]
 

@@ -97,7 +97,7 @@ async def test_rows_of_an_application_are_not_people(
     """Applications may keep rows of their own beside ours."""
     await create()
     await apply(services, connection_id, creation(ANN))
-    table = await services.tables.table(USERS)
+    table = await services.store.tables.table(USERS)
     await table.create_entity({"PartitionKey": f"{connection_id}-a", "RowKey": "a-session"})
     found, _ = await all_pages(reader, users)
 
@@ -220,7 +220,7 @@ async def test_a_search_looks_at_so_many_rows_at_a_time(
     """A call stays short in a large table; the cursor leads on even where nobody was found."""
     await create()
     expected = await people(services, connection_id, 48)
-    store = People(services.tables, connection_id, scanned_rows=10)
+    store = People(services.store.tables, connection_id, scanned_rows=10)
     found, calls, after = list[str](), 0, None
     while calls == 0 or after is not None:
         page, after = await store.page(top=5, after=after, search=expected[-1])
@@ -238,7 +238,7 @@ async def test_only_a_connection_s_own_people_are_read(
     for neighbour in (f"{connection_id}-0", f"{connection_id}-f"):
         await people(services, neighbour, 16)
     expected = await people(services, connection_id, 16)
-    store = People(services.tables, connection_id, scanned_rows=17)
+    store = People(services.store.tables, connection_id, scanned_rows=17)
     found, after = await store.page(top=999)
 
     assert [person.object_id for person in found] == expected
@@ -251,7 +251,7 @@ async def test_a_search_and_a_status_go_together(
     await create()
     await apply(services, connection_id, creation(ANN), creation(BEN))
     await apply(services, connection_id, disabling(BEN), minutes=5)
-    store = People(services.tables, connection_id)
+    store = services.store.people(connection_id)
     found, _ = await store.page(top=5, status=Status.DISABLED, search="contoso.com")
 
     assert [person.object_id for person in found] == [BEN]

@@ -19,7 +19,7 @@ from sync_core.domain.health import Cause
 from sync_core.health import journal
 from sync_core.services import Services, utc_now
 from tests.api.conftest import Create, Json, document, retried
-from tests.system import Rig, group_scope, run_now
+from tests.system import Rig, group_scope, run_now, set_clock
 
 WRONG = {"credential": {"clientSecret": "not-the-secret-of-the-app"}}
 NO_GROUP = "99999999-0000-4000-8000-000000000000"
@@ -44,7 +44,7 @@ class Clock:
 @pytest.fixture
 def clock(services: Services) -> Clock:
     clock = Clock()
-    services.clock = clock
+    set_clock(services, clock)
     return clock
 
 
@@ -60,7 +60,7 @@ async def loaded(admin: httpx.AsyncClient, connection_id: str) -> Json:
 
 
 async def remembered(services: Services) -> set[str]:
-    return {one.connection_id async for one in services.verifications.all()}
+    return {one.connection_id async for one in services.store.verifications.all()}
 
 
 def failing(answer: httpx.Response) -> list[str]:
@@ -254,7 +254,7 @@ async def test_a_message_with_this_purpose_tries_and_runs_nothing(
     await triggers.requested(body.encode())
 
     assert (await loaded(admin, connection_id))["enabled"] is True
-    assert await services.runs.page(connection_id, top=1, after=None) == []
+    assert await services.store.runs.page(connection_id, top=1, after=None) == []
 
 
 async def test_waiting_settings_of_a_connection_that_is_gone_are_forgotten(
@@ -267,8 +267,8 @@ async def test_waiting_settings_of_a_connection_that_is_gone_are_forgotten(
 ) -> None:
     emulator.control.set_roles([])
     await admin.post("/api/connections", json=document(connection_id))
-    stored = await services.connections.get(connection_id)
-    await services.connections.delete(connection_id, stored.etag)
+    stored = await services.store.connections.get(connection_id)
+    await services.store.connections.delete(connection_id, stored.etag)
     clock.ahead += timedelta(minutes=1)
 
     assert await retried(services, connection_id) is None
@@ -379,15 +379,15 @@ async def test_a_run_that_began_with_the_old_secret_goes_on_with_the_new_one(
 ) -> None:
     """It read the connection before the secret was replaced, and asks Key Vault afterwards."""
     await create()
-    before = await services.connections.get(connection_id)
+    before = await services.store.connections.get(connection_id)
     new = emulator.control.add_secret()
     await admin.patch(url(connection_id), json={"credential": {"clientSecret": new}})
-    find, answers = services.connections.find, [before]
+    find, answers = services.store.connections.find, [before]
 
     async def found_late(name: str) -> Any:
         return answers.pop() if answers else await find(name)
 
-    monkeypatch.setattr(services.connections, "find", found_late)
+    monkeypatch.setattr(services.store.connections, "find", found_late)
     run = await run_now(services, connection_id)
 
     assert (run.status, answers) == (RunStatus.SUCCEEDED, [])
@@ -592,9 +592,9 @@ async def test_what_waits_comes_into_use_over_a_change_made_meanwhile(
     async def interrupted(*args: Any) -> Any:
         result = await tried(*args)
         if edits:
-            stored = await services.connections.get(connection_id)
+            stored = await services.store.connections.get(connection_id)
             changed = stored.connection.model_copy(update={"display_name": edits.pop()})
-            await services.connections.replace(changed, stored.etag)
+            await services.store.connections.replace(changed, stored.etag)
         return result
 
     monkeypatch.setattr(verify, "_try", interrupted)

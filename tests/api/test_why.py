@@ -142,7 +142,7 @@ async def test_nothing_is_written_by_asking(
     async def versions() -> list[str]:
         found = []
         for name in TABLES:
-            table = await services.tables.table(name)
+            table = await services.store.tables.table(name)
             found += [str(row.metadata["etag"]) async for row in table.list_entities()]
         return sorted(found)
 
@@ -299,7 +299,7 @@ async def test_a_row_that_is_not_ours(
     create: Create, why: Ask, ann: Json, sales: Json, services: Services, connection_id: str
 ) -> None:
     await create(scope=sales)
-    table = await services.tables.table(USERS)
+    table = await services.store.tables.table(USERS)
     row = {"PartitionKey": f"{connection_id}-{ann['id'][0]}", "RowKey": ann["id"]}
     await table.create_entity(row)
     found = await why(ann["id"])
@@ -431,7 +431,7 @@ async def test_somebody_who_waits_for_a_match(
     services: Services,
     connection_id: str,
 ) -> None:
-    table = await services.tables.table(USERS)
+    table = await services.store.tables.table(USERS)
     for number in (1, 2):
         row = {"PartitionKey": f"{connection_id}-a", "RowKey": f"app-{number}"}
         await table.create_entity(row | {"email": "ann@contoso.com"})
@@ -463,7 +463,7 @@ async def test_somebody_who_was_left_out_by_a_decision(
     services: Services,
     connection_id: str,
 ) -> None:
-    table = await services.tables.table(USERS)
+    table = await services.store.tables.table(USERS)
     for number in (1, 2):
         row = {"PartitionKey": f"{connection_id}-a", "RowKey": f"app-{number}"}
         await table.create_entity(row | {"email": "ann@contoso.com"})
@@ -488,7 +488,7 @@ async def test_somebody_whom_the_next_run_is_likely_to_link(
     connection_id: str,
 ) -> None:
     """One row and one person meet; whether somebody else claims it, a look at one cannot tell."""
-    table = await services.tables.table(USERS)
+    table = await services.store.tables.table(USERS)
     row = {"PartitionKey": f"{connection_id}-a", "RowKey": "app-1", "email": "ann@contoso.com"}
     await table.create_entity(row)
     await create(scope=sales, matching=["email"])

@@ -1,6 +1,6 @@
 """Trying a connection out says what is missing, in sentences, and never asks more than it has to."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,13 +19,13 @@ from local.sample import (
     SAMPLE_TENANT_ID,
 )
 from sync_core.directory import checks
+from sync_core.directory.access import Directory
 from sync_core.directory.checks import check_connection
 from sync_core.directory.client import GraphClient
 from sync_core.directory.retry_budget import RetryBudget
 from sync_core.domain.connections.checks import Check, CheckResult
 from sync_core.domain.documents import Connection
 from sync_core.services import Services
-from sync_core.store.vault import Vault
 from tests.system import Rig, connection, group_scope, impatient
 
 NOW = datetime.now(UTC)
@@ -41,7 +41,7 @@ async def secret(services: Services, connection_id: str) -> str:
 
 
 async def result_of(services: Services, connection_id: str, **changes: Any) -> CheckResult:
-    return await check_connection(services, connection(connection_id, **changes), NOW)
+    return await check_connection(services.directory, connection(connection_id, **changes), NOW)
 
 
 def failing(result: CheckResult) -> dict[str, str]:
@@ -153,14 +153,10 @@ async def test_a_cached_token_from_before_the_consent_is_thrown_away(
     services: Services, emulator: GraphEmulator, connection_id: str
 ) -> None:
     emulator.control.set_roles([])
-    async with services.directory(connection(connection_id)) as client:
-        before = await check_connection(
-            Reusing(services.vault, client), connection(connection_id), NOW
-        )
+    async with services.directory.open(connection(connection_id)) as client:
+        before = await check_connection(reusing(services, client), connection(connection_id), NOW)
         emulator.control.set_roles(SAMPLE_ROLES)
-        after = await check_connection(
-            Reusing(services.vault, client), connection(connection_id), NOW
-        )
+        after = await check_connection(reusing(services, client), connection(connection_id), NOW)
 
     assert (before.ok, after.ok) == (False, True)
 
@@ -283,8 +279,8 @@ async def test_a_permission_lost_since_the_token_was_issued_is_found_by_reading(
     services: Services, emulator: GraphEmulator, connection_id: str
 ) -> None:
     """Graph gives members all the same then: 200, with nothing but their ids."""
-    async with services.directory(connection(connection_id)) as client:
-        opener = Reusing(services.vault, client)
+    async with services.directory.open(connection(connection_id)) as client:
+        opener = reusing(services, client)
         await check_connection(opener, connection(connection_id), NOW)
         emulator.control.add_fault("lostPermission", roles=["User.Read.All"])
         result = await check_connection(opener, connection(connection_id), NOW)
@@ -450,19 +446,21 @@ async def test_a_managed_identity_can_only_read_its_own_tenant(
     assert other.tenant_id is None
 
 
-@dataclass
-class Reusing:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reusing(Directory):
     """Opens the directory with a client that has been in use for a while."""
 
-    vault: Vault
     client: GraphClient
-    retry_budget: Callable[[], RetryBudget] = impatient
 
     @asynccontextmanager
-    async def directory(
+    async def open(
         self, connection: Connection, retry_budget: RetryBudget | None = None
     ) -> AsyncIterator[GraphClient]:
         yield self.client
+
+
+def reusing(services: Services, client: GraphClient) -> Reusing:
+    return Reusing(services.settings, services.vault, services.clock, impatient, client=client)
 
 
 @pytest.mark.usefixtures("secret")

@@ -97,7 +97,7 @@ async def test_a_client_secret_opens_the_directory(services: Services, connectio
         f"{connection_id}-client-secret", SAMPLE_CLIENT_SECRET, content_type=TEXT
     )
 
-    async with services.directory(connection(connection_id)) as client:
+    async with services.directory.open(connection(connection_id)) as client:
         assert await group_name(client) == "App users"
 
 
@@ -110,7 +110,7 @@ async def test_the_pinned_version_is_used_and_not_the_latest(
     await services.vault.set(name, "a newer one that nobody checked", content_type=TEXT)
     credential = {"secretName": name, "secretVersion": pinned}
 
-    async with services.directory(connection(connection_id, credential=credential)) as client:
+    async with services.directory.open(connection(connection_id, credential=credential)) as client:
         assert await group_name(client) == "App users"
 
 
@@ -122,7 +122,7 @@ async def test_a_line_break_after_the_secret_does_no_harm(
         f"{connection_id}-client-secret", f"{SAMPLE_CLIENT_SECRET}\n", content_type=TEXT
     )
 
-    async with services.directory(connection(connection_id)) as client:
+    async with services.directory.open(connection(connection_id)) as client:
         assert await group_name(client) == "App users"
 
 
@@ -140,7 +140,7 @@ async def test_without_a_secret_nothing_is_asked(
         await services.vault.set(f"{connection_id}-client-secret", value, content_type=TEXT)
 
     with pytest.raises(FixConnection) as refused:
-        async with services.directory(connection(connection_id)):
+        async with services.directory.open(connection(connection_id)):
             pass
 
     assert refused.value.code == code
@@ -159,7 +159,7 @@ async def test_a_certificate_from_key_vault_opens_the_directory(
     await services.vault.set("app-certificate", key_pem(key) + certificate, content_type=TEXT)
     credential = {"kind": "certificate", "secretName": "app-certificate"}
 
-    async with services.directory(connection(connection_id, credential=credential)) as client:
+    async with services.directory.open(connection(connection_id, credential=credential)) as client:
         assert await group_name(client) == "App users"
 
 
@@ -174,7 +174,7 @@ async def test_a_chain_before_the_certificate_does_no_harm(
     await services.vault.set("app-chain", pem, content_type=TEXT)
     credential = {"kind": "certificate", "secretName": "app-chain"}
 
-    async with services.directory(connection(connection_id, credential=credential)) as client:
+    async with services.directory.open(connection(connection_id, credential=credential)) as client:
         assert await group_name(client) == "App users"
 
 
@@ -185,7 +185,7 @@ async def test_an_unusable_certificate_is_refused_before_entra_is_asked(
     credential = {"kind": "certificate", "secretName": "no-key"}
 
     with pytest.raises(FixConnection) as refused:
-        async with services.directory(connection(connection_id, credential=credential)):
+        async with services.directory.open(connection(connection_id, credential=credential)):
             pass
 
     assert refused.value.code == "certificate.noKey"
@@ -201,7 +201,7 @@ async def test_the_identity_signs_for_the_app_registration(
     """No secret anywhere: not in Key Vault, not in the connection."""
     trust_the_identity(rig, emulator)
 
-    async with services.directory(federated(connection_id)) as client:
+    async with services.directory.open(federated(connection_id)) as client:
         assert await group_name(client) == "App users"
 
 
@@ -211,7 +211,7 @@ async def test_the_identity_signs_for_an_app_in_another_tenant(
     trust_the_identity(rig, emulator, app=FABRIKAM_CLIENT_ID)
     abroad = federated(connection_id, tenantId=FABRIKAM_TENANT_ID, clientId=FABRIKAM_CLIENT_ID)
 
-    async with services.directory(abroad) as client:
+    async with services.directory.open(abroad) as client:
         assert await group_name(client, sample_group_id(0, FABRIKAM_TENANT_ID)) == "App users"
 
 
@@ -244,7 +244,7 @@ async def test_the_identity_reads_its_own_tenant(
 ) -> None:
     emulator.control.trust_identity(rig.identity.identity.public_key)
 
-    async with services.directory(by_identity(connection_id)) as client:
+    async with services.directory.open(by_identity(connection_id)) as client:
         assert await group_name(client) == "App users"
         assert token_requests(emulator) == 0
 
@@ -255,7 +255,7 @@ async def test_graph_refuses_an_identity_without_permission(
     emulator.control.trust_identity(rig.identity.identity.public_key)
 
     with only_roles(rig):
-        async with services.directory(by_identity(connection_id)) as client:
+        async with services.directory.open(by_identity(connection_id)) as client:
             with pytest.raises(FixConnection) as refused:
                 await group_name(client)
 
@@ -267,7 +267,7 @@ async def test_an_identity_that_the_app_does_not_have_is_named(
 ) -> None:
     stranger = "99999999-9999-4999-8999-999999999999"
 
-    async with services.directory(by_identity(connection_id, clientId=stranger)) as client:
+    async with services.directory.open(by_identity(connection_id, clientId=stranger)) as client:
         with pytest.raises(FixConnection) as refused:
             await group_name(client)
 
@@ -279,10 +279,11 @@ async def test_an_identity_that_the_app_does_not_have_is_named(
 async def test_without_an_identity_the_setting_is_named(
     services: Services, connection_id: str, kind: str
 ) -> None:
-    services.settings = replace(services.settings, has_managed_identity=False)
+    settings = replace(services.settings, has_managed_identity=False)
+    directory = replace(services.directory, settings=settings)
 
     with pytest.raises(FixConnection) as refused:
-        async with services.directory(connection(connection_id, credential={"kind": kind})):
+        async with directory.open(connection(connection_id, credential={"kind": kind})):
             pass
 
     assert refused.value.code == "credential.identityMissing"
@@ -298,7 +299,7 @@ async def test_a_renewed_credential_gets_a_new_token(
 ) -> None:
     """A cached token outlives a granted or revoked consent; renewing throws it away."""
     chosen = await prepared(rig, services, emulator, connection_id, kind)
-    async with services.directory(chosen) as client:
+    async with services.directory.open(chosen) as client:
         before = await client.credential.get_token(SCOPE)
         cached = await client.credential.get_token(SCOPE)
         await client.credential.renew()
@@ -346,9 +347,10 @@ async def test_every_cloud_has_its_login_and_its_exchange(
     services: Services, connection_id: str, cloud: str, login: str, exchange: str
 ) -> None:
     """As the pages of Entra list them; the hosts come from the connection, not from the app."""
-    services.settings = replace(services.settings, authority_host=None)
+    settings = replace(services.settings, authority_host=None)
+    directory = replace(services.directory, settings=settings)
 
-    authority = services._authority(connection(connection_id, cloud=cloud))
+    authority = directory._authority(connection(connection_id, cloud=cloud))
 
     assert authority["authority"] == login
     assert authority["disable_instance_discovery"] is False

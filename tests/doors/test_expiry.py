@@ -24,7 +24,7 @@ def in_days(days: int) -> datetime:
 
 
 async def expiry_of(services: Services, connection_id: str, **changes: Any) -> Expiry | None:
-    return await credential_expiry(services, connection(connection_id, **changes), NOW)
+    return await credential_expiry(services.directory, connection(connection_id, **changes), NOW)
 
 
 async def store(
@@ -173,7 +173,9 @@ async def test_a_check_warns_of_an_end_that_is_near(
     emulator.control.set_roles(APPLICATION_READ)
     credential = await store(services, connection_id, mine, expires_on=in_days(50))
 
-    result = await check_connection(services, connection(connection_id, credential=credential), NOW)
+    result = await check_connection(
+        services.directory, connection(connection_id, credential=credential), NOW
+    )
 
     last = result.checks[-1]
     assert (last.name, last.ok, last.code) == ("secret expiry", True, "credential.expiresSoon")

@@ -296,7 +296,7 @@ async def test_a_run_goes_on_after_a_passing_trouble(
     await services.vault.set(name, SAMPLE_CLIENT_SECRET, content_type="text/plain")
     emulator.control.add_fault("unavailable", path=TOKEN_ENDPOINT, times=2)
 
-    async with services.directory(connection(connection_id)) as client:
+    async with services.directory.open(connection(connection_id)) as client:
         people = await client.get(count_users(client.sdk), needs="User.Read.All")
 
     assert (people, client.usage.retried) == (20, 2)
@@ -308,7 +308,7 @@ async def test_a_refusal_within_a_request_is_the_same_refusal(
     name = f"{connection_id}-client-secret"
     await services.vault.set(name, "abc8Q~not-this-one", content_type="text/plain")
 
-    async with services.directory(connection(connection_id)) as client:
+    async with services.directory.open(connection(connection_id)) as client:
         with pytest.raises(FixConnection) as refused:
             await client.get(count_users(client.sdk), needs="User.Read.All")
 
@@ -333,7 +333,7 @@ async def test_a_secret_with_the_shape_of_an_id_is_told_apart(
     name = f"{connection_id}-client-secret"
     await services.vault.set(name, secret, content_type="text/plain")
 
-    async with services.directory(connection(connection_id)) as client:
+    async with services.directory.open(connection(connection_id)) as client:
         with pytest.raises(FixConnection) as refused:
             await client.credential.get_token(GRAPH)
 

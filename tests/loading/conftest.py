@@ -71,9 +71,9 @@ async def services(app: LoadedApp) -> AsyncIterator[Services]:
     """The product's own services over the same storage, for setting up and looking; cleared after."""
     async with app.rig.services(app.emulator) as opened:
         yield opened
-        for connection in [one async for one in opened.connections.all()]:
-            stored = await opened.connections.get(connection.id)
-            await opened.connections.delete(connection.id, stored.etag)
+        for connection in [one async for one in opened.store.connections.all()]:
+            stored = await opened.store.connections.get(connection.id)
+            await opened.store.connections.delete(connection.id, stored.etag)
     app.requests()
 
 

@@ -50,7 +50,7 @@ async def test_a_message_brings_the_people_in(
         "run_sync", json.dumps({"connectionId": connection_id, "trigger": "manual", "mode": "auto"})
     )
 
-    people = (await services.users(connection_id).load_index()).people
+    people = (await services.store.users(connection_id).load_index()).people
     assert wanted
     assert people.keys() == wanted
 
@@ -65,8 +65,8 @@ async def test_a_message_tries_waiting_settings_and_brings_nobody_in(
     app.worker.queue("run_sync", message.model_dump_json(by_alias=True))
 
     assert message.purpose == "verify"
-    assert (await services.verifications.read(connection_id)).status == "verified"
-    assert (await services.users(connection_id).load_index()).people == {}
+    assert (await services.store.verifications.read(connection_id)).status == "verified"
+    assert (await services.store.users(connection_id).load_index()).people == {}
 
 
 @pytest.mark.parametrize(

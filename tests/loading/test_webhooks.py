@@ -11,8 +11,8 @@ import pytest
 
 from sync_core.domain.documents import SyncRequest, Trigger
 from sync_core.domain.notifications import client_state
+from sync_core.runs.notifications import DEBOUNCE_S, client_state_key
 from sync_core.services import Services
-from sync_core.triggers import DEBOUNCE_S, client_state_key
 from tests.loading.conftest import LoadedApp
 from tests.loading.driver import HttpAnswer
 
@@ -81,7 +81,7 @@ def test_the_handshake_gives_the_token_back(
 async def test_a_delivery_asks_for_a_run(
     app: LoadedApp, services: Services, connection_id: str, webhook: Webhook
 ) -> None:
-    state = client_state(await client_state_key(services), connection_id)
+    state = client_state(await client_state_key(services.vault), connection_id)
 
     answer = webhook.post(app, delivery(state, state))
 

@@ -14,9 +14,8 @@ from sync_core.health import journal
 from sync_core.health.overdue import report_overdue
 from sync_core.runs.request import request_due
 from sync_core.services import Services, utc_now
-from sync_core.store.health import HealthStore
 from sync_core.store.queue import QUEUE
-from tests.system import Rig
+from tests.system import Rig, set_clock
 
 
 class Skipping:
@@ -33,7 +32,8 @@ class Skipping:
 
 
 def stop_clock(services: Services) -> Skipping:
-    services.clock = clock = Skipping()
+    clock = Skipping()
+    set_clock(services, clock)
     return clock
 
 
@@ -50,7 +50,7 @@ def events_of(caplog: pytest.LogCaptureFixture, connection_id: str, *names: str)
 
 
 async def health_of(services: Services, connection_id: str) -> Health:
-    return await HealthStore(services.tables).read(connection_id)
+    return await services.store.health.read(connection_id)
 
 
 async def maintain(services: Services) -> None:
@@ -78,6 +78,6 @@ async def asked_for(services: Services, rig: Rig, connection_id: str) -> list[Sy
 
 async def forget_others(services: Services) -> None:
     """Delete the connections that earlier tests left behind, and nothing else of them."""
-    async for left in services.connections.all():
-        stored = await services.connections.get(left.id)
-        await services.connections.delete(left.id, stored.etag)
+    async for left in services.store.connections.all():
+        stored = await services.store.connections.get(left.id)
+        await services.store.connections.delete(left.id, stored.etag)

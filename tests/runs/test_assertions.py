@@ -128,10 +128,10 @@ async def test_one_that_is_red_without_any_change_is_told_as_well(
 ) -> None:
     connection = await connect(services, connection_id, group)
     await run_now(services, connection_id)
-    stored = await services.connections.get(connection_id)
+    stored = await services.store.connections.get(connection_id)
     changes = {"assertions": [{"in": "nobody@contoso.com"}, {"atMost": 1}]}
     asserting = Connection.model_validate(connection.to_json() | changes)
-    await services.connections.replace(asserting, stored.etag)
+    await services.store.connections.replace(asserting, stored.etag)
     run = await run_now(services, connection_id)
 
     assert codes(run) == ("partial", "assertion.failed")
@@ -157,9 +157,9 @@ async def test_a_reading_that_broke_off_takes_nobody_for_gone(
 
 
 async def assert_from_now_on(services: Services, connection: Connection, *found: Any) -> None:
-    stored = await services.connections.get(connection.id)
+    stored = await services.store.connections.get(connection.id)
     changed = Connection.model_validate(connection.to_json() | {"assertions": list(found)})
-    await services.connections.replace(changed, stored.etag)
+    await services.store.connections.replace(changed, stored.etag)
 
 
 async def test_nobody_comes_back_either(

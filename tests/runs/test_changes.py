@@ -68,7 +68,7 @@ async def test_an_emptied_attribute_is_cleared(
 async def test_columns_of_the_application_survive_an_update(
     services: Services, emulator: GraphEmulator, connection_id: str, somebody: str
 ) -> None:
-    table = await services.tables.table(USERS)
+    table = await services.store.tables.table(USERS)
     row = (await rows_of(services, connection_id))[somebody]
     keys = {"PartitionKey": row["PartitionKey"], "RowKey": row["RowKey"]}
     await table.update_entity(
@@ -87,12 +87,12 @@ async def test_columns_of_the_application_survive_an_update(
 async def test_a_changed_mapping_rewrites_and_removes_columns(
     services: Services, connection_id: str, somebody: str
 ) -> None:
-    stored = await services.connections.get(connection_id)
+    stored = await services.store.connections.get(connection_id)
     mapping = [{"target": "name", "source": "displayName"}]
     changed = type(stored.connection).model_validate(
         stored.connection.to_json() | {"mapping": mapping}
     )
-    await services.connections.replace(changed, stored.etag)
+    await services.store.connections.replace(changed, stored.etag)
     before = (await rows_of(services, connection_id))[somebody]
 
     run = await run_now(services, connection_id)
@@ -145,7 +145,7 @@ async def test_a_row_of_somebody_else_is_never_touched(
 ) -> None:
     person = emulator.control.create_person({"displayName": "Contested"})
     emulator.control.add_members(SAMPLE_GROUP_ID, person["id"])
-    table = await services.tables.table(USERS)
+    table = await services.store.tables.table(USERS)
     foreign = {
         "PartitionKey": f"{connection_id}-{person['id'][0]}",
         "RowKey": person["id"],

@@ -23,7 +23,9 @@ async def confirmed(services: Services, emulator: GraphEmulator, connection_id: 
     await run_now(services, connection_id)
     emulator.control.soft_delete(*people[:8])
     moves = moves_of((await preview(services, connection)).plan_hash)
-    await services.approvals.remember(connection_id, moves, "an administrator", services.clock())
+    await services.store.approvals.remember(
+        connection_id, moves, "an administrator", services.clock()
+    )
     return people
 
 
@@ -37,7 +39,7 @@ async def test_killed_in_the_midst_of_a_confirmed_plan(
     code = run_until_write(rig.environment(emulator), request, len(TABLES) + deadly)
     before = active(await rows_of(services, connection_id))
     await recover(services, connection_id)
-    begun = await services.approvals.begun(connection_id, services.clock())
+    begun = await services.store.approvals.begun(connection_id, services.clock())
 
     assert code == KILLED
     assert set(people[8:]) < before
@@ -55,7 +57,7 @@ async def test_the_rest_of_a_confirmed_plan_is_not_another_one(
     run_until_write(rig.environment(emulator), request, len(TABLES) + 5)
     emulator.control.soft_delete(people[8])
     await recover(services, connection_id)
-    runs = await services.runs.page(connection_id, top=1, after=None)
+    runs = await services.store.runs.page(connection_id, top=1, after=None)
 
     assert runs[0].status is RunStatus.HELD
     assert len(active(await rows_of(services, connection_id))) == 10
@@ -69,6 +71,6 @@ async def test_somebody_who_leaves_for_another_reason_was_not_confirmed(
     run_until_write(rig.environment(emulator), request, len(TABLES) + 5)
     emulator.control.hard_delete(people[0])
     await recover(services, connection_id)
-    runs = await services.runs.page(connection_id, top=1, after=None)
+    runs = await services.store.runs.page(connection_id, top=1, after=None)
 
     assert runs[0].status is RunStatus.HELD

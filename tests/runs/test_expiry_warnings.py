@@ -53,9 +53,9 @@ def credential(
 
 async def replaced(services: Services, connection_id: str, given: dict[str, Any]) -> None:
     """Store another credential in the connection, as a PATCH would."""
-    stored = await services.connections.get(connection_id)
+    stored = await services.store.connections.get(connection_id)
     changed = stored.connection.model_copy(update={"credential": Credential.model_validate(given)})
-    await services.connections.replace(changed, stored.etag)
+    await services.store.connections.replace(changed, stored.etag)
 
 
 def expiring(caplog: pytest.LogCaptureFixture, connection_id: str) -> list[tuple[str, int]]:
@@ -277,9 +277,9 @@ async def test_a_long_run_is_not_missed(
 ) -> None:
     await stored_connection(services, connection_id, schedule={"everyMinutes": 5})
     began = clock.now
-    await services.leases.acquire(connection_id, Next("r1", "timer", "auto"), "worker", began)
+    await services.store.leases.acquire(connection_id, Next("r1", "timer", "auto"), "worker", began)
     clock.skip(minutes=20)
-    await services.leases.renew(connection_id, "worker", clock.now)
+    await services.store.leases.renew(connection_id, "worker", clock.now)
 
     assert connection_id not in await report_overdue(services)
 
@@ -317,7 +317,9 @@ async def test_the_hourly_timer_looks_after_both(
     monkeypatch.setattr(process, "_services", services)
     await stored_connection(services, connection_id, credential=credential(connection_id, clock, 5))
     long_ago = datetime.now(UTC) - timedelta(days=1)
-    await services.leases.acquire(connection_id, Next("r1", "timer", "auto"), "dead", long_ago)
+    await services.store.leases.acquire(
+        connection_id, Next("r1", "timer", "auto"), "dead", long_ago
+    )
 
     await triggers.maintained(past_due=False)
 

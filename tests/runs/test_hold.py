@@ -15,7 +15,7 @@ from tests.runs.events import Skipping, stop_clock
 
 
 async def lease_of(services: Services, connection_id: str) -> Lease:
-    return await services.leases.read(connection_id)
+    return await services.store.leases.read(connection_id)
 
 
 async def sleep_through_the_lease(services: Services, connection_id: str, clock: Skipping) -> None:
@@ -40,13 +40,13 @@ async def test_a_hold_is_renewed_while_the_work_goes_on(
 ) -> None:
     clock = stop_clock(services)
     monkeypatch.setattr(holds, "HEARTBEAT_S", 0.01)
-    renewed, renew = asyncio.Event(), services.leases.renew
+    renewed, renew = asyncio.Event(), services.store.leases.renew
 
     async def renewing(*given: object) -> None:
         await renew(*given)  # type: ignore[arg-type]
         renewed.set()
 
-    monkeypatch.setattr(services.leases, "renew", renewing)
+    monkeypatch.setattr(services.store.leases, "renew", renewing)
     async with held(services, connection_id, budget=None) as hold:
         clock.now += TRUST + timedelta(seconds=1)
         renewed.clear()
@@ -60,7 +60,7 @@ async def test_a_hold_is_renewed_while_the_work_goes_on(
 async def be_taken_over(services: Services, connection_id: str) -> None:
     later = utc_now() + DURATION + timedelta(seconds=1)
     async with held(services, connection_id, budget=None) as hold:
-        await services.leases.acquire(connection_id, Next("r2", "timer", "auto"), "w2", later)
+        await services.store.leases.acquire(connection_id, Next("r2", "timer", "auto"), "w2", later)
         for _ in range(200):
             await hold.check()
             await asyncio.sleep(0.01)
@@ -89,7 +89,7 @@ async def test_only_a_run_of_the_schedule_waits_where_it_cannot_begin(
     services: Services, connection_id: str, request_: Next | None
 ) -> None:
     first = Next("r1", "timer", "auto")
-    await services.leases.acquire(connection_id, first, "worker 1", utc_now())
+    await services.store.leases.acquire(connection_id, first, "worker 1", utc_now())
 
     with pytest.raises(UnderWay, match="under way"):
         await enter(services, connection_id, request_)

@@ -12,7 +12,15 @@ from sync_core.store.leases import DURATION
 from sync_core.store.tables import TABLES
 from sync_core.store.wire import Entity
 from tests.runs.killed import KILLED, run_until_write
-from tests.system import Rig, group_scope, history_of, rows_of, run_now, stored_connection
+from tests.system import (
+    Rig,
+    group_scope,
+    history_of,
+    rows_of,
+    run_now,
+    set_clock,
+    stored_connection,
+)
 
 # What differs between two runs that do the same: when, by which run, for which connection.
 OWN = {"PartitionKey", "ConnectionId", "LastRunId", "CreatedAt", "UpdatedAt", "DisabledAt"}
@@ -27,7 +35,7 @@ def essence(rows: Mapping[str, Entity]) -> dict[str, dict[str, Any]]:
 
 async def recover(services: Services, connection_id: str) -> None:
     """What the timer does when the dead worker's lease has ended."""
-    services.clock = lambda: utc_now() + DURATION + timedelta(seconds=5)
+    set_clock(services, lambda: utc_now() + DURATION + timedelta(seconds=5))
     await run_now(services, connection_id, trigger="timer")
 
 
@@ -121,5 +129,5 @@ async def test_killed_while_one_person_is_synced(
     assert (code, written) == (KILLED, 1 if deadly > 4 else 0)
     assert essence(await rows_of(services, victim)) == wanted
     await assert_history_is_whole(services, victim)
-    runs = await services.runs.page(victim, top=5, after=None)
+    runs = await services.store.runs.page(victim, top=5, after=None)
     assert all(run.status.is_final for run in runs)

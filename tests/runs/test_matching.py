@@ -12,9 +12,7 @@ from sync_core.domain.matching.decide import Decision, DecisionKind, Wait, Why
 from sync_core.domain.plan.digest import moves_of
 from sync_core.runs.preview import preview
 from sync_core.services import Services
-from sync_core.store.links import Links
 from sync_core.store.matches import Match, MatchStore
-from sync_core.store.people import People
 from sync_core.store.tables import USERS
 from sync_core.store.wire import Entity, point
 from tests.runs.killed import KILLED, run_until_write
@@ -57,9 +55,9 @@ class Tenant:
 
     async def reconnect(self, **changes: Any) -> None:
         """Change the stored connection."""
-        stored = await self.services.connections.get(self.id)
+        stored = await self.services.store.connections.get(self.id)
         document = stored.connection.to_json() | changes
-        await self.services.connections.replace(
+        await self.services.store.connections.replace(
             type(stored.connection).model_validate(document), stored.etag
         )
 
@@ -71,7 +69,7 @@ class Tenant:
 
     async def put(self, row_key: str, digit: str | None = None, **columns: Any) -> str:
         """Put a row of the application into the table; gives its address."""
-        table = await self.services.tables.table(USERS)
+        table = await self.services.store.tables.table(USERS)
         partition = f"{self.id}-{digit or row_key[0]}"
         await table.create_entity({"PartitionKey": partition, "RowKey": row_key} | columns)
         return f"{partition}|{row_key}"
@@ -86,10 +84,10 @@ class Tenant:
         return await run_now(self.services, self.id)
 
     async def queue(self) -> dict[str, Match]:
-        return await MatchStore(self.services.tables, self.id).all()
+        return await self.services.store.matches(self.id).all()
 
     async def decide(self, object_id: str, kind: str, row: str = "") -> None:
-        store = MatchStore(self.services.tables, self.id)
+        store = self.services.store.matches(self.id)
         match = await store.find(object_id)
         assert match is not None
         decision = Decision(DecisionKind(kind), row)
@@ -97,7 +95,7 @@ class Tenant:
 
     async def newest(self, object_id: str) -> Mapping[str, Any]:
         """Give the newest history entry as the API does."""
-        people = People(self.services.tables, self.id)
+        people = self.services.store.people(self.id)
         entries, _ = await people.history(object_id, top=1)
         return entries[0].to_json()
 
@@ -105,13 +103,13 @@ class Tenant:
         self, act: Callable[[], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Let something happen between the plan of the next run and its first change."""
-        save = self.services.plans.save
+        save = self.services.store.plans.save
 
         async def save_and_act(*plan: Any) -> None:
             await save(*plan)
             await act()
 
-        monkeypatch.setattr(self.services.plans, "save", save_and_act)
+        monkeypatch.setattr(self.services.store.plans, "save", save_and_act)
 
     async def assert_waits(self, run: Run, **why: Why) -> None:
         """The run says it, the queue says why, and everybody else was done."""
@@ -288,7 +286,7 @@ async def test_a_row_that_is_lost_while_the_run_is_under_way_stops_nobody_else(
     keys = {"PartitionKey": f"{tenant.id}-a", "RowKey": "app-1"}
 
     async def lose() -> None:
-        table = await tenant.services.tables.table(USERS)
+        table = await tenant.services.store.tables.table(USERS)
         if taken:
             await table.update_entity(keys | {"LinkedObjectId": "somebody else"})
         else:
@@ -315,7 +313,7 @@ async def test_a_row_that_is_changed_between_its_reading_and_its_mark_is_read_ag
     ann = tenant.joins("ann@contoso.com")
     await tenant.put("app-1", "a", email="ann@contoso.com", appTheme="dark")
     await tenant.connect()
-    table = await tenant.services.tables.table(USERS)
+    table = await tenant.services.store.tables.table(USERS)
 
     async def then_changed(*address: Any) -> Entity | None:
         row = await point(*address)
@@ -343,7 +341,7 @@ async def test_a_former_person_who_comes_back_meanwhile_is_not_taken_over(
     new = tenant.joins("ann@contoso.com")
     await tenant.run()
     await tenant.decide(new, "link", f"{tenant.id}-{old[0]}|{old}")
-    table = await tenant.services.tables.table(USERS)
+    table = await tenant.services.store.tables.table(USERS)
 
     async def come_back() -> None:
         keys = {"PartitionKey": f"{tenant.id}-{old[0]}", "RowKey": old}
@@ -539,7 +537,7 @@ async def test_a_decision_that_has_become_stale_waits_again_with_the_reason(
     await tenant.connect()
     await tenant.run()
     await tenant.decide(ann, "link", rows[0])
-    table = await tenant.services.tables.table(USERS)
+    table = await tenant.services.store.tables.table(USERS)
     await table.delete_entity(f"{tenant.id}-a", "app-1")
 
     run = await tenant.run()
@@ -559,7 +557,7 @@ async def test_a_rehire_takes_over_what_the_application_kept_of_the_former_accou
     old = tenant.joins("ann@contoso.com", department="Sales")
     await tenant.connect()
     await tenant.run()
-    table = await tenant.services.tables.table(USERS)
+    table = await tenant.services.store.tables.table(USERS)
     keys = {"PartitionKey": f"{tenant.id}-{old[0]}", "RowKey": old}
     await table.update_entity(keys | {"appTheme": "dark"}, mode=UpdateMode.MERGE)
     tenant.control.change_many("softDelete", keys=[old])
@@ -577,7 +575,7 @@ async def test_a_rehire_takes_over_what_the_application_kept_of_the_former_accou
     assert (rows[new]["appTheme"], rows[new]["department"]) == ("dark", "Legal")
     assert (rows[old]["Status"], rows[old]["LinkedObjectId"]) == ("disabled", new)
     assert "DisabledAt" not in rows[new]
-    former = await People(tenant.services.tables, tenant.id).find(old)
+    former = await tenant.services.store.people(tenant.id).find(old)
     assert former is not None
     assert former.linked_object_id == new
     link = (await tenant.newest(new))["link"]
@@ -620,7 +618,7 @@ async def test_a_broken_link_leaves_the_person_and_is_not_made_again_by_itself(
     address = await tenant.put("app-17", "a", email="ann@contoso.com", appTheme="dark")
     await tenant.connect(policy=LIBERAL | {"leftScope": "delete"})
     await tenant.run()
-    links = Links(tenant.services.tables, tenant.id)
+    links = tenant.services.store.links(tenant.id)
 
     broken = await links.break_link(ann, "tenant", tenant.services.clock())
     twice = await links.break_link(ann, "tenant", tenant.services.clock())
@@ -665,7 +663,7 @@ async def test_killed_before_any_write_of_a_run_that_links(
             await tenant.put(f"app-{number}", "b", email="cat@contoso.com", appTheme="blue")
             await tenant.put(f"app-{number + 2}", "b", email="dan@contoso.com")
         await tenant.connect(enabled=False)
-        store = MatchStore(services.tables, name)
+        store = services.store.matches(name)
         waiting = Match(cat, "cat", Wait(Why.SEVERAL_ROWS, "email"), services.clock())
         await store.save_waits([waiting], {})
         await tenant.decide(cat, "link", f"{name}-b|app-3")
@@ -686,7 +684,7 @@ async def test_killed_before_any_write_of_a_run_that_links(
         deaths += 1
         await recover(services, victim)
         assert linked_essence(await rows_of(services, victim), victim) == wanted
-        assert (await MatchStore(services.tables, victim).all()).keys() == {dan}
+        assert (await services.store.matches(victim).all()).keys() == {dan}
         for object_id in (ann, ben, cat):
             [entry] = await history_of(services, victim, object_id)
             assert "Link" in entry
@@ -729,7 +727,7 @@ async def test_nobody_refers_to_a_manager_who_waits_for_a_match(
         mapping=mapping,
         matching=["email"],
     )
-    table = await services.tables.table(USERS)
+    table = await services.store.tables.table(USERS)
     for number in (1, 2):
         row = {"PartitionKey": f"{connection_id}-a", "RowKey": f"app-{number}"}
         await table.create_entity(row | {"email": "boss@contoso.com"})
@@ -757,12 +755,12 @@ async def test_a_preview_a_held_run_and_the_confirmed_one_agree_about_links_and_
         tenant.control.patch_person(person, {"manager": manager})
     row = await tenant.put("app-1", "a", email="ann@contoso.com")
     await tenant.connect(mapping=REFERRING, matching=["email"], policy={"guard": {"maxCreates": 2}})
-    connection = (await tenant.services.connections.get(tenant.id)).connection
+    connection = (await tenant.services.store.connections.get(tenant.id)).connection
 
     before = await preview(tenant.services, connection)
     held = await tenant.run()
     moves = moves_of(before.plan_hash)
-    await tenant.services.approvals.remember(tenant.id, moves, "me", tenant.services.clock())
+    await tenant.services.store.approvals.remember(tenant.id, moves, "me", tenant.services.clock())
     told = await preview(tenant.services, connection)
     let_through = await tenant.run()
     first = await tenant.rows()
@@ -803,7 +801,7 @@ async def test_the_example_of_a_failed_record_is_a_record(tenant: Tenant) -> Non
         tenant.joins("desk@contoso.com")
     missing = "99999999-0000-4000-8000-000000000000"
     await tenant.connect(scope=group_scope(tenant.group, missing))
-    connection = (await tenant.services.connections.get(tenant.id)).connection
+    connection = (await tenant.services.store.connections.get(tenant.id)).connection
 
     found = await preview(tenant.services, connection)
 

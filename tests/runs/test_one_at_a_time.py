@@ -53,7 +53,7 @@ async def test_two_workers_one_run(
     assert len(finished) == 1
     assert finished[0].status is RunStatus.SUCCEEDED
     assert len(await messages(rig, connection_id)) == 1
-    assert await services.runs.page(connection_id, top=10, after=None) == finished
+    assert await services.store.runs.page(connection_id, top=10, after=None) == finished
 
 
 async def test_a_request_that_waited_runs_next_under_its_own_name(
@@ -64,7 +64,7 @@ async def test_a_request_that_waited_runs_next_under_its_own_name(
     running = asyncio.create_task(worker.handle(services, asking(connection_id)))
     await asyncio.sleep(0.15)
     waiting = Next(new_run_id(utc_now()), "manual", "auto")
-    await services.leases.request(connection_id, waiting)
+    await services.store.leases.request(connection_id, waiting)
     await running
 
     [message] = await messages(rig, connection_id)
@@ -91,8 +91,8 @@ async def test_a_dead_run_is_taken_over_when_its_lease_ends(
     await stored_connection(services, connection_id)
     long_ago = utc_now() - DURATION - timedelta(seconds=1)
     dead = Next(new_run_id(long_ago), "timer", "auto")
-    await services.leases.acquire(connection_id, dead, "a worker that died", long_ago)
-    await services.runs.save(
+    await services.store.leases.acquire(connection_id, dead, "a worker that died", long_ago)
+    await services.store.runs.save(
         Run(
             id=dead.run_id,
             connection_id=connection_id,
@@ -105,7 +105,7 @@ async def test_a_dead_run_is_taken_over_when_its_lease_ends(
 
     run = await run_now(services, connection_id)
 
-    interrupted = await services.runs.get(connection_id, dead.run_id)
+    interrupted = await services.store.runs.get(connection_id, dead.run_id)
     assert run.status is RunStatus.SUCCEEDED
     assert interrupted.status is RunStatus.FAILED
     assert interrupted.error is not None
@@ -115,7 +115,7 @@ async def test_a_dead_run_is_taken_over_when_its_lease_ends(
 async def test_a_live_run_is_not_taken_over(services: Services, connection_id: str) -> None:
     await stored_connection(services, connection_id)
     now = utc_now()
-    await services.leases.acquire(connection_id, Next("r1", "timer", "auto"), "worker 1", now)
+    await services.store.leases.acquire(connection_id, Next("r1", "timer", "auto"), "worker 1", now)
 
     run = await worker.handle(services, asking(connection_id))
 
@@ -127,15 +127,17 @@ async def test_a_lease_that_another_worker_holds_cannot_be_renewed(
     services: Services, connection_id: str
 ) -> None:
     now = utc_now()
-    await services.leases.acquire(connection_id, Next("r1", "timer", "auto"), "worker 1", now)
+    await services.store.leases.acquire(connection_id, Next("r1", "timer", "auto"), "worker 1", now)
     later = now + DURATION + timedelta(seconds=1)
-    await services.leases.acquire(connection_id, Next("r2", "timer", "auto"), "worker 2", later)
+    await services.store.leases.acquire(
+        connection_id, Next("r2", "timer", "auto"), "worker 2", later
+    )
 
     with pytest.raises(LeaseLost):
-        await services.leases.renew(connection_id, "worker 1", later)
+        await services.store.leases.renew(connection_id, "worker 1", later)
 
-    assert await services.leases.release(connection_id, "worker 1") is None
-    assert (await services.leases.read(connection_id)).holder == "worker 2"
+    assert await services.store.leases.release(connection_id, "worker 1") is None
+    assert (await services.store.leases.read(connection_id)).holder == "worker 2"
 
 
 async def test_many_workers_at_one_lease_agree(services: Services, connection_id: str) -> None:
@@ -143,13 +145,15 @@ async def test_many_workers_at_one_lease_agree(services: Services, connection_id
 
     taken = await asyncio.gather(
         *(
-            services.leases.acquire(connection_id, Next(f"r{n}", "timer", "auto"), f"w{n}", now)
+            services.store.leases.acquire(
+                connection_id, Next(f"r{n}", "timer", "auto"), f"w{n}", now
+            )
             for n in range(8)
         )
     )
 
     winners = [chosen for chosen, _ in taken if chosen is not None]
-    lease = await services.leases.read(connection_id)
+    lease = await services.store.leases.read(connection_id)
     assert [lease.run_id] == [winner.run_id for winner in winners]
     assert lease.next is not None
 
@@ -178,7 +182,9 @@ async def test_the_timer_revives_a_run_that_died(
 ) -> None:
     await stored_connection(services, connection_id, schedule={"automatic": False})
     long_ago = utc_now() - DURATION - timedelta(seconds=1)
-    await services.leases.acquire(connection_id, Next("r1", "timer", "auto"), "dead", long_ago)
+    await services.store.leases.acquire(
+        connection_id, Next("r1", "timer", "auto"), "dead", long_ago
+    )
 
     await request_due(services)
 
@@ -206,7 +212,7 @@ async def test_a_disabled_connection_rejects_a_waiting_run(
         trigger=Trigger.MANUAL,
         requested_at=utc_now(),
     )
-    await services.runs.save(queued)
+    await services.store.runs.save(queued)
 
     run = await worker.handle(services, asking(connection_id, runId=queued.id))
 

@@ -30,7 +30,7 @@ async def everything_stored(services: Services) -> Rows:
     """Give all rows of all tables, with their versions."""
     found: Rows = {}
     for name in TABLES:
-        table = await services.tables.table(name)
+        table = await services.store.tables.table(name)
         found[name] = [
             dict(row) | {"etag": row.metadata["etag"]} async for row in table.list_entities()
         ]

@@ -22,7 +22,6 @@ from sync_core.runs import record, worker
 from sync_core.runs.request import ask_for_run, request_now
 from sync_core.services import Services
 from sync_core.store import states
-from sync_core.store.health import HealthStore
 from sync_core.store.leases import DURATION, Next
 from sync_core.store.runs import new_run_id
 from sync_core.store.tables import HEALTH
@@ -49,7 +48,7 @@ async def alone(services: Services, caplog: pytest.LogCaptureFixture) -> None:
 async def quarantined(services: Services, connection_id: str, **changes: Any) -> None:
     """Store a connection whose last run failed by an expired secret."""
     await stored_connection(services, connection_id, **changes)
-    await HealthStore(services.tables).change(
+    await services.store.health.change(
         connection_id, lambda known: failed(known, EXPIRED, services.clock())
     )
 
@@ -217,7 +216,7 @@ async def test_a_run_asked_for_over_the_api_does_not_wait(
 ) -> None:
     """Also where its message was lost and the timer has to ask for what waits."""
     connection = await stored_connection(services, connection_id)
-    await HealthStore(services.tables).change(
+    await services.store.health.change(
         connection_id, lambda known: failed(known, EXPIRED, services.clock())
     )
     asked = await ask_for_run(services, connection, "auto")
@@ -234,11 +233,11 @@ async def test_a_person_who_joins_a_waiting_webhook_request_does_not_wait(
     services: Services, connection_id: str
 ) -> None:
     connection = await stored_connection(services, connection_id)
-    await HealthStore(services.tables).change(
+    await services.store.health.change(
         connection_id, lambda known: failed(known, EXPIRED, services.clock())
     )
     waiting = Next(new_run_id(services.clock()), "webhook", "auto")
-    await services.leases.request(connection_id, waiting)
+    await services.store.leases.request(connection_id, waiting)
     asked = await ask_for_run(services, connection, "auto")
 
     run = await worker.handle(
@@ -300,7 +299,7 @@ async def test_whom_the_timer_asks_for_before_the_next_try(
     clock = stop_clock(services)
     await quarantined(services, connection_id)
     if waiting is not None:
-        await services.leases.request(connection_id, Next("r1", waiting, "auto"))
+        await services.store.leases.request(connection_id, Next("r1", waiting, "auto"))
     clock.now += back_off(connection_id, 1) - timedelta(seconds=1)
 
     assert bool(await asked_for(services, rig, connection_id)) is asked
@@ -325,11 +324,11 @@ async def test_whom_the_timer_asks_for_at_the_next_try(
     clock = stop_clock(services)
     await stored_connection(services, connection_id, schedule=schedule)
     await run_now(services, connection_id)
-    await HealthStore(services.tables).change(
+    await services.store.health.change(
         connection_id, lambda known: failed(known, EXPIRED, clock.now)
     )
     if waiting is not None:
-        await services.leases.request(connection_id, Next("r1", waiting, "auto"))
+        await services.store.leases.request(connection_id, Next("r1", waiting, "auto"))
     clock.now += back_off(connection_id, 1)
 
     assert bool(await asked_for(services, rig, connection_id)) is asked
@@ -358,8 +357,8 @@ async def test_a_run_that_is_killed_again_and_again_is_quarantined(
     await stored_connection(services, connection_id)
     for number in range(3):
         dead = Next(new_run_id(clock.now), "timer", "auto")
-        await services.leases.acquire(connection_id, dead, f"worker {number}", clock.now)
-        await services.runs.save(
+        await services.store.leases.acquire(connection_id, dead, f"worker {number}", clock.now)
+        await services.store.runs.save(
             Run(
                 id=dead.run_id,
                 connection_id=connection_id,
@@ -369,12 +368,12 @@ async def test_a_run_that_is_killed_again_and_again_is_quarantined(
             )
         )
         clock.now += DURATION + timedelta(seconds=1)
-        _, before = await services.leases.acquire(
+        _, before = await services.store.leases.acquire(
             connection_id, Next("next", "timer", "auto"), "another", clock.now
         )
         assert before.run_id is not None
         await record.interrupt(services, connection_id, before.run_id)
-        await services.leases.release(connection_id, "another")
+        await services.store.leases.release(connection_id, "another")
 
     health = await health_of(services, connection_id)
     assert health.quarantine is not None
@@ -420,7 +419,7 @@ async def test_a_state_that_everybody_changes_at_once_is_given_up_with_a_word(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(states, "ATTEMPTS", 1)
-    store = HealthStore(services.tables)
+    store = services.store.health
     await store.read(connection_id)
 
     async def change() -> Step:
@@ -440,8 +439,8 @@ async def test_what_is_forgotten_is_gone_and_may_be_forgotten_again(
 ) -> None:
     await quarantined(services, connection_id)
 
-    await journal.forget(services, connection_id)
-    await journal.forget(services, connection_id)
+    await services.store.health.delete(connection_id)
+    await services.store.health.delete(connection_id)
 
     assert await health_of(services, connection_id) == Health(connection_id=connection_id)
     assert connection_id not in await journal.read_all(services)
@@ -451,7 +450,7 @@ async def test_a_state_that_is_forgotten_while_it_is_changed_begins_anew(
     services: Services, connection_id: str
 ) -> None:
     await quarantined(services, connection_id)
-    store = HealthStore(services.tables)
+    store = services.store.health
     read, etag = await store._read(connection_id)
     await store.delete(connection_id)
 
@@ -461,7 +460,7 @@ async def test_a_state_that_is_forgotten_while_it_is_changed_begins_anew(
 async def test_a_state_that_cannot_be_read_begins_anew(
     services: Services, connection_id: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    table = await services.tables.table(HEALTH)
+    table = await services.store.tables.table(HEALTH)
     await table.create_entity(
         {"PartitionKey": "health", "RowKey": connection_id, "Document": '{"failures": "many"}'}
     )
@@ -478,13 +477,15 @@ async def without_health(
     services: Services, rig: Rig, request: pytest.FixtureRequest
 ) -> AsyncIterator[Services]:
     """Services whose Health table somebody deleted, or took away from the app."""
-    await services.tables.table(HEALTH)
+    await services.store.tables.table(HEALTH)
     wrong_key = base64.b64encode(b"not the key").decode()
     account = re.sub("AccountKey=[^;]+", f"AccountKey={wrong_key}", rig.azurite.connection_string)
     deleted = TableClient.from_connection_string(rig.azurite.connection_string, "HealthLost")
     forbidden = TableClient.from_connection_string(account, HEALTH)
     async with deleted, forbidden:
-        services.tables._clients[HEALTH] = deleted if request.param == "deleted" else forbidden
+        services.store.tables._clients[HEALTH] = (
+            deleted if request.param == "deleted" else forbidden
+        )
         yield services
 
 
@@ -540,7 +541,7 @@ async def test_a_notification_runs_where_nobody_knows_of_a_quarantine(
 async def test_a_state_that_cannot_be_written_is_an_error_of_ours(
     without_health: Services, connection_id: str
 ) -> None:
-    store = HealthStore(without_health.tables)
+    store = without_health.store.health
 
     with pytest.raises(RetryLater) as refused:
         await store._write(connection_id, Health(connection_id=connection_id), None)
@@ -555,7 +556,7 @@ async def test_nothing_of_a_secret_is_kept(
     emulator.control.remove_secrets()
     await run_now(services, connection_id)
 
-    table = await services.tables.table(HEALTH)
+    table = await services.store.tables.table(HEALTH)
     kept = str(await table.get_entity("health", connection_id))
 
     assert "credential.secretInvalid" in kept

@@ -355,9 +355,9 @@ async def test_who_is_excluded_later_leaves_the_scope(
     one, other = (emulator.control.create_person({"department": by}) for _ in range(2))
     scope = of_a_filter(("department", "EQUALS", by))
     await imported(services, connection_id, scope)
-    stored = await services.connections.get(connection_id)
+    stored = await services.store.connections.get(connection_id)
     narrower = stored.connection.scope.model_copy(update={"exclude": [one[by].upper()]})
-    await services.connections.replace(
+    await services.store.connections.replace(
         stored.connection.model_copy(update={"scope": narrower}), stored.etag
     )
 

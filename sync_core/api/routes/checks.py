@@ -25,7 +25,7 @@ async def drop_pending(
     services: ServicesHere, caller: CallerHere, connection_id: ConnectionIdHere
 ) -> Response:
     """Forget settings that did not pass their check and wait; those in use stay as they are."""
-    stored = await services.connections.get(connection_id)
+    stored = await services.store.connections.get(connection_id)
     if await verify.drop_pending(services, stored):
         log_event("connection.pendingDropped", connection=connection_id, by=caller.name)
     return Response(status_code=204)

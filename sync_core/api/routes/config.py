@@ -119,16 +119,16 @@ async def export_config(
 ) -> Response:
     """Export connections as one file, without secrets."""
     if connection is None:
-        return _file([one async for one in services.connections.all()], format_)
+        return _file([one async for one in services.store.connections.all()], format_)
     ids = [await connection_id(one) for one in dict.fromkeys(connection)]
-    return _file([(await services.connections.get(one)).connection for one in ids], format_)
+    return _file([(await services.store.connections.get(one)).connection for one in ids], format_)
 
 
 async def export_connection(
     services: ServicesHere, format_: FormatHere, connection_id: ConnectionIdHere
 ) -> Response:
     """Export one connection as a file, without its secret."""
-    return _file([(await services.connections.get(connection_id)).connection], format_)
+    return _file([(await services.store.connections.get(connection_id)).connection], format_)
 
 
 def _file(connections: list[Connection], format_: Format) -> Response:
@@ -273,7 +273,7 @@ async def _look(services: Services, file: Any, *, prune: bool) -> Outlook:
     if prune and not entries and not problems:
         message = "names no connection; with prune that would disable every one there is"
         problems.append(FieldProblem("connections", message))
-    stored = {one.id: one async for one in services.connections.all()}
+    stored = {one.id: one async for one in services.store.connections.all()}
     saver = Saver(services)
     drafts: dict[str, Draft] = {}
     paths: dict[str, str] = {}
@@ -431,12 +431,12 @@ def _why(error: SyncError) -> str:
 
 async def _applied(services: Services, saver: Saver, outlook: Outlook, change: Change) -> Saved:
     name = change.connection_id
-    stored = await services.connections.find(name)
+    stored = await services.store.connections.find(name)
     if (stored.connection if stored else None) != outlook.stored.get(name):
         raise changed_meanwhile(name)
     if stored is None:
         return await saver.create(outlook.drafts[name])
-    known = await services.verifications.read(name)
+    known = await services.store.verifications.read(name)
     if change.action is Action.DISABLE:
         # Not validated again: whatever it holds, it must be possible to switch it off.
         draft = Draft(stored.connection.model_copy(update={"enabled": False}), None)

@@ -58,13 +58,13 @@ async def list_connections(
     """List the connections by id."""
     after = from_cursor(KIND, cursor) or ""
     found: list[Connection] = []
-    async for connection in services.connections.all():
+    async for connection in services.store.connections.all():
         if connection.id > after:
             found.append(connection)
         if len(found) > top:
             break
     known = await journal.read_all(services)
-    states = {state.connection_id: state async for state in services.verifications.all()}
+    states = {state.connection_id: state async for state in services.store.verifications.all()}
     items = []
     for one in found[:top]:
         state = states.get(one.id) or Verification(connection_id=one.id)
@@ -90,7 +90,7 @@ async def create_connection(
 async def _create(services: Services, saver: Saver, document: JsonObject) -> Saved:
     draft = checked(document, services.clock())
     # Looked up before the secret is stored: it would become a version of somebody else's.
-    if await services.connections.find(draft.connection.id) is not None:
+    if await services.store.connections.find(draft.connection.id) is not None:
         raise Conflict(
             "connection.exists",
             f"There is a connection {draft.connection.id!r} already.",
@@ -116,10 +116,10 @@ async def get_connection(
     services: ServicesHere, connection_id: ConnectionIdHere, if_none_match: IfNoneMatch = None
 ) -> Response:
     """Load a connection."""
-    stored = await services.connections.get(connection_id)
+    stored = await services.store.connections.get(connection_id)
     if is_known(if_none_match, stored.etag):
         return Response(status_code=304, headers={"ETag": strong(stored.etag)})
-    state = await services.verifications.read(connection_id)
+    state = await services.store.verifications.read(connection_id)
     warnings = await warnings_now(services, stored.connection, state)
     return _answer(services, stored, warnings, state)
 
@@ -139,13 +139,13 @@ async def put_connection(
     document = with_id(body, connection_id)
 
     async def put() -> tuple[Saved, bool]:
-        stored = await services.connections.find(connection_id)
+        stored = await services.store.connections.find(connection_id)
         etag = stored.etag if stored else None
         check_if_match(if_match, etag)
         check_if_none_match(if_none_match, etag)
         if stored is None:
             return await _create_unless_made(services, saver, document), True
-        known = await services.verifications.read(connection_id)
+        known = await services.store.verifications.read(connection_id)
         kept = with_kept_secret(document, newest(stored.connection, known))
         return await saver.replace(checked(kept, services.clock()), stored), False
 
@@ -176,9 +176,9 @@ async def patch_connection(
     saver = Saver(services, guard=SaveGuard(services, confirm or (), caller.name))
 
     async def apply() -> Saved:
-        stored = await services.connections.get(connection_id)
+        stored = await services.store.connections.get(connection_id)
         check_if_match(if_match, stored.etag)
-        known = await services.verifications.read(connection_id)
+        known = await services.store.verifications.read(connection_id)
         draft = checked(patched(newest(stored.connection, known), patch), services.clock())
         return await saver.replace(draft, stored, _alone(services, stored, known, patch))
 
@@ -212,7 +212,7 @@ async def delete_connection(
     remove = erase if users is Users.DELETE else forget
 
     async def delete() -> None:
-        stored = await services.connections.get(connection_id)
+        stored = await services.store.connections.get(connection_id)
         check_if_match(if_match, stored.etag)
         await remove(services, stored)
 

@@ -35,7 +35,7 @@ async def start_consent(
     ],
 ) -> Response:
     """Send the browser to Entra, where an administrator of the tenant is asked to consent."""
-    stored = await services.connections.get(possible_connection_id(connection))
+    stored = await services.store.connections.get(possible_connection_id(connection))
     address = await consent.begin(services, stored.connection)
     log_event("consent.started", connection=connection, by=caller.name)
     return Response(status_code=FOUND, headers={"Location": address})

@@ -31,7 +31,7 @@ async def get_health(services: ServicesHere, caller: CallerIfAny) -> Response:
     last_runs: list[LastRun] = []
 
     async def look_into_storage() -> None:
-        connections.extend([one async for one in services.connections.all()])
+        connections.extend([one async for one in services.store.connections.all()])
         last_runs.extend(await _last_runs(services, connections))
 
     async def look_into_vault() -> None:
@@ -70,7 +70,7 @@ async def _check(
 async def _last_runs(services: Services, connections: list[Connection]) -> list[LastRun]:
     found = []
     for connection in connections[:LAST_RUNS]:
-        runs = await services.runs.page(connection.id, top=1, after=None)
+        runs = await services.store.runs.page(connection.id, top=1, after=None)
         found += [
             LastRun(
                 connection_id=run.connection_id,

@@ -29,9 +29,8 @@ from sync_core.domain.problems import document_problems
 from sync_core.logs import log_event
 from sync_core.runs.spool import DIGITS
 from sync_core.services import Services
-from sync_core.store.links import Links
-from sync_core.store.matches import Match, MatchStore
-from sync_core.store.people import People, Person
+from sync_core.store.matches import Match
+from sync_core.store.people import Person
 
 MATCHES = "matches"
 
@@ -63,13 +62,13 @@ async def list_matches(
     after = from_cursor(kind, cursor)
     if after is not None and not GUID.fullmatch(after):
         raise foreign_cursor()
-    stored = await services.connections.get(connection_id)
+    stored = await services.store.connections.get(connection_id)
     if status is MatchStatus.LINKED:
-        people = People(services.tables, connection_id)
+        people = services.store.people(connection_id)
         linked, last = await people.page(top=top, after=after, linked=True)
         items = [_linked(one) for one in linked]
     elif stored.connection.matching:
-        store = MatchStore(services.tables, connection_id)
+        store = services.store.matches(connection_id)
         found, last = await store.page(top=top, after=after or "")
         items = [_queued(one, connection_id) for one in found]
     else:
@@ -88,8 +87,8 @@ async def decide_match(
 ) -> Response:
     """Decide about somebody who waits; the next run carries it out, and checks it once more."""
     decision = _decision(body, connection_id)
-    stored = await services.connections.get(connection_id)
-    store = MatchStore(services.tables, connection_id)
+    stored = await services.store.connections.get(connection_id)
+    store = services.store.matches(connection_id)
     match = await store.find(object_id)
     if match is None:
         raise NotFound(
@@ -113,14 +112,14 @@ async def delete_match(
     object_id: ObjectIdHere,
 ) -> Response:
     """Take back a decision that was not carried out yet, or break a link that was made."""
-    stored = await services.connections.get(connection_id)
-    store = MatchStore(services.tables, connection_id)
+    stored = await services.store.connections.get(connection_id)
+    store = services.store.matches(connection_id)
     match = await store.find(object_id)
     if match is not None and match.decision is not None:
         await store.decide(match, None, services.clock(), caller.name)
         log_event("match.takenBack", connection=connection_id, by=caller.name)
         return Response(status_code=204)
-    links = Links(services.tables, connection_id)
+    links = services.store.links(connection_id)
     tenant_id = stored.connection.tenant_id or ""
     if await links.break_link(object_id, tenant_id, services.clock()) is None:
         raise NotFound(
@@ -161,7 +160,7 @@ async def _check(
     """Refuse what the next run could not do as things stand."""
     registry = Registry(connection.id, connection.matching, connection.policy.protected)
     addresses = [registry.address(object_id), *filter(None, [decision.row])]
-    await Links(services.tables, connection.id).look_at(registry, addresses)
+    await services.store.links(connection.id).look_at(registry, addresses)
     problem = None
     if decision.kind is DecisionKind.LINK:
         problem = link_problem(registry, object_id, decision.row)

@@ -38,8 +38,8 @@ LongCursor = Annotated[
 @asynccontextmanager
 async def opened(services: Services, connection: Connection) -> AsyncIterator[GraphClient]:
     """Open a connection's way to Graph for somebody who waits."""
-    little = replace(services.retry_budget(), attempts=ATTEMPTS, budget_s=RETRY_BUDGET_S)
-    async with services.directory(connection, little) as client:
+    little = replace(services.directory.retry_budget(), attempts=ATTEMPTS, budget_s=RETRY_BUDGET_S)
+    async with services.directory.open(connection, little) as client:
         yield client
 
 
@@ -63,7 +63,7 @@ async def list_groups(
         raise Invalid("Too many groups to count.", [FieldProblem("top", message)])
     kind = f"groups-{connection_id}"
     position = from_cursor(kind, cursor)
-    stored = await services.connections.get(connection_id)
+    stored = await services.store.connections.get(connection_id)
     async with opened(services, stored.connection) as client:
         if position is None:
             found = await find_groups(client, search.strip(), top=top, members=members)
@@ -84,7 +84,7 @@ async def list_attributes(
     ] = 999,
 ) -> Response:
     """List the attributes of the tenant's people, and how they are filled in a sample; no values."""
-    connection = (await services.connections.get(connection_id)).connection
+    connection = (await services.store.connections.get(connection_id)).connection
     needs = needs_of(connection)
     async with opened(services, connection) as client:
         readiness = Readiness(client, guests=connection.scope.guests, used=needs.attributes)

@@ -21,7 +21,7 @@ async def preview_connection(
     services: ServicesHere, caller: CallerHere, connection_id: ConnectionIdHere, body: BodyIfAny
 ) -> Response:
     """Say what a run would do now, with the settings of the body in place of the stored ones."""
-    stored = await services.connections.get(connection_id)
+    stored = await services.store.connections.get(connection_id)
     found = await preview(services, tried(stored.connection, body, services.clock()))
     log_event(
         "connection.previewed",

@@ -35,7 +35,7 @@ async def sync_connection(
 ) -> Response:
     """Ask for a run now; 200 with the finished run if the caller waits and it ends in time."""
     mode = _sync_body(body).mode
-    stored = await services.connections.get(connection_id)
+    stored = await services.store.connections.get(connection_id)
     run = await ask_for_run(services, stored.connection, mode)
     log_event("run.requested", connection=connection_id, run=run.id, by=caller.name)
     headers = {"Location": f"/api/connections/{connection_id}/runs/{run.id}"}
@@ -62,8 +62,8 @@ async def list_runs(
 ) -> Response:
     """List the runs of a connection, newest first."""
     after = from_cursor(RUNS, cursor)
-    await services.connections.get(connection_id)
-    runs = await services.runs.page(connection_id, top=top + 1, after=after)
+    await services.store.connections.get(connection_id)
+    runs = await services.store.runs.page(connection_id, top=top + 1, after=after)
     more = len(runs) > top
     return json_answer(page(runs[:top], to_cursor(RUNS, runs[top - 1].id) if more else None))
 
@@ -72,8 +72,8 @@ async def get_run(
     services: ServicesHere, connection_id: ConnectionIdHere, run_id: RunIdHere
 ) -> Response:
     """Load a run."""
-    await services.connections.get(connection_id)
-    return json_answer(await services.runs.get(connection_id, run_id))
+    await services.store.connections.get(connection_id)
+    return json_answer(await services.store.runs.get(connection_id, run_id))
 
 
 async def list_run_changes(
@@ -85,10 +85,10 @@ async def list_run_changes(
 ) -> Response:
     """List the changes that a run decided on, in the order of its plan."""
     skip = _number(from_cursor(CHANGES, cursor))
-    await services.connections.get(connection_id)
-    await services.runs.get(connection_id, run_id)
+    await services.store.connections.get(connection_id)
+    await services.store.runs.get(connection_id, run_id)
     changes: list[dict[str, object]] = []
-    async for change in services.plans.load(connection_id, run_id, skip=skip):
+    async for change in services.store.plans.load(connection_id, run_id, skip=skip):
         changes.append(change)
         if len(changes) > top:
             break

@@ -10,7 +10,6 @@ from sync_core.api.http.names import ConnectionIdHere, ObjectIdHere, no_person
 from sync_core.api.http.paging import Cursor, Top, foreign_cursor, from_cursor, page, to_cursor
 from sync_core.domain.documents import GUID
 from sync_core.domain.model import Status
-from sync_core.store.people import People
 
 USERS = "users"
 HISTORY = "history"
@@ -41,8 +40,8 @@ async def list_users(
     after = from_cursor(USERS, cursor)
     if after is not None and not GUID.fullmatch(after):
         raise foreign_cursor()
-    await services.connections.get(connection_id)
-    people = People(services.tables, connection_id)
+    await services.store.connections.get(connection_id)
+    people = services.store.people(connection_id)
     found, last = await people.page(top=top, after=after, status=status, search=search)
     return json_answer(page(found, to_cursor(USERS, last) if last else None))
 
@@ -51,8 +50,8 @@ async def get_user(
     services: ServicesHere, connection_id: ConnectionIdHere, object_id: ObjectIdHere
 ) -> Response:
     """Load one synced person."""
-    await services.connections.get(connection_id)
-    person = await People(services.tables, connection_id).find(object_id)
+    await services.store.connections.get(connection_id)
+    person = await services.store.people(connection_id).find(object_id)
     if person is None:
         raise no_person(object_id)
     return json_answer(person)
@@ -68,8 +67,8 @@ async def list_user_history(
     """List what happened to a person, newest first; also of somebody who was deleted."""
     kind = f"{HISTORY}/{object_id}"
     after = from_cursor(kind, cursor)
-    await services.connections.get(connection_id)
-    people = People(services.tables, connection_id)
+    await services.store.connections.get(connection_id)
+    people = services.store.people(connection_id)
     found, last = await people.history(object_id, top=top, after=after)
     if not found and await people.find(object_id) is None:
         raise no_person(object_id)

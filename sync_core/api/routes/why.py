@@ -37,5 +37,5 @@ async def explain_person(
     who: Annotated[str, Depends(person_name)],
 ) -> Response:
     """Say why a person is in or out, what was seen, and what the next run would do."""
-    stored = await services.connections.get(connection_id)
+    stored = await services.store.connections.get(connection_id)
     return json_answer(await explain(services, stored.connection, who))

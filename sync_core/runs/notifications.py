@@ -1,0 +1,62 @@
+"""A delivery of change notifications: which connections it names, and that each is asked for once."""
+
+import secrets
+from datetime import datetime, timedelta
+
+from sync_core.domain.documents import SyncRequest, Trigger
+from sync_core.domain.notifications import read_delivery
+from sync_core.logs import log_event
+from sync_core.services import Services
+from sync_core.store.vault import Vault
+
+CLIENT_STATE_SECRET = "graph-client-state-key"  # noqa: S105 -- the name of a secret, not a secret
+
+# Notifications come in bursts, one a change; one run serves them all.
+DEBOUNCE_S = 1
+# Clocks of this process and of the queue differ a little.
+MARGIN = timedelta(milliseconds=250)
+
+
+class Deliveries:
+    """Takes what Graph delivers; the key and who was asked for a moment ago are kept in between."""
+
+    def __init__(self) -> None:
+        self._key: bytes | None = None
+        self._asked_until: dict[str, datetime] = {}
+
+    async def take(self, services: Services, body: bytes, trigger: Trigger) -> None:
+        """Ask for a run of every connection that a delivery names; raise `Invalid` if it is none."""
+        if self._key is None:
+            self._key = await client_state_key(services.vault)
+        delivery = read_delivery(body, self._key)
+        for connection_id in delivery.connection_ids:
+            await self._ask_soon(services, connection_id, trigger)
+        log_event(
+            "notifications.received",
+            trigger=trigger.value,
+            connections=",".join(delivery.connection_ids) or None,
+            discarded=delivery.discarded or None,
+        )
+
+    async def _ask_soon(self, services: Services, connection_id: str, trigger: Trigger) -> None:
+        """Send a request that becomes visible in a second; until then it stands for later ones too.
+
+        The run that it starts reads the directory after all of them came, so none is lost.
+        """
+        now = services.clock()
+        waiting_until = self._asked_until.get(connection_id)
+        if waiting_until is not None and now + MARGIN < waiting_until:
+            return
+        request = SyncRequest(connection_id=connection_id, trigger=trigger)
+        await services.queue.send(request, delay_s=DEBOUNCE_S)
+        self._asked_until[connection_id] = now + timedelta(seconds=DEBOUNCE_S)
+
+
+async def client_state_key(vault: Vault) -> bytes:
+    """Return the key that signs `clientState`; make one in Key Vault if it is missing."""
+    text = await vault.find(CLIENT_STATE_SECRET)
+    if text is None:
+        # Two processes may make one at the same time: the version that is current afterwards wins.
+        await vault.set(CLIENT_STATE_SECRET, secrets.token_urlsafe(32), content_type="text/plain")
+        text = await vault.get(CLIENT_STATE_SECRET)
+    return text.encode()

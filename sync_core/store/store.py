@@ -1,0 +1,122 @@
+"""Every table in one place, and how a connection leaves all of them."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+
+from sync_core.store.approvals import ApprovalStore
+from sync_core.store.connections import ConnectionStore
+from sync_core.store.consents import ConsentStore
+from sync_core.store.health import HealthStore
+from sync_core.store.leases import LeaseStore
+from sync_core.store.links import Links
+from sync_core.store.matches import MatchStore
+from sync_core.store.people import People
+from sync_core.store.plans import PlanStore
+from sync_core.store.runs import RunStore
+from sync_core.store.tables import (
+    APPROVALS,
+    CONSENTS,
+    HEALTH,
+    MATCHES,
+    PLANS,
+    RUNS,
+    TABLES,
+    USERS,
+    VERIFICATIONS,
+    OnDelete,
+    StillHeld,
+    Tables,
+)
+from sync_core.store.users import UserStore, bounded
+from sync_core.store.verifications import VerificationStore
+
+RUNS_A_PAGE = 500
+PLANS_AT_ONCE = 8
+
+# How a connection's rows are deleted, by table; returns how many went where they are counted.
+Deletions = Mapping[str, Callable[[], Awaitable[int | None]]]
+
+
+class Store:
+    """The tables of this app: most for all connections, four ways into the rows of one."""
+
+    def __init__(self, tables: Tables) -> None:
+        self.tables = tables
+        self.connections = ConnectionStore(tables)
+        self.runs = RunStore(tables)
+        self.plans = PlanStore(tables)
+        self.leases = LeaseStore(tables)
+        self.consents = ConsentStore(tables)
+        self.verifications = VerificationStore(tables)
+        self.approvals = ApprovalStore(tables)
+        self.health = HealthStore(tables)
+
+    def people(self, connection_id: str) -> People:
+        """Return the way to read people and their history."""
+        return People(self.tables, connection_id)
+
+    def users(self, connection_id: str) -> UserStore:
+        """Return the way to write people, as a run does."""
+        return UserStore(self.tables, connection_id)
+
+    def matches(self, connection_id: str) -> MatchStore:
+        """Return the queue of those who wait for a match to be decided."""
+        return MatchStore(self.tables, connection_id)
+
+    def links(self, connection_id: str) -> Links:
+        """Return the way to look at links and to break them."""
+        return Links(self.tables, connection_id)
+
+    async def forget(self, connection_id: str, etag: str) -> None:
+        """Delete a connection from every table but those that `TABLES` declares as kept.
+
+        The document goes first, since no run is asked for without it. Raises `PreconditionFailed` before
+        anything is deleted if the document is another than the one with this ETag.
+        """
+        await self.connections.delete(connection_id, etag)
+        await _clear(OnDelete.DELETED, self._deletions_of_state(connection_id))
+
+    async def erase(self, connection_id: str, etag: str, still_held: StillHeld) -> int:
+        """Delete a connection from every table, and return how many rows of people went.
+
+        The document goes last, so that a deletion that broke off can be repeated. `still_held` is called
+        between the batches of what may take long, and raises when the deleting has to stop.
+        """
+        deletions = self._deletions_of_records(connection_id, still_held)
+        rows = await _clear(OnDelete.KEPT, deletions)
+        await _clear(OnDelete.DELETED, self._deletions_of_state(connection_id))
+        await self.connections.delete(connection_id, etag)
+        return rows
+
+    def _deletions_of_records(self, connection_id: str, still_held: StillHeld) -> Deletions:
+        return {
+            USERS: partial(self.people(connection_id).delete_all, still_held),
+            PLANS: partial(self._delete_plans, connection_id, still_held),
+            RUNS: partial(self.runs.delete_all, connection_id, still_held),
+        }
+
+    def _deletions_of_state(self, connection_id: str) -> Deletions:
+        return {
+            HEALTH: partial(self.health.delete, connection_id),
+            CONSENTS: partial(self.consents.forget, connection_id),
+            VERIFICATIONS: partial(self.verifications.delete, connection_id),
+            MATCHES: self.matches(connection_id).delete_all,
+            APPROVALS: partial(self.approvals.forget_all, connection_id),
+        }
+
+    async def _delete_plans(self, connection_id: str, still_held: StillHeld) -> None:
+        after: str | None = None
+        while runs := await self.runs.page(connection_id, top=RUNS_A_PAGE, after=after):
+            await still_held()
+            after = runs[-1].id
+            deletions = (partial(self.plans.delete, connection_id, run.id) for run in runs)
+            await bounded(PLANS_AT_ONCE, deletions)
+
+    async def close(self) -> None:
+        await self.tables.close()
+
+
+async def _clear(on_delete: OnDelete, deletions: Deletions) -> int:
+    """Delete a connection's rows from every table that is declared so; return how many were counted."""
+    names = [name for name, declared in TABLES.items() if declared is on_delete]
+    return sum([await deletions[name]() or 0 for name in names])
