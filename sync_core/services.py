@@ -74,7 +74,9 @@ async def open_services(
 class Process:
     """The services of this process, opened from its environment at the first use and kept to its end.
 
-    Not earlier: Azure starts a process before it knows for which app, and gives it the app's settings then.
+    Not earlier: Azure keeps processes ready that belong to no app yet, and gives them the settings of the
+    app that they are taken for (FunctionEnvironmentReloadRequest in
+    github.com/Azure/azure-functions-language-worker-protobuf).
     """
 
     def __init__(self) -> None:

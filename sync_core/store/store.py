@@ -68,7 +68,7 @@ class Store:
         return Links(self.tables, connection_id)
 
     async def forget(self, connection_id: str, etag: str) -> None:
-        """Delete a connection from every table but those that `TABLES` declares as kept.
+        """Delete a connection from every table but those that `TABLES` declares as kept, and the lease.
 
         The document goes first, since no run is asked for without it. Raises `PreconditionFailed` before
         anything is deleted if the document is another than the one with this ETag.
@@ -77,7 +77,7 @@ class Store:
         await _clear(OnDelete.DELETED, self._deletions_of_state(connection_id))
 
     async def erase(self, connection_id: str, etag: str, still_held: StillHeld) -> int:
-        """Delete a connection from every table, and return how many rows of people went.
+        """Delete a connection from every table but the lease; return how many rows of people went.
 
         The document goes last, so that a deletion that broke off can be repeated. `still_held` is called
         between the batches of what may take long, and raises when the deleting has to stop.

@@ -209,7 +209,7 @@ async def test_a_state_that_somebody_else_deleted_meanwhile_is_used(
     """The SDK's own delete would not tell, so two callbacks could both count."""
     now = services.clock()
     await services.store.consents.open(connection_id, "digest", now)
-    other = services.store.consents
+    other = ConsentStore(services.store.tables)
     delete = ConsentStore._delete
 
     async def slower(store: ConsentStore, *row: str) -> bool:

@@ -108,7 +108,7 @@ async def test_answers_have_the_fields_that_are_described(
     await create(scope={}, matching=["email"])
     person = object_id("a")
     match = Match(object_id("b"), "b@contoso.com", Wait(Why.SEVERAL_ROWS, "email", ("r",)), BEGIN)
-    await services.store.users(connection_id).matches().save_waits([match], {})
+    await services.store.matches(connection_id).save_waits([match], {})
     run = await saved_run(services, connection_id)
     await services.store.plans.save(connection_id, run.id, [planned(person)])
     await apply(services, connection_id, creation(person), run_id=run.id)

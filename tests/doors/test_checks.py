@@ -280,10 +280,10 @@ async def test_a_permission_lost_since_the_token_was_issued_is_found_by_reading(
 ) -> None:
     """Graph gives members all the same then: 200, with nothing but their ids."""
     async with services.directory.open(connection(connection_id)) as client:
-        opener = reusing(services, client)
-        await check_connection(opener, connection(connection_id), NOW)
+        directory = reusing(services, client)
+        await check_connection(directory, connection(connection_id), NOW)
         emulator.control.add_fault("lostPermission", roles=["User.Read.All"])
-        result = await check_connection(opener, connection(connection_id), NOW)
+        result = await check_connection(directory, connection(connection_id), NOW)
 
     assert failing(result) == {
         "read a user": "graph.permissionMissing",
