@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 import orjson
 
 from sync_core.connections import consent, verify
+from sync_core.domain.compatibility import read
 from sync_core.domain.documents import Purpose, SyncRequest, Trigger
-from sync_core.domain.errors import FixConnection, Invalid, RequestRefused, SyncError
+from sync_core.domain.errors import FixConnection, Invalid, NotUnderstood, RequestRefused, SyncError
 from sync_core.health import journal
 from sync_core.health.overdue import report_overdue
 from sync_core.logs import log_event
 from sync_core.runs import worker
 from sync_core.runs.notifications import Deliveries
 from sync_core.runs.request import request_due, request_now
-from sync_core.services import process
+from sync_core.services import Services, process
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -47,7 +48,15 @@ async def maintained(*, past_due: bool) -> None:
 
 async def requested(body: bytes) -> None:
     """One message of the queue; a body that is no request raises and ends in the poison queue."""
-    services, request = await process.services(), SyncRequest.model_validate_json(body)
+    services, request = await process.services(), read(SyncRequest, body)
+    try:
+        await _do(services, request)
+    except NotUnderstood as error:
+        # Only another release can do it. The message need not come again: that release's timer asks.
+        log_event(error.code, connection=request.connection_id)
+
+
+async def _do(services: Services, request: SyncRequest) -> None:
     if request.purpose is Purpose.VERIFY:
         # Imported here: what it needs of the API is of no use to any other message.
         from sync_core.connections.impact import SaveGuard

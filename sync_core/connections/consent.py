@@ -26,7 +26,13 @@ from sync_core.domain.connections.consent import (
     state_digest,
 )
 from sync_core.domain.documents import GUID, Connection, CredentialKind
-from sync_core.domain.errors import Conflict, FixConnection, PreconditionFailed, RetryLater
+from sync_core.domain.errors import (
+    Conflict,
+    FixConnection,
+    NotUnderstood,
+    PreconditionFailed,
+    RetryLater,
+)
 from sync_core.logs import log_event
 from sync_core.services import Services
 from sync_core.store.connections import StoredConnection
@@ -137,6 +143,9 @@ async def _confirm(
     except RetryLater as error:
         log_event("consent.pending", connection=pending.connection_id, code=error.code)
         return Outcome.PENDING
+    except NotUnderstood as error:
+        log_event("consent.pending", connection=pending.connection_id, code=error.code)
+        return Outcome.PENDING
     except FixConnection as error:
         if error.code not in FOR_GOOD:
             log_event("consent.pending", connection=pending.connection_id, code=error.code)
@@ -187,7 +196,7 @@ async def _objection(
 
 async def _store(services: Services, stored: StoredConnection, tenant_id: str) -> None:
     connected = stored.connection.model_copy(update={"tenant_id": tenant_id})
-    await services.store.connections.replace(connected, stored.etag)
+    await services.store.connections.replace(connected, stored)
 
 
 async def _is_taken(services: Services, pending: PendingConsent) -> bool:

@@ -30,11 +30,10 @@ async def erase(services: Services, stored: StoredConnection) -> None:
     """
     connection_id = stored.connection.id
     async with held(services, connection_id, budget=None) as hold:
-        etag = stored.etag
         if stored.connection.enabled:
             disabled = stored.connection.model_copy(update={"enabled": False})
-            etag = await services.store.connections.replace(disabled, etag)
-        rows = await services.store.erase(connection_id, etag, hold.check)
+            stored = await services.store.connections.replace(disabled, stored)
+        rows = await services.store.erase(connection_id, stored.etag, hold.check)
         await services.store.leases.delete(connection_id)
     log_event("connection.deleted", connection=connection_id, users="delete", rows=rows)
 

@@ -21,6 +21,7 @@ from sync_core.domain.connections.decide_save import (
     decide_new,
 )
 from sync_core.domain.connections.verification import (
+    Fields,
     SecretVersion,
     Verification,
     VerificationStatus,
@@ -33,6 +34,8 @@ from sync_core.domain.connections.verification import (
     newest,
     pinned,
     waiting_credential,
+    waiting_fields,
+    with_unknown,
 )
 from sync_core.domain.documents import GUID, Connection, Credential, Purpose, SyncRequest, Trigger
 from sync_core.domain.errors import (
@@ -86,8 +89,8 @@ async def create(services: Services, wanted: Connection, approve: Approval) -> S
     """Store a new connection; raise `Conflict` if the id is taken. One that does not pass is disabled."""
     decision = await _answered(services, decide_new(wanted), None, approve)
     connection = decision.stored or wanted
-    stored = StoredConnection(connection, await services.store.connections.create(connection))
-    return await _noted(services, stored, wanted, decision.result, before=None)
+    stored = await services.store.connections.create(connection)
+    return await _noted(services, stored, wanted, decision.result, before=None, waited={})
 
 
 async def replace(
@@ -102,9 +105,11 @@ async def replace(
     if before.enabled and not wanted.enabled and looks_the_same(before, wanted):
         return await _switched_off(services, wanted, stored)
     decision = await _answered(services, decide_change(before, wanted, alone), before, approve)
+    waited = await _waiting_fields(services, stored)
     if decision.stored is not None:
-        stored = await _replaced(services, decision.stored, stored)
-    saved = await _noted(services, stored, wanted, decision.result, before=before)
+        with_them = {} if decision.alone else waited
+        stored = await services.store.connections.replace(decision.stored, stored, with_them)
+    saved = await _noted(services, stored, wanted, decision.result, before=before, waited=waited)
     return dataclasses.replace(saved, refused=False) if decision.alone else saved
 
 
@@ -131,7 +136,8 @@ async def _answered(
 
 async def _switched_off(services: Services, wanted: Connection, stored: StoredConnection) -> Saved:
     """Disable without asking anybody: that must work at once, whatever else does not."""
-    after = await _replaced(services, wanted, stored)
+    waited = await _waiting_fields(services, stored)
+    after = await services.store.connections.replace(wanted, stored, waited)
 
     def note(known: Verification) -> Verification:
         unneeded = left_over(known, [waiting_credential(known)], [wanted.credential])
@@ -193,11 +199,9 @@ async def _approved(
     return result
 
 
-async def _replaced(
-    services: Services, connection: Connection, stored: StoredConnection
-) -> StoredConnection:
-    etag = await services.store.connections.replace(connection, stored.etag)
-    return StoredConnection(connection, etag)
+async def _waiting_fields(services: Services, stored: StoredConnection) -> Fields:
+    known = await services.store.verifications.read(stored.connection.id)
+    return waiting_fields(stored.document, known)
 
 
 async def _noted(
@@ -207,15 +211,17 @@ async def _noted(
     result: CheckResult,
     *,
     before: Connection | None,
+    waited: Fields,
 ) -> Saved:
     """Note how a save went: what was found, what waits, and which secrets nobody needs any more."""
     now, in_use = services.clock(), stored.connection
-    pending: dict[str, Any] | None = changed_fields(in_use, wanted) or None
+    waits = changed_fields(in_use, wanted)
+    pending = with_unknown(waited, in_use, waits) if waits else None
 
     def note(known: Verification) -> Verification:
         old = (before.credential if before else None, waiting_credential(known))
         unneeded = left_over(known, old, (in_use.credential, wanted.credential))
-        beside = in_use_of(in_use, pending) if pending else None
+        beside = in_use_of(stored.document, pending) if pending else None
         begun = begun_anew(known).replaced(pending=pending, beside=beside, unneeded=unneeded)
         return concluded(begun, result, now)
 
@@ -290,12 +296,12 @@ async def _tried(
     for _ in range(RACES):
         stored = await services.store.connections.get(connection_id)
         known = await services.store.verifications.read(connection_id)
-        wanted = newest(stored.connection, known)
+        wanted = newest(stored.connection, stored.document, known)
         result = await _try(services, wanted)
         if result.ok and changed_fields(stored.connection, wanted):
             result = await _promotable(stored.connection, wanted, result, approve)
         try:
-            after = await _promoted(services, stored, wanted) if result.ok else stored
+            after = await _promoted(services, stored, wanted, known) if result.ok else stored
         except PreconditionFailed:  # changed meanwhile: look again at what there is now
             continue
         replaced = stored.connection.credential
@@ -322,11 +328,13 @@ async def _promotable(
 
 
 async def _promoted(
-    services: Services, stored: StoredConnection, wanted: Connection
+    services: Services, stored: StoredConnection, wanted: Connection, known: Verification
 ) -> StoredConnection:
-    if not changed_fields(stored.connection, wanted):
+    # Not only what this release sees a change in: all that waits may be a field of another release.
+    waited = waiting_fields(stored.document, known)
+    if not waited:
         return stored
-    after = await _replaced(services, wanted, stored)
+    after = await services.store.connections.replace(wanted, stored, waited)
     log_event("connection.settingsInUse", connection=wanted.id)
     return after
 

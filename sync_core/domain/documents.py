@@ -13,15 +13,18 @@ from pydantic import (
     AliasGenerator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
     StringConstraints,
+    ValidationInfo,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
 
 from sync_core.domain.clouds import CloudName
+from sync_core.domain.compatibility import STORED, open_to_words
 from sync_core.domain.errors import FixConnection, SyncError
 
 GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -464,7 +467,10 @@ class Mode(StrEnum):
 
 
 class RunStatus(StrEnum):
-    """Where a run stands; all but the first two are final."""
+    """Where a run stands; all but the first two are final.
+
+    So is a word of another release: this one can do nothing about such a run.
+    """
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -530,9 +536,10 @@ class Run(Document):
 
     id: str
     connection_id: str
-    trigger: Trigger
-    mode: Mode = Mode.FULL
-    status: RunStatus = RunStatus.QUEUED
+    # A record that a newer release wrote is shown with that release's words.
+    trigger: Annotated[Trigger, open_to_words(Trigger)]
+    mode: Annotated[Mode, open_to_words(Mode)] = Mode.FULL
+    status: Annotated[RunStatus, open_to_words(RunStatus)] = RunStatus.QUEUED
     requested_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
@@ -554,6 +561,11 @@ class Purpose(StrEnum):
     VERIFY = "verify"
 
 
+def _known_mode(value: Any, info: ValidationInfo) -> Any:
+    """Leave the choice to this release where another one asked for a mode that only it has."""
+    return value if info.context != STORED or value in {"full", "incremental"} else "auto"
+
+
 class SyncRequest(Document):
     """One message of the queue `sync-requests`: run this connection, and why.
 
@@ -561,7 +573,7 @@ class SyncRequest(Document):
     """
 
     connection_id: ConnectionId
-    trigger: Trigger
+    trigger: Annotated[Trigger, open_to_words(Trigger)]
     purpose: Purpose = Purpose.SYNC
-    mode: Literal["auto", "full", "incremental"] = "auto"
+    mode: Annotated[Literal["auto", "full", "incremental"], BeforeValidator(_known_mode)] = "auto"
     run_id: str | None = None

@@ -11,6 +11,7 @@ SyncError
 └── RequestRefused     a caller asked for something that cannot be done (an HTTP status goes with it)
     ├── NotFound
     ├── Conflict       ... because it exists already or is busy
+    │   └── NotUnderstood  ... because another release of the app has stored it
     ├── PreconditionFailed  ... because somebody else changed it first
     └── Invalid        ... because fields are wrong: path and message of each
 """
@@ -90,6 +91,10 @@ class Conflict(RequestRefused):
     """It exists already, or is in a state that does not allow it."""
 
     status = 409
+
+
+class NotUnderstood(Conflict):
+    """A newer release stored values that this one does not know; it touches them as little as it can."""
 
 
 class PreconditionFailed(RequestRefused):

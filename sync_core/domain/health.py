@@ -18,7 +18,7 @@ from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from sync_core.domain.documents import Connection, Credential, Document, Trigger
 from sync_core.domain.errors import FixConnection, FixSettings
@@ -78,9 +78,6 @@ SOURCE_WORDS = {
 
 
 class _State(Document):
-    # Ignored, not refused: while a deployment is rolled back, the older version reads newer states.
-    model_config = ConfigDict(extra="ignore")
-
     def replaced(self, **changes: object) -> Self:
         """Give a copy with some fields changed."""
         return self.model_copy(update=changes)

@@ -1,6 +1,7 @@
 """The record of a run: how it begins, what was planned and counted, and how it ends."""
 
 from sync_core.directory.client import Usage
+from sync_core.domain.compatibility import word
 from sync_core.domain.documents import (
     Connection,
     GraphUse,
@@ -34,7 +35,7 @@ async def begun(services: Services, connection: Connection, request: Next) -> Ru
     run = await services.store.runs.find(connection.id, request.run_id) or Run(
         id=request.run_id,
         connection_id=connection.id,
-        trigger=Trigger(request.trigger),
+        trigger=word(Trigger, request.trigger),
         requested_at=now,
     )
     # A message that comes again after its worker died runs under the name it had.

@@ -11,6 +11,7 @@ import asyncio
 from datetime import datetime
 from typing import Literal
 
+from sync_core.domain.compatibility import word
 from sync_core.domain.documents import Connection, Mode, Run, RunStatus, SyncRequest, Trigger
 from sync_core.domain.errors import Conflict, RetryLater
 from sync_core.domain.health import UNATTENDED, Health
@@ -50,7 +51,7 @@ def _queued(services: Services, connection_id: str, waiting: Next) -> Run:
     return Run(
         id=waiting.run_id,
         connection_id=connection_id,
-        trigger=Trigger(waiting.trigger),
+        trigger=word(Trigger, waiting.trigger),
         mode=Mode.INCREMENTAL if waiting.mode == "incremental" else Mode.FULL,
         requested_at=services.clock(),
     )

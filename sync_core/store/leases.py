@@ -4,10 +4,11 @@ One entity a connection, changed only with its ETag. A lease that is not renewed
 taken over. A request that meets a running one leaves its name as the next; several become one.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 from azure.core import MatchConditions
 from azure.core.exceptions import (
@@ -18,12 +19,18 @@ from azure.core.exceptions import (
 )
 from azure.data.tables import UpdateMode
 
+from sync_core.domain.compatibility import read
 from sync_core.domain.documents import SyncRequest
 from sync_core.domain.errors import LeaseLost, RetryLater
+from sync_core.store.rows import foreign_columns
 from sync_core.store.tables import LEASES, Tables, asked
 from sync_core.store.wire import Entity, storage_unavailable
 
 PARTITION = "lease"
+COLUMNS = frozenset(
+    {"PartitionKey", "RowKey", "RunId", "Holder", "ExpiresAt", "LastStartedAt"}
+    | {"NextRunId", "NextTrigger", "NextMode"}
+)
 DURATION = timedelta(seconds=60)
 ATTEMPTS = 20
 
@@ -37,19 +44,22 @@ class Next:
     mode: str
 
     def message(self, connection_id: str) -> SyncRequest:
-        """Return the message of the queue that starts this run."""
+        """Return the message of the queue that starts this run; another release may have asked for it."""
         fields = {
             "connectionId": connection_id,
             "trigger": self.trigger,
             "mode": self.mode,
             "runId": self.run_id,
         }
-        return SyncRequest.model_validate(fields)
+        return read(SyncRequest, fields)
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Who runs a connection, until when, who is next, and when the last run started."""
+    """Who runs a connection, until when, who is next, and when the last run started.
+
+    `foreign` are columns of another release; a lease is replaced often, and they stay.
+    """
 
     connection_id: str
     etag: str | None = None
@@ -58,6 +68,7 @@ class Lease:
     expires_at: datetime | None = None
     next: Next | None = None
     last_started_at: datetime | None = None
+    foreign: Mapping[str, Any] = field(default_factory=dict)
 
     def held(self, now: datetime) -> bool:
         return self.run_id is not None and self.expires_at is not None and self.expires_at > now
@@ -206,7 +217,8 @@ def _entity(lease: Lease) -> Entity:
         "LastStartedAt": lease.last_started_at,
     }
     filled = {name: value for name, value in columns.items() if value is not None}
-    return {"PartitionKey": PARTITION, "RowKey": lease.connection_id, **filled}
+    keys = {"PartitionKey": PARTITION, "RowKey": lease.connection_id}
+    return {**lease.foreign, **keys, **filled}
 
 
 def _lease(connection_id: str, entity: Entity) -> Lease:
@@ -221,4 +233,5 @@ def _lease(connection_id: str, entity: Entity) -> Lease:
         expires_at=entity.get("ExpiresAt"),
         next=following,
         last_started_at=entity.get("LastStartedAt"),
+        foreign=foreign_columns(entity, COLUMNS),
     )

@@ -12,6 +12,7 @@ from itertools import islice
 import orjson
 from pydantic import TypeAdapter
 
+from sync_core.domain.compatibility import STORED
 from sync_core.domain.errors import Conflict
 from sync_core.domain.matching.decide import Decision, DecisionKind, Wait
 from sync_core.store.rows import moment
@@ -29,6 +30,7 @@ from sync_core.store.wire import (
 
 _WAIT = TypeAdapter(Wait)
 _MOMENT = TypeAdapter(datetime)
+DECISIONS = frozenset(DecisionKind)
 # Dates begin with 1601 there: a merge cannot take a column away, so this one says "none".
 # learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -141,12 +143,14 @@ class MatchStore:
 
 
 def _match(row: Entity) -> Match:
-    kind = row.get("Decision")
+    # A kind of decision that only a newer release can carry out counts as none, so the person goes on
+    # waiting; runs merge their columns, so that release finds its decision again.
+    kind = row.get("Decision") if row.get("Decision") in DECISIONS else None
     decided_at = row.get("DecidedAt") if kind else None
     return Match(
         row["RowKey"],
         row["UserPrincipalName"],
-        _WAIT.validate_json(row["Wait"]),
+        _WAIT.validate_json(row["Wait"], context=STORED),
         _MOMENT.validate_python(row["Since"]),
         Decision(DecisionKind(kind), row.get("DecisionRow") or "") if kind else None,
         _MOMENT.validate_python(decided_at) if decided_at else None,

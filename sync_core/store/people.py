@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 from azure.data.tables.aio import TableClient
 
+from sync_core.domain.compatibility import read, word
 from sync_core.domain.documents import Document
 from sync_core.domain.matching.registry import LINKED_BY, LINKED_TO
 from sync_core.domain.model import Action, Origin, Reason, Status, Value
@@ -231,17 +232,18 @@ def _person(row: Entity) -> Person:
     # Targets without a value are null here and absent in the table.
     targets = filter(None, str(row.get("MappedTargets") or "").split(","))
     values = mapped_values(row)
+    reason = row.get("DisabledReason")
     return Person(
         object_id=row["RowKey"],
-        status=row["Status"],
-        origin=row.get("Origin", Origin.AUTO),
+        status=word(Status, row["Status"]),
+        origin=word(Origin, row.get("Origin", Origin.AUTO)),
         connection_id=row["ConnectionId"],
         tenant_id=row.get("TenantId", ""),
         user_principal_name=row.get("UserPrincipalName", ""),
         created_at=row.get("CreatedAt"),
         updated_at=row.get("UpdatedAt"),
         disabled_at=row.get("DisabledAt"),
-        disabled_reason=row.get("DisabledReason") or None,
+        disabled_reason=word(Reason, reason) if reason else None,
         last_run_id=row.get("LastRunId"),
         attributes={name: values.get(name) for name in targets},
         linked_from=row.get(LINKED_FROM),
@@ -253,11 +255,11 @@ def _person(row: Entity) -> Person:
 def _history_entry(row: Entity) -> HistoryEntry:
     return HistoryEntry(
         at=row["At"],
-        action=row["Action"],
-        reason=row.get("Reason"),
+        action=word(Action, row["Action"]),
+        reason=word(Reason, row["Reason"]) if row.get("Reason") else None,
         run_id=row["RunId"],
         user_principal_name=row.get("UserPrincipalName", ""),
         fields=orjson.loads(joined("Changes", row) or "{}"),
         evidence=orjson.loads(row["Evidence"]) if "Evidence" in row else None,
-        link=LinkNote.model_validate_json(row["Link"]) if "Link" in row else None,
+        link=read(LinkNote, row["Link"]) if "Link" in row else None,
     )

@@ -4,6 +4,7 @@ System columns are PascalCase, mapped targets camelCase, and columns that an app
 are left alone. A person's change and its history row are one group of operations, written together.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -299,6 +300,17 @@ def pieces(name: str, text: str) -> Entity:
         parts.append(part)
         start += len(part)
     return {f"{name}{number or ''}": part for number, part in enumerate(parts)}
+
+
+def foreign_columns(row: Entity, ours: Collection[str], text: str | None = None) -> Entity:
+    """Return the columns of a row that only another release knows.
+
+    `ours` names those of this one; `text` the first column of a text that `pieces` spread.
+    """
+    piece = re.compile(rf"{text}\d*" if text else r"(?!)")
+    return {
+        name: value for name, value in row.items() if name not in ours and not piece.fullmatch(name)
+    }
 
 
 def joined(name: str, entity: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from functools import partial
 import orjson
 from azure.core.exceptions import AzureError
 
+from sync_core.domain.compatibility import read
 from sync_core.domain.documents import Run
 from sync_core.domain.errors import NotFound
 from sync_core.store.rows import END_OF_TIME_MS, joined, pieces
@@ -83,4 +84,4 @@ def _entity(run: Run) -> Entity:
 
 
 def _run(entity: Entity) -> Run:
-    return Run.model_validate_json(joined("Document", entity))
+    return read(Run, joined("Document", entity))

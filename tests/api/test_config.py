@@ -15,7 +15,7 @@ from sync_core.domain.documents import Connection
 from sync_core.domain.errors import FixConnection, RetryLater
 from sync_core.domain.formats.config_file import MAX_BYTES
 from sync_core.services import Services
-from sync_core.store.connections import changed_meanwhile
+from sync_core.store.connections import StoredConnection, changed_meanwhile
 from tests.api.conftest import Create, Json, document, paths, scope_of
 from tests.api.test_openapi import mismatches
 from tests.api.test_roles import unused
@@ -631,11 +631,11 @@ async def test_a_connection_that_changes_while_the_file_is_applied_is_left_and_t
         one["realtime"] = True
     replace = services.store.connections.replace
 
-    async def replaced(connection: Connection, etag: str) -> str:
+    async def replaced(connection: Connection, *before: Any) -> StoredConnection:
         monkeypatch.undo()
         patch = {"displayName": "Meanwhile"}
         await admin.patch(f"/api/connections/{connection_id}-2", json=patch)
-        return await replace(connection, etag)
+        return await replace(connection, *before)
 
     monkeypatch.setattr(services.store.connections, "replace", replaced)
     answer = await apply(file)
@@ -665,10 +665,10 @@ async def test_one_that_is_refused_does_not_stop_the_others(
     await create()
     replace = services.store.connections.replace
 
-    async def too_late(connection: Connection, etag: str) -> str:
+    async def too_late(connection: Connection, *before: Any) -> StoredConnection:
         if not connection.enabled:
             raise changed_meanwhile(connection.id)
-        return await replace(connection, etag)
+        return await replace(connection, *before)
 
     monkeypatch.setattr(services.store.connections, "replace", too_late)
     answer = await apply(file_of(entry(f"{connection_id}-2")), prune=True)

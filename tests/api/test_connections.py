@@ -359,7 +359,7 @@ async def test_a_write_that_is_always_late_gives_up(
 ) -> None:
     await create()
 
-    async def too_late(changed: Connection, _: str) -> str:
+    async def too_late(changed: Connection, *_: Any) -> StoredConnection:
         raise changed_meanwhile(changed.id)
 
     monkeypatch.setattr(services.store.connections, "replace", too_late)

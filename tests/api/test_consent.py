@@ -354,7 +354,7 @@ async def test_a_tenant_connected_by_its_domain_is_taken_as_well(
     await way.come_back(back)
     stored = await services.store.connections.get(victim)
     by_domain = stored.connection.model_copy(update={"tenant_id": FABRIKAM_DOMAIN})
-    await services.store.connections.replace(by_domain, stored.etag)
+    await services.store.connections.replace(by_domain, stored)
     await admin.post(f"/api/connections/{victim}/check")
     code = await way.whole(connection_id, tenant=FABRIKAM_TENANT_ID)
 
@@ -542,7 +542,7 @@ async def test_what_others_change_meanwhile_is_kept(
             saves.pop()
             stored = await services.store.connections.get(connection_id)
             renamed = stored.connection.model_copy(update={"display_name": "Renamed"})
-            await services.store.connections.replace(renamed, stored.etag)
+            await services.store.connections.replace(renamed, stored)
         return await token(directory, asked_with)
 
     monkeypatch.setattr(Directory, "token", asked)

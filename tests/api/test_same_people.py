@@ -232,7 +232,7 @@ async def test_a_credential_that_works_again_brings_in_no_double(
     version = await services.vault.set(f"{name}-client-secret", "wrong", content_type="text/plain")
     credential = stored.connection.credential.model_copy(update={"secret_version": version})
     broken = stored.connection.model_copy(update={"credential": credential})
-    await services.store.connections.replace(broken, stored.etag)
+    await services.store.connections.replace(broken, stored)
     works = document(name)["credential"]
     path = f"/api/connections/{name}"
     double = await admin.patch(path, json={"credential": works, "scope": first["scope"]})

@@ -594,7 +594,7 @@ async def test_what_waits_comes_into_use_over_a_change_made_meanwhile(
         if edits:
             stored = await services.store.connections.get(connection_id)
             changed = stored.connection.model_copy(update={"display_name": edits.pop()})
-            await services.store.connections.replace(changed, stored.etag)
+            await services.store.connections.replace(changed, stored)
         return result
 
     monkeypatch.setattr(verify, "_try", interrupted)

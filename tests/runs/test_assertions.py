@@ -131,7 +131,7 @@ async def test_one_that_is_red_without_any_change_is_told_as_well(
     stored = await services.store.connections.get(connection_id)
     changes = {"assertions": [{"in": "nobody@contoso.com"}, {"atMost": 1}]}
     asserting = Connection.model_validate(connection.to_json() | changes)
-    await services.store.connections.replace(asserting, stored.etag)
+    await services.store.connections.replace(asserting, stored)
     run = await run_now(services, connection_id)
 
     assert codes(run) == ("partial", "assertion.failed")
@@ -159,7 +159,7 @@ async def test_a_reading_that_broke_off_takes_nobody_for_gone(
 async def assert_from_now_on(services: Services, connection: Connection, *found: Any) -> None:
     stored = await services.store.connections.get(connection.id)
     changed = Connection.model_validate(connection.to_json() | {"assertions": list(found)})
-    await services.store.connections.replace(changed, stored.etag)
+    await services.store.connections.replace(changed, stored)
 
 
 async def test_nobody_comes_back_either(

@@ -92,7 +92,7 @@ async def test_a_changed_mapping_rewrites_and_removes_columns(
     changed = type(stored.connection).model_validate(
         stored.connection.to_json() | {"mapping": mapping}
     )
-    await services.store.connections.replace(changed, stored.etag)
+    await services.store.connections.replace(changed, stored)
     before = (await rows_of(services, connection_id))[somebody]
 
     run = await run_now(services, connection_id)

@@ -55,7 +55,7 @@ async def replaced(services: Services, connection_id: str, given: dict[str, Any]
     """Store another credential in the connection, as a PATCH would."""
     stored = await services.store.connections.get(connection_id)
     changed = stored.connection.model_copy(update={"credential": Credential.model_validate(given)})
-    await services.store.connections.replace(changed, stored.etag)
+    await services.store.connections.replace(changed, stored)
 
 
 def expiring(caplog: pytest.LogCaptureFixture, connection_id: str) -> list[tuple[str, int]]:

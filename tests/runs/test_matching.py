@@ -58,7 +58,7 @@ class Tenant:
         stored = await self.services.store.connections.get(self.id)
         document = stored.connection.to_json() | changes
         await self.services.store.connections.replace(
-            type(stored.connection).model_validate(document), stored.etag
+            type(stored.connection).model_validate(document), stored
         )
 
     def joins(self, mail: str, **attributes: Any) -> str:

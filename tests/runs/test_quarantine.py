@@ -451,10 +451,10 @@ async def test_a_state_that_is_forgotten_while_it_is_changed_begins_anew(
 ) -> None:
     await quarantined(services, connection_id)
     store = services.store.health
-    read, etag = await store._read(connection_id)
+    read, row = await store._read(connection_id)
     await store.delete(connection_id)
 
-    assert not await store._write(connection_id, read, etag)
+    assert not await store._write(connection_id, read, read, row)
 
 
 async def test_a_state_that_cannot_be_read_begins_anew(
@@ -542,9 +542,10 @@ async def test_a_state_that_cannot_be_written_is_an_error_of_ours(
     without_health: Services, connection_id: str
 ) -> None:
     store = without_health.store.health
+    health = Health(connection_id=connection_id)
 
     with pytest.raises(RetryLater) as refused:
-        await store._write(connection_id, Health(connection_id=connection_id), None)
+        await store._write(connection_id, health, health, None)
 
     assert refused.value.code == "storage.unavailable"
 

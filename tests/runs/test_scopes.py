@@ -358,7 +358,7 @@ async def test_who_is_excluded_later_leaves_the_scope(
     stored = await services.store.connections.get(connection_id)
     narrower = stored.connection.scope.model_copy(update={"exclude": [one[by].upper()]})
     await services.store.connections.replace(
-        stored.connection.model_copy(update={"scope": narrower}), stored.etag
+        stored.connection.model_copy(update={"scope": narrower}), stored
     )
 
     run = await run_now(services, connection_id)

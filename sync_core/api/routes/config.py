@@ -442,6 +442,6 @@ async def _applied(services: Services, saver: Saver, outlook: Outlook, change: C
         draft = Draft(stored.connection.model_copy(update={"enabled": False}), None)
     else:
         draft = outlook.drafts[name]
-    waiting = newest(stored.connection, known).credential
+    waiting = newest(stored.connection, stored.document, known).credential
     whole = draft.with_waiting(waiting, stored.connection)
     return await saver.replace(whole, stored, draft if whole != draft else None)

@@ -146,7 +146,7 @@ async def put_connection(
         if stored is None:
             return await _create_unless_made(services, saver, document), True
         known = await services.store.verifications.read(connection_id)
-        kept = with_kept_secret(document, newest(stored.connection, known))
+        kept = with_kept_secret(document, newest(stored.connection, stored.document, known))
         return await saver.replace(checked(kept, services.clock()), stored), False
 
     conditional = if_match is not None or if_none_match is not None
@@ -179,7 +179,9 @@ async def patch_connection(
         stored = await services.store.connections.get(connection_id)
         check_if_match(if_match, stored.etag)
         known = await services.store.verifications.read(connection_id)
-        draft = checked(patched(newest(stored.connection, known), patch), services.clock())
+        draft = checked(
+            patched(newest(stored.connection, stored.document, known), patch), services.clock()
+        )
         return await saver.replace(draft, stored, _alone(services, stored, known, patch))
 
     saved = await settled(apply, conditional=if_match is not None)

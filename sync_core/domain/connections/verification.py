@@ -13,10 +13,12 @@ from enum import StrEnum
 from typing import Any, Self
 
 import orjson
-from pydantic import ConfigDict, Field
+from pydantic import Field, ValidationError
 
+from sync_core.domain.compatibility import kept, read, strange_paths
 from sync_core.domain.connections.checks import TOKEN, Check, CheckResult, needs_of
 from sync_core.domain.documents import Connection, Credential, Document
+from sync_core.domain.errors import NotUnderstood
 
 # Entra knows a new secret, consent or permission everywhere within minutes, seldom within hours.
 FIRST_WAIT = timedelta(seconds=10)
@@ -47,14 +49,12 @@ class Verification(Document):
 
     `pending` holds top-level fields of the connection as they are wanted and not yet in use. It never
     holds a secret: that is in Key Vault, under the version that `pending.credential` names.
-    `beside` names what was in use of the same fields when they began to wait: where that has changed, a
-    save went past them whose end was not noted (a killed process), and they are out of date.
+    `beside` names what was stored of the same fields when they began to wait: where that has changed, a
+    save went past them whose end was not noted (a killed process), and they are out of date. What was
+    stored, not what was read of it: another release must come to the same name.
     `unneeded` are versions of secrets that can be disabled once the newest settings have passed.
     `tenant_id` is the tenant's GUID by the last token, for connections that name a domain.
     """
-
-    # Ignored, not refused: while a deployment is rolled back, the older version reads newer states.
-    model_config = ConfigDict(extra="ignore")
 
     connection_id: str
     status: VerificationStatus = VerificationStatus.NOT_CHECKED
@@ -126,28 +126,53 @@ def changed_fields(before: Connection, after: Connection) -> dict[str, Any]:
 
 def with_fields(connection: Connection, fields: Fields) -> Connection:
     """Give the connection as it is once these fields are in use."""
-    return Connection.model_validate(connection.to_json() | dict(fields))
+    try:
+        return read(Connection, connection.to_json() | dict(fields))
+    except ValidationError as error:
+        name = connection.id
+        raise NotUnderstood(
+            "connection.pendingNotUnderstood",
+            f"Settings of the connection {name!r} that wait hold values that this release of the app "
+            f"does not know ({strange_paths(error)}); another release has stored them.",
+            f"Deploy that release again; DELETE /api/connections/{name}/pending forgets them.",
+        ) from None
 
 
-def in_use_of(connection: Connection, names: Iterable[str]) -> str:
-    """Name what is in use of these fields."""
-    document = connection.to_json()
-    used = {name: document[name] for name in sorted(names)}
+def in_use_of(document: Fields, names: Iterable[str]) -> str:
+    """Name what a stored document holds of these fields."""
+    used = {name: document.get(name) for name in sorted(names)}
     return hashlib.sha256(orjson.dumps(used, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def newest(connection: Connection, known: Verification) -> Connection:
-    """Give the newest settings: those in use, with those that wait unless they are out of date."""
+def waiting_fields(document: Fields, known: Verification) -> Fields:
+    """Return the fields that wait beside a stored document, unless they are out of date."""
     pending = known.pending or {}
-    if known.beside not in {None, in_use_of(connection, pending)}:
-        return connection
-    return with_fields(connection, pending)
+    return pending if known.beside in {None, in_use_of(document, pending)} else {}
+
+
+def newest(connection: Connection, document: Fields, known: Verification) -> Connection:
+    """Return the newest settings: those in use, with those that wait unless they are out of date.
+
+    `document` is the connection as it is stored.
+    """
+    return with_fields(connection, waiting_fields(document, known))
+
+
+def with_unknown(waiting: Fields, connection: Connection, document: Fields) -> dict[str, Any]:
+    """Return a document, or some of its fields, with what another release stored in the waiting ones."""
+    understood = with_fields(connection, waiting).to_json()
+    known = {name: value for name, value in understood.items() if name in waiting}
+    merged: dict[str, Any] = kept(dict(waiting), known, dict(document))
+    return merged
 
 
 def waiting_credential(known: Verification) -> Credential | None:
-    """Give the credential among the settings that wait."""
+    """Return the credential among the settings that wait; none where only another release can read it."""
     waiting = (known.pending or {}).get("credential")
-    return Credential.model_validate(waiting) if waiting is not None else None
+    try:
+        return read(Credential, waiting) if waiting is not None else None
+    except ValidationError:
+        return None
 
 
 def pinned(credential: Credential | None) -> SecretVersion | None:

@@ -12,8 +12,9 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
+from sync_core.domain.compatibility import open_to_words
 from sync_core.domain.matching.registry import OBJECT_ID, Holders, KeyValues, Registry, Row, parted
 from sync_core.domain.model import Link
 
@@ -68,7 +69,7 @@ class Wait:
     not be carried out.
     """
 
-    why: Why
+    why: Annotated[Why, open_to_words(Why)]
     key: str
     rows: tuple[str, ...] = ()
     people: tuple[str, ...] = ()
@@ -408,4 +409,7 @@ def reason(wait: Wait) -> str:
     """Give the reason of a wait as a part of a sentence; it holds no value of anybody."""
     if wait.why is Why.DECISION_STALE:
         return f"the last decision could not be carried out: {wait.stale}"
-    return _REASONS[wait.why].format(key="object id" if wait.key == OBJECT_ID else wait.key)
+    key = "object id" if wait.key == OBJECT_ID else wait.key
+    if wait.why not in _REASONS:
+        return f"another release of the app found {wait.why} at the {key}"
+    return _REASONS[wait.why].format(key=key)

@@ -24,8 +24,11 @@ from sync_core.domain.connections.verification import (
     state_words,
     verification_document,
     waiting_credential,
+    waiting_fields,
+    with_unknown,
 )
 from sync_core.domain.documents import Credential
+from sync_core.domain.errors import NotUnderstood
 from tests.unit.builders import NOW, SALES, connection, in_groups, scope
 
 KNOWN = Verification(connection_id="contoso")
@@ -120,21 +123,57 @@ def test_what_differs_can_be_put_on_top_again() -> None:
     fields = changed_fields(before, after)
 
     assert sorted(fields) == ["displayName", "policy"]
-    assert newest(before, KNOWN.replaced(pending=fields)) == after
+    assert newest(before, before.to_json(), KNOWN.replaced(pending=fields)) == after
     assert changed_fields(after, after) == {}
-    assert newest(after, KNOWN) == after
+    assert newest(after, after.to_json(), KNOWN) == after
 
 
 def test_what_waits_is_out_of_date_when_its_own_fields_were_changed_past_it() -> None:
     before = connection()
     fields = {"displayName": "Waiting"}
-    known = KNOWN.replaced(pending=fields, beside=in_use_of(before, fields))
+    known = KNOWN.replaced(pending=fields, beside=in_use_of(before.to_json(), fields))
     elsewhere = before.model_copy(update={"realtime": not before.realtime})
     past_it = before.model_copy(update={"display_name": "Newer"})
 
-    assert newest(before, known).display_name == "Waiting"
-    assert newest(elsewhere, known).display_name == "Waiting"
-    assert newest(past_it, known) == past_it
+    assert newest(before, before.to_json(), known).display_name == "Waiting"
+    assert newest(elsewhere, elsewhere.to_json(), known).display_name == "Waiting"
+    assert newest(past_it, past_it.to_json(), known) == past_it
+
+
+def test_what_is_in_use_is_named_by_what_is_stored_not_by_what_is_read_of_it() -> None:
+    """Another release, with more fields or fewer, has to find that nothing has changed."""
+    before = connection()
+    stored = before.to_json() | {"policy": {"leftScope": "disable", "ofTomorrow": 1}}
+    pending = {"policy": {"leftScope": "keep"}}
+    known = KNOWN.replaced(pending=pending, beside=in_use_of(stored, pending))
+
+    assert newest(before, stored, known).policy.left_scope == "keep"
+    assert waiting_fields(stored, known) == pending
+    assert waiting_fields(before.to_json(), known) == {}
+
+
+def test_what_another_release_stored_in_waiting_fields_comes_with_them() -> None:
+    before = connection()
+    waiting = {"policy": {"leftScope": "keep", "later": {"days": 7}}, "wholly": "new"}
+    wanted = connection(policy={"leftScope": "keep", "softDeleted": "delete"}).to_json()
+
+    written = with_unknown(waiting, before, wanted)
+
+    assert written["policy"] == wanted["policy"] | {"later": {"days": 7}}
+    assert written["wholly"] == "new"
+    assert written["scope"] == wanted["scope"]
+
+
+def test_waiting_values_of_another_release_are_named_and_not_guessed() -> None:
+    pending = {"policy": {"leftScope": "archive"}, "credential": {"kind": "smartCard"}}
+    known = KNOWN.replaced(pending=pending)
+
+    with pytest.raises(NotUnderstood) as refused:
+        newest(connection(), connection().to_json(), known)
+
+    assert refused.value.code == "connection.pendingNotUnderstood"
+    assert "(credential.kind, policy.leftScope)" in refused.value.message
+    assert waiting_credential(known) is None
 
 
 def test_the_secret_that_waits_is_named() -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sync_core.domain.compatibility import word
 from sync_core.domain.matching.decide import (
     NAMED,
     Decision,
@@ -404,6 +405,12 @@ def test_a_stored_link_is_explained_from_its_columns() -> None:
 @pytest.mark.parametrize("why", sorted(set(Why) - {Why.DECISION_STALE}))
 def test_every_reason_names_the_key_and_no_value(why: Why) -> None:
     assert "employeeId" in reason(Wait(why, "employeeId", ("contoso-a|app-1",)))
+
+
+def test_the_reason_of_another_release_is_told_by_its_own_word() -> None:
+    wait = Wait(word(Why, "tooYoung"), "objectId")
+
+    assert reason(wait) == "another release of the app found tooYoung at the object id"
 
 
 # --- promises -------------------------------------------------------------------------------------
