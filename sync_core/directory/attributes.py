@@ -16,6 +16,7 @@ from sync_core.directory.answers import bad_answer, to_page
 from sync_core.directory.client import GraphClient
 from sync_core.directory.reading import check_attributes
 from sync_core.directory.requests import MAX_PAGE, USERS_READ, advanced_headers, count_users
+from sync_core.domain.attributes import ALWAYS_SELECTED
 from sync_core.domain.catalog.attributes import (
     Candidate,
     Extension,
@@ -35,7 +36,6 @@ from sync_core.domain.catalog.readiness import (
 from sync_core.domain.catalog.schema import Property, UnreadableSchema, user_properties
 from sync_core.domain.documents import Guests
 from sync_core.domain.errors import FixConnection, IncompleteReading
-from sync_core.domain.scope.compile import ALWAYS_SELECTED
 
 SCHEMA_LIFE = timedelta(days=1)
 # Long addresses are refused somewhere on the way; the properties of Graph itself fit into one.

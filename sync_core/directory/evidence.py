@@ -14,8 +14,8 @@ from sync_core.directory.requests import (
     one_deleted,
     one_user,
 )
+from sync_core.domain.attributes import MANAGER
 from sync_core.domain.model import Evidence, Reason
-from sync_core.domain.references import MANAGER
 from sync_core.domain.scope.compile import CompiledScope
 
 

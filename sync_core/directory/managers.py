@@ -21,8 +21,8 @@ from sync_core.directory.requests import (
     one_user,
     users_by_id,
 )
+from sync_core.domain.attributes import MANAGER
 from sync_core.domain.errors import FixConnection
-from sync_core.domain.references import MANAGER
 
 REQUEST = MAX_BATCH * MAX_VALUES
 REQUESTS_AT_ONCE = 4

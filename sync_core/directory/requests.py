@@ -31,7 +31,7 @@ from msgraph.generated.users.item.user_item_request_builder import UserItemReque
 from msgraph.generated.users.users_request_builder import UsersRequestBuilder
 from msgraph.graph_service_client import GraphServiceClient
 
-from sync_core.domain.references import MANAGER
+from sync_core.domain.attributes import MANAGER
 
 MAX_PAGE = 999  # learn.microsoft.com/graph/api/user-list, group-list-members
 # learn.microsoft.com/graph/known-issues: "in" takes so many values by default.

@@ -1,6 +1,7 @@
 """The values that pass between the stages of a run."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -9,6 +10,8 @@ from typing import Any, NamedTuple
 Attributes = Mapping[str, Any]
 # A mapped value as Table Storage can hold it; None is an absent column.
 Value = str | bool | int | float | None
+# Called before every write: raises when the run must stop, because its lease is lost or its time is up.
+StillHeld = Callable[[], Awaitable[None]]
 
 
 class Action(StrEnum):
@@ -72,15 +75,28 @@ class StoredPerson(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StoredIndex:
-    """Everybody stored of a connection, by object id; `foreign` rows belong to somebody else."""
+    """Stored people of a connection, by object id; `foreign` rows were not written by it."""
 
     people: dict[str, StoredPerson]
     foreign: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
+class Inventory:
+    """How many people are stored: the active ones, and all by the first digit of their ids."""
+
+    active: int
+    by_digit: Mapping[str, int]
+
+    @classmethod
+    def of(cls, people: Mapping[str, StoredPerson]) -> "Inventory":
+        active = sum(known.status is Status.ACTIVE for known in people.values())
+        return cls(active, Counter(object_id[0] for object_id in people))
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
-    """Why somebody has to go, by Graph's answer for that very person; no reason: stays."""
+    """Why a person has to go, by Graph's answer for that very person; no reason: stays."""
 
     object_id: str
     reason: Reason | None

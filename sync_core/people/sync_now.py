@@ -12,18 +12,23 @@ from dataclasses import replace
 from sync_core.directory.client import GraphClient
 from sync_core.domain.documents import Connection, Document, Mode, Run, RunError, RunStatus, Trigger
 from sync_core.domain.errors import Conflict, LeaseLost, RetryLater, SyncError
-from sync_core.domain.explain import next_run
-from sync_core.domain.model import Change, Evidence, Reason
-from sync_core.domain.plan.plan import Plan
+from sync_core.domain.explain.words import (
+    evidence_in_words,
+    next_run,
+    standing_of,
+    unknown_person,
+    verdict,
+)
+from sync_core.domain.model import Reason
 from sync_core.logs import log_event, logger
-from sync_core.people.why import display_name_of, judge, nobody, principal_name_of, stays_as_stored
-from sync_core.runs.full import FullSync
+from sync_core.people.why import names_of
+from sync_core.runs.apply import apply
+from sync_core.runs.context import RunContext, run_context
 from sync_core.runs.hold import Hold, held
+from sync_core.runs.one import OnePlan, plan_one
 from sync_core.runs.record import broken_assertions, measured, unexpected
-from sync_core.runs.spool import ChangeSpool
 from sync_core.services import Services
 from sync_core.store.people import Person
-from sync_core.store.rows import Stamp
 
 # Most runs of an hour in which nothing changed end within this.
 WAIT_S = 5.0
@@ -151,77 +156,60 @@ class _OnePerson:
             await self._plan_and_apply(client)
 
     async def _plan_and_apply(self, client: GraphClient) -> None:
-        connection = self._connection
-        stamp = Stamp(connection.id, connection.known_tenant(), self._run.id, self._began)
-        sync = FullSync(connection, client, self._services.store.users(connection.id), stamp)
-        with ChangeSpool() as decided, ChangeSpool() as planned:
-            plan, evidence = await sync.plan_one(self._object_id, decided, planned)
-            change, wanted = next(iter(planned), None), next(iter(decided), None)
-            await self._explain(sync, evidence)
-            left_out = stays_as_stored(sync, self._object_id) or plan.blocked(change)
-            told = next_run(
-                change or wanted, protected=change is None, enabled=True, left_out=left_out
-            )
-            self._step("decide", told.message)
-            # Whoever waits is listed, so that it can be decided at once.
-            await sync.note_matches(self._hold.check)
-            await self._apply(sync, plan, change)
-            is_blocked = plan.blocked(change) is not None
-        self._run = measured(self._run, client.usage, sync.ledger)
-        if is_blocked:
-            self._end(RunStatus.HELD, error=broken_assertions(plan))
-        else:
-            self._end(RunStatus.PARTIAL if sync.errors else RunStatus.SUCCEEDED)
-
-    async def _explain(self, sync: FullSync, evidence: Evidence) -> None:
-        """Say what was read and why the person is in or out; refuse somebody whom nobody knows."""
-        stored = await self._people.find(self._object_id)
-        if evidence.reason is Reason.HARD_DELETED and stored is None:
-            raise nobody(self._object_id)
-        name = (
-            display_name_of(evidence.person, stored)
-            or principal_name_of(evidence.person, stored, [])
-            or self._object_id
+        context = run_context(self._services, self._connection, client, self._run.id, self._began)
+        decided = await plan_one(context, self._object_id)
+        await self._explain(decided)
+        told = next_run(
+            decided.change,
+            protected=decided.is_kept_back,
+            enabled=True,
+            left_out=decided.unwritten,
         )
-        error = sync.errors[0] if sync.errors else None
-        read = sync.judge.as_mapped(evidence.person) if evidence.person else None
-        _, sentence = judge(
+        self._step("decide", told.message)
+        # A person who waits is listed, so that the match can be decided at once.
+        await context.linking.note(self._hold.check)
+        await self._apply(context, decided)
+        self._run = measured(self._run, client.usage, context.ledger)
+        if decided.blocked is not None:
+            self._end(RunStatus.HELD, error=broken_assertions(decided.plan))
+        else:
+            failed = bool(context.ledger.errors)
+            self._end(RunStatus.PARTIAL if failed else RunStatus.SUCCEEDED)
+
+    async def _explain(self, decided: OnePlan) -> None:
+        """Say what was read and why the person is in or out; refuse a person who is unknown."""
+        evidence, stored = decided.evidence, await self._people.find(self._object_id)
+        if evidence.reason is Reason.HARD_DELETED and stored is None:
+            raise unknown_person(self._object_id)
+        principal_name, display_name = names_of(evidence.person, stored)
+        standing = standing_of(
             self._connection,
             evidence,
-            read,
-            name=name,
-            error=error,
+            decided.mapped_from,
+            name=display_name or principal_name or self._object_id,
+            error=decided.error,
             now=self._began,
-            matched=sync.matched(self._object_id),
+            matched=decided.matched,
         )
-        self._step("read", _read(evidence))
-        self._step("scope", sentence, ok=error is None)
+        _, sentence = verdict(standing)
+        self._step("read", evidence_in_words(evidence))
+        self._step("scope", sentence, ok=decided.error is None)
 
-    async def _apply(self, sync: FullSync, plan: Plan, change: Change | None) -> None:
+    async def _apply(self, context: RunContext, decided: OnePlan) -> None:
+        plan = decided.plan
         self._run = self._run.replaced(plan_hash=plan.plan_hash)
         await self._hold.begin(self._run)
-        if change is None:
+        if decided.planned is None:
             self._step("apply", "Nothing to write.")
             return
         await self._services.store.plans.save(self._connection.id, self._run.id, plan.documents())
-        if blocked := plan.blocked(change):
-            self._step("apply", blocked, ok=False)
+        if decided.blocked:
+            self._step("apply", decided.blocked, ok=False)
             return
-        failed = len(sync.errors)
-        await sync.apply(plan, self._hold.check)
-        refused = sync.errors[failed:]
+        failed = len(context.ledger.errors)
+        await apply(context, plan, decided.inventory, self._hold.check)
+        refused = context.ledger.errors[failed:]
         for error in refused:
             self._step("apply", error.message, ok=False)
         if not refused:
             self._step("apply", "The person and the history were written.")
-
-
-def _read(evidence: Evidence) -> str:
-    if evidence.person is None:
-        deleted = evidence.reason is Reason.SOFT_DELETED
-        return (
-            "Entra lists the person among the deleted." if deleted else "Entra has no such person."
-        )
-    groups = len(evidence.groups)
-    inside = f", and found in {groups} of the named groups" if "groups" in evidence.facts else ""
-    return f"Read from Entra by id{inside}."

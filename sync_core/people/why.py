@@ -4,50 +4,52 @@ Nothing is written.
 """
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from sync_core.directory.client import GraphClient
 from sync_core.directory.groups import read_group_tree
 from sync_core.directory.lookup import direct_groups, find_by_name
-from sync_core.domain.documents import GUID, Connection, Document, RecordError, RunStatus
-from sync_core.domain.errors import NotFound, RetryLater
-from sync_core.domain.explain import (
+from sync_core.domain.documents import GUID, Connection, Document, RunStatus
+from sync_core.domain.errors import RetryLater
+from sync_core.domain.explain.facts import (
     REDACTED,
     GroupSeen,
-    NextRun,
     RuleSeen,
     ScopeSeen,
-    Standing,
     explain_mapping,
     explain_scope,
     group_path,
     hidden_attributes,
-    next_run,
     redacts,
+)
+from sync_core.domain.explain.words import (
+    NextRun,
+    display_name,
+    next_run,
+    principal_name,
+    standing_of,
+    unknown_person,
     verdict,
 )
-from sync_core.domain.mapping.compile import CompiledMapping, compile_mapping
 from sync_core.domain.matching import decide
 from sync_core.domain.matching.registry import OBJECT_ID
 from sync_core.domain.model import Action, Attributes, Change, Evidence, Origin, Reason
-from sync_core.domain.plan.decide import is_protected, is_turned_away
-from sync_core.domain.scope.compile import CompiledScope, compile_scope
-from sync_core.runs.full import FullSync
-from sync_core.runs.spool import ChangeSpool
+from sync_core.domain.plan.decide import is_protected
+from sync_core.runs.context import run_context
+from sync_core.runs.one import OnePlan, plan_one
 from sync_core.services import Services
 from sync_core.store.people import HistoryEntry, Person
-from sync_core.store.rows import Stamp
 
 LAST_ACTIONS = 10
-# Somebody waits for the answer.
+# A caller is waiting for the answer.
 LIMIT_S = 60.0
 RETRY_BUDGET_S = 20.0
 RUN_ID = "why"
 OWN_ROW = decide.Explanation(OBJECT_ID, OBJECT_ID, "", "The row is the person's own.")
-# Pages of a search for somebody who has left the directory, about 20,000 people each.
+# Pages of a search for a person who has left the directory, about 20,000 people each.
 PAGES_SEARCHED = 50
 
 
@@ -62,7 +64,7 @@ class Account(Document):
 class MatchSeen(Document):
     """How the person and the table belong together.
 
-    `how` is `objectId`, `key`, `decision` or `none`, or `waiting` or `ignored` for somebody in the queue;
+    `how` is `objectId`, `key`, `decision` or `none`, or `waiting` or `ignored` for a person in the queue;
     `by` the key, `row` the row that was, or would be, taken over.
     """
 
@@ -73,9 +75,9 @@ class MatchSeen(Document):
 
 
 class PersonExplained(Document):
-    """Why somebody is in or out of a connection; the sentence first, then what it rests on.
+    """Why a person is in or out of a connection; the sentence first, then what it rests on.
 
-    `scope`, `groups` and `mapping` are missing for somebody who is not in the directory.
+    `scope`, `groups` and `mapping` are missing for a person who is not in the directory.
     """
 
     verdict: str
@@ -96,9 +98,9 @@ class PersonExplained(Document):
 
 
 async def explain(services: Services, connection: Connection, who: str) -> PersonExplained:
-    """Say why somebody, named by object id or sign-in name, is in or out.
+    """Say why a person, named by object id or sign-in name, is in or out.
 
-    Raises `NotFound` for somebody who is neither in the directory nor in the table.
+    Raises `NotFound` for a person who is neither in the directory nor in the table.
     """
     retry_budget = services.directory.retry_budget()
     retry_budget = replace(retry_budget, budget_s=min(retry_budget.budget_s, RETRY_BUDGET_S))
@@ -107,7 +109,7 @@ async def explain(services: Services, connection: Connection, who: str) -> Perso
             asyncio.timeout(LIMIT_S),
             services.directory.open(connection, retry_budget) as client,
         ):
-            return await Looking(services, connection, client).explain(who)
+            return await Explainer(services, connection, client).explain(who)
     except TimeoutError as error:
         raise RetryLater(
             "why.outOfTime",
@@ -116,89 +118,52 @@ async def explain(services: Services, connection: Connection, who: str) -> Perso
         ) from error
 
 
-@dataclass(slots=True)
-class Decided:
-    """What a run would do with one person, and what it would rest on."""
-
-    evidence: Evidence
-    change: Change | None
-    is_protected: bool
-    error: RecordError | None
-    mapped_from: Attributes | None
-    matched: decide.Outcome | None
-    stays: str | None
-
-
-class Looking:
-    """One look at one person of a connection."""
+class Explainer:
+    """Explains one person of a connection."""
 
     def __init__(self, services: Services, connection: Connection, client: GraphClient) -> None:
         self._services = services
         self._connection = connection
         self._client = client
         self._people = services.store.people(connection.id)
-        self._scope: CompiledScope = compile_scope(connection.scope)
-        self._mapping: CompiledMapping = compile_mapping(connection.mapping)
-        self._now = services.clock()
+        self._context = run_context(services, connection, client, RUN_ID, services.clock())
 
     async def explain(self, who: str) -> PersonExplained:
         object_id = await self._object_id(who)
-        decided = await self._decide(object_id)
+        decided = await plan_one(self._context, object_id)
         stored = await self._people.find(object_id)
         history, _ = await self._people.history(object_id, top=LAST_ACTIONS)
         if decided.evidence.reason is Reason.HARD_DELETED and not (stored or history):
-            raise nobody(who)
+            raise unknown_person(who)
         groups = await self._groups(decided.evidence)
         return await self._told(decided, stored, history, groups)
 
     async def _object_id(self, who: str) -> str:
-
         if GUID.fullmatch(who):
             return who.lower()
         found = await find_by_name(self._client, who) or await self._stored_id(who)
         if found is None:
-            raise nobody(who)
+            raise unknown_person(who)
         return found
 
     async def _stored_id(self, principal_name: str) -> str | None:
-        """Find somebody who has left the directory, where deleted people lose their names."""
+        """Find a person who has left the directory, where deleted people lose their names."""
         after: str | None = None
         for _ in range(PAGES_SEARCHED):
             people, after = await self._people.page(top=100, after=after, search=principal_name)
-            for one in people:
-                if one.user_principal_name.casefold() == principal_name.casefold():
-                    return one.object_id
+            for person in people:
+                if person.user_principal_name.casefold() == principal_name.casefold():
+                    return person.object_id
             if after is None:
                 break
         return None
 
-    async def _decide(self, object_id: str) -> Decided:
-
-        connection = self._connection
-        stamp = Stamp(connection.id, connection.known_tenant(), RUN_ID, self._now)
-        users = self._services.store.users(connection.id)
-        sync = FullSync(connection, self._client, users, stamp)
-        with ChangeSpool() as decided, ChangeSpool() as planned:
-            plan, evidence = await sync.plan_one(object_id, decided, planned)
-            planned_change, wanted = next(iter(planned), None), next(iter(decided), None)
-        # A removal from which the policy protects is wanted and not planned.
-        return Decided(
-            evidence=evidence,
-            change=planned_change or wanted,
-            is_protected=planned_change is None and wanted is not None,
-            error=sync.errors[0] if sync.errors else None,
-            mapped_from=sync.judge.as_mapped(evidence.person) if evidence.person else None,
-            matched=sync.matched(object_id),
-            stays=stays_as_stored(sync, object_id) or plan.blocked(planned_change),
-        )
-
     async def _groups(self, evidence: Evidence) -> list[GroupSeen]:
-
-        named = self._scope.groups | self._mapping.groups
+        scope = self._context.scope
+        named = scope.groups | self._context.mapping.groups
         if not named or evidence.person is None:
             return []
-        nested = self._scope.nested_groups
-        tree = await read_group_tree(self._client, named, nested=nested)
+        tree = await read_group_tree(self._client, named, nested=scope.nested_groups)
         direct = await direct_groups(self._client, evidence.object_id)
         return [
             GroupSeen(
@@ -214,7 +179,7 @@ class Looking:
 
     async def _told(
         self,
-        decided: Decided,
+        decided: OnePlan,
         stored: Person | None,
         history: list[HistoryEntry],
         groups: list[GroupSeen],
@@ -224,19 +189,18 @@ class Looking:
         scope = explain_scope(connection.scope, person, evidence.groups, hidden) if person else None
         read = decided.mapped_from
         mapping = self._mapped(read, evidence.groups, stored) if read else []
-        principal_name = principal_name_of(person, stored, history)
-        display_name = display_name_of(person, stored)
-        name = display_name or principal_name or evidence.object_id
-        code, sentence = judge(
+        principal_name, display_name = names_of(person, stored, history)
+        standing = standing_of(
             connection,
             evidence,
             read,
-            name=name,
+            name=display_name or principal_name or evidence.object_id,
             error=decided.error,
-            now=self._now,
+            now=self._context.stamp.now,
             matched=decided.matched,
-            names={one.id: one.name for one in groups if one.name},
+            groups={group.id: group.name for group in groups if group.name},
         )
+        code, sentence = verdict(standing)
         if stored is not None and stored.origin is Origin.MANUAL:
             sentence += " Brought in by hand, so leaving the scope removes nobody here."
         return PersonExplained(
@@ -247,7 +211,7 @@ class Looking:
             display_name=display_name,
             account=_account(evidence),
             next_run=await self._next_run(decided),
-            values=_values(person, self._scope.attributes | self._mapping.attributes, hidden),
+            values=_values(person, self._context.selected, hidden),
             scope=scope,
             groups=groups,
             match=_match(decided, stored),
@@ -257,42 +221,43 @@ class Looking:
             protected=self._is_protected(
                 evidence.object_id, stored.user_principal_name if stored else principal_name
             ),
-            history=[self._past(one) for one in history],
+            history=[self._past(entry) for entry in history],
         )
 
     def _mapped(
         self, person: Attributes, groups: frozenset[str], stored: Person | None
     ) -> list[RuleSeen]:
         known = stored.attributes if stored else None
-        return explain_mapping(self._connection.mapping, person, groups, self._now, known)
+        now = self._context.stamp.now
+        return explain_mapping(self._connection.mapping, person, groups, now, known)
 
     def _is_protected(self, object_id: str, principal_name: str | None) -> bool:
         leaving = Change(Action.DISABLE, object_id, principal_name or "")
         return is_protected(leaving, self._connection.policy)
 
-    async def _next_run(self, decided: Decided) -> NextRun:
+    async def _next_run(self, decided: OnePlan) -> NextRun:
         likely = _likely_link(decided.matched)
         told = next_run(
             decided.change,
-            protected=decided.is_protected,
+            protected=decided.is_kept_back,
             enabled=self._connection.enabled,
             held_by=await self._held_by(decided.change) if decided.change else None,
-            left_out=None if likely else decided.stays,
+            left_out=None if likely else decided.unwritten,
         )
         if likely:
             told = told.model_copy(update={"message": f"{told.message} {likely}"})
         return told.model_copy(update={"fields": self._redacted_pairs(told.fields)})
 
     async def _held_by(self, change: Change) -> str | None:
-        """Give the last run, if its plan holds this change for approval."""
+        """Return the last run, if its plan holds this change for approval."""
         runs = await self._services.store.runs.page(self._connection.id, top=1, after=None)
         if not runs or runs[0].status is not RunStatus.HELD:
             return None
-        async for one in self._services.store.plans.load(self._connection.id, runs[0].id):
-            if one["objectId"] == change.object_id:
-                same = one["held"] and one["action"] == change.action.value
+        async for planned in self._services.store.plans.load(self._connection.id, runs[0].id):
+            if planned["objectId"] == change.object_id:
+                same = planned["held"] and planned["action"] == change.action.value
                 return runs[0].id if same else None
-            if str(one["objectId"]) > change.object_id:  # a plan is sorted
+            if str(planned["objectId"]) > change.object_id:  # a plan is sorted
                 return None
         return None
 
@@ -316,67 +281,13 @@ class Looking:
         }
 
 
-def stays_as_stored(sync: FullSync, object_id: str) -> str | None:
-    """Say in words why nothing is written of somebody who would come in or leave otherwise."""
-    if sync.reading.complete:
-        return decide.keeps_out(sync.matched(object_id))
-    return f"Nothing is written: {sync.reading.problems[0].message}"
-
-
-def judge(
-    connection: Connection,
-    evidence: Evidence,
-    mapped_from: Attributes | None,
-    *,
-    name: str,
-    error: RecordError | None,
-    now: datetime,
-    matched: decide.Outcome | None,
-    names: Mapping[str, str] | None = None,
-) -> tuple[str, str]:
-    """Give code and sentence on somebody who was asked for by id; `error` is why nothing can be written.
-
-    `mapped_from` is the person as the mapping reads it, `matched` what matching says of a newcomer,
-    `names` those of the groups by id.
-    """
-    person, groups = evidence.person, evidence.groups
-    hidden = hidden_attributes(connection.mapping)
-    foreign = error is not None and error.code == "record.notOwned"
-    waits = error is not None and error.code == "match.waiting"
-    read = mapped_from
-    rules = explain_mapping(connection.mapping, read, groups, now, None) if read else []
-    return verdict(
-        Standing(
-            name=name,
-            reason=evidence.reason,
-            scope=explain_scope(connection.scope, person, groups, hidden) if person else None,
-            turned_away=person is not None and is_turned_away(person, connection.policy),
-            owned=not foreign,
-            error=error.message if error is not None and not foreign else None,
-            waits=error.message if error is not None and waits else None,
-            ignored=isinstance(matched, decide.Ignored),
-            skipped=any(rule.effect == "skipPerson" for rule in rules),
-            deleted_at=evidence.facts.get("deletedDateTime"),
-            groups=names or {},
-        )
-    )
-
-
-def principal_name_of(
-    person: Attributes | None, stored: Person | None, history: list[HistoryEntry]
-) -> str | None:
-    if person is not None:
-        return str(person["userPrincipalName"])
-    if stored is not None:
-        return stored.user_principal_name
-    return history[0].user_principal_name if history else None
-
-
-def display_name_of(person: Attributes | None, stored: Person | None) -> str | None:
-    name = (person or {}).get("displayName")
-    if name is None and stored is not None:
-        name = stored.attributes.get("displayName")
-    return str(name) if name else None
+def names_of(
+    person: Attributes | None, stored: Person | None, history: Sequence[HistoryEntry] = ()
+) -> tuple[str | None, str | None]:
+    """Return a person's sign-in name and display name, as far as directory or table know them."""
+    known = [stored.user_principal_name] if stored else []
+    known += [entry.user_principal_name for entry in history[:1]]
+    return principal_name(person, *known), display_name(person, stored.attributes if stored else {})
 
 
 def _account(evidence: Evidence) -> Account:
@@ -392,7 +303,7 @@ def _account(evidence: Evidence) -> Account:
     )
 
 
-def _match(decided: Decided, stored: Person | None) -> MatchSeen:
+def _match(decided: OnePlan, stored: Person | None) -> MatchSeen:
     """Say how the person was found in the table, or why a match has to be decided."""
     if stored is not None and stored.linked_from:
         told = decide.explain_link(stored.linked_from, stored.linked_by or "")
@@ -404,7 +315,7 @@ def _match(decided: Decided, stored: Person | None) -> MatchSeen:
 
 
 def _likely_link(matched: decide.Outcome | None) -> str | None:
-    """Say what a run does that reads everybody, where one person alone cannot tell; None elsewhere."""
+    """Say what a full run does where one person alone cannot tell; None elsewhere."""
     if not isinstance(matched, decide.Wait) or matched.why is not decide.Why.READING_INCOMPLETE:
         return None
     return (
@@ -416,16 +327,7 @@ def _likely_link(matched: decide.Outcome | None) -> str | None:
 def _values(
     person: Attributes | None, used: frozenset[str], hidden: frozenset[str]
 ) -> dict[str, Any]:
-    """Give the attributes that the connection uses, absent ones as null."""
+    """Return the attributes that the connection uses, absent ones as null."""
     if person is None:
         return {}
     return {name: REDACTED if name in hidden else person.get(name) for name in sorted(used)}
-
-
-def nobody(who: str) -> NotFound:
-    return NotFound(
-        "user.unknown",
-        f"Neither the directory nor the table has somebody called {who!r}.",
-        "Give the object id, or the sign-in name (userPrincipalName) as Entra shows it; a guest's holds "
-        "#EXT#, written %23EXT%23 in an address. Somebody deleted is found by object id.",
-    )

@@ -4,7 +4,7 @@ A connection without matching keys pays nothing for it: no column more is read, 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Container, Iterable
+from collections.abc import Container, Iterable
 from dataclasses import replace
 from datetime import datetime
 
@@ -12,11 +12,9 @@ from sync_core.domain.documents import Connection
 from sync_core.domain.errors import RecordRejected
 from sync_core.domain.matching.decide import Newcomer, Outcome, Wait, Why, decide, reason
 from sync_core.domain.matching.registry import Registry
-from sync_core.domain.model import Action, Change, Link
+from sync_core.domain.model import Action, Change, Link, StillHeld
 from sync_core.logs import log_event
 from sync_core.store.matches import Match, MatchStore
-
-StillHeld = Callable[[], Awaitable[None]]
 
 
 class Linking:

@@ -19,6 +19,7 @@ from sync_core.domain.documents import Connection, Counts, Document, RecordError
 from sync_core.domain.errors import RequestRefused
 from sync_core.domain.model import Action, Change, Reason, Value
 from sync_core.domain.plan.digest import moves_of
+from sync_core.domain.plan.ledger import Ledger
 from sync_core.domain.plan.plan import Plan
 from sync_core.domain.plan.survey import (
     PreviewWarning,
@@ -29,19 +30,19 @@ from sync_core.domain.plan.survey import (
     warnings_of_reading,
 )
 from sync_core.domain.scope.query import reading_plan
-from sync_core.runs.full import FullSync
-from sync_core.runs.spool import ChangeSpool
+from sync_core.runs.context import run_context
+from sync_core.runs.full import FullReading
+from sync_core.runs.planner import draft_plan
 from sync_core.services import Services
 from sync_core.store.approvals import Approval
-from sync_core.store.rows import Stamp
 
 # Azure ends an HTTP answer after 230 seconds, whatever the app still does
 # (learn.microsoft.com/azure/azure-functions/functions-scale, "Timeout").
 LIMIT_S = 200.0
-# Somebody waits: a Graph that throttles for longer than this is a problem to be told.
+# A caller is waiting: report throttling beyond this instead of waiting it out.
 RETRY_BUDGET_S = 60.0
 SHOWN = 200
-# Who leaves is what people fear, so it stands first.
+# Leavers are what people fear, so they stand first.
 ORDER = (Action.DELETE, Action.DISABLE, Action.CREATE, Action.REENABLE, Action.UPDATE)
 RUN_ID = "preview"
 
@@ -81,7 +82,7 @@ class PreviewCounts(Counts):
 
 
 class RowLink(Document):
-    """The row that somebody takes over, and what made the match."""
+    """The row that a person takes over, and what made the match."""
 
     row: str = Field(examples=["contoso-a|app-17"])
     by: str = Field(examples=["email"])
@@ -150,32 +151,32 @@ async def preview(
 
 
 async def _planned(services: Services, connection: Connection, client: GraphClient) -> Preview:
-
     survey = Survey(connection)
-    stamp = Stamp(connection.id, connection.known_tenant(), RUN_ID, services.clock())
-    sync = FullSync(connection, client, services.store.users(connection.id), stamp, witness=survey)
-    with ChangeSpool() as decided, ChangeSpool() as planned:
-        plan = await sync.plan(decided, planned)
-        return _told(sync, plan, survey, await _confirmation(services, connection, plan))
+    context = run_context(services, connection, client, RUN_ID, services.clock(), observer=survey)
+    gatherer = FullReading(context)
+    async with draft_plan(context, gatherer) as draft:
+        approval = await _confirmation(services, connection, draft.plan)
+        return _told(context.ledger, gatherer.reading, draft.plan, survey, approval)
 
 
 async def _confirmation(services: Services, connection: Connection, plan: Plan) -> Approval | None:
-    """Give the confirmation with which the next run would let this plan through."""
+    """Return the confirmation with which the next run would let this plan through."""
     if not plan.verdict.holds or plan.verdict.broken:
         return None
     moves = moves_of(plan.plan_hash)
     return await services.store.approvals.find(connection.id, moves, services.clock())
 
 
-def _told(sync: FullSync, plan: Plan, survey: Survey, approval: Approval | None) -> Preview:
+def _told(
+    ledger: Ledger, reading: Reading, plan: Plan, survey: Survey, approval: Approval | None
+) -> Preview:
     found = _look_through(plan)
     held = 0 if approval else plan.held
-    counts = _counts(sync.counts, plan, found, survey).model_copy(update={"held": held})
-    problems = sync.reading.problems
-    errors = [one for one in sync.errors if one not in problems]
-    reading = sync.reading
+    counts = _counts(ledger.counts, plan, found, survey).model_copy(update={"held": held})
+    problems = reading.problems
+    errors = [error for error in ledger.errors if error not in problems]
     return Preview(
-        reading=_reading(sync.reading, counts.read),
+        reading=_reading(reading, counts.read),
         counts=counts,
         by_user_type=dict(survey.by_user_type),
         leavers_by_reason=leavers_by_reason(found.reasons),
@@ -185,7 +186,7 @@ def _told(sync: FullSync, plan: Plan, survey: Survey, approval: Approval | None)
                 plan.verdict,
                 counts,
                 errors,
-                unasked=found.reasons[None],
+                unconfirmed=found.reasons[None],
                 confirmed_by=approval.by if approval else None,
             ),
             *survey.warnings(
@@ -196,20 +197,20 @@ def _told(sync: FullSync, plan: Plan, survey: Survey, approval: Approval | None)
         changes=[
             _shown(change, held=approval is None and plan.is_held(change)) for change in found.first
         ],
-        errors=sync.errors,
+        errors=ledger.errors,
         plan_hash=plan.plan_hash,
     )
 
 
 def _reads_everybody(reading: Reading) -> bool:
-    """Tell whether all users were read: not those of groups, and not those whom a filter finds."""
+    """Whether all users were read: not those of groups, and not those that a filter finds."""
     plan = reading_plan(reading.scope)
     return reading.scope.everyone and not (plan.filter and reading.applied_filter)
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What one look through a plan's changes gives."""
+    """What one look through a plan's changes finds."""
 
     actions: Counter[Action]
     reasons: Counter[Reason | None]
@@ -227,7 +228,9 @@ def _look_through(plan: Plan) -> _Found:
                 reasons[change.reason] += 1
             yield change
 
-    first = nsmallest(SHOWN, counted(), key=lambda one: (ORDER.index(one.action), one.object_id))
+    first = nsmallest(
+        SHOWN, counted(), key=lambda change: (ORDER.index(change.action), change.object_id)
+    )
     return _Found(actions, reasons, first)
 
 

@@ -1,7 +1,7 @@
 """Changes of one run, kept in temporary files: memory stays flat however many there are.
 
 What will be written is sorted by the first hex digit of the object id, as the Users table is partitioned.
-What is decided later, when everybody has been read, is kept in the order of reading.
+What is decided later, when all people have been read, is kept in the order of reading.
 """
 
 import tempfile
@@ -13,7 +13,7 @@ import orjson
 
 from sync_core.domain.errors import RecordRejected
 from sync_core.domain.model import Action, Change, Link, Reason
-from sync_core.domain.references import EitherWay, Outcome
+from sync_core.domain.plan.roster import EitherWay, Outcome
 
 DIGITS = "0123456789abcdef"
 SIXTEEN = frozenset(DIGITS)
@@ -30,7 +30,7 @@ class ChangeSpool:
     def add(self, change: Change) -> None:
         digit = change.object_id[:1]
         if digit not in SIXTEEN:
-            # It would never be read back: a change must not get lost without a word.
+            # It would never be read back: a change must not get lost silently.
             msg = f"an object id begins with a hex digit in lower case, not with {digit!r}"
             raise ValueError(msg)
         file = self._files.get(digit)
@@ -43,7 +43,7 @@ class ChangeSpool:
             self.add(change)
 
     def read(self, digit: str) -> list[Change]:
-        """Give the changes of one partition in the order of their object ids."""
+        """Return the changes of one partition in the order of their object ids."""
         file = self._files.get(digit)
         if file is None:
             return []
@@ -53,7 +53,7 @@ class ChangeSpool:
         return sorted(changes, key=lambda change: change.object_id)
 
     def stream(self, digit: str) -> Iterator[Change]:
-        """Give the changes of one partition one by one, in the order in which they were added.
+        """Yield the changes of one partition one by one, in the order in which they were added.
 
         The partition must not be added to or read in another way meanwhile: there is one file.
         """
@@ -84,7 +84,7 @@ class ChangeSpool:
         self.close()
 
 
-class FuturesSpool:
+class EitherWaySpool:
     """Add people who are decided later; read them back in the order of adding."""
 
     def __init__(self) -> None:
@@ -108,7 +108,7 @@ class FuturesSpool:
             yield EitherWay(object_id, manager, _outcome(inside), _outcome(outside))
 
     def changes(self) -> Iterator[Change]:
-        """Give one change for each person; either future names the same person by the same keys."""
+        """Yield one change for each person; either outcome names the same person by the same keys."""
         for either_way in self:
             for outcome in (either_way.inside, either_way.outside):
                 if isinstance(outcome, Change):

@@ -10,13 +10,15 @@ from sync_core.domain.health import UNATTENDED, Cause, cause_of
 from sync_core.health import journal
 from sync_core.logs import log_event, logger
 from sync_core.runs import record
+from sync_core.runs.apply import apply
 from sync_core.runs.approval import take_approval
-from sync_core.runs.full import FullSync
+from sync_core.runs.confirmed import let_through
+from sync_core.runs.context import run_context
+from sync_core.runs.full import FullReading
 from sync_core.runs.hold import Hold, OutOfTime, UnderWay, held
-from sync_core.runs.spool import ChangeSpool
+from sync_core.runs.planner import draft_plan
 from sync_core.services import Services
 from sync_core.store.leases import Next
-from sync_core.store.rows import Stamp
 from sync_core.store.runs import new_run_id
 from sync_core.store.vault import SECRET_DISABLED
 
@@ -123,28 +125,29 @@ def _failed(run: Run, error: SyncError) -> Ended:
 async def _sync(
     services: Services, connection: Connection, run: Run, hold: Hold, client: GraphClient
 ) -> Ended:
-    stamp = Stamp(connection.id, connection.known_tenant(), run.id, services.clock())
-    sync = FullSync(connection, client, services.store.users(connection.id), stamp)
+    context = run_context(services, connection, client, run.id, services.clock())
+    ledger = context.ledger
     try:
-        with ChangeSpool() as decided, ChangeSpool() as planned:
-            plan = await sync.plan(decided, planned)
+        async with draft_plan(context, FullReading(context)) as draft:
+            plan = draft.plan
             run = record.planned(run, plan)
+            ledger.set("held", plan.held)
             await hold.check()
-            await sync.note_matches(hold.check)
-            with ChangeSpool() as asked, ChangeSpool() as confirmed:
-                if approval := await take_approval(services, connection, run, plan):
-                    plan = await sync.release(plan, asked, confirmed, hold.check)
-                if plan.tally.changes:
-                    await services.store.plans.save(connection.id, run.id, plan.documents())
-                    await sync.apply(plan, hold.check)
+            await context.linking.note(hold.check)
+            if approval := await take_approval(services, connection, run, plan):
+                plan = await let_through(context, draft, hold.check)
+                ledger.set("held", plan.held)
+            if plan.tally.changes:
+                await services.store.plans.save(connection.id, run.id, plan.documents())
+                await apply(context, plan, draft.inventory, hold.check)
             # What waits still (so many that one run has no time to ask for all) is the next run's.
             if approval and not plan.held:
                 await services.store.approvals.forget(connection.id, approval.moves)
-        return record.finished(record.measured(run, client.usage, sync.ledger), plan), None
+        return record.finished(record.measured(run, client.usage, ledger), plan), None
     except OutOfTime as error:
-        late = record.measured(run, client.usage, sync.ledger)
+        late = record.measured(run, client.usage, ledger)
         return late.replaced(status=RunStatus.PARTIAL, error=RunError.of(error)), None
     except LeaseLost:
         raise
     except SyncError as error:
-        return _failed(record.measured(run, client.usage, sync.ledger), error)
+        return _failed(record.measured(run, client.usage, ledger), error)

@@ -6,7 +6,7 @@ object id, whatever has become of the keys meanwhile, and goes on; nobody else g
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -21,7 +21,7 @@ from sync_core.domain.matching.registry import (
     linked_to_of,
     parted,
 )
-from sync_core.domain.model import Change, Link, Status
+from sync_core.domain.model import Change, Link, Status, StillHeld
 from sync_core.store.rows import (
     LINKED_FROM,
     Stamp,
@@ -47,7 +47,7 @@ READS_AT_ONCE = 16
 
 
 async def take_over(
-    table: TableClient, changes: Iterable[Change], still_held: Callable[[], Awaitable[None]]
+    table: TableClient, changes: Iterable[Change], still_held: StillHeld
 ) -> dict[str, Entity]:
     """Mark the rows that up to 50 people take over, and give each by the person's object id.
 

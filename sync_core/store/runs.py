@@ -10,8 +10,9 @@ from azure.core.exceptions import AzureError
 from sync_core.domain.compatibility import read
 from sync_core.domain.documents import Run
 from sync_core.domain.errors import NotFound
+from sync_core.domain.model import StillHeld
 from sync_core.store.rows import END_OF_TIME_MS, joined, pieces
-from sync_core.store.tables import RUNS, StillHeld, Tables, asked
+from sync_core.store.tables import RUNS, Tables, asked
 from sync_core.store.wire import Entity, query, quoted, storage_unavailable
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
+from sync_core.domain.model import StillHeld
 from sync_core.store.approvals import ApprovalStore
 from sync_core.store.connections import ConnectionStore
 from sync_core.store.consents import ConsentStore
@@ -24,7 +25,6 @@ from sync_core.store.tables import (
     USERS,
     VERIFICATIONS,
     OnDelete,
-    StillHeld,
     Tables,
 )
 from sync_core.store.users import UserStore, bounded

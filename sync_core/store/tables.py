@@ -55,9 +55,6 @@ TABLES: Mapping[str, OnDelete] = MappingProxyType(
 
 T = TypeVar("T")
 
-# Called between two batches; raises when the lease is lost or the time is over.
-StillHeld = Callable[[], Awaitable[None]]
-
 
 class Tables:
     """One account's tables, over one set of connections."""

@@ -10,9 +10,8 @@ from azure.data.tables.aio import TableClient
 
 from sync_core.domain.errors import RecordRejected, RetryLater
 from sync_core.domain.matching.registry import Registry
-from sync_core.domain.model import Change, Status, StoredIndex, StoredPerson
+from sync_core.domain.model import Change, Status, StillHeld, StoredIndex, StoredPerson
 from sync_core.store.links import take_over
-from sync_core.store.matches import MatchStore
 from sync_core.store.rows import (
     HISTORY,
     INDEX_COLUMNS,
@@ -62,10 +61,6 @@ class UserStore:
     def __init__(self, tables: Tables, connection_id: str) -> None:
         self._tables = tables
         self._connection_id = connection_id
-
-    def matches(self) -> MatchStore:
-        """Give the queue of those who wait for a match to be decided."""
-        return MatchStore(self._tables, self._connection_id)
 
     async def load_index(
         self, registry: Registry | None = None, watch: Watch | None = None
@@ -141,7 +136,7 @@ class UserStore:
         changes: Iterable[Change],
         rows: dict[str, Entity],
         stamp: Stamp,
-        still_held: Callable[[], Awaitable[None]],
+        still_held: StillHeld,
     ) -> AsyncIterator[tuple[Change, RecordRejected | None]]:
         """Write changes of one partition in batches; give each with what went wrong with it, if anything.
 

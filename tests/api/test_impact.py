@@ -14,7 +14,7 @@ from sync_core.api.openapi import describe
 from sync_core.connections import impact
 from sync_core.domain.documents import RunStatus
 from sync_core.domain.plan.digest import moves_of
-from sync_core.runs import full
+from sync_core.runs import confirmed, planner
 from sync_core.services import Services, utc_now
 from sync_core.store.approvals import LIFE
 from tests.api.conftest import Create, Json
@@ -477,8 +477,8 @@ async def test_raised_limits_and_very_many_leavers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """How many are asked for depends on the limits; the confirmed run is let through all the same."""
-    monkeypatch.setattr(full, "CONFIRM_AT_ONCE", 1)
-    monkeypatch.setattr(full, "CONFIRM_HELD", 1)
+    monkeypatch.setattr(planner, "CONFIRM_AT_ONCE", 1)
+    monkeypatch.setattr(planner, "CONFIRM_HELD", 1)
     policy = {"guard": {"maxRemovalPercent": 40}}
     refused = await patch(scope=narrow, policy=policy)
     await patch(refused.json()["planHash"], scope=narrow, policy=policy)
@@ -499,9 +499,9 @@ async def test_a_run_that_cannot_ask_for_all_leaves_the_rest_to_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nobody is removed unasked, confirmed or not; one confirmation does for all of the runs."""
-    monkeypatch.setattr(full, "CONFIRM_AT_ONCE", 1)
-    monkeypatch.setattr(full, "CONFIRM_HELD", 2)
-    monkeypatch.setattr(full, "ASKED_A_RUN", 2)
+    monkeypatch.setattr(planner, "CONFIRM_AT_ONCE", 1)
+    monkeypatch.setattr(planner, "CONFIRM_HELD", 2)
+    monkeypatch.setattr(confirmed, "ASKED_A_RUN", 2)
     refused = await patch(scope=narrow)
     await patch(refused.json()["planHash"], scope=narrow)
     runs = [await run_now(services, connection_id) for _ in range(3)]

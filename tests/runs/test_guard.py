@@ -5,7 +5,7 @@ import pytest
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_GROUP_ID
 from sync_core.domain.documents import RunStatus
-from sync_core.runs import full
+from sync_core.runs import planner
 from sync_core.services import Services
 from tests.system import active, changes_of, rows_of, run_now, stored_connection
 
@@ -114,8 +114,8 @@ async def test_of_very_many_leavers_only_the_first_are_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A run that will be held anyway does not ask for 100,000 people one by one."""
-    monkeypatch.setattr(full, "CONFIRM_AT_ONCE", 5)
-    monkeypatch.setattr(full, "CONFIRM_HELD", 15)
+    monkeypatch.setattr(planner, "CONFIRM_AT_ONCE", 5)
+    monkeypatch.setattr(planner, "CONFIRM_HELD", 15)
     await imported(services, connection_id)
     await leave(emulator, services, connection_id, 30)
 
@@ -134,8 +134,8 @@ async def test_leavers_who_are_kept_by_policy_never_hold_a_run(
     connection_id: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(full, "CONFIRM_AT_ONCE", 5)
-    monkeypatch.setattr(full, "CONFIRM_HELD", 5)
+    monkeypatch.setattr(planner, "CONFIRM_AT_ONCE", 5)
+    monkeypatch.setattr(planner, "CONFIRM_HELD", 5)
     await stored_connection(services, connection_id, policy={"softDeleted": "keep"})
     await run_now(services, connection_id)
     await leave(emulator, services, connection_id, 20)

@@ -9,7 +9,7 @@ from local.sample import SAMPLE_GROUP_ID
 from sync_core.domain.documents import Connection
 from sync_core.domain.errors import FixConnection, RetryLater
 from sync_core.domain.plan.survey import PreviewWarning
-from sync_core.runs import full
+from sync_core.runs import planner
 from sync_core.runs import preview as previewing
 from sync_core.runs.preview import OutOfTime, Preview, preview
 from sync_core.services import Services
@@ -167,8 +167,8 @@ async def test_more_leavers_than_the_guard_allows_are_warned_of(
 async def test_of_very_many_leavers_the_rest_is_said_to_be_unproven(
     services: Services, connection_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(full, "CONFIRM_AT_ONCE", 5)
-    monkeypatch.setattr(full, "CONFIRM_HELD", 15)
+    monkeypatch.setattr(planner, "CONFIRM_AT_ONCE", 5)
+    monkeypatch.setattr(planner, "CONFIRM_HELD", 15)
     connection = await stored_connection(services, connection_id)
     await run_now(services, connection_id)
     nobody = connection.model_copy(

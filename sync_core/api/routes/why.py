@@ -1,4 +1,4 @@
-"""Why somebody is in or out, over HTTP."""
+"""Why a person is in or out, over HTTP."""
 
 from typing import Annotated
 
@@ -8,7 +8,8 @@ from sync_core.api.http.answers import json_answer
 from sync_core.api.http.auth import ServicesHere
 from sync_core.api.http.names import ConnectionIdHere
 from sync_core.domain.documents import GUID
-from sync_core.people.why import explain, nobody
+from sync_core.domain.explain.words import unknown_person
+from sync_core.people.why import explain
 
 # The longest sign-in name that Entra knows: 64 characters, @, 48 characters
 # (learn.microsoft.com/graph/api/resources/user).
@@ -24,11 +25,11 @@ async def person_name(
         ),
     ],
 ) -> str:
-    """Give the name as it is asked for; what cannot be one is not asked."""
+    """Return the name as it is asked for; what cannot be one is not asked."""
     name = who.strip()
     if GUID.fullmatch(name) or ("@" in name and name.isprintable() and len(name) <= MAX_NAME):
         return name
-    raise nobody(who)
+    raise unknown_person(who)
 
 
 async def explain_person(

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from sync_core.domain.attributes import ONE_AT_A_TIME
 from sync_core.domain.catalog.schema import Kind, Property
 from sync_core.domain.expressions.attributes import ALIASES, property_of
-from sync_core.domain.scope.compile import ONE_AT_A_TIME
 
 # Named with its own permission in learn.microsoft.com/graph/api/resources/user and user-get.
 NEEDS_MORE = {

@@ -11,11 +11,11 @@ from typing import Any
 import orjson
 from pydantic import Field
 
+from sync_core.domain.attributes import reader
 from sync_core.domain.catalog.attributes import DEFAULT, FILTERS, Candidate, Source
 from sync_core.domain.catalog.schema import Kind
 from sync_core.domain.documents import Document, Guests
 from sync_core.domain.model import Attributes
-from sync_core.domain.scope.compile import reader
 
 # Of the values, at least this share is different where doubled ones are worth a remark: a number given
 # twice by mistake, and not a department.

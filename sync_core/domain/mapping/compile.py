@@ -13,6 +13,13 @@ from typing import Any, NoReturn
 
 import orjson
 
+from sync_core.domain.attributes import (
+    MANAGER,
+    attribute_problem,
+    manager_name_problem,
+    reader,
+    selected,
+)
 from sync_core.domain.documents import Apply, MappingRule, WhenNull
 from sync_core.domain.errors import FieldProblem, RecordRejected
 from sync_core.domain.expressions import (
@@ -24,8 +31,6 @@ from sync_core.domain.expressions import (
     parse,
 )
 from sync_core.domain.model import Attributes, Mapped, Value, utf16_length
-from sync_core.domain.references import MANAGER, manager_name_problem
-from sync_core.domain.scope.compile import attribute_problem, reader, selected
 
 # Table Storage holds strings of up to 64 KiB in UTF-16, that is 32 Ki characters.
 # learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 
 import orjson
 
+from sync_core.domain.attributes import MANAGER, with_reference
 from sync_core.domain.documents import MappingRule, MappingTest
 from sync_core.domain.errors import FieldProblem, RecordRejected
 from sync_core.domain.expressions import parse
 from sync_core.domain.expressions.values import Signal
 from sync_core.domain.mapping.compile import compile_mapping, stored_form
 from sync_core.domain.model import Attributes, Value
-from sync_core.domain.references import MANAGER, with_reference
 
 # Given to tests that do not depend on it.
 ANY_TIME = datetime(2026, 1, 1, tzinfo=UTC)

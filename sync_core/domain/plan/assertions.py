@@ -18,7 +18,7 @@ NAMED = 3
 class Assertions:
     """Looks on while a plan is made, and says which assertions its outcome breaks.
 
-    Of people, only those are remembered whom an assertion names.
+    Only people whom an assertion names are remembered.
     """
 
     assertions: Sequence[Assertion]
@@ -27,13 +27,12 @@ class Assertions:
     _active: set[str] = field(default_factory=set)
     _changes: dict[str, Change] = field(default_factory=dict)
     _counts: dict[Action, int] = field(default_factory=dict)
-    _unasked: int = 0
 
     def __post_init__(self) -> None:
-        self._tests = [_pattern(one) for one in self.assertions]
+        self._tests = [_pattern(assertion) for assertion in self.assertions]
 
     def stored(self, object_id: str, principal_name: str, status: Status) -> None:
-        """Learn of somebody who stands in the table."""
+        """Learn of a person who stands in the table."""
         if self._is_named(object_id, principal_name) and status is Status.ACTIVE:
             self._active.add(object_id)
 
@@ -41,12 +40,10 @@ class Assertions:
         """Forget the changes of an earlier plan."""
         self._changes.clear()
         self._counts.clear()
-        self._unasked = 0
 
     def change(self, change: Change) -> None:
-        """Learn of a change that is planned."""
+        """Learn of a change that is planned; a removal that is not confirmed yet stands for nothing."""
         if change.action.is_removal and change.reason is None:
-            self._unasked += 1
             return
         self._counts[change.action] = self._counts.get(change.action, 0) + 1
         if self._is_named(change.object_id, change.user_principal_name):
@@ -61,6 +58,10 @@ class Assertions:
                 found = True
         return found
 
+    def applied(self, verdict: Verdict, active: int) -> Verdict:
+        """Return the verdict with all coming and going held, if what it lets through would break one."""
+        return verdict.blocked(self.broken(active, verdict))
+
     def broken(self, active: int, verdict: Verdict) -> tuple[str, ...]:
         """Say what would not be true; `active` people are in the table now, `verdict` holds some changes."""
         after = active + self._gain(verdict)
@@ -70,7 +71,7 @@ class Assertions:
         return tuple(problem for problem in found if problem)
 
     def broken_by_one(self) -> tuple[str, ...]:
-        """Say what a plan of one person would break; whoever is not in it, and how many, is not known."""
+        """Say what a plan of one person would break; of others, and of their number, nothing is known."""
         return tuple(self._by_changes())
 
     def _by_changes(self) -> Iterator[str]:
@@ -98,7 +99,7 @@ class Assertions:
         return self._named.get(number, set())
 
     def _is_in(self, object_id: str, verdict: Verdict) -> bool:
-        """Tell whether somebody is active once everything that is not held was written."""
+        """Whether a person is active once everything that is not held was written."""
         change = self._changes.get(object_id)
         if change is None or _waits(change.action, verdict):
             return object_id in self._active

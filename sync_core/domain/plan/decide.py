@@ -1,4 +1,8 @@
-"""Who changes and how: one person of the directory and what is stored of them in, a `Change` out. Pure."""
+"""What the policy does with one person: present or gone, and what is stored in, a `Change` out. Pure.
+
+Functions of plain values, for the judge and for what asks without one (who is protected, who may be
+deleted at all).
+"""
 
 from collections.abc import Mapping
 
@@ -7,7 +11,7 @@ from sync_core.domain.model import Action, Attributes, Change, Mapped, Reason, S
 
 
 def is_turned_away(person: Attributes, policy: Policy) -> bool:
-    """Tell whether a blocked account keeps somebody out who is in scope otherwise."""
+    """Whether a blocked account keeps a person out who is in scope otherwise."""
     # A missing flag is not a blocked account: only an explicit false says so. A program that took
     # the unselected property for "disabled" is a known accident (FIELD.md, Casdoor).
     blocked = person.get("accountEnabled") is False
@@ -15,7 +19,7 @@ def is_turned_away(person: Attributes, policy: Policy) -> bool:
 
 
 def plan_present(person: Attributes, mapped: Mapped, stored: StoredPerson | None) -> Change | None:
-    """Decide about somebody who is in scope; None when nothing has to be written."""
+    """Decide about a person in scope; None when nothing has to be written."""
     if stored is None:
         return _write(Action.CREATE, person, mapped)
     if stored.status is Status.DISABLED:
@@ -24,12 +28,12 @@ def plan_present(person: Attributes, mapped: Mapped, stored: StoredPerson | None
 
 
 def removal_candidates(remaining: Mapping[str, StoredPerson]) -> list[str]:
-    """Name everybody active who is stored and was not found in scope; each is asked for by id next."""
-    return sorted(oid for oid, one in remaining.items() if one.status is Status.ACTIVE)
+    """Return the active people among those stored and not found in scope; each is asked for by id next."""
+    return sorted(oid for oid, known in remaining.items() if known.status is Status.ACTIVE)
 
 
 def plan_removal(object_id: str, reason: Reason | None, policy: Policy) -> Change | None:
-    """Give the removal that the policy wants for a reason, if any; no reason yet means disable."""
+    """Return the removal that the policy wants for a reason, if any; no reason yet means disable."""
     action = removal_action(policy, reason) if reason else RemovalAction.DISABLE
     if action is RemovalAction.KEEP:
         return None
@@ -38,7 +42,7 @@ def plan_removal(object_id: str, reason: Reason | None, policy: Policy) -> Chang
 
 
 def is_protected(change: Change, policy: Policy) -> bool:
-    """Tell whether the policy protects this person, named by object id or sign-in name, from removal."""
+    """Whether the policy protects this person, named by object id or sign-in name, from removal."""
     if not change.action.is_removal:
         return False
     names = {name.casefold() for name in policy.protected}
@@ -46,12 +50,12 @@ def is_protected(change: Change, policy: Policy) -> bool:
 
 
 def may_delete(policy: Policy) -> bool:
-    """Tell whether anybody's row is ever deleted by a run."""
+    """Whether a run may ever delete a row."""
     return any(removal_action(policy, reason) is RemovalAction.DELETE for reason in Reason)
 
 
 def removal_action(policy: Policy, reason: Reason) -> RemovalAction:
-    """Look up what the policy does for a reason."""
+    """Return what the policy does for a reason."""
     return {
         Reason.LEFT_SCOPE: policy.left_scope,
         Reason.ACCOUNT_DISABLED: policy.account_disabled,

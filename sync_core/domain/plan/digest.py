@@ -1,14 +1,14 @@
 """The name of a plan: a digest of who comes and goes, a dot, and a digest of everything else. Pure.
 
-Two parts, because a confirmation is about people, not about phone numbers: an update of somebody else
-between the preview and the run changes the second part only.
+Two parts, because a confirmation is about people, not about phone numbers: an update of another
+person between the preview and the run changes the second part only.
 """
 
 import hashlib
 
 from sync_core.domain.model import Action, Change
 
-# 128 bits each: nobody meets another plan of the same name by accident or on purpose.
+# 128 bits each: no two plans get the same name by accident or on purpose.
 DIGITS = 32
 
 
@@ -34,7 +34,7 @@ class PlanDigest:
 
 
 def moves_of(plan_hash: str) -> str:
-    """Give the part of a plan's name that says who comes and goes."""
+    """Return the part of a plan's name that says who comes and goes."""
     return plan_hash.partition(".")[0]
 
 

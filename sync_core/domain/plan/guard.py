@@ -3,12 +3,13 @@
 Over a limit, everything of that kind waits for approval and the rest of the plan goes ahead.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeVar
 
 from sync_core.domain.documents import Guard
-from sync_core.domain.model import Tally
+from sync_core.domain.model import Action, Tally
 
 Number = TypeVar("Number", int, float)
 
@@ -27,19 +28,30 @@ class Verdict:
     broken: tuple[str, ...] = ()
 
     def blocked(self, broken: tuple[str, ...]) -> "Verdict":
-        """Give the verdict once these assertions are broken: nobody comes and nobody goes."""
+        """Return the verdict once these assertions are broken: no person comes and none goes."""
         if not broken:
             return self
         return Verdict(hold_removals=True, hold_creates=True, reasons=self.reasons, broken=broken)
 
     @property
     def hold_reenables(self) -> bool:
-        """Whoever comes back is no newcomer to the limits, but is to an assertion."""
+        """Whether people who come back have to wait: no newcomers to the limits, but to an assertion."""
         return bool(self.broken)
 
     @property
     def holds(self) -> bool:
         return self.hold_removals or self.hold_creates
+
+
+def tally_of(active: int, actions: Mapping[Action, int]) -> Tally:
+    """Add up what the guard reads; `actions` counts the planned changes."""
+    return Tally(
+        active=active,
+        creates=actions.get(Action.CREATE, 0),
+        removals=sum(number for action, number in actions.items() if action.is_removal),
+        reenables=actions.get(Action.REENABLE, 0),
+        others=actions.get(Action.UPDATE, 0),
+    )
 
 
 def check_guard(tally: Tally, guard: Guard) -> Verdict:
@@ -51,7 +63,7 @@ def check_guard(tally: Tally, guard: Guard) -> Verdict:
 
 
 def careful(one: Guard, other: Guard) -> Guard:
-    """Give the lower of each limit; no limit is higher than any."""
+    """Return the lower of each limit; no limit is higher than any."""
     return Guard(
         max_removals=_lower(one.max_removals, other.max_removals),
         max_removal_percent=_lower(one.max_removal_percent, other.max_removal_percent),

@@ -1,12 +1,14 @@
 """One person judged: in scope or not, mapped to what, changed how. Pure; of others only the roster is known.
 
-Every kind of run asks the same judge: a full reading, an incremental look, one person by name.
+Every kind of run asks the same judge: a full reading, an incremental look, one person by name. What the
+policy says is in `decide`; here it meets scope, mapping and the manager's row.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from sync_core.domain.attributes import MANAGER, manager_of, with_reference
 from sync_core.domain.documents import Policy
 from sync_core.domain.errors import RecordRejected
 from sync_core.domain.mapping.compile import CompiledMapping
@@ -21,43 +23,40 @@ from sync_core.domain.model import (
     StoredPerson,
 )
 from sync_core.domain.plan.decide import is_turned_away, plan_present, plan_removal
-from sync_core.domain.references import (
-    MANAGER,
-    EitherWay,
-    Outcome,
-    Roster,
-    manager_of,
-    with_reference,
-)
+from sync_core.domain.plan.roster import EitherWay, Outcome, Roster
 from sync_core.domain.scope.compile import CompiledScope
 
 
-class Witness(Protocol):
+class Observer(Protocol):
     """Looks on while a plan is made: a preview counts what a run has no use for."""
 
-    def saw(self, person: Attributes, *, inside: bool) -> None:
-        """Somebody was read and judged."""
+    def on_judged(self, person: Attributes, *, inside: bool) -> None:
+        """Learn of a person who was read, and whether the scope lets them in."""
 
-    def mapped(self, mapped: Mapped) -> None:
-        """Somebody in scope was mapped."""
+    def on_mapped(self, mapped: Mapped) -> None:
+        """Learn what a person in scope is mapped to."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Judge:
-    """Decides about one person at a time; `roster` knows who will have a row, where that matters."""
+    """Decides about one person at a time; `roster` knows who will have a row, where the mapping refers."""
 
     scope: CompiledScope
     mapping: CompiledMapping
     policy: Policy
     now: datetime
     roster: Roster | None = None
-    witness: Witness | None = None
+    observer: Observer | None = None
 
     def is_in_scope(self, person: Attributes, groups: frozenset[str]) -> bool:
         inside = self.scope.matches(person, groups)
-        if self.witness:
-            self.witness.saw(person, inside=inside)
+        if self.observer:
+            self.observer.on_judged(person, inside=inside)
         return inside
+
+    def lacks_manager(self, person: Attributes) -> bool:
+        """Whether the scope cannot be judged: it asks for the manager, and Graph did not answer."""
+        return MANAGER in self.scope.attributes and MANAGER not in person
 
     def is_turned_away(self, person: Attributes) -> bool:
         return is_turned_away(person, self.policy)
@@ -69,13 +68,11 @@ class Judge:
         known: StoredPerson | None,
         stored: StoredIndex,
     ) -> Outcome | EitherWay:
-        """Decide about somebody in scope; `EitherWay` until it is known whether the manager has a row."""
+        """Decide about a person in scope; `EitherWay` until it is known whether the manager has a row."""
         roster = self.roster
-        if roster is None or MANAGER not in person:
-            return self._outcome(person, groups, known, stored)
+        if roster is None or roster.is_closed or MANAGER not in person:
+            return self.settled(person, groups, known, stored)
         manager = manager_of(person)
-        if roster.is_closed:
-            return self._with(roster.reference(manager), person, groups, known, stored)
         if manager is None or roster.is_certain(manager, stored.people):
             decided = self._with(manager, person, groups, known, stored)
             roster.note(person["id"], decided)
@@ -88,6 +85,16 @@ class Judge:
         )
         roster.note_either_way(either_way)
         return either_way
+
+    def settled(
+        self,
+        person: Attributes,
+        groups: frozenset[str],
+        known: StoredPerson | None,
+        stored: StoredIndex,
+    ) -> Outcome:
+        """Decide about a person in scope when the roster, if there is one, is closed."""
+        return self._outcome(self.as_mapped(person), groups, known, stored)
 
     def _with(
         self,
@@ -111,7 +118,7 @@ class Judge:
         *,
         again: bool = False,
     ) -> Outcome:
-        """Map one person and compare; `again` for somebody who was mapped before."""
+        """Map one person and compare; `again` for a person who was mapped before."""
         if person["id"] in stored.foreign:
             return not_owned()
         if MANAGER in self.mapping.attributes and MANAGER not in person:
@@ -120,24 +127,27 @@ class Judge:
             mapped = self.mapping.to_mapped(person, groups, self.now)
         except RecordRejected as error:
             return error
-        if mapped and self.witness and not again:
-            self.witness.mapped(mapped)
+        if mapped and self.observer and not again:
+            self.observer.on_mapped(mapped)
         return plan_present(person, mapped, known) if mapped else None
 
-    def stays(self, evidence: Evidence, known: StoredPerson) -> bool:
-        """Tell whether somebody who was not found in scope is there all the same, and to be updated."""
+    def staying(self, evidence: Evidence, known: StoredPerson) -> Attributes | None:
+        """Return a person who was not found in scope and stays all the same, to be updated; else None.
+
+        Graph may contradict its own list; and a person brought in by hand need not be in scope.
+        """
         by_hand = evidence.reason is Reason.LEFT_SCOPE and known.origin is Origin.MANUAL
-        return (evidence.reason is None or by_hand) and evidence.person is not None
+        return evidence.person if evidence.reason is None or by_hand else None
 
     def removal(self, evidence: Evidence) -> Change | None:
-        """Give the removal that the policy wants for what the evidence shows."""
+        """Return the removal that the policy wants for what the evidence shows."""
         change = plan_removal(evidence.object_id, evidence.reason, self.policy)
         if change is not None:
             change.evidence = evidence.facts
         return change
 
     def as_mapped(self, person: Attributes) -> Attributes:
-        """Give a person as the mapping reads it, once it is known who has a row."""
+        """Return a person as the mapping reads it, once it is known who has a row."""
         if self.roster is None or MANAGER not in person:
             return person
         return with_reference(person, self.roster.reference(manager_of(person)))

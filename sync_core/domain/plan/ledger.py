@@ -1,11 +1,20 @@
-"""What a run counts, and whom it could not handle. Pure."""
+"""What a run counts, and the people it could not handle. Pure."""
 
 from dataclasses import dataclass, field
 
 from sync_core.domain.documents import Counts, RecordError
 from sync_core.domain.errors import RecordRejected
+from sync_core.domain.model import Action, Change
+from sync_core.domain.plan.roster import Outcome
 
 MAX_ERRORS = 100
+WRITTEN = {
+    Action.CREATE: "created",
+    Action.UPDATE: "updated",
+    Action.REENABLE: "reenabled",
+    Action.DISABLE: "disabled",
+    Action.DELETE: "deleted",
+}
 
 
 @dataclass(slots=True)
@@ -31,3 +40,17 @@ class Ledger:
             self.errors.append(
                 RecordError(object_id=object_id, code=error.code, message=error.message)
             )
+
+    def take(self, object_id: str, outcome: Outcome) -> Change | None:
+        """Count what was decided about a person who is there; return what there is to be written."""
+        if isinstance(outcome, RecordRejected):
+            self.reject(object_id, outcome)
+            return None
+        if outcome is None:
+            self.count("unchanged")
+        return outcome
+
+    def written(self, change: Change) -> None:
+        self.count(WRITTEN[change.action])
+        if change.link is not None:
+            self.count("linked")

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from sync_core.domain.model import Action, Change, Tally
 from sync_core.domain.plan.guard import Verdict
 
-# Where the guard has no say: somebody was named, or somebody has confirmed the plan.
+# Where the guard has no say: a person was named, or an administrator has confirmed the plan.
 ALLOWED = Verdict(hold_removals=False, hold_creates=False, reasons=())
 
 
@@ -15,24 +15,40 @@ class Changes(Protocol):
     """Changes sorted by object id, wherever they are kept."""
 
     def __iter__(self) -> Iterator[Change]:
-        """Give all of them."""
+        """Return all of them."""
 
     def stream(self, digit: str) -> Iterator[Change]:
-        """Give those of one partition."""
+        """Return those of one partition."""
+
+
+@dataclass(frozen=True, slots=True)
+class FewChanges:
+    """Changes in memory, sorted by object id: those of a plan about a person or two."""
+
+    changes: tuple[Change, ...] = ()
+
+    def __iter__(self) -> Iterator[Change]:
+        return iter(self.changes)
+
+    def stream(self, digit: str) -> Iterator[Change]:
+        return (change for change in self.changes if change.object_id.startswith(digit))
 
 
 @dataclass(slots=True)
 class Plan:
-    """What a run would write, sorted by object id; the changes themselves are spooled on disk."""
+    """What a run would write, sorted by object id; the changes of a large one are spooled on disk.
+
+    `unconfirmed` removals have no reason yet, because Graph was not asked for the people by id.
+    """
 
     changes: Changes
     tally: Tally
     verdict: Verdict
     plan_hash: str
-    unasked: int = 0
+    unconfirmed: int = 0
 
     def is_held(self, change: Change) -> bool:
-        """Tell whether a change has to wait; a removal without a reason was not asked for, and does."""
+        """Whether a change has to wait; a removal without a reason was not confirmed, and does."""
         if change.action.is_removal:
             return self.verdict.hold_removals or change.reason is None
         if change.action is Action.REENABLE:
@@ -46,17 +62,17 @@ class Plan:
         return f"Nothing: an assertion would be broken. {'; '.join(self.verdict.broken)}."
 
     def to_write(self, digit: str) -> Iterator[Change]:
-        """Give the changes of one partition that are not held."""
+        """Return the changes of one partition that are not held."""
         return (change for change in self.changes.stream(digit) if not self.is_held(change))
 
     @property
     def held(self) -> int:
-        removals = self.tally.removals if self.verdict.hold_removals else self.unasked
+        removals = self.tally.removals if self.verdict.hold_removals else self.unconfirmed
         creates = self.tally.creates if self.verdict.hold_creates else 0
         return removals + creates + (self.tally.reenables if self.verdict.hold_reenables else 0)
 
     def documents(self) -> Iterator[dict[str, Any]]:
-        """Give the changes as they are stored and shown."""
+        """Return the changes as they are stored and shown."""
         for change in self.changes:
             yield {
                 "action": change.action.value,

@@ -1,4 +1,4 @@
-"""What a preview says beside the changes: everybody's kind, blank columns, doubled keys. Pure.
+"""What a preview says beside the changes: people by kind, blank columns, doubled keys. Pure.
 
 A `Survey` looks on while a plan is made, and says afterwards what an administrator should see. It keeps
 counts, and eight bytes for each value that ought to be unique, so it stays small in a large directory.
@@ -24,7 +24,7 @@ MEMBER, GUEST, UNKNOWN = "member", "guest", "unknown"
 
 
 class PreviewWarning(Document):
-    """Something that would happen and may surprise; `people` are those whom it is about."""
+    """Something that would happen and may surprise; `people` counts those it is about."""
 
     code: str
     message: str
@@ -34,7 +34,7 @@ class PreviewWarning(Document):
 
 @dataclass(slots=True)
 class Survey:
-    """Counts while a run decides; see `syncing.Witness`."""
+    """Counts while a run decides; an `Observer` of the judge."""
 
     connection: Connection
     by_user_type: Counter[str] = field(
@@ -52,8 +52,8 @@ class Survey:
         self._targets = tuple(rule.target for rule in self.connection.mapping)
         self._keys = {target: array("Q") for target in key_targets(self.connection)}
 
-    def saw(self, person: Attributes, *, inside: bool) -> None:
-        """Count somebody who was read: each once where all users are read, else once a group."""
+    def on_judged(self, person: Attributes, *, inside: bool) -> None:
+        """Count a person who was read: each once where all users are read, else once a group."""
         kind = user_type(person)
         if not inside:
             self.guests_out += kind == GUEST
@@ -62,8 +62,8 @@ class Survey:
         self.by_user_type[kind] += 1
         self.blocked += person.get("accountEnabled") is False
 
-    def mapped(self, mapped: Mapped) -> None:
-        """Count the blank targets of somebody in scope, and remember the values that name a person."""
+    def on_mapped(self, mapped: Mapped) -> None:
+        """Count the blank targets of a person in scope, and remember the values that name a person."""
         self._mapped += 1
         values = mapped.values
         for target in self._targets:
@@ -128,7 +128,7 @@ class Survey:
 
 
 def user_type(person: Attributes) -> str:
-    """Give the kind of an account; the oldest have none (learn.microsoft.com/graph/api/resources/user)."""
+    """Return the kind of an account; the oldest have none (learn.microsoft.com/graph/api/resources/user)."""
     found = person.get("userType")
     if found is None:
         return UNKNOWN
@@ -148,7 +148,7 @@ def warnings_of_plan(
     counts: Counts,
     errors: Sequence[RecordError],
     *,
-    unasked: int,
+    unconfirmed: int,
     confirmed_by: str | None = None,
 ) -> list[PreviewWarning]:
     """Say what the guard holds, or who has confirmed it, and who cannot be mapped."""
@@ -171,13 +171,13 @@ def warnings_of_plan(
                 people=counts.held if confirmed_by is None else None,
             )
         )
-    if unasked:
+    if unconfirmed:
         found.append(
             PreviewWarning(
                 code="removals.unasked",
-                message=f"{_people(unasked)} who would be removed were not asked for by id, because "
+                message=f"{_people(unconfirmed)} who would be removed were not asked for by id, because "
                 "there are so many; a run asks for each of them before anybody is removed.",
-                people=unasked,
+                people=unconfirmed,
             )
         )
     if counts.failed:
@@ -194,7 +194,7 @@ def warnings_of_plan(
 
 
 def warnings_of_reading(problems: Iterable[RecordError]) -> list[PreviewWarning]:
-    """Say why the reading proves nobody's absence."""
+    """Say why the reading proves no absence."""
     return [
         PreviewWarning(
             code="reading.incomplete",
@@ -226,14 +226,14 @@ def reading_sentence(
 
 
 def leavers_by_reason(reasons: Mapping[Reason | None, int]) -> dict[str, int]:
-    """Give the counts by reason; `unasked` are those who were not asked for by id yet."""
+    """Return the counts by reason; `unasked` are those who were not asked for by id yet."""
     found = {reason.value: count for reason, count in reasons.items() if reason is not None}
-    unasked = reasons.get(None, 0)
-    return dict(sorted(found.items())) | ({"unasked": unasked} if unasked else {})
+    unconfirmed = reasons.get(None, 0)
+    return dict(sorted(found.items())) | ({"unasked": unconfirmed} if unconfirmed else {})
 
 
 def _fingerprint(value: Value) -> int:
-    """Give 64 bits of a value, the same whatever the case of its letters."""
+    """Return 64 bits of a value, the same whatever the case of its letters."""
     text = str(value).strip().casefold().encode("utf-8", "surrogatepass")
     return int.from_bytes(blake2b(text, digest_size=8).digest())
 

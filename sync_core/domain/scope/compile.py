@@ -16,12 +16,18 @@ from typing import Any
 import orjson
 import re2
 
+from sync_core.domain.attributes import (
+    ALWAYS_SELECTED,
+    MANAGER,
+    attribute_problem,
+    dotted,
+    manager_name_problem,
+    reader,
+    selected,
+)
 from sync_core.domain.documents import GROUPS, GUID, Clause, Filter, Guests, Operator, Scalar, Scope
 from sync_core.domain.errors import FieldProblem
-from sync_core.domain.expressions.attributes import path_of, property_of
-from sync_core.domain.expressions.attributes import reader as reader_of
 from sync_core.domain.model import Attributes
-from sync_core.domain.references import MANAGER, manager_name_problem
 
 ON_MANAGER = frozenset(
     {Operator.EQUALS, Operator.NOT_EQUALS, Operator.IN, Operator.IS_NULL, Operator.IS_NOT_NULL}
@@ -35,25 +41,6 @@ NUMBER = re.compile(r"[+-]?[0-9]{1,300}(\.[0-9]{1,300})?")
 BOOLEANS = {"true": True, "false": False}
 # Above this, floats are not exact.
 EXACT = 2**53
-# Needed of everybody, whatever the scope: identity, the state of the account, guest or member.
-ALWAYS_SELECTED = frozenset({"id", "userPrincipalName", "accountEnabled", "userType"})
-# Kept outside the directory and given for one user at a time; a list that selects one is refused with
-# 501 (learn.microsoft.com/graph/api/user-list). In lower case: another spelling reads none of them, either.
-ONE_AT_A_TIME = frozenset(
-    {
-        "aboutme",
-        "birthday",
-        "hiredate",
-        "interests",
-        "mailboxsettings",
-        "mysite",
-        "pastprojects",
-        "preferredname",
-        "responsibilities",
-        "schools",
-        "skills",
-    }
-)
 # Without this, RE2 writes what an administrator typed to stderr.
 QUIET = re2.Options()
 QUIET.log_errors = False
@@ -138,7 +125,7 @@ def scope_problems(scope: Scope) -> list[FieldProblem]:
 
 def _manager_problems(clause: Clause, path: str) -> list[FieldProblem]:
     """Name what cannot be asked about a manager: an id can only be told from other ids."""
-    unknown = manager_name_problem(_dotted(clause.attribute))
+    unknown = manager_name_problem(dotted(clause.attribute))
     if unknown is not None:
         return [FieldProblem(f"{path}.attribute", unknown)]
     if clause.attribute != MANAGER:
@@ -153,17 +140,6 @@ def _manager_problems(clause: Clause, path: str) -> list[FieldProblem]:
         "a manager is named by the object id (a GUID); for a name use manager.userPrincipalName"
     )
     return [FieldProblem(f"{path}.value", message)]
-
-
-def attribute_problem(attribute: str) -> str | None:
-    """Say why an attribute cannot be used for everybody, if so."""
-    name = selected(attribute)
-    if name.lower() not in ONE_AT_A_TIME:
-        return None
-    return (
-        f"{name} cannot be used: Microsoft Graph gives it for one person at a time and refuses it in lists "
-        "of people; choose an attribute that is kept in the directory"
-    )
 
 
 def _exclusion(names: Iterable[str]) -> Callable[[Attributes], bool]:
@@ -196,29 +172,6 @@ def _negative_groups(one: Filter) -> frozenset[str]:
 def _attributes(scope: Scope) -> frozenset[str]:
     clauses = (clause for one in scope.filters for clause in one.clauses)
     return frozenset(selected(c.attribute) for c in clauses if c.attribute != GROUPS)
-
-
-def selected(attribute: str) -> str:
-    """Give the Graph property to select for an attribute; names are those of expressions, too."""
-    return property_of(_dotted(attribute))
-
-
-def property_path(attribute: str) -> tuple[str | int, ...]:
-    """Give the way from a person to the value: property, property in it, or place in a list."""
-    return path_of(_dotted(attribute))
-
-
-def reader(attribute: str) -> Callable[[Attributes], Any]:
-    """Give a function that reads an attribute, also one inside another (`a.b` or `a/b`)."""
-    name = _dotted(attribute)
-    if path_of(name) == (name,):
-        return lambda person: person.get(name)
-    read = reader_of(name)
-    return lambda person: read(person, None)
-
-
-def _dotted(attribute: str) -> str:
-    return attribute.replace("/", ".")
 
 
 def _filter_test(one: Filter) -> Test:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum, auto
 
+from sync_core.domain.attributes import property_path
 from sync_core.domain.documents import GROUPS, GUID, Clause, Operator
-from sync_core.domain.scope.compile import comparable, property_path, text_of, wanted_values
+from sync_core.domain.scope.compile import comparable, text_of, wanted_values
 
 # Of the default queries; learn.microsoft.com/graph/known-issues, "Some limitations apply to query
 # parameters"; for startsWith github.com/microsoftgraph/microsoft-graph-explorer-v4/issues/2103.

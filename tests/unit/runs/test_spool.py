@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from sync_core.domain.errors import RecordRejected
 from sync_core.domain.model import Action, Change, Reason
-from sync_core.domain.references import EitherWay, Outcome
+from sync_core.domain.plan.roster import EitherWay, Outcome
 from sync_core.runs import spool
-from sync_core.runs.spool import DIGITS, ChangeSpool, FuturesSpool
+from sync_core.runs.spool import DIGITS, ChangeSpool, EitherWaySpool
 from tests.unit.builders import ANN, CHANGES, change
 
 MANY = st.lists(CHANGES, max_size=8, unique_by=lambda one: one.object_id)
@@ -127,7 +127,7 @@ def plain(either_way: EitherWay) -> tuple[object, ...]:
 
 @given(EITHER_WAYS)
 def test_both_futures_come_back_in_the_order_of_adding(added: list[EitherWay]) -> None:
-    with FuturesSpool() as spooled:
+    with EitherWaySpool() as spooled:
         for one in added:
             spooled.add(one)
 
@@ -151,7 +151,7 @@ def test_both_futures_come_back_in_the_order_of_adding(added: list[EitherWay]) -
 def test_one_change_stands_for_both_futures(
     inside: Outcome, outside: Outcome, given: list[Action]
 ) -> None:
-    with FuturesSpool() as spooled:
+    with EitherWaySpool() as spooled:
         spooled.add(EitherWay(ANN, ANN, inside, outside))
 
         assert [one.action for one in spooled.changes()] == given

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sync_core.domain.attributes import with_reference
 from sync_core.domain.documents import DEFAULT_MAPPING, MappingRule
 from sync_core.domain.errors import RecordRejected
 from sync_core.domain.mapping.compile import MAX_CHARACTERS, compile_mapping, mapping_problems
 from sync_core.domain.model import Mapped
-from sync_core.domain.references import with_reference
 from tests.unit.builders import JSON, NO_GROUPS, NOW, SALES, mapped, rule
 
 NAME = rule(source="displayName")

@@ -37,9 +37,9 @@ def survey_of(
     """Give a survey of people with these values; more may be in scope than could be mapped."""
     survey = Survey(on or connection())
     for _ in range(len(values) if inside is None else inside):
-        survey.saw({"userType": "Member"}, inside=True)
+        survey.on_judged({"userType": "Member"}, inside=True)
     for one in values:
-        survey.mapped(Mapped(one, "digest"))
+        survey.on_mapped(Mapped(one, "digest"))
     return survey
 
 
@@ -62,10 +62,10 @@ def test_kinds_of_accounts(person: dict[str, Any], kind: str) -> None:
 
 def test_people_in_scope_are_counted_by_kind_and_blocked_ones_apart() -> None:
     survey = Survey(connection())
-    survey.saw({"userType": "Guest", "accountEnabled": False}, inside=True)
-    survey.saw({"userType": "Member", "accountEnabled": True}, inside=True)
-    survey.saw({"userType": "Guest"}, inside=False)
-    survey.saw({"userType": None}, inside=False)
+    survey.on_judged({"userType": "Guest", "accountEnabled": False}, inside=True)
+    survey.on_judged({"userType": "Member", "accountEnabled": True}, inside=True)
+    survey.on_judged({"userType": "Guest"}, inside=False)
+    survey.on_judged({"userType": None}, inside=False)
 
     assert survey.by_user_type == {"member": 1, "guest": 1, "unknown": 0}
     assert (survey.blocked, survey.guests_out, survey.others_out) == (1, 1, 1)
@@ -92,7 +92,7 @@ def test_everybody_in_scope(
 ) -> None:
     survey = survey_of(inside=1, on=connection(scope={"everyone": True, "guests": guests}))
     if outside:
-        survey.saw({"userType": outside}, inside=False)
+        survey.on_judged({"userType": outside}, inside=False)
 
     found = survey.warnings(everybody_read=read, complete=True)
 
@@ -179,7 +179,7 @@ def test_keys(targets: list[str], matching: list[str], keys: tuple[str, ...]) ->
 def test_a_held_plan_is_told_in_the_guard_s_words() -> None:
     verdict = Verdict(hold_removals=True, hold_creates=False, reasons=("3 people would go",))
 
-    found = warnings_of_plan(verdict, Counts(held=3), [], unasked=0)
+    found = warnings_of_plan(verdict, Counts(held=3), [], unconfirmed=0)
 
     assert told(found) == [("guard.held", None, 3)]
     assert found[0].message == "3 people would go. 3 changes would wait for approval."
@@ -188,7 +188,7 @@ def test_a_held_plan_is_told_in_the_guard_s_words() -> None:
 def test_a_plan_that_was_confirmed_is_told_with_who_did_it() -> None:
     verdict = Verdict(hold_removals=True, hold_creates=False, reasons=("3 people would go",))
 
-    found = warnings_of_plan(verdict, Counts(), [], unasked=0, confirmed_by="Eve")
+    found = warnings_of_plan(verdict, Counts(), [], unconfirmed=0, confirmed_by="Eve")
 
     assert told(found) == [("guard.confirmed", None, None)]
     assert found[0].message.startswith("3 people would go. Eve has confirmed")
@@ -197,7 +197,7 @@ def test_a_plan_that_was_confirmed_is_told_with_who_did_it() -> None:
 def test_those_who_were_not_asked_for_are_told() -> None:
     verdict = Verdict(hold_removals=True, hold_creates=False, reasons=())
 
-    found = warnings_of_plan(verdict, Counts(held=1), [], unasked=1)
+    found = warnings_of_plan(verdict, Counts(held=1), [], unconfirmed=1)
 
     assert told(found) == [("guard.held", None, 1), ("removals.unasked", None, 1)]
     assert found[0].message.startswith("Too many people would be removed.")
@@ -209,14 +209,14 @@ def test_those_who_were_not_asked_for_are_told() -> None:
 def test_records_that_fail_are_told_with_the_first_error(
     errors: list[RecordError], ending: str
 ) -> None:
-    found = warnings_of_plan(QUIET, Counts(failed=2), errors, unasked=0)
+    found = warnings_of_plan(QUIET, Counts(failed=2), errors, unconfirmed=0)
 
     assert told(found) == [("records.failed", None, 2)]
     assert found[0].message.endswith(ending)
 
 
 def test_a_quiet_plan_needs_no_warning() -> None:
-    assert warnings_of_plan(QUIET, Counts(created=9), [], unasked=0) == []
+    assert warnings_of_plan(QUIET, Counts(created=9), [], unconfirmed=0) == []
 
 
 def test_an_incomplete_reading_is_told() -> None:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.graph.odata.properties import SINGLE_USER_ONLY
 from local.sample import COST_CENTER
+from sync_core.domain.attributes import ALWAYS_SELECTED
 from sync_core.domain.documents import (
     NEGATIONS,
     WITHOUT_VALUE,
@@ -18,14 +18,7 @@ from sync_core.domain.documents import (
     Operator,
     Scope,
 )
-from sync_core.domain.scope.compile import (
-    ALWAYS_SELECTED,
-    ONE_AT_A_TIME,
-    compile_scope,
-    reader,
-    scope_problems,
-    selected,
-)
+from sync_core.domain.scope.compile import compile_scope, scope_problems
 from tests.unit.builders import (
     ADMINS,
     ANN,
@@ -552,44 +545,6 @@ def test_whatever_the_operator_its_attribute_is_selected(
     assert property_name in in_second_filter.attributes
 
 
-@pytest.mark.parametrize(
-    ("attribute", "person", "value"),
-    [
-        pytest.param("mail", {"mail": "a@x"}, "a@x", id="property"),
-        pytest.param("mail", {}, None, id="not there"),
-        pytest.param("a.b", {"a": {"b": 1}}, 1, id="dot"),
-        pytest.param("a/b", {"a": {"b": 1}}, 1, id="slash"),
-        pytest.param("a.b", {"a": None}, None, id="null outside"),
-        pytest.param("a.b", {"a": "text"}, None, id="text outside"),
-        pytest.param("a.b", {"a": {}}, None, id="not there inside"),
-        pytest.param(
-            "extensionAttribute3",
-            {"onPremisesExtensionAttributes": {"extensionAttribute3": "x"}},
-            "x",
-            id="Entra's name for a property in another",
-        ),
-        pytest.param("telephoneNumber", {"businessPhones": ["1", "2"]}, "1", id="first of a list"),
-        pytest.param("telephoneNumber", {"businessPhones": []}, None, id="first of none"),
-    ],
-)
-def test_an_attribute_is_read(attribute: str, person: dict[str, Any], value: Any) -> None:
-    assert reader(attribute)(person) == value
-
-
-@pytest.mark.parametrize(
-    ("attribute", "property_name"),
-    [
-        ("mail", "mail"),
-        ("a.b", "a"),
-        ("a/b", "a"),
-        ("extensionAttribute3", "onPremisesExtensionAttributes"),
-        ("objectId", "id"),
-    ],
-)
-def test_the_property_of_an_attribute_is_selected(attribute: str, property_name: str) -> None:
-    assert selected(attribute) == property_name
-
-
 def test_problems_of_values_are_named_with_their_path() -> None:
     wrong = scope(
         [department("EQUALS", "x"), department("REGEX MATCH", "(")],
@@ -639,11 +594,6 @@ def test_all_that_is_wrong_with_a_clause_is_said() -> None:
     problems = scope_problems(scope([clause("skills", "REGEX MATCH", "(")]))
 
     assert [one.path.rpartition(".")[2] for one in problems] == ["attribute", "value"]
-
-
-def test_the_refused_attributes_are_those_that_graph_refuses() -> None:
-    """The emulator has the list of learn.microsoft.com/graph/api/user-list."""
-    assert {name.lower() for name in SINGLE_USER_ONLY} == ONE_AT_A_TIME
 
 
 def test_a_good_scope_has_no_problems() -> None:

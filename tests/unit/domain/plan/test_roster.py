@@ -1,4 +1,4 @@
-"""Who can be referred to: the same answer whatever the order, and nobody who has no row."""
+"""Which managers can be referred to: the same answer in any order, and only people with a row."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,16 +9,7 @@ from hypothesis import strategies as st
 
 from sync_core.domain.errors import RecordRejected
 from sync_core.domain.model import Action, Change
-from sync_core.domain.references import (
-    MANAGER_PROPERTIES,
-    Doubt,
-    EitherWay,
-    Outcome,
-    Roster,
-    manager_name_problem,
-    manager_of,
-    with_reference,
-)
+from sync_core.domain.plan.roster import Doubt, EitherWay, Outcome, Roster
 
 NOBODY: frozenset[str] = frozenset()
 COMES = Change(Action.CREATE, "someone")
@@ -34,48 +25,6 @@ def later(
     object_id: str, manager: str, inside: Outcome = COMES, outside: Outcome = COMES
 ) -> EitherWay:
     return EitherWay(object_id, manager, inside, outside)
-
-
-# --- the person as a mapping reads it -------------------------------------------------------------
-
-
-def test_the_reference_stands_for_the_manager_and_the_rest_is_the_directorys() -> None:
-    person = {"id": "p", "manager": {"id": "m", "mail": "boss@contoso.com"}}
-
-    seen = with_reference(person, None)
-
-    assert seen["manager"] is None
-    assert seen["manager.id"] == "m"
-    assert seen["manager.mail"] == "boss@contoso.com"
-    assert with_reference(person, "m")["manager"] == "m"
-    assert person["manager"] == {"id": "m", "mail": "boss@contoso.com"}
-
-
-@pytest.mark.parametrize("person", [{"id": "p"}, {"id": "p", "manager": None}])
-def test_who_has_no_manager_has_none(person: dict[str, Any]) -> None:
-    assert manager_of(person) is None
-    assert with_reference(person, None) == {"id": "p", "manager": None}
-
-
-@pytest.mark.parametrize(
-    "name", ["manager", "department", "managerial.x", "employeeOrgData.division"]
-)
-def test_other_names_are_none_of_our_business(name: str) -> None:
-    assert manager_name_problem(name) is None
-
-
-@pytest.mark.parametrize("name", sorted(MANAGER_PROPERTIES))
-def test_what_graph_tells_of_a_manager_can_be_read(name: str) -> None:
-    assert manager_name_problem(f"manager.{name}") is None
-
-
-@pytest.mark.parametrize("name", ["manager.department", "manager.manager.id", "manager.Mail"])
-def test_what_graph_does_not_tell_of_a_manager_is_named(name: str) -> None:
-    problem = manager_name_problem(name)
-
-    assert problem is not None
-    assert repr(name.removeprefix("manager.")) in problem
-    assert "userPrincipalName" in problem
 
 
 # --- who is certain -------------------------------------------------------------------------------

@@ -1,0 +1,32 @@
+"""A plan written: what is not held, partition by partition; a refused record does not stop the others."""
+
+from functools import partial
+
+from sync_core.domain.model import Inventory, StillHeld
+from sync_core.domain.plan.plan import Plan
+from sync_core.runs.context import RunContext
+from sync_core.runs.spool import DIGITS
+from sync_core.store.users import bounded
+
+# Each holds the stored rows of the changes of one partition in memory.
+PARTITIONS_AT_ONCE = 4
+
+
+async def apply(
+    context: RunContext, plan: Plan, inventory: Inventory, still_held: StillHeld
+) -> None:
+    """Write a plan and count what was written; decisions about matches are then carried out."""
+
+    async def write(digit: str) -> None:
+        stored = inventory.by_digit.get(digit, 0)
+        rows = await context.users.load_rows(digit, plan.to_write(digit), stored)
+        changes = plan.to_write(digit)
+        async for change, error in context.users.apply(changes, rows, context.stamp, still_held):
+            if error is None:
+                context.ledger.written(change)
+                context.linking.done(change)
+            else:
+                context.ledger.reject(change.object_id, error)
+
+    await bounded(PARTITIONS_AT_ONCE, (partial(write, digit) for digit in DIGITS))
+    await context.linking.forget_done(still_held)

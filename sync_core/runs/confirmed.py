@@ -1,0 +1,72 @@
+"""A plan that an administrator has confirmed: the guard's hold is lifted.
+
+A confirmation is no evidence: people whom the plan left unconfirmed are asked for now, and stay if Graph
+says so.
+"""
+
+from dataclasses import replace
+
+from sync_core.domain.model import Action, Change, Evidence, StillHeld, StoredIndex, StoredPerson
+from sync_core.domain.plan.judge import Judge
+from sync_core.domain.plan.plan import ALLOWED, Plan
+from sync_core.runs import planner
+from sync_core.runs.context import RunContext
+from sync_core.runs.detail import write_detail
+from sync_core.runs.planner import Draft
+from sync_core.runs.spool import ChangeSpool
+
+# So many are asked for in one run: 20 a request, some ten minutes.
+ASKED_A_RUN = 20_000
+
+NOTHING_STORED = StoredIndex({}, frozenset())
+
+
+async def let_through(context: RunContext, draft: Draft, still_held: StillHeld) -> Plan:
+    """Return the draft's plan with the guard's hold lifted; what assertions hold stays held.
+
+    The plan keeps its name; changes in new spools are closed with the draft's.
+    """
+    active = draft.inventory.active
+    if not draft.unconfirmed:
+        verdict = context.assertions.applied(ALLOWED, active)
+        return replace(draft.plan, verdict=verdict)
+    decided = draft.spools.enter_context(ChangeSpool())
+    planned = draft.spools.enter_context(ChangeSpool())
+    decided.extend(
+        change for change in draft.plan.changes if change.object_id not in draft.unconfirmed
+    )
+    await _ask_the_rest(context, draft, decided, still_held)
+    detail = await write_detail(context, decided, planned, draft.inventory)
+    return replace(
+        draft.plan,
+        changes=planned,
+        tally=detail.tally,
+        verdict=context.assertions.applied(ALLOWED, active),
+        unconfirmed=sum(change.action.is_removal and change.reason is None for change in planned),
+    )
+
+
+async def _ask_the_rest(
+    context: RunContext, draft: Draft, decided: ChangeSpool, still_held: StillHeld
+) -> None:
+    """Ask for as many as a run has time for; the others are planned without a reason, and wait."""
+    unconfirmed = list(draft.unconfirmed)
+    asked, left = unconfirmed[:ASKED_A_RUN], unconfirmed[ASKED_A_RUN:]
+    for start in range(0, len(asked), planner.CONFIRM_AT_ONCE):
+        await still_held()
+        batch = asked[start : start + planner.CONFIRM_AT_ONCE]
+        for evidence in await draft.gatherer.look(batch):
+            known = draft.unconfirmed[evidence.object_id]
+            if change := _decide(context, draft.judge, evidence, known):
+                decided.add(change)
+    decided.extend(Change(Action.DISABLE, object_id) for object_id in left)
+
+
+def _decide(
+    context: RunContext, judge: Judge, evidence: Evidence, known: StoredPerson
+) -> Change | None:
+    person = judge.staying(evidence, known)
+    if person is None:
+        return judge.removal(evidence)
+    outcome = judge.settled(person, evidence.groups, known, NOTHING_STORED)
+    return context.ledger.take(evidence.object_id, outcome)

@@ -1,0 +1,75 @@
+"""What the steps of one run share: the settings, the two ways out, and what is learned on the way."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sync_core.directory.client import GraphClient
+from sync_core.directory.evidence import read_evidence
+from sync_core.directory.reading import Reading
+from sync_core.domain.documents import Connection
+from sync_core.domain.mapping.compile import CompiledMapping, compile_mapping
+from sync_core.domain.model import Evidence
+from sync_core.domain.plan.assertions import Assertions
+from sync_core.domain.plan.judge import Observer
+from sync_core.domain.plan.ledger import Ledger
+from sync_core.domain.scope.compile import CompiledScope, compile_scope
+from sync_core.runs.linking import Linking
+from sync_core.services import Services
+from sync_core.store.rows import Stamp
+from sync_core.store.users import UserStore
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """One run of one connection: of everybody, of some, of one person, or only a preview of it."""
+
+    connection: Connection
+    client: GraphClient
+    users: UserStore
+    stamp: Stamp
+    scope: CompiledScope
+    mapping: CompiledMapping
+    linking: Linking
+    assertions: Assertions
+    observer: Observer | None = None
+    ledger: Ledger = field(default_factory=Ledger)
+
+    @property
+    def selected(self) -> frozenset[str]:
+        """What is asked of each person; scope and mapping read nothing else."""
+        return self.scope.attributes | self.mapping.attributes
+
+    def reading(self) -> Reading:
+        """Begin a reading of the whole scope."""
+        groups = self.scope.asked_groups | self.mapping.groups
+        return Reading(self.client, self.scope, self.selected, groups, self.connection.id)
+
+    async def look(self, object_ids: Sequence[str]) -> list[Evidence]:
+        """Ask Graph for people by id."""
+        return await read_evidence(
+            self.client, object_ids, self.scope, self.selected, self.mapping.groups
+        )
+
+
+def run_context(
+    services: Services,
+    connection: Connection,
+    client: GraphClient,
+    run_id: str,
+    now: datetime,
+    *,
+    observer: Observer | None = None,
+) -> RunContext:
+    """Prepare a run; `run_id` and `now` go into every row that it writes."""
+    return RunContext(
+        connection=connection,
+        client=client,
+        users=services.store.users(connection.id),
+        stamp=Stamp(connection.id, connection.known_tenant(), run_id, now),
+        scope=compile_scope(connection.scope),
+        mapping=compile_mapping(connection.mapping),
+        linking=Linking(connection, services.store.matches(connection.id), now),
+        assertions=Assertions(connection.assertions),
+        observer=observer,
+    )

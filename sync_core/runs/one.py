@@ -1,0 +1,150 @@
+"""One person by id: asked for and decided about as in a full run; writes nothing.
+
+The guard has no say: it is there for people who were not named. The others in scope are not known, so the
+person is linked by no key that one of them may have, too.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from sync_core.domain.attributes import manager_of
+from sync_core.domain.documents import RecordError
+from sync_core.domain.matching.decide import Outcome as Matched
+from sync_core.domain.matching.decide import keeps_out
+from sync_core.domain.model import (
+    Attributes,
+    Change,
+    Evidence,
+    Inventory,
+    StoredIndex,
+    StoredPerson,
+)
+from sync_core.domain.plan.decide import removal_candidates
+from sync_core.domain.plan.plan import FewChanges, Plan
+from sync_core.domain.plan.roster import Roster
+from sync_core.runs.context import RunContext
+from sync_core.runs.planner import Draft, InScope, Page, draft_plan
+
+
+@dataclass(frozen=True, slots=True)
+class OnePlan:
+    """What a run would do with one person, and what that rests on.
+
+    `wanted` is the change that scope and policy ask for, `planned` the one that is left of it: none
+    where the policy protects the person from removal, or a match keeps a newcomer out. `blocked` says
+    which assertion it would break, `unwritten` for any reason why nothing is written. `error` is why the
+    person cannot be handled, `mapped_from` the person as the mapping reads it, `matched` what
+    matching says of a newcomer.
+    """
+
+    evidence: Evidence
+    plan: Plan
+    inventory: Inventory
+    wanted: Change | None
+    planned: Change | None
+    blocked: str | None
+    unwritten: str | None
+    error: RecordError | None
+    mapped_from: Attributes | None
+    matched: Matched | None
+
+    @property
+    def change(self) -> Change | None:
+        """The planned change, with the stored values; else the one that was wanted."""
+        return self.planned or self.wanted
+
+    @property
+    def is_kept_back(self) -> bool:
+        return self.planned is None and self.wanted is not None
+
+
+async def plan_one(context: RunContext, object_id: str) -> OnePlan:
+    """Look at one person and decide."""
+    stored = await _stored(context, object_id)
+    [evidence] = await context.look([object_id])
+    look = _Look(context, stored, evidence)
+    async with draft_plan(context, look, by_name=True) as draft:
+        return _told(context, look, draft)
+
+
+async def _stored(context: RunContext, object_id: str) -> StoredIndex:
+    """Load the person's row; for a newcomer to a connection that matches, all rows that may be taken over."""
+    stored = await context.users.load_one(object_id)
+    registry = context.linking.registry
+    if registry is None or object_id in stored.people:
+        return stored
+    everyone = await context.users.load_index(registry)
+    await context.linking.begin(everyone.people)
+    return StoredIndex({}, everyone.foreign)
+
+
+def _told(context: RunContext, look: "_Look", draft: Draft) -> OnePlan:
+    person, errors = look.evidence.person, context.ledger.errors
+    planned, wanted = next(iter(draft.plan.changes), None), next(iter(draft.decided), None)
+    plan = replace(draft.plan, changes=FewChanges((planned,) if planned else ()))
+    blocked = plan.blocked(planned)
+    matched = context.linking.outcome_of(look.evidence.object_id)
+    problem = next((f"Nothing is written: {found.message}" for found in look.problems), None)
+    return OnePlan(
+        evidence=look.evidence,
+        plan=plan,
+        inventory=draft.inventory,
+        wanted=wanted,
+        planned=planned,
+        blocked=blocked,
+        unwritten=problem or keeps_out(matched) or blocked,
+        error=errors[0] if errors else None,
+        mapped_from=draft.judge.as_mapped(person) if person else None,
+        matched=matched,
+    )
+
+
+class _Look:
+    """A gatherer that has looked at one person."""
+
+    # Another newcomer may have the same key: only a full reading could tell.
+    complete = False
+
+    def __init__(self, context: RunContext, stored: StoredIndex, evidence: Evidence) -> None:
+        self._context = context
+        self._stored = stored
+        self._reading = context.reading()
+        self.evidence = evidence
+
+    @property
+    def problems(self) -> list[RecordError]:
+        return self._reading.problems
+
+    async def stored(self) -> tuple[StoredIndex, Inventory]:
+        return self._stored, Inventory.of(self._stored.people)
+
+    async def roster(self, stored: StoredIndex) -> Roster:
+        """Find out whether the manager has a row; the person will have one, and may be their own manager."""
+        person = self.evidence.person
+        manager = manager_of(person) if person else None
+        known = await self._context.users.load_one(manager) if manager else stored
+        rows = {self.evidence.object_id, *known.people}
+        roster = Roster(stored=rows, may_delete=False, may_hold=False)
+        roster.close()
+        return roster
+
+    def present(self, in_scope: InScope) -> AsyncIterator[Page]:
+        return in_scope(self._found())
+
+    async def _found(self) -> AsyncIterator[Page]:
+        if self.evidence.person is not None:
+            yield [(self.evidence.person, self.evidence.groups)]
+
+    def absent(self, unseen: Mapping[str, StoredPerson]) -> list[str]:
+        return removal_candidates(unseen)
+
+    async def look(self, object_ids: Sequence[str]) -> list[Evidence]:
+        """Return what is known already: only this person can be absent."""
+        return [self.evidence for _ in object_ids]
+
+    async def groups_exist(self) -> bool:
+        if not self._context.scope.groups:
+            return True
+        await self._reading.find_groups()
+        self._context.ledger.errors += self._reading.problems
+        return self._reading.complete

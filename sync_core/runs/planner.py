@@ -1,0 +1,297 @@
+"""What every kind of run shares: a gatherer looks at people, the planner decides; nothing is written.
+
+The judge decides about one person at a time. What takes all of them to know comes afterwards: which
+newcomers are linked, who has a manager with a row, what the guard and the assertions say.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from sync_core.directory.reading import Sighting
+from sync_core.domain.documents import RecordError
+from sync_core.domain.model import (
+    Action,
+    Attributes,
+    Change,
+    Evidence,
+    Inventory,
+    Reason,
+    StoredIndex,
+    StoredPerson,
+    Tally,
+)
+from sync_core.domain.plan.guard import Verdict, check_guard
+from sync_core.domain.plan.judge import Judge, manager_unknown
+from sync_core.domain.plan.plan import ALLOWED, Plan
+from sync_core.domain.plan.roster import EitherWay, Outcome, Roster
+from sync_core.logs import log_event
+from sync_core.runs.context import RunContext
+from sync_core.runs.detail import write_detail
+from sync_core.runs.spool import ChangeSpool, EitherWaySpool
+
+CONFIRM_AT_ONCE = 200
+# Removals over the guard's limit wait anyway. Up to this many are asked for by id all the same: the
+# administrator then sees the reasons, and a reading that was wrong is found out.
+CONFIRM_HELD = 1000
+# A page of 999 people takes some 30 ms to judge; a webhook in the same process must not wait for it.
+JUDGED_AT_ONCE = 200
+
+Page = Sequence[Sighting]
+InScope = Callable[[AsyncIterator[Page]], AsyncIterator[Page]]
+
+
+class Gatherer(Protocol):
+    """Looks at people for a plan. Which people, is its own matter; what becomes of them, the planner's.
+
+    The methods are called in this order: stored rows first, then the directory, then the absent by id.
+    """
+
+    async def stored(self) -> tuple[StoredIndex, Inventory]:
+        """Load what is stored of the people who will be looked at, and begin the matching."""
+
+    async def roster(self, stored: StoredIndex) -> Roster:
+        """Return who has a row now; asked for only where the mapping refers to managers."""
+
+    def present(self, in_scope: InScope) -> AsyncIterator[Page]:
+        """Yield people in scope with the named groups they are in; `in_scope` is the planner's sieve."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether all people in scope were seen; if not, no newcomer is linked by a key."""
+
+    @property
+    def problems(self) -> list[RecordError]:
+        """What kept the gatherer from seeing all it should have seen."""
+
+    def absent(self, unseen: Mapping[str, StoredPerson]) -> list[str]:
+        """Return those of the stored people not found in scope who are to be asked for by id."""
+
+    async def look(self, object_ids: Sequence[str]) -> list[Evidence]:
+        """Return Graph's answer for each of these people."""
+
+    async def groups_exist(self) -> bool:
+        """Whether the scope's groups are all there: the members of one that is gone have not left."""
+
+
+@dataclass(slots=True)
+class Draft:
+    """A plan, and what it takes to go on with it; its spools are open until `draft_plan` ends.
+
+    `decided` holds what was wanted, also of people whom the plan leaves out. `unconfirmed` people would
+    be removed and were not asked for by id yet.
+    """
+
+    plan: Plan
+    judge: Judge
+    gatherer: Gatherer
+    inventory: Inventory
+    decided: ChangeSpool
+    unconfirmed: Mapping[str, StoredPerson]
+    spools: ExitStack
+
+
+@asynccontextmanager
+async def draft_plan(
+    context: RunContext, gatherer: Gatherer, *, by_name: bool = False
+) -> AsyncIterator[Draft]:
+    """Decide about all people whom the gatherer looks at.
+
+    `by_name`: an administrator has named them. Then the guard has no say, and of the assertions only
+    those that name one of them.
+    """
+    stored, inventory = await gatherer.stored()
+    roster = await gatherer.roster(stored) if context.mapping.refers else None
+    policy, now = context.connection.policy, context.stamp.now
+    judge = Judge(context.scope, context.mapping, policy, now, roster, context.observer)
+    with ExitStack() as spools:
+        decided = spools.enter_context(ChangeSpool())
+        planned = spools.enter_context(ChangeSpool())
+        planner = _Planner(context, gatherer, judge, stored, inventory, decided)
+        unconfirmed = await planner.decide()
+        detail = await write_detail(context, decided, planned, inventory)
+        if by_name:
+            verdict = ALLOWED.blocked(context.assertions.broken_by_one())
+        else:
+            verdict = planner.verdict(detail.tally, confirmed=not unconfirmed)
+        plan = Plan(planned, detail.tally, verdict, detail.plan_hash)
+        yield Draft(plan, judge, gatherer, inventory, decided, unconfirmed, spools)
+
+
+@dataclass(slots=True)
+class _Planner:
+    """Decides about the people of one plan; `decided` collects the changes."""
+
+    context: RunContext
+    gatherer: Gatherer
+    judge: Judge
+    stored: StoredIndex
+    inventory: Inventory
+    decided: ChangeSpool
+    deferred: EitherWaySpool = field(default_factory=EitherWaySpool)
+
+    async def decide(self) -> dict[str, StoredPerson]:
+        """Decide about everyone; return the people to be removed who were not asked for by id."""
+        with self.deferred:
+            await self._decide_present()
+            self.context.ledger.errors += self.gatherer.problems
+            unconfirmed = await self._decide_absent()
+            await self._match()
+            await self._decide_deferred(confirmed=not unconfirmed)
+        return unconfirmed
+
+    def verdict(self, tally: Tally, *, confirmed: bool) -> Verdict:
+        """Ask guard and assertions what has to wait; removals that are not `confirmed` always do."""
+        verdict = check_guard(tally, self.context.connection.policy.guard)
+        if not confirmed:
+            verdict = replace(verdict, hold_removals=True)
+        return self.context.assertions.applied(verdict, self.inventory.active)
+
+    # --- present --------------------------------------------------------------------------------
+
+    async def _decide_present(self) -> None:
+        async for page in self.gatherer.present(_Sieve(self.context, self.judge).in_scope):
+            for number, (person, groups) in enumerate(page):
+                await _breathe(number)
+                # Taken out of the index: who is left in it was not found in scope. To remember the ids
+                # that were found instead would cost a million people another 100 MB.
+                known = self.stored.people.pop(person["id"], None)
+                outcome = self.judge.present(person, groups, known, self.stored)
+                if change := self._take(person["id"], outcome):
+                    self._keep(change)
+
+    def _take(self, object_id: str, outcome: Outcome | EitherWay) -> Change | None:
+        """Count what was decided, or put it off until it is known who has a row."""
+        if isinstance(outcome, EitherWay):
+            self.deferred.add(outcome)
+            return None
+        return self.context.ledger.take(object_id, outcome)
+
+    def _keep(self, change: Change) -> None:
+        self.context.linking.see(change)
+        self.decided.add(change)
+
+    # --- absent ---------------------------------------------------------------------------------
+
+    async def _decide_absent(self) -> dict[str, StoredPerson]:
+        """Ask for each absent person by id and decide; return the people who were not asked for.
+
+        When the guard will hold the removals anyway and there are too many to ask for, the rest of
+        them is planned without a reason, and held.
+        """
+        absent = self.gatherer.absent(self.stored.people)
+        removals = contradicted = 0
+        for start in range(0, len(absent), CONFIRM_AT_ONCE):
+            if start >= CONFIRM_HELD and self._is_over(removals):
+                return self._leave_unconfirmed(absent[start:])
+            for evidence in await self.gatherer.look(absent[start : start + CONFIRM_AT_ONCE]):
+                contradicted += evidence.reason is None
+                if change := await self._by_evidence(evidence):
+                    self._keep(change)
+                    removals += change.action.is_removal
+        if contradicted:
+            connection_id = self.context.connection.id
+            log_event("reading.contradicted", connection=connection_id, people=contradicted)
+        return {}
+
+    def _is_over(self, removals: int) -> bool:
+        tally = Tally(active=self.inventory.active, creates=0, removals=removals)
+        return check_guard(tally, self.context.connection.policy.guard).hold_removals
+
+    def _leave_unconfirmed(self, object_ids: Sequence[str]) -> dict[str, StoredPerson]:
+        self.decided.extend(Change(Action.DISABLE, object_id) for object_id in object_ids)
+        return {object_id: self.stored.people[object_id] for object_id in object_ids}
+
+    async def _by_evidence(self, evidence: Evidence) -> Change | None:
+        """Remove a person who is shown to be gone; update one who stays like anyone else."""
+        known = self.stored.people[evidence.object_id]
+        person = self.judge.staying(evidence, known)
+        if person is not None:
+            outcome = self.judge.present(person, evidence.groups, known, self.stored)
+            return self._take(evidence.object_id, outcome)
+        change = self.judge.removal(evidence)
+        left = change is not None and change.reason is Reason.LEFT_SCOPE
+        return None if left and not await self.gatherer.groups_exist() else change
+
+    # --- what takes all people to know ----------------------------------------------------------
+
+    async def _match(self) -> None:
+        """Decide which newcomers are linked to rows that stand already, and which have to wait."""
+        linking = self.context.linking
+        if linking.registry is None:
+            return
+        for change in self.deferred.changes():
+            linking.see(change)
+        for object_id, error in await linking.decide(complete=self.gatherer.complete):
+            self.context.ledger.reject(object_id, error)
+        if self.judge.roster is not None:
+            self.judge.roster.keep_out(linking.left_out)
+
+    async def _decide_deferred(self, *, confirmed: bool) -> None:
+        """Choose for all people whose manager was not certain, now that the others are decided."""
+        roster = self.judge.roster
+        if roster is None:
+            return
+        if self.deferred.size and roster.is_open:
+            await self._foresee(roster, confirmed=confirmed)
+        roster.close()
+        for number, either_way in enumerate(self.deferred):
+            await _breathe(number)
+            outcome = roster.choose(either_way)
+            if change := self.context.ledger.take(either_way.object_id, outcome):
+                self.decided.add(change)
+
+    async def _foresee(self, roster: Roster, *, confirmed: bool) -> None:
+        """Find out whose rows this run deletes and whether newcomers wait, before the plan is complete."""
+        with ChangeSpool() as sketch:
+            detail = await write_detail(self.context, self.decided, sketch, self.inventory)
+            deleted = {change.object_id for change in sketch if change.deletes}
+        if self.context.connection.assertions:
+            for change in self.deferred.changes():
+                self.context.assertions.change(change)
+        creates = detail.tally.creates + len(roster.newcomers)
+        verdict = self.verdict(replace(detail.tally, creates=creates), confirmed=confirmed)
+        if not verdict.hold_removals:
+            roster.lose(deleted)
+        if verdict.hold_creates:
+            roster.hold()
+
+
+@dataclass(slots=True)
+class _Sieve:
+    """Lets each person in scope through once, unless a blocked account keeps them out."""
+
+    context: RunContext
+    judge: Judge
+    seen: set[str] = field(default_factory=set)
+
+    async def in_scope(self, pages: AsyncIterator[Page]) -> AsyncIterator[Page]:
+        async for page in pages:
+            present: list[Sighting] = []
+            for number, (person, groups) in enumerate(page):
+                await _breathe(number)
+                if self._is_new_inside(person, groups) and not self.judge.is_turned_away(person):
+                    present.append((person, groups))
+            yield present
+
+    def _is_new_inside(self, person: Attributes, groups: frozenset[str]) -> bool:
+        object_id = person["id"]
+        if object_id in self.seen:
+            return False
+        self.context.ledger.count("read")
+        if self.judge.lacks_manager(person):
+            self.context.ledger.reject(object_id, manager_unknown())
+            return False
+        if not self.judge.is_in_scope(person, groups):
+            return False
+        self.seen.add(object_id)
+        self.context.ledger.count("inScope")
+        return True
+
+
+async def _breathe(number: int) -> None:
+    """Let others in this process have their turn, now and then."""
+    if number % JUDGED_AT_ONCE == 0:
+        await asyncio.sleep(0)
