@@ -27,9 +27,9 @@ from sync_core.domain.explain.facts import (
 )
 from sync_core.domain.explain.words import (
     NextRun,
-    display_name,
+    display_name_of,
     next_run,
-    principal_name,
+    principal_name_of,
     standing_of,
     unknown_person,
     verdict,
@@ -287,7 +287,8 @@ def names_of(
     """Return a person's sign-in name and display name, as far as directory or table know them."""
     known = [stored.user_principal_name] if stored else []
     known += [entry.user_principal_name for entry in history[:1]]
-    return principal_name(person, *known), display_name(person, stored.attributes if stored else {})
+    display_name = display_name_of(person, stored.attributes if stored else None)
+    return principal_name_of(person, *known), display_name
 
 
 def _account(evidence: Evidence) -> Account:

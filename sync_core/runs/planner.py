@@ -155,8 +155,8 @@ class _Planner:
         async for page in self.gatherer.present(_Sieve(self.context, self.judge).in_scope):
             for number, (person, groups) in enumerate(page):
                 await _breathe(number)
-                # Taken out of the index: who is left in it was not found in scope. To remember the ids
-                # that were found instead would cost a million people another 100 MB.
+                # Taken out of the index, so that those left in it at the end were not found in scope,
+                # and so that the memory of those who were is free again while the reading goes on.
                 known = self.stored.people.pop(person["id"], None)
                 outcome = self.judge.present(person, groups, known, self.stored)
                 if change := self._take(person["id"], outcome):

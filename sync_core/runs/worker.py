@@ -7,16 +7,17 @@ from sync_core.directory.client import GraphClient
 from sync_core.domain.documents import Connection, Run, RunError, RunStatus, SyncRequest, Trigger
 from sync_core.domain.errors import FixConnection, LeaseLost, SyncError
 from sync_core.domain.health import UNATTENDED, Cause, cause_of
+from sync_core.domain.plan.plan import Plan
 from sync_core.health import journal
 from sync_core.logs import log_event, logger
 from sync_core.runs import record
 from sync_core.runs.apply import apply
 from sync_core.runs.approval import take_approval
 from sync_core.runs.confirmed import let_through
-from sync_core.runs.context import run_context
+from sync_core.runs.context import RunContext, run_context
 from sync_core.runs.full import FullReading
 from sync_core.runs.hold import Hold, OutOfTime, UnderWay, held
-from sync_core.runs.planner import draft_plan
+from sync_core.runs.planner import Draft, draft_plan
 from sync_core.services import Services
 from sync_core.store.leases import Next
 from sync_core.store.runs import new_run_id
@@ -129,20 +130,8 @@ async def _sync(
     ledger = context.ledger
     try:
         async with draft_plan(context, FullReading(context)) as draft:
-            plan = draft.plan
-            run = record.planned(run, plan)
-            ledger.set("held", plan.held)
-            await hold.check()
-            await context.linking.note(hold.check)
-            if approval := await take_approval(services, connection, run, plan):
-                plan = await let_through(context, draft, hold.check)
-                ledger.set("held", plan.held)
-            if plan.tally.changes:
-                await services.store.plans.save(connection.id, run.id, plan.documents())
-                await apply(context, plan, draft.inventory, hold.check)
-            # What waits still (so many that one run has no time to ask for all) is the next run's.
-            if approval and not plan.held:
-                await services.store.approvals.forget(connection.id, approval.moves)
+            run = record.planned(run, draft.plan)
+            plan = await _carry_out(services, run, context, draft, hold)
         return record.finished(record.measured(run, client.usage, ledger), plan), None
     except OutOfTime as error:
         late = record.measured(run, client.usage, ledger)
@@ -151,3 +140,23 @@ async def _sync(
         raise
     except SyncError as error:
         return _failed(record.measured(run, client.usage, ledger), error)
+
+
+async def _carry_out(
+    services: Services, run: Run, context: RunContext, draft: Draft, hold: Hold
+) -> Plan:
+    """Write the matches that wait, and what is not held of the plan; return the plan as let through."""
+    plan, connection = draft.plan, context.connection
+    context.ledger.set("held", plan.held)
+    await hold.check()
+    await context.linking.note(hold.check)
+    if approval := await take_approval(services, connection, run, plan):
+        plan = await let_through(context, draft, hold.check)
+        context.ledger.set("held", plan.held)
+    if plan.tally.changes:
+        await services.store.plans.save(connection.id, run.id, plan.documents())
+        await apply(context, plan, draft.inventory, hold.check)
+    # What waits still (so many that one run has no time to ask for all) is the next run's.
+    if approval and not plan.held:
+        await services.store.approvals.forget(connection.id, approval.moves)
+    return plan

@@ -77,14 +77,14 @@ def standing_of(
     )
 
 
-def principal_name(person: Attributes | None, *known: str | None) -> str | None:
+def principal_name_of(person: Attributes | None, *known: str | None) -> str | None:
     """Return a person's sign-in name: the directory's, else the first of the names that are known."""
     if person is not None:
         return str(person["userPrincipalName"])
     return next((name for name in known if name is not None), None)
 
 
-def display_name(person: Attributes | None, stored: Mapping[str, Any] | None) -> str | None:
+def display_name_of(person: Attributes | None, stored: Mapping[str, Any] | None) -> str | None:
     """Return a person's name for people: the directory's, else what is stored as `displayName`."""
     name = (person or {}).get("displayName")
     if name is None:

@@ -4,8 +4,16 @@ from typing import Any
 
 import pytest
 
-from sync_core.domain.model import Action, utf16_length
-from tests.unit.builders import change
+from sync_core.domain.model import Action, Inventory, Status, utf16_length
+from tests.unit.builders import change, stored
+
+
+def test_an_inventory_counts_the_active_and_the_rows_of_each_partition() -> None:
+    people = {"a1": stored(), "a2": stored(Status.DISABLED), "b1": stored()}
+
+    found = Inventory.of(people)
+
+    assert (found.active, dict(found.by_digit)) == (2, {"a": 2, "b": 1})
 
 
 @pytest.mark.parametrize(

@@ -4,15 +4,28 @@ from typing import Any
 
 import pytest
 
+from sync_core.domain.documents import RecordError
 from sync_core.domain.explain.facts import ScopeSeen, explain_scope
-from sync_core.domain.explain.words import Standing, next_run, verdict
-from sync_core.domain.model import Action, Change, Reason
+from sync_core.domain.explain.words import (
+    Standing,
+    display_name_of,
+    evidence_in_words,
+    next_run,
+    principal_name_of,
+    standing_of,
+    unknown_person,
+    verdict,
+)
+from sync_core.domain.matching.decide import Ignored
+from sync_core.domain.model import Action, Change, Evidence, Reason
 from tests.unit.builders import (
     ADMINS,
     ANN,
+    NOW,
     SALES,
     change,
     clause,
+    connection,
     in_groups,
     not_in_groups,
     scope,
@@ -257,3 +270,114 @@ def test_somebody_protected_is_not_held() -> None:
 
     assert found.held_by is None
     assert ANN not in found.message
+
+
+# --- a person who was asked for by id -------------------------------------------------------------
+
+
+PERSON = {"id": ANN, "userPrincipalName": "ann@contoso.com", "accountEnabled": True}
+BLOCKED = PERSON | {"accountEnabled": False}
+WAITS = RecordError(object_id=ANN, code="match.waiting", message="Two rows fit.")
+FOREIGN = RecordError(object_id=ANN, code="record.notOwned", message="Not ours.")
+FAILED = RecordError(object_id=ANN, code="record.expressionFailed", message="No date.")
+NOTHING_KNOWN: dict[str, Any] = {"name": "Ann", "error": None, "now": NOW, "matched": None}
+SKIPS = [{"target": "email", "expression": "IgnoreObjectFlow"}]
+
+
+def evidence(person: dict[str, Any] | None, reason: Reason | None = None, **facts: Any) -> Evidence:
+    return Evidence(ANN, reason, facts, person, frozenset({SALES}))
+
+
+@pytest.mark.parametrize(
+    ("found", "known", "code"),
+    [
+        pytest.param(evidence(PERSON), {}, "inScope", id="in"),
+        pytest.param(evidence(BLOCKED), {}, "blocked", id="blocked"),
+        pytest.param(evidence(PERSON), {"error": WAITS}, "matchWaiting", id="waits for a match"),
+        pytest.param(evidence(PERSON), {"matched": Ignored()}, "matchIgnored", id="left out"),
+        pytest.param(evidence(PERSON), {"error": FOREIGN}, "notOwned", id="another's row"),
+        pytest.param(evidence(PERSON), {"error": FAILED}, "mappingFailed", id="cannot be mapped"),
+        pytest.param(evidence(None, Reason.SOFT_DELETED), {}, "softDeleted", id="deleted"),
+        pytest.param(evidence(None, Reason.HARD_DELETED), {}, "hardDeleted", id="gone"),
+    ],
+)
+def test_what_is_known_of_a_person(found: Evidence, known: dict[str, Any], code: str) -> None:
+    settings = connection(scope=scope(IN_SALES))
+
+    standing = standing_of(settings, found, found.person, **(NOTHING_KNOWN | known))
+
+    assert verdict(standing)[0] == code
+
+
+def test_an_expression_that_skips_a_person_is_the_reason() -> None:
+    settings = connection(scope=scope(IN_SALES), mapping=SKIPS)
+
+    standing = standing_of(settings, evidence(PERSON), PERSON, **NOTHING_KNOWN)
+
+    assert verdict(standing)[0] == "skipped"
+
+
+def test_the_sentence_names_groups_and_the_day_of_deletion() -> None:
+    settings = connection(scope=scope([in_groups(ADMINS)]))
+    deleted = evidence(None, Reason.SOFT_DELETED, deletedDateTime="2026-01-31T10:00:00Z")
+    names = {ADMINS: "Admins"}
+
+    outside = standing_of(settings, evidence(PERSON), PERSON, groups=names, **NOTHING_KNOWN)
+    gone = standing_of(settings, deleted, None, **NOTHING_KNOWN)
+
+    assert "Admins" in verdict(outside)[1]
+    assert "2026-01-31" in verdict(gone)[1]
+
+
+@pytest.mark.parametrize(
+    ("person", "known", "name"),
+    [
+        (PERSON, ["old@contoso.com"], "ann@contoso.com"),
+        (None, ["old@contoso.com", "older@contoso.com"], "old@contoso.com"),
+        (None, [None, "older@contoso.com"], "older@contoso.com"),
+        (None, [], None),
+    ],
+)
+def test_the_sign_in_name(
+    person: dict[str, Any] | None, known: list[str | None], name: str | None
+) -> None:
+    assert principal_name_of(person, *known) == name
+
+
+@pytest.mark.parametrize(
+    ("person", "stored", "name"),
+    [
+        ({"displayName": "Ann"}, {"displayName": "Old"}, "Ann"),
+        ({"displayName": None}, {"displayName": "Old"}, "Old"),
+        (None, {"displayName": "Old"}, "Old"),
+        (None, {"displayName": ""}, None),
+        (None, None, None),
+    ],
+)
+def test_the_display_name(
+    person: dict[str, Any] | None, stored: dict[str, Any] | None, name: str | None
+) -> None:
+    assert display_name_of(person, stored) == name
+
+
+@pytest.mark.parametrize(
+    ("found", "sentence"),
+    [
+        (evidence(PERSON), "Read from Entra by id."),
+        (
+            evidence(PERSON, groups=[SALES]),
+            "Read from Entra by id, and found in 1 of the named groups.",
+        ),
+        (evidence(None, Reason.SOFT_DELETED), "Entra lists the person among the deleted."),
+        (evidence(None, Reason.HARD_DELETED), "Entra has no such person."),
+    ],
+)
+def test_what_graph_answered(found: Evidence, sentence: str) -> None:
+    assert evidence_in_words(found) == sentence
+
+
+def test_a_person_whom_neither_side_knows() -> None:
+    error = unknown_person("ann@contoso.com")
+
+    assert (error.code, error.status) == ("user.unknown", 404)
+    assert "'ann@contoso.com'" in error.message

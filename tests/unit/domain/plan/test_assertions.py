@@ -174,3 +174,13 @@ def test_any_name_can_be_a_pattern(pattern: str, name: str) -> None:
 
     if "*" not in pattern:
         assert found is (pattern.casefold() in {name.casefold(), ANN})
+
+
+@pytest.mark.parametrize(("at_least", "verdict"), [(9, ALLOWED), (10, ALLOWED.blocked(("x",)))])
+def test_a_broken_assertion_holds_all_coming_and_going(at_least: int, verdict: Verdict) -> None:
+    watched = Assertions([Assertion.model_validate({"atLeast": at_least})])
+    watched.change(change(Action.DISABLE))
+
+    found = watched.applied(ALLOWED, active=10)
+
+    assert (found.holds, found.hold_reenables) == (verdict.holds, verdict.hold_reenables)
