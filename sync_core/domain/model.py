@@ -129,7 +129,7 @@ class Change:
     """One person's change: what to do, why, and with what; `before` holds the old mapped values.
 
     `evidence` is what Graph answered when the person was asked for by id, for removals. `link` is the
-    row that somebody who is created takes over.
+    row that a person who is created takes over.
     """
 
     action: Action
@@ -145,7 +145,7 @@ class Change:
     link: Link | None = None
 
     def fields(self) -> dict[str, tuple[Value, Value]]:
-        """Give the targets that differ, each with its old and new value."""
+        """Return the targets that differ, each with its old and new value."""
         if self.action.is_removal:
             return {name: (old, None) for name, old in self.before.items() if self.deletes}
         names = sorted((self.before.keys() | self.values.keys()) - set(self.kept))

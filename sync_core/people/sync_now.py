@@ -1,7 +1,7 @@
 """One person now: asked for by id, decided and written while an administrator waits, step by step.
 
 A run of mode `users` with its own record, plan and history, under the connection's lease. It is the
-code of every run; only the guard has no say, because somebody was named. It is no sign of the
+code of every run; only the guard has no say, because the person was named. It is no sign of the
 connection's health and no run of its schedule.
 """
 
@@ -56,7 +56,7 @@ class PersonSynced(Document):
 async def sync_person(services: Services, connection_id: str, object_id: str) -> PersonSynced:
     """Bring one person in line with the directory now.
 
-    Raises `Conflict` while a run is under way or the connection is disabled, and `NotFound` for somebody
+    Raises `Conflict` while a run is under way or the connection is disabled, and `NotFound` for a person
     who is neither in the directory nor in the table. A run that fails is an answer, not an error.
     """
     _check_enabled((await services.store.connections.get(connection_id)).connection)

@@ -22,7 +22,7 @@ from sync_core.store.users import UserStore
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """One run of one connection: of everybody, of some, of one person, or only a preview of it."""
+    """One run of one connection: of its whole scope, of one person, or only a preview."""
 
     connection: Connection
     client: GraphClient

@@ -1,4 +1,4 @@
-"""Matching within one run: who comes in is collected, decided about together, and the queue is kept.
+"""Matching within one run: newcomers are collected and decided about together, and the queue is kept.
 
 A connection without matching keys pays nothing for it: no column more is read, and no table asked.
 """
@@ -56,12 +56,13 @@ class Linking:
             self.registry.move(change.object_id, change.values)
 
     async def decide(self, *, complete: bool) -> list[tuple[str, RecordRejected]]:
-        """Decide about everybody who comes in; gives those who wait, each with the reason."""
+        """Decide about all newcomers; return those who wait, each with the reason."""
         if self.registry is None:
             return []
         self._complete = complete
-        self._coming = {one.object_id for one in self._newcomers} & self._queue.keys()
-        decisions = {one.object_id: one.decision for one in self._queue.values() if one.decision}
+        self._coming = {newcomer.object_id for newcomer in self._newcomers} & self._queue.keys()
+        queue = self._queue.values()
+        decisions = {match.object_id: match.decision for match in queue if match.decision}
         # Some 20 µs a newcomer: in a thread, so that a webhook in this process need not wait for it.
         self._outcomes = await asyncio.to_thread(
             decide, self._newcomers, self.registry, decisions, complete=complete
@@ -72,13 +73,13 @@ class Linking:
         log_event(
             "matching.decided",
             connection=self._connection_id,
-            links=sum(isinstance(one, Link) for one in self._outcomes.values()),
+            links=sum(isinstance(found, Link) for found in self._outcomes.values()),
             waiting=len(waits),
         )
         return [(object_id, waiting(wait, self._connection_id)) for object_id, wait in waits]
 
     def _still_contested(self) -> dict[str, Outcome]:
-        """Give those who wait because of other newcomers, who may only be missing from this reading."""
+        """Return those who wait because of other newcomers, who may only be missing from this reading."""
         return {
             object_id: self._queue[object_id].wait
             for object_id in self._coming - self._outcomes.keys()
@@ -87,7 +88,7 @@ class Linking:
         }
 
     def outcome_of(self, object_id: str) -> Outcome | None:
-        """Give what was decided about a newcomer; None for somebody who is simply created."""
+        """Return what was decided about a newcomer; None for one who is simply created."""
         return self._outcomes.get(object_id)
 
     def _waits(self) -> list[tuple[str, Wait]]:
@@ -96,12 +97,12 @@ class Linking:
 
     @property
     def left_out(self) -> set[str]:
-        """Give the newcomers who do not come in with this run: they wait, or were chosen to stay out."""
+        """Return the newcomers who do not come in with this run: they wait, or were chosen to stay out."""
         found = self._outcomes.items()
         return {oid for oid, one in found if not (one is None or isinstance(one, Link))}
 
     def settled(self, changes: Iterable[Change]) -> list[Change]:
-        """Give the changes without those who wait or are left out, the others with their links."""
+        """Return the changes of people who neither wait nor are left out, with their links."""
         found = []
         for change in changes:
             outcome = self._outcomes.get(change.object_id)
@@ -118,8 +119,8 @@ class Linking:
         if self.registry is None:
             return
         waits = [self._match(object_id, wait) for object_id, wait in self._waits()]
-        changed = [one for one in waits if not self._is_known(one)]
-        gone = [one for one in self._queue.values() if self._is_settled(one)]
+        changed = [match for match in waits if not self._is_known(match)]
+        gone = [match for match in self._queue.values() if self._is_settled(match)]
         if changed or gone:
             await still_held()
         await self._store.save_waits(changed, self._queue)
@@ -137,19 +138,19 @@ class Linking:
         return known is not None and _found(known) == _found(match)
 
     def _is_settled(self, match: Match) -> bool:
-        """Tell whether somebody waits no longer; a decision stays until it has been carried out."""
+        """Whether a person waits no longer; a decision stays until it has been carried out."""
         if match.object_id in self._owned:
             return True
         if match.decision is not None or self._still_waits(match.object_id):
             return False
-        # Somebody who was not read may only be missing from this reading.
+        # A person who was not read may only be missing from this reading.
         return self._complete or match.object_id in self._coming
 
     def _still_waits(self, object_id: str) -> bool:
         return isinstance(self._outcomes.get(object_id), Wait)
 
     def done(self, change: Change) -> None:
-        """Note that somebody was created or linked."""
+        """Note that a person was created or linked."""
         if change.object_id in self._queue:
             self._done.add(change.object_id)
 
@@ -157,7 +158,7 @@ class Linking:
         """Take those out of the queue whose decision was carried out."""
         if self._done:
             await still_held()
-            await self._store.delete(self._queue[one] for one in sorted(self._done))
+            await self._store.delete(self._queue[object_id] for object_id in sorted(self._done))
 
 
 def _found(match: Match) -> tuple[object, ...]:

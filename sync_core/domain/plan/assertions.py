@@ -66,7 +66,8 @@ class Assertions:
         """Say what would not be true; `active` people are in the table now, `verdict` holds some changes."""
         after = active + self._gain(verdict)
         found = (
-            self._problem(number, one, after, verdict) for number, one in enumerate(self.assertions)
+            self._problem(number, assertion, after, verdict)
+            for number, assertion in enumerate(self.assertions)
         )
         return tuple(problem for problem in found if problem)
 
@@ -75,24 +76,28 @@ class Assertions:
         return tuple(self._by_changes())
 
     def _by_changes(self) -> Iterator[str]:
-        for number, one in enumerate(self.assertions):
-            changes = [self._changes[each] for each in self._ids(number) & self._changes.keys()]
-            if one.is_in is not None and any(each.action.is_removal for each in changes):
-                yield _not_in(one, "would be removed")
-            if one.never is not None and any(_brings_in(each) for each in changes):
-                yield _never(one, [each.object_id for each in changes])
+        for number, assertion in enumerate(self.assertions):
+            known = self._ids(number) & self._changes.keys()
+            changes = [self._changes[object_id] for object_id in known]
+            if assertion.is_in is not None and any(found.action.is_removal for found in changes):
+                yield _not_in(assertion, "would be removed")
+            if assertion.never is not None and any(_brings_in(found) for found in changes):
+                yield _never(assertion, [found.object_id for found in changes])
 
-    def _problem(self, number: int, one: Assertion, after: int, verdict: Verdict) -> str | None:
-        inside = sorted(each for each in self._ids(number) if self._is_in(each, verdict))
-        if one.is_in is not None and not inside:
-            gone = any(each in self._active for each in self._ids(number))
-            return _not_in(one, "would be removed" if gone else "is not in")
-        if one.never is not None and inside:
-            return _never(one, inside)
-        if one.at_least is not None and after < one.at_least:
-            return f"{after} people would be active; at least {one.at_least} are asserted"
-        if one.at_most is not None and after > one.at_most:
-            return f"{after} people would be active; at most {one.at_most} are asserted"
+    def _problem(
+        self, number: int, assertion: Assertion, after: int, verdict: Verdict
+    ) -> str | None:
+        ids = self._ids(number)
+        inside = sorted(object_id for object_id in ids if self._is_in(object_id, verdict))
+        if assertion.is_in is not None and not inside:
+            gone = not ids.isdisjoint(self._active)
+            return _not_in(assertion, "would be removed" if gone else "is not in")
+        if assertion.never is not None and inside:
+            return _never(assertion, inside)
+        if assertion.at_least is not None and after < assertion.at_least:
+            return f"{after} people would be active; at least {assertion.at_least} are asserted"
+        if assertion.at_most is not None and after > assertion.at_most:
+            return f"{after} people would be active; at most {assertion.at_most} are asserted"
         return None
 
     def _ids(self, number: int) -> set[str]:
@@ -132,18 +137,18 @@ def _brings_in(change: Change) -> bool:
     return change.action in {Action.CREATE, Action.REENABLE}
 
 
-def _pattern(one: Assertion) -> re.Pattern[str] | None:
+def _pattern(assertion: Assertion) -> re.Pattern[str] | None:
     """Compile what names people; each `*` stands for any letters. Escaped, so it cannot run long."""
-    name = one.is_in if one.is_in is not None else one.never
+    name = assertion.is_in if assertion.is_in is not None else assertion.never
     if name is None:
         return None
     return re.compile(".*".join(map(re.escape, re.split(r"\*+", name.casefold()))))
 
 
-def _not_in(one: Assertion, why: str) -> str:
-    return f"{one.is_in} is asserted to be in, and {why}"
+def _not_in(assertion: Assertion, why: str) -> str:
+    return f"{assertion.is_in} is asserted to be in, and {why}"
 
 
-def _never(one: Assertion, object_ids: Sequence[str]) -> str:
+def _never(assertion: Assertion, object_ids: Sequence[str]) -> str:
     shown = ", ".join(object_ids[:NAMED]) + ("..." if len(object_ids) > NAMED else "")
-    return f"{one.never} is asserted never to be in, and would be ({shown})"
+    return f"{assertion.never} is asserted never to be in, and would be ({shown})"
