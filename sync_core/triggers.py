@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from sync_core.connections import consent, verify
+from sync_core.connections.impact import SaveGuard
 from sync_core.domain.compatibility import read
 from sync_core.domain.documents import Purpose, SyncRequest, Trigger
 from sync_core.domain.errors import FixConnection, Invalid, NotUnderstood, RequestRefused, SyncError
@@ -58,9 +59,6 @@ async def requested(body: bytes) -> None:
 
 async def _do(services: Services, request: SyncRequest) -> None:
     if request.purpose is Purpose.VERIFY:
-        # Imported here: what it needs of the API is of no use to any other message.
-        from sync_core.connections.impact import SaveGuard
-
         await consent.confirm_again(services, request.connection_id)
         await verify.retry(services, request.connection_id, SaveGuard(services).check_waiting)
     else:

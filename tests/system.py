@@ -21,8 +21,8 @@ from local.tls import TlsFiles
 from local.vault import VaultInThread
 from sync_core.directory.retry_budget import RetryBudget
 from sync_core.domain.documents import Connection, Run, SyncRequest
+from sync_core.domain.model import HEX_DIGITS
 from sync_core.runs import worker
-from sync_core.runs.spool import DIGITS
 from sync_core.services import Services, open_services, utc_now
 from sync_core.settings import Settings
 from sync_core.store.tables import USERS
@@ -155,7 +155,7 @@ async def history_of(services: Services, connection_id: str, object_id: str) -> 
 async def _all_rows(services: Services, connection_id: str) -> list[tuple[str, Entity]]:
     table = await services.store.tables.table(USERS)
     found: list[tuple[str, Entity]] = []
-    for digit in DIGITS:
+    for digit in HEX_DIGITS:
         async for row in table.query_entities(f"PartitionKey eq '{connection_id}-{digit}'"):
             found.append((row["RowKey"], dict(row)))  # noqa: PERF401 -- reads better than nested
     return found

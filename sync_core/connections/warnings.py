@@ -2,11 +2,11 @@
 
 import asyncio
 
-from sync_core.directory.requests import USERS_READ, count_users
+from sync_core.directory.lookup import count_people
 from sync_core.domain.connections.verification import Verification, VerificationStatus, state_words
 from sync_core.domain.connections.warnings import Warning  # noqa: A004 -- the word of the contract
 from sync_core.domain.documents import Connection, Guests, Scope
-from sync_core.domain.errors import SyncError
+from sync_core.domain.errors import IncompleteReading, SyncError
 from sync_core.domain.health import Health, connection_warnings
 from sync_core.health import journal
 from sync_core.services import Services
@@ -99,11 +99,16 @@ async def _counted(services: Services, connection: Connection) -> Warning:
 
 
 async def _count(services: Services, connection: Connection) -> tuple[int, int]:
-    """Ask Graph for the number of users, and of guests among them."""
+    """Ask Graph for the number of users, and of guests among them.
+
+    Raises `IncompleteReading` where the tenant does not count.
+    """
     async with asyncio.timeout(COUNT_PATIENCE_S), services.directory.open(connection) as graph:
-        users = await graph.get(count_users(graph.sdk), needs=USERS_READ)
-        guests = await graph.get(count_users(graph.sdk, "userType eq 'Guest'"), needs=USERS_READ)
-    return int(users), int(guests)
+        users = await count_people(graph)
+        guests = await count_people(graph, "userType eq 'Guest'")
+    if users is None or guests is None:
+        raise IncompleteReading("graph.uncounted", "This tenant does not count its users.")
+    return users, guests
 
 
 def _who(scope: Scope) -> str:

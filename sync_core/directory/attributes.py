@@ -14,8 +14,8 @@ from msgraph.graph_service_client import GraphServiceClient
 
 from sync_core.directory.answers import bad_answer, to_page
 from sync_core.directory.client import GraphClient
-from sync_core.directory.reading import check_attributes
-from sync_core.directory.requests import MAX_PAGE, USERS_READ, advanced_headers, count_users
+from sync_core.directory.lookup import check_attributes, count_people
+from sync_core.directory.requests import MAX_PAGE, USERS_READ, advanced_headers
 from sync_core.domain.attributes import ALWAYS_SELECTED
 from sync_core.domain.catalog.attributes import (
     Candidate,
@@ -149,15 +149,8 @@ class Readiness:
             people=first.people,
             guests=first.guests,
             blocked=first.blocked,
-            total=await self._total(),
+            total=await count_people(self._client),
         )
-
-    async def _total(self) -> int | None:
-        try:
-            count = await self._client.get(count_users(self._client.sdk), needs=USERS_READ)
-        except IncompleteReading:  # counting is an advanced query, which Azure AD B2C does not have
-            return None
-        return count if isinstance(count, int) else None
 
 
 def _portions(names: Iterable[str]) -> list[list[str]]:

@@ -26,7 +26,7 @@ from msgraph.graph_service_client import GraphServiceClient
 from sync_core.directory.access import Directory, Secrets
 from sync_core.directory.answers import to_page
 from sync_core.directory.client import GraphClient
-from sync_core.directory.reading import check_attributes
+from sync_core.directory.lookup import check_attributes
 from sync_core.directory.requests import (
     GROUPS_READ,
     USERS_READ,

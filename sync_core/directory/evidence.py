@@ -5,8 +5,8 @@ from typing import Any
 
 from sync_core.directory.answers import to_page
 from sync_core.directory.client import GraphClient
+from sync_core.directory.lookup import check_attributes
 from sync_core.directory.managers import check_hidden, check_managers
-from sync_core.directory.reading import check_attributes
 from sync_core.directory.requests import (
     GROUPS_READ,
     USERS_READ,

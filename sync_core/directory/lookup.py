@@ -1,13 +1,38 @@
-"""One person, found by name, and the groups that this person is directly in."""
+"""Single questions: how many people, one person by name, the groups that a person is directly in.
+
+And whether people came with their attributes, which every answer about people has to be asked.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from sync_core.directory.answers import to_page
 from sync_core.directory.client import GraphClient
-from sync_core.directory.reading import check_attributes
-from sync_core.directory.requests import GROUPS_READ, USERS_READ, groups_of_user, users_named
+from sync_core.directory.requests import (
+    GROUPS_READ,
+    USERS_READ,
+    count_users,
+    groups_of_user,
+    users_named,
+)
+from sync_core.domain.errors import FixConnection, IncompleteReading
+
+
+async def count_people(client: GraphClient, condition: str | None = None) -> int | None:
+    """Return how many users Graph counts, all or those of a `$filter`; None where it cannot count.
+
+    Tenants of Azure AD B2C have no advanced queries, and counting is one
+    (learn.microsoft.com/graph/aad-advanced-queries).
+    """
+    try:
+        count = await client.get(count_users(client.sdk, condition), needs=USERS_READ)
+    except IncompleteReading:
+        return None
+    return count if isinstance(count, int) else None
 
 
 async def find_by_name(client: GraphClient, principal_name: str) -> str | None:
-    """Give the object id of the person with this sign-in name, or None.
+    """Return the object id of the person with this sign-in name, or None.
 
     By `$filter`, not by `/users/{name}`: there, names of guests need their `#` encoded and names that
     begin with `$` are refused (learn.microsoft.com/graph/api/user-get, "Tip").
@@ -19,9 +44,27 @@ async def find_by_name(client: GraphClient, principal_name: str) -> str | None:
 
 
 async def direct_groups(client: GraphClient, object_id: str) -> frozenset[str]:
-    """Give the ids of the groups that somebody is in directly."""
+    """Return the ids of the groups that a person is in directly."""
     request = groups_of_user(client.sdk, object_id, nested=False)
     found: set[str] = set()
     async for page in client.pages(request, needs=GROUPS_READ):
         found.update(item["id"] for item in page.items)
     return frozenset(found)
+
+
+def check_attributes(items: Iterable[Mapping[str, Any]], what: str) -> None:
+    """Refuse people that come without their attributes: the permission to read users is gone.
+
+    Without it Graph answers 200 and every property but the id is null
+    (learn.microsoft.com/graph/api/group-list-members, "limited information"). Every user has a
+    sign-in name, so its absence is the sign.
+    """
+    for item in items:
+        if item.get("userPrincipalName") is None:
+            raise FixConnection(
+                "graph.limitedInformation",
+                f"Graph gave {what} without their attributes: the app registration is not allowed "
+                f"to read users ({USERS_READ} is missing). Nothing was changed.",
+                f"In Entra, add the application permission {USERS_READ} to the app registration "
+                "and grant admin consent; then run again.",
+            )

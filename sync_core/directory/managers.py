@@ -12,8 +12,9 @@ from typing import Any
 
 from sync_core.directory.answers import to_page
 from sync_core.directory.client import MAX_BATCH, GraphClient
+from sync_core.directory.lookup import check_attributes
 from sync_core.directory.merging import merged
-from sync_core.directory.reading import Sighting, check_attributes
+from sync_core.directory.reading import Sighting
 from sync_core.directory.requests import (
     MAX_VALUES,
     USERS_READ,

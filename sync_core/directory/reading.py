@@ -6,7 +6,7 @@ error or is noted in `problems`; then nobody may be removed on its account.
 
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,16 +14,16 @@ from kiota_abstractions.request_information import RequestInformation
 
 from sync_core.directory.client import GraphClient
 from sync_core.directory.groups import GroupTree, read_group_tree
+from sync_core.directory.lookup import check_attributes, count_people
 from sync_core.directory.merging import merged
 from sync_core.directory.requests import (
     GROUPS_READ,
     USERS_READ,
     all_users,
-    count_users,
     member_users,
 )
 from sync_core.domain.documents import RecordError
-from sync_core.domain.errors import FixConnection, IncompleteReading
+from sync_core.domain.errors import IncompleteReading
 from sync_core.domain.model import Attributes
 from sync_core.domain.scope.compile import CompiledScope
 from sync_core.domain.scope.query import reading_plan
@@ -175,24 +175,14 @@ class Reading:
         self, condition: str | None = None, *, advanced: bool = False
     ) -> AsyncIterator[list[Sighting]]:
         # An advanced query counts by itself.
-        expected = None if advanced else await self._count_users(condition)
+        # Counted to notice a list that ends early; each removal is proven by id all the same.
+        expected = None if advanced else await count_people(self.client, condition)
         request = all_users(self.client.sdk, self.select, condition, advanced=advanced)
         known = self._groups_of
         counted = self._counted(request, "the users of the tenant", USERS_READ, expected)
         async for items in counted:
             check_attributes(items, "users")
             yield [(item, known.get(item["id"], NOBODY)) for item in items]
-
-    async def _count_users(self, condition: str | None) -> int | None:
-        """Ask how many users there are, to notice a list that ends early; None where nobody can tell."""
-        try:
-            request = count_users(self.client.sdk, condition)
-            count = await self.client.get(request, needs=USERS_READ)
-        except IncompleteReading:
-            # Tenants of Azure AD B2C have no advanced queries, and counting is one
-            # (learn.microsoft.com/graph/aad-advanced-queries). Each removal is still proven by id.
-            return None
-        return count if isinstance(count, int) else None
 
     async def _counted(
         self, request: RequestInformation, what: str, needs: str, expected: int | None = None
@@ -217,21 +207,3 @@ class Reading:
 def is_short(read: int, expected: int) -> bool:
     """Tell whether a list ended so far below its count that it was cut short."""
     return expected - read > max(COUNT_TOLERANCE_LEAST, expected * COUNT_TOLERANCE)
-
-
-def check_attributes(items: Iterable[Mapping[str, Any]], what: str) -> None:
-    """Refuse people that come without their attributes: the permission to read users is gone.
-
-    Without it Graph answers 200 and every property but the id is null
-    (learn.microsoft.com/graph/api/group-list-members, "limited information"). Every user has a
-    sign-in name, so its absence is the sign.
-    """
-    for item in items:
-        if item.get("userPrincipalName") is None:
-            raise FixConnection(
-                "graph.limitedInformation",
-                f"Graph gave {what} without their attributes: the app registration is not allowed "
-                f"to read users ({USERS_READ} is missing). Nothing was changed.",
-                f"In Entra, add the application permission {USERS_READ} to the app registration "
-                "and grant admin consent; then run again.",
-            )

@@ -12,6 +12,8 @@ Attributes = Mapping[str, Any]
 Value = str | bool | int | float | None
 # Called before every write: raises when the run must stop, because its lease is lost or its time is up.
 StillHeld = Callable[[], Awaitable[None]]
+# What an object id can begin with: the Users table is partitioned by it, and so are plans on disk.
+HEX_DIGITS = "0123456789abcdef"
 
 
 class Action(StrEnum):

@@ -2,10 +2,9 @@
 
 from functools import partial
 
-from sync_core.domain.model import Inventory, StillHeld
+from sync_core.domain.model import HEX_DIGITS, Inventory, StillHeld
 from sync_core.domain.plan.plan import Plan
 from sync_core.runs.context import RunContext
-from sync_core.runs.spool import DIGITS
 from sync_core.store.users import bounded
 
 # Each holds the stored rows of the changes of one partition in memory.
@@ -28,5 +27,5 @@ async def apply(
             else:
                 context.ledger.reject(change.object_id, error)
 
-    await bounded(PARTITIONS_AT_ONCE, (partial(write, digit) for digit in DIGITS))
+    await bounded(PARTITIONS_AT_ONCE, (partial(write, digit) for digit in HEX_DIGITS))
     await context.linking.forget_done(still_held)

@@ -4,12 +4,12 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from sync_core.domain.model import Action, Change, Inventory, Tally
+from sync_core.domain.model import HEX_DIGITS, Action, Change, Inventory, Tally
 from sync_core.domain.plan.decide import is_protected
 from sync_core.domain.plan.digest import PlanDigest
 from sync_core.domain.plan.guard import tally_of
 from sync_core.runs.context import RunContext
-from sync_core.runs.spool import DIGITS, ChangeSpool
+from sync_core.runs.spool import ChangeSpool
 from sync_core.store.rows import old_values
 
 
@@ -28,7 +28,7 @@ async def write_detail(
     context.assertions.begin()
     digest = PlanDigest(context.connection.id)
     actions: Counter[Action] = Counter()
-    for digit in DIGITS:
+    for digit in HEX_DIGITS:
         changes = context.linking.settled(decided.read(digit))
         rows = await context.users.load_rows(digit, changes, inventory.by_digit.get(digit, 0))
         for change in changes:

@@ -12,11 +12,10 @@ from typing import IO, Any, Self
 import orjson
 
 from sync_core.domain.errors import RecordRejected
-from sync_core.domain.model import Action, Change, Link, Reason
+from sync_core.domain.model import HEX_DIGITS, Action, Change, Link, Reason
 from sync_core.domain.plan.roster import EitherWay, Outcome
 
-DIGITS = "0123456789abcdef"
-SIXTEEN = frozenset(DIGITS)
+SIXTEEN = frozenset(HEX_DIGITS)
 # Below this size a file stays in memory.
 MEMORY_BYTES = 256 * 1024
 
@@ -65,7 +64,7 @@ class ChangeSpool:
             yield to_change(orjson.loads(line))
 
     def __iter__(self) -> Iterator[Change]:
-        for digit in DIGITS:
+        for digit in HEX_DIGITS:
             yield from self.read(digit)
 
     def close(self) -> None:

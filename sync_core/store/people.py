@@ -16,10 +16,10 @@ from azure.data.tables.aio import TableClient
 from sync_core.domain.compatibility import read, word
 from sync_core.domain.documents import Document
 from sync_core.domain.matching.registry import LINKED_BY, LINKED_TO
-from sync_core.domain.model import Action, Origin, Reason, Status, StillHeld, Value
+from sync_core.domain.model import HEX_DIGITS, Action, Origin, Reason, Status, StillHeld, Value
 from sync_core.store.rows import HISTORY, LINKED_FROM, joined, mapped_values, partition_key
 from sync_core.store.tables import USERS, Tables
-from sync_core.store.users import HEX_DIGITS, PARTITIONS_AT_ONCE, bounded
+from sync_core.store.users import PARTITIONS_AT_ONCE, bounded
 from sync_core.store.wire import (
     MAX_OPERATIONS,
     BatchRefused,

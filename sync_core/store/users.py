@@ -10,7 +10,7 @@ from azure.data.tables.aio import TableClient
 
 from sync_core.domain.errors import RecordRejected, RetryLater
 from sync_core.domain.matching.registry import Registry
-from sync_core.domain.model import Change, Status, StillHeld, StoredIndex, StoredPerson
+from sync_core.domain.model import HEX_DIGITS, Change, Status, StillHeld, StoredIndex, StoredPerson
 from sync_core.store.links import take_over
 from sync_core.store.rows import (
     HISTORY,
@@ -35,7 +35,6 @@ from sync_core.store.wire import (
     submit,
 )
 
-HEX_DIGITS = "0123456789abcdef"
 PARTITIONS_AT_ONCE = 4
 # A change and its history row are two operations: one full batch.
 CHANGES_AT_ONCE = MAX_OPERATIONS // 2

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from pydantic import BaseModel
 
+from sync_core.api.app import create_app
 from sync_core.api.openapi import describe
 from sync_core.domain.documents import ConnectionInput, Run
 from sync_core.domain.matching.decide import Wait, Why
@@ -21,8 +22,6 @@ OPERATIONS = [pytest.param(method.lower(), path, id=f"{method} {path}") for meth
 
 @pytest.fixture(scope="module")
 def described() -> dict[str, Any]:
-    from sync_core.api.app import create_app
-
     return describe(create_app(unused))
 
 

@@ -75,7 +75,7 @@ async def test_a_message_tries_waiting_settings_and_brings_nobody_in(
         pytest.param("not JSON", id="no JSON"),
         pytest.param("{}", id="nothing asked"),
         pytest.param('{"connectionId": "../x", "trigger": "manual"}', id="no connection's id"),
-        pytest.param('{"connectionId": "x", "trigger": "rumour"}', id="unknown reason"),
+        pytest.param('{"connectionId": "x", "trigger": "manual", "mode": 1}', id="no mode"),
     ],
 )
 def test_a_message_that_is_no_request_fails(app: LoadedApp, body: str) -> None:

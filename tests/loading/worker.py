@@ -25,6 +25,8 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import azure_functions_runtime
+
 Answer = dict[str, Any]
 
 
@@ -76,8 +78,6 @@ class Worker:
     """The library and the app that it has loaded."""
 
     def __init__(self) -> None:
-        import azure_functions_runtime
-
         self._runtime = azure_functions_runtime
         self._ids: dict[str, str] = {}
         self._triggers: dict[str, str] = {}

@@ -5,6 +5,7 @@ import ssl
 import stat
 from pathlib import Path
 
+import httpx
 import pytest
 
 from local import tls as module
@@ -13,8 +14,6 @@ from local.vault import VaultInThread
 
 
 def handshake(ca_file: Path, url: str) -> None:
-    import httpx
-
     httpx.get(url, verify=ssl.create_default_context(cafile=ca_file), trust_env=False)
 
 

@@ -25,9 +25,9 @@ from sync_core.domain.matching.decide import (
     reason,
 )
 from sync_core.domain.matching.registry import Registry, parted
+from sync_core.domain.model import HEX_DIGITS
 from sync_core.domain.problems import document_problems
 from sync_core.logs import log_event
-from sync_core.runs.spool import DIGITS
 from sync_core.services import Services
 from sync_core.store.matches import Match
 from sync_core.store.people import Person
@@ -146,7 +146,7 @@ def _row_problem(asked: MatchBody, connection_id: str) -> str | None:
     if asked.decision is not DecisionKind.LINK:
         return None if asked.row is None else 'goes with "link" only'
     partition, row_key = parted(asked.row or "")
-    if not row_key or partition not in {f"{connection_id}-{digit}" for digit in DIGITS}:
+    if not row_key or partition not in {f"{connection_id}-{digit}" for digit in HEX_DIGITS}:
         return f"must be the address of a candidate, such as {connection_id}-a|app-17"
     # learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
     if any(letter in "/\\#?" or ord(letter) < 32 or 127 <= ord(letter) < 160 for letter in row_key):

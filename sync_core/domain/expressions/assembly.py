@@ -3,6 +3,7 @@
 Everything that can be known without a person is checked here, where the position is still known.
 """
 
+import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -170,8 +171,6 @@ def _function_hint(name: str) -> str:
     for known in FUNCTIONS:
         if known.lower() == name.lower():
             return f"Upper and lower case matter: write {known}."
-    import difflib
-
     close = difflib.get_close_matches(name, FUNCTIONS, n=1)
     return f"Did you mean {close[0]}?" if close else "The reference lists all functions."
 

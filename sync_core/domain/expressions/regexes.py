@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import re2
+
 from sync_core.domain.expressions.errors import EvaluationError
 from sync_core.domain.expressions.values import MAX_TEXT, too_long
 
@@ -80,8 +82,6 @@ class Pattern:
 @lru_cache(maxsize=256)
 def compiled(text: str) -> Pattern:
     """Compile a .NET pattern; raises `PatternProblem`."""
-    import re2
-
     options = re2.Options()
     options.log_errors = False
     try:

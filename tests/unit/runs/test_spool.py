@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sync_core.domain.errors import RecordRejected
-from sync_core.domain.model import Action, Change, Reason
+from sync_core.domain.model import HEX_DIGITS, Action, Change, Reason
 from sync_core.domain.plan.roster import EitherWay, Outcome
 from sync_core.runs import spool
-from sync_core.runs.spool import DIGITS, ChangeSpool, EitherWaySpool
+from sync_core.runs.spool import ChangeSpool, EitherWaySpool
 from tests.unit.builders import ANN, CHANGES, change
 
 MANY = st.lists(CHANGES, max_size=8, unique_by=lambda one: one.object_id)
@@ -31,7 +31,7 @@ def test_a_digit_gives_its_own(changes: list[Change]) -> None:
     with ChangeSpool() as spooled:
         spooled.extend(changes)
 
-        for digit in DIGITS:
+        for digit in HEX_DIGITS:
             assert spooled.read(digit) == in_order([c for c in changes if c.object_id[0] == digit])
 
 
@@ -40,7 +40,7 @@ def test_a_digit_may_be_streamed_in_the_order_of_adding(changes: list[Change]) -
     with ChangeSpool() as spooled:
         spooled.extend(changes)
 
-        for digit in DIGITS:
+        for digit in HEX_DIGITS:
             added = [one for one in changes if one.object_id[0] == digit]
             assert list(spooled.stream(digit)) == added
             assert spooled.read(digit) == in_order(added)
