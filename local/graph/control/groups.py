@@ -45,11 +45,17 @@ class GroupsControl(ControlBase):
         members: Iterable[str] = (),
         microsoft_365: bool = False,
         hidden: bool = False,
+        membership_rule: str | None = None,
         tenant: str | None = None,
     ) -> Document:
+        """With a rule it is a dynamic group; who fits the rule is for the caller to add and remove."""
         directory = self.directory(tenant)
         properties = group_properties(
-            name, domain=directory.people.domain, microsoft_365=microsoft_365, hidden=hidden
+            name,
+            domain=directory.people.domain,
+            microsoft_365=microsoft_365,
+            hidden=hidden,
+            membership_rule=membership_rule,
         )
         group = Group(str(uuid.uuid4()), properties | _checked(values or {}))
         directory.add_group(group)

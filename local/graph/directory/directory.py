@@ -3,6 +3,7 @@
 Reads come from the Graph routes, writes from the control API only: Graph itself is read-only here.
 """
 
+import secrets
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
@@ -53,12 +54,35 @@ class OtherObject:
     display_name: str
 
 
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Somebody, or a group, may use an enterprise application."""
+
+    principal_id: str
+    kind: str
+    """User, Group or ServicePrincipal"""
+    created: str
+    id: str = field(default_factory=lambda: secrets.token_urlsafe(32))
+
+
+@dataclass(slots=True)
+class EnterpriseApp:
+    """A service principal that people and groups are assigned to."""
+
+    app_id: str
+    name: str
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    assigned: dict[str, Assignment] = field(default_factory=dict)
+    """By the id of who is assigned."""
+
+
 class Directory:
     def __init__(self, people: People, now: Callable[[], datetime]) -> None:
         self.people = people
         self.now = now
         self.groups: dict[str, Group] = {}
         self.others: dict[str, OtherObject] = {}
+        self.enterprise_apps: dict[str, EnterpriseApp] = {}
         self.log = ChangeLog()
         self.soft_deleted: dict[int, datetime] = {}
         self.gone: set[int] = set()
@@ -93,6 +117,11 @@ class Directory:
         if changed is not None and name in changed:
             return changed[name]
         return self.people.value(number, name) if number < self.people.count else None
+
+    def is_agent(self, number: int) -> bool:
+        """Whether the account is an agent's: it has an agent identity as its parent."""
+        changed = self._changed.get(number)
+        return changed is not None and changed.get("identityParentId") is not None
 
     def was_ever_set(self, number: int, name: str) -> bool:
         """Delta tells a cleared property as null, and one that was never set not at all."""
@@ -151,7 +180,7 @@ class Directory:
         if not really:
             return
         self._changed.setdefault(number, {}).update(really)
-        if "userPrincipalName" in really:
+        if really.get("userPrincipalName") is not None:
             self._new_principal_names[str(really["userPrincipalName"]).lower()] = number
         self.log.append(Change(number, frozenset(really)))
 

@@ -36,6 +36,8 @@ class Round:
     page: int
     born_s: int
     minimal: bool
+    hidden: frozenset[str] = frozenset()
+    """Attributes that the caller may not see; not part of the link, as permissions come and go."""
     sync_from_now: bool = False
 
     def state(self) -> dict[str, Any]:
@@ -70,6 +72,9 @@ def read_round(
     resource: str,
     now_s: int,
 ) -> Round:
+    if not request.tenant.advanced_queries:
+        # A tenant of Azure AD B2C: microsoft-graph-docs-contrib/issues/7430.
+        raise unsupported_query("Change enumeration is not supported for requested tenant.")
     version = request.tenant.directory.log.version
     minimal = "return=minimal" in request.headers.get("prefer", "").replace(" ", "").lower()
     for name in ("$skiptoken", "$deltatoken"):
@@ -80,7 +85,7 @@ def read_round(
                 raise _start_again(request, links, "syncStateNotFound", None)
             if now_s - state["born"] > LIFETIME_S:
                 raise _start_again(request, links, "resyncRequired", state)
-            going_on = _from_state(state, minimal=minimal)
+            going_on = _from_state(state, minimal=minimal, hidden=request.hidden)
             return going_on if name == "$skiptoken" else _next_round(going_on, version, now_s)
     refuse_unknown(request.query, _ALLOWED)
     return Round(
@@ -93,11 +98,12 @@ def read_round(
         page=1,
         born_s=now_s,
         minimal=False,
+        hidden=request.hidden,
         sync_from_now=request.query.get("$deltatoken") == LATEST,
     )
 
 
-def _from_state(state: dict[str, Any], *, minimal: bool) -> Round:
+def _from_state(state: dict[str, Any], *, minimal: bool, hidden: frozenset[str]) -> Round:
     return Round(
         select=None if state["select"] is None else tuple(state["select"]),
         ids=None if state["ids"] is None else tuple(state["ids"]),
@@ -108,6 +114,7 @@ def _from_state(state: dict[str, Any], *, minimal: bool) -> Round:
         page=state["page"],
         born_s=state["born"],
         minimal=minimal,
+        hidden=hidden,
     )
 
 

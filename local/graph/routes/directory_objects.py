@@ -20,7 +20,7 @@ from local.graph.http.messages import Answer, GraphRequest, json_answer
 from local.graph.odata.options import parse_select, read_options, refuse_unknown
 from local.graph.odata.paging import page_answer
 from local.graph.odata.properties import GROUP_PROPERTIES, USER_DEFAULTS, USER_PROPERTIES
-from local.graph.odata.renderer import group_values
+from local.graph.odata.renderer import group_values, user_type
 from local.graph.routes.entities import context, entity
 from local.graph.routes.groups import groups_page, matching_groups
 from local.graph.service import Service
@@ -80,7 +80,10 @@ async def get_deleted_item(service: Service, request: GraphRequest, key: str) ->
     if number is None or number not in directory.soft_deleted:
         raise not_found(key)
     names = select or (*USER_DEFAULTS, "deletedDateTime")
-    document = {"@odata.type": "#microsoft.graph.user", **_deleted_person(directory, number, names)}
+    document = {
+        "@odata.type": user_type(directory, number),
+        **_deleted_person(directory, number, names),
+    }
     where = context("directoryObjects", select) + "/$entity"
     return Answer(200, entity(service, where, orjson.dumps(document)))
 
@@ -89,7 +92,7 @@ def _deleted_person(directory: Directory, number: int, names: tuple[str, ...]) -
     document = {name: directory.value(number, name) for name in names}
     if "deletedDateTime" in document:
         document["deletedDateTime"] = timestamp(directory.soft_deleted[number])
-    if "userPrincipalName" in document:
+    if document.get("userPrincipalName") is not None:
         # Entra frees the name by putting the object id in front of it.
         plain_id = directory.object_id(number).replace("-", "")
         document["userPrincipalName"] = f"{plain_id}{document['userPrincipalName']}"
@@ -199,7 +202,7 @@ def _object(
             return None
         names = [n for n in select or USER_DEFAULTS if n in USER_PROPERTIES]
         values = {name: directory.value(number, name) for name in names}
-        return {"@odata.type": "#microsoft.graph.user", **values}
+        return {"@odata.type": user_type(directory, number), **values}
     try:
         group = directory.group(object_id)
     except NotInDirectory:

@@ -17,6 +17,7 @@ from local.graph.http.access import READ_GROUPS, READ_HIDDEN
 from local.graph.http.messages import Answer, GraphRequest
 from local.graph.odata.delta import Round, read_round, round_answer
 from local.graph.odata.properties import GROUP_DEFAULTS, GROUP_PROPERTIES
+from local.graph.odata.renderer import user_type
 from local.graph.routes.entities import context
 from local.graph.service import Service
 
@@ -255,7 +256,7 @@ def _removed(group: Group) -> bytes:
 
 def _reference(directory: Directory, member: PersonOrId) -> Reference:
     if isinstance(member, int):
-        return {"@odata.type": "#microsoft.graph.user", "id": directory.object_id(member)}
+        return {"@odata.type": user_type(directory, member), "id": directory.object_id(member)}
     other = directory.others.get(member)
     kind = "group" if other is None else other.kind
     return {"@odata.type": f"#microsoft.graph.{kind}", "id": member}

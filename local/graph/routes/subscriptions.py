@@ -18,6 +18,9 @@ _RENEWABLE = frozenset(("expirationDateTime", "notificationUrl", "@odata.type"))
 
 async def create_subscription(service: Service, request: GraphRequest) -> Answer:
     refuse_unknown(request.query, frozenset())
+    if not request.tenant.advanced_queries:
+        # "Not supported in Azure AD B2C tenants" (change-notifications-overview); the words are ours.
+        raise invalid("Subscriptions are not supported in this kind of tenant.")
     subscription = new_subscription(
         request.json(),
         caller=request.caller,

@@ -11,6 +11,7 @@ from local.graph.http.access import READ_USERS
 from local.graph.http.messages import Answer, GraphRequest
 from local.graph.odata.delta import Round, read_round, round_answer
 from local.graph.odata.properties import USER_DEFAULTS, USER_PROPERTIES
+from local.graph.odata.renderer import AGENT_TYPE, user_type
 from local.graph.routes.entities import context
 from local.graph.service import Service
 
@@ -27,11 +28,10 @@ async def users_delta(service: Service, request: GraphRequest) -> Answer:
         resource="user",
         now_s=int(service.clock.now().timestamp()),
     )
-    directory = request.tenant.directory
     items: list[bytes] = []
     onward: int | None = None
     if current.is_first and not current.sync_from_now:
-        items, onward = _everybody(service, directory, current)
+        items, onward = _everybody(service, request, current)
     elif not current.is_first:
         items, onward = _changes(service, request, current)
     return round_answer(
@@ -45,9 +45,10 @@ async def users_delta(service: Service, request: GraphRequest) -> Answer:
 
 
 def _everybody(
-    service: Service, directory: Directory, current: Round
+    service: Service, request: GraphRequest, current: Round
 ) -> tuple[list[bytes], int | None]:
     """A page of a first round; deleted people may appear in it, and here they do."""
+    directory = request.tenant.directory
     start = current.at or 0
     numbers: Iterable[int] = range(start, directory.end)
     if current.ids is not None:
@@ -105,7 +106,7 @@ def _item(directory: Directory, number: int, names: frozenset[str] | None, curre
         return _removed_or_whole(directory, number, current)
     if not directory.is_live(number):
         return b""
-    selected = current.select or USER_DEFAULTS
+    selected = _visible(current)
     if current.minimal:
         shown = [name for name in selected if name in names]
     else:
@@ -115,13 +116,18 @@ def _item(directory: Directory, number: int, names: frozenset[str] | None, curre
 
 def _removed_or_whole(directory: Directory, number: int, current: Round) -> bytes:
     if directory.is_live(number):
-        selected = current.select or USER_DEFAULTS
+        selected = _visible(current)
         return _document(
             directory, number, [n for n in selected if directory.was_ever_set(number, n)]
         )
     # Soft-deleted people can be restored: "changed". Gone for good: "deleted".
     reason = "deleted" if number in directory.gone else "changed"
     return orjson.dumps({"id": directory.object_id(number), "@removed": {"reason": reason}})
+
+
+def _visible(current: Round) -> list[str]:
+    """What the caller may not see is not told, as if it had never been set; nobody documents it."""
+    return [name for name in current.select or USER_DEFAULTS if name not in current.hidden]
 
 
 def _document(directory: Directory, number: int, names: list[str]) -> bytes:
@@ -138,8 +144,10 @@ def _document(directory: Directory, number: int, names: list[str]) -> bytes:
             listed.append(_reference(directory, manager))
         document["manager@delta"] = listed
     document["id"] = directory.object_id(number)
+    if directory.is_agent(number):
+        document["@odata.type"] = AGENT_TYPE
     return orjson.dumps(document)
 
 
 def _reference(directory: Directory, number: int) -> dict[str, Value]:
-    return {"@odata.type": "#microsoft.graph.user", "id": directory.object_id(number)}
+    return {"@odata.type": user_type(directory, number), "id": directory.object_id(number)}
