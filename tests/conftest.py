@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from local.graph.http.recorder import Recorded, Recorder
+from tests.graph_requests import Witness, problems
 from tests.system import Rig, running_rig
 
 # The same examples every time, and as long as they take: what is red here is red everywhere.
@@ -25,3 +27,28 @@ def rig() -> Iterator[Rig]:
 def connection_id() -> str:
     """An id of its own for every test: they share one storage account."""
     return f"contoso{next(_numbers)}"
+
+
+@pytest.fixture(scope="session")
+def witness() -> Iterator[Witness]:
+    """Hear every request that any emulator of this session gets."""
+    witness, add = Witness(), Recorder.add
+
+    def heard(self: Recorder, recorded: Recorded) -> None:
+        witness.hear(recorded)
+        add(self, recorded)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Recorder, "add", heard)
+        yield witness
+
+
+@pytest.fixture(autouse=True)
+def requests_are_described(witness: Witness) -> Iterator[None]:
+    """Fail the test that sends what Microsoft's own description of Graph does not have.
+
+    Every kind of request is looked at once a session, so that it costs nothing.
+    """
+    yield
+    wrong = {str(shape): found for shape in witness.fresh() if (found := problems(shape))}
+    assert not wrong

@@ -9,7 +9,7 @@ from local.graph.faults.faults import PAGE_KINDS
 from local.graph.http.errors import GraphError, error_body, no_such_segment
 from local.graph.http.failures import failure, spoil
 from local.graph.http.messages import VERSION, Answer, GraphRequest
-from local.graph.http.recorder import Recorded
+from local.graph.http.recorder import Recorded, body_shape
 from local.graph.routes import (
     directory_objects,
     extensions,
@@ -94,6 +94,8 @@ async def dispatch(service: Service, request: GraphRequest) -> Answer:
             answer.status,
             request.inside_batch,
             request.caller.app_id,
+            request.by_sdk,
+            None if request.path == f"{VERSION}/$batch" else body_shape(request.body),
         )
     )
     return answer

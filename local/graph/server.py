@@ -75,6 +75,8 @@ class _GraphApp:
                 await request.body(),
                 self._service.registry.tenants[caller.tenant_id],
                 caller,
+                # What msgraph-core's telemetry handler sends with every request.
+                by_sdk="sdkversion" in request.headers,
             ),
         )
         await _send(scope, receive, send, answer)

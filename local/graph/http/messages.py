@@ -39,6 +39,7 @@ class GraphRequest:
     caller: Caller
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     inside_batch: bool = False
+    by_sdk: bool = False
     page_fault: Fault | None = None
     hidden: frozenset[str] = frozenset()
     """Attributes that come as null for this caller, without an error."""

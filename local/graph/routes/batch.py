@@ -74,6 +74,7 @@ async def _answer(
             outer.tenant,
             outer.caller,
             inside_batch=True,
+            by_sdk=outer.by_sdk,
         )
     )
     return _response(item["id"], answer)
