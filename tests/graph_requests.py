@@ -105,8 +105,11 @@ def _keyless(segment: str) -> str:
     return _TEXT.sub("''", segment)
 
 
-def problems(shape: Shape) -> list[str]:
-    """Name every segment, parameter, property and type that Microsoft's description does not have."""
+def problems(shape: Shape, misspelt: frozenset[str] = frozenset()) -> list[str]:
+    """Name every segment, parameter, property and type that Microsoft's description does not have.
+
+    ``misspelt`` are names of properties that are wrong on purpose.
+    """
     if shape.path in UNDESCRIBED_PATHS:
         return [*_wrong_parameters(shape, frozenset())]
     address, wrong = _walk(shape.path)
@@ -117,7 +120,7 @@ def problems(shape: Shape) -> list[str]:
     body, answer = address.calls[shape.method]
     found = [*_wrong_parameters(shape, address.parameters)]
     if answer is not None:
-        found += _wrong_names(shape, items_of(answer))
+        found += _wrong_names(shape, items_of(answer), misspelt)
     return [*found, *_wrong_body(shape, body)]
 
 
@@ -160,13 +163,13 @@ def _wrong_parameters(shape: Shape, known: frozenset[str]) -> Iterator[str]:
             yield f"no parameter {name} at {shape.path}"
 
 
-def _wrong_names(shape: Shape, item: Path) -> Iterator[str]:
+def _wrong_names(shape: Shape, item: Path, misspelt: frozenset[str]) -> Iterator[str]:
     kinds = [item]
     if item == model("directoryObject"):
         kinds += [kind for name in DIRECTORY_OBJECTS if (kind := model(name))]
     for parameter, names in shape.query:
         for name in filter(None, names.split(",")):
-            if not any(_has(kind, name.split("/")) for kind in kinds):
+            if name not in misspelt and not any(_has(kind, name.split("/")) for kind in kinds):
                 yield f"no property {name} of {item.stem} ({parameter} at {shape.path})"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from local.graph.directory.directory import NotInDirectory
 from local.graph.faults.faults import PAGE_KINDS
+from local.graph.http.budgets import units_by_size
 from local.graph.http.errors import GraphError, error_body, no_such_segment
 from local.graph.http.failures import failure, spoil
 from local.graph.http.messages import VERSION, Answer, GraphRequest
@@ -74,18 +75,16 @@ async def dispatch(service: Service, request: GraphRequest) -> Answer:
     """Never raises: every refusal becomes Graph's error body."""
     client_id = request.headers.get("client-request-id", request.id)
     request.hidden = service.hidden_attributes(request.caller)
+    app_id, tenant_id = request.caller.app_id, request.tenant.id
+    limit = service.settings.units_per_10_s or units_by_size(request.tenant.directory.live_count())
     try:
+        service.budgets.refuse_if_empty(app_id, tenant_id, limit)
         answer = await _with_faults(service, request)
     except GraphError as error:
         body = error_body(error.code, error.message, request.id, client_id)
         answer = Answer(error.status, body, dict(error.headers))
-    answer.headers.update(
-        {
-            "request-id": request.id,
-            "client-request-id": client_id,
-            "x-ms-resource-unit": str(request.cost),
-        }
-    )
+    spent = service.budgets.spend(app_id, tenant_id, limit, request.cost)
+    answer.headers.update({"request-id": request.id, "client-request-id": client_id, **spent})
     service.recorder.add(
         Recorded(
             request.method,
@@ -115,7 +114,7 @@ async def _with_faults(service: Service, request: GraphRequest) -> Answer:
         elif fault.kind in PAGE_KINDS:
             request.page_fault = fault
         elif fault.kind == "deletedGroup":
-            _delete_group(request, str(fault.options["group"]))
+            _delete_group(service, request, str(fault.options["group"]))
         elif answer is None:
             answer = failure(fault)
     if answer is None:
@@ -125,10 +124,10 @@ async def _with_faults(service: Service, request: GraphRequest) -> Answer:
     return answer
 
 
-def _delete_group(request: GraphRequest, group_id: str) -> None:
+def _delete_group(service: Service, request: GraphRequest, group_id: str) -> None:
     """Between two requests of a client the group goes; whoever asks for it now is told so."""
     with contextlib.suppress(NotInDirectory):
-        request.tenant.directory.delete_group(group_id)
+        service.delete_group(request.tenant.directory, group_id)
 
 
 def _page_number(service: Service, request: GraphRequest) -> int:
@@ -148,7 +147,11 @@ async def route(service: Service, request: GraphRequest) -> Answer:
         for segment in segments
     ]
     if lower == ["$batch"] and request.method == "POST":
-        return await run_batch(request, lambda item: dispatch(service, item))
+        return await run_batch(
+            request,
+            lambda item: dispatch(service, item),
+            throttled_status=int(service.chosen("throttled_batch")),
+        )
     plain = _ROUTES.get((request.method, "/".join(lower)))
     if plain is not None:
         return await plain(service, request)

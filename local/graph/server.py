@@ -75,8 +75,8 @@ class _GraphApp:
                 await request.body(),
                 self._service.registry.tenants[caller.tenant_id],
                 caller,
-                # What msgraph-core's telemetry handler sends with every request.
-                by_sdk="sdkversion" in request.headers,
+                # Microsoft's SDKs say so; their telemetry header goes to Microsoft's own hosts only.
+                by_sdk="kiota" in request.headers.get("user-agent", ""),
             ),
         )
         await _send(scope, receive, send, answer)

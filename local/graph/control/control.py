@@ -104,7 +104,7 @@ class Control(PeopleControl, GroupsControl, AppsControl, TenantsControl):
             "delta_members_per_page": self.service.settings,
             "handshake_timeout_s": self.service.settings,
             "subscription_quota": self.service.settings,
-            "hidden_members": self.service.settings,
+            "units_per_10_s": self.service.settings,
             "consent_delay_s": self.service.settings,
             "consent_delay_requests": self.service.settings,
             "roles_delay_s": self.service.settings,
@@ -112,17 +112,21 @@ class Control(PeopleControl, GroupsControl, AppsControl, TenantsControl):
             "delay_s": self.service.notifier,
             "first_retry_s": self.service.notifier,
         }
-        if changes.keys() - holders.keys():
-            raise ControlError(f"settings are {', '.join(holders)}")
+        choices = self.service.settings.choices
+        if changes.keys() - holders.keys() - choices.keys():
+            raise ControlError(f"settings are {', '.join([*holders, *choices])}")
         for name, value in changes.items():
             _check_setting(name, value)
-            setattr(holders[name], name, value)
-        return {name: getattr(holder, name) for name, holder in holders.items()}
+            if name in choices:
+                choices[name] = value
+            else:
+                setattr(holders[name], name, value)
+        return {name: getattr(holder, name) for name, holder in holders.items()} | choices
 
 
 def _check_setting(name: str, value: Any) -> None:
     choices = CHOICES.get(name)
     if choices is not None and value not in choices:
-        raise ControlError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
+        raise ControlError(f"{name} must be one of {', '.join(map(str, choices))}, not {value!r}")
     if choices is None and (not isinstance(value, int | float) or value < 0):
         raise ControlError(f"{name} must be a number, not {value!r}")

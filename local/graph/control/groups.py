@@ -72,8 +72,21 @@ class GroupsControl(ControlBase):
         return _described(directory, directory.group(group_id))
 
     @on_loop
-    def delete_group(self, group_id: str, *, tenant: str | None = None) -> None:
-        self.directory(tenant).delete_group(group_id)
+    def delete_group(
+        self, group_id: str, *, permanent: bool = False, tenant: str | None = None
+    ) -> None:
+        """For 30 days or for good, as Entra does with a group of its kind; or for good anyway."""
+        directory = self.directory(tenant)
+        if permanent:
+            directory.delete_group(group_id, for_good=True)
+        else:
+            self.service.delete_group(directory, group_id)
+
+    @on_loop
+    def restore_group(self, group_id: str, *, tenant: str | None = None) -> Document:
+        directory = self.directory(tenant)
+        directory.restore_group(group_id)
+        return _described(directory, directory.group(group_id))
 
     @on_loop
     def add_members(self, group_id: str, *members: str, tenant: str | None = None) -> int:

@@ -72,6 +72,8 @@ def _groups(control: Control) -> list[Route]:
         _route("/groups/{key}", "PATCH", lambda r, b: control.patch_group(
             _key(r), b, tenant=_tenant(r))),
         _route("/groups/{key}", "DELETE", lambda r, _: control.delete_group(
+            _key(r), permanent=r.query_params.get("permanent") == "true", tenant=_tenant(r))),
+        _route("/groups/{key}/restore", "POST", lambda r, _: control.restore_group(
             _key(r), tenant=_tenant(r))),
         _route("/groups/{key}/members", "GET", lambda r, _: control.members(
             _key(r), transitive=r.query_params.get("transitive") == "true", tenant=_tenant(r))),

@@ -29,6 +29,18 @@ class Group:
     nested: dict[str, None] = field(default_factory=dict)
     others: dict[str, None] = field(default_factory=dict)
     deleted_at: datetime | None = None
+    gone: bool = False
+    """Deleted and not to be restored."""
+
+    @property
+    def is_kept_when_deleted(self) -> bool:
+        """Whether it can be restored for 30 days, with its members.
+
+        Microsoft 365 groups, and since March 2026 security groups of the cloud; not distribution groups
+        and not what is synced from Active Directory (learn.microsoft.com/graph/api/group-delete, MC1183299).
+        """
+        is_distribution = self.properties.get("mailEnabled") and not self.is_microsoft_365
+        return not is_distribution and not self.properties.get("onPremisesSyncEnabled")
 
     @property
     def is_microsoft_365(self) -> bool:
@@ -218,6 +230,10 @@ class Directory:
         """What was deleted before this moment is gone for good."""
         for number in [n for n, at in self.soft_deleted.items() if at <= before]:
             self.hard_delete(number)
+        for group in self.groups.values():
+            if group.deleted_at is not None and group.deleted_at <= before and not group.gone:
+                group.gone = True
+                self.log.append(Change(group.id, names=None))
 
     def hard_delete(self, number: int) -> None:
         """Gone for good, from every group as well."""
@@ -252,9 +268,18 @@ class Directory:
         self.group(group_id).properties.update(values)
         self.log.append(Change(group_id.lower(), frozenset(values)))
 
-    def delete_group(self, group_id: str) -> None:
-        self.group(group_id).deleted_at = self.now()
-        self.log.append(Change(group_id.lower(), names=None))
+    def delete_group(self, group_id: str, *, for_good: bool) -> None:
+        group = self.group(group_id)
+        group.deleted_at, group.gone = self.now(), for_good
+        self.log.append(Change(group.id, names=None))
+
+    def restore_group(self, group_id: str) -> None:
+        """It comes back with its members, and into the groups that it was in."""
+        group = self.groups.get(group_id.lower())
+        if group is None or group.deleted_at is None or group.gone:
+            raise NotInDirectory(group_id)
+        group.deleted_at = None
+        self.log.append(Change(group.id, names=None))
 
     def add_member(self, group_id: str, member: PersonOrId) -> bool:
         group = self.group(group_id)

@@ -67,7 +67,7 @@ async def list_members(
     _check_query(options, group, cast)
     if not group.hides_members or request.caller.may(READ_HIDDEN):
         held = _held(service, view, group, request.caller, transitive=transitive)
-    elif service.settings.hidden_members == "empty":
+    elif service.chosen("hidden_members") == "empty":
         held = _Held(PersonSet(), [], [])
     else:
         raise denied()

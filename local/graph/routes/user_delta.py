@@ -27,6 +27,7 @@ async def users_delta(service: Service, request: GraphRequest) -> Answer:
         known=USER_PROPERTIES | {"manager"},
         resource="user",
         now_s=int(service.clock.now().timestamp()),
+        lost_status=int(service.chosen("lost_link")),
     )
     items: list[bytes] = []
     onward: int | None = None
@@ -78,7 +79,11 @@ def _changes(
     # An object may come again on a later page (microsoft-graph-docs issue 6785): here the last one
     # of each page opens the next page as well.
     shown = changed[max(0, start - 1) : end]
-    items = [_item(directory, number, names, current) for number, names in shown]
+    tells_managers = service.chosen("manager_in_delta") == "always"
+    items = [
+        _item(directory, number, names, current, tells_managers=tells_managers)
+        for number, names in shown
+    ]
     return [item for item in items if item], end if end < len(changed) else None
 
 
@@ -101,7 +106,14 @@ def _is_tracked(change: Change, tracked: frozenset[str]) -> bool:
     return change.names is None or not tracked.isdisjoint(change.names)
 
 
-def _item(directory: Directory, number: int, names: frozenset[str] | None, current: Round) -> bytes:
+def _item(
+    directory: Directory,
+    number: int,
+    names: frozenset[str] | None,
+    current: Round,
+    *,
+    tells_managers: bool,
+) -> bytes:
     if names is None:
         return _removed_or_whole(directory, number, current)
     if not directory.is_live(number):
@@ -110,7 +122,12 @@ def _item(directory: Directory, number: int, names: frozenset[str] | None, curre
     if current.minimal:
         shown = [name for name in selected if name in names]
     else:
-        shown = [n for n in selected if n in names or directory.was_ever_set(number, n)]
+        shown = [
+            name
+            for name in selected
+            if name in names
+            or (tells_managers if name == "manager" else directory.was_ever_set(number, name))
+        ]
     return _document(directory, number, shown)
 
 

@@ -3,6 +3,7 @@
 from local.graph.http.access import READ_GROUPS, READ_HIDDEN, READ_USERS
 from local.graph.http.errors import bad_request, denied, not_found
 from local.graph.http.messages import Answer, GraphRequest, json_answer
+from local.graph.odata.filters import is_guid
 from local.graph.odata.options import (
     expands_the_manager,
     need_own_permissions,
@@ -132,6 +133,7 @@ async def check_member_groups(service: Service, request: GraphRequest, key: str)
     """Which of up to 20 groups the user is in, directly or through nesting."""
     request.caller.need(READ_USERS)
     request.caller.need(READ_GROUPS)
+    request.cost = 4
     refuse_unknown(request.query, frozenset())
     group_ids = request.json().get("groupIds")
     if not isinstance(group_ids, list) or not all(isinstance(i, str) for i in group_ids):
@@ -141,6 +143,10 @@ async def check_member_groups(service: Service, request: GraphRequest, key: str)
             f"Too many elements in the collection 'groupIds': {len(group_ids)}. "
             f"Max allowed: {_MAX_CHECKED}."
         )
+    for group_id in group_ids:
+        # One malformed id fails the whole call; whatever may not be evaluated is left out in silence.
+        if not is_guid(group_id):
+            raise bad_request(f"Invalid object identifier '{group_id}'.")
     number = live_person(request, key)
     view = service.members_view(request.tenant.directory)
     may_read_hidden = request.caller.may(READ_HIDDEN)
