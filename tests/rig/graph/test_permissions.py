@@ -24,11 +24,11 @@ from tests.graph_permissions import ANNOUNCED, HIDDEN, LEAST
 from tests.graph_requests import problems, shape_of
 from tests.rig.graph.conftest import Application
 
+ROOT = Path(__file__).parents[3]
+# The emulator's page is about the emulator: it names what its calls want.
 PAGES = [
-    page
-    for page in Path(__file__).parents[3].glob("**/*.md")
-    # The emulator's page is about the emulator: it names what its calls want.
-    if page.parent.name in ("docs", Path(__file__).parents[3].name) and page.name != "emulator.md"
+    ROOT / "README.md",
+    *(page for page in (ROOT / "docs").glob("*.md") if page.name != "emulator.md"),
 ]
 PERMISSION = re.compile(r"\b[A-Z][A-Za-z-]+\.(?:Read|ReadWrite|ReadBasic)\.[A-Z]\w+")
 ID = "11111111-2222-4333-8444-555555555555"
