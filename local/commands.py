@@ -39,7 +39,7 @@ def change(data: Path, person: str, changes: list[str]) -> int:
     rows = changed if isinstance(changed, list) else [changed]
     for name in values:
         shown = json.dumps(rows[0].get(name), ensure_ascii=False)
-        print(f"{rows[0]['userPrincipalName']}: {name} is {shown}")
+        print(f"{rows[0].get('userPrincipalName', person)}: {name} is {shown}")
     return 0
 
 

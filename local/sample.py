@@ -41,6 +41,12 @@ COST_CENTER = f"extension_{EXTENSION_APP_ID.replace('-', '')}_costCenter"
 
 # Entra refuses these with AADSTS90038: they are registered in another national cloud.
 OTHER_CLOUD_TENANT_ID = "0c10ad00-6f1e-4b0c-8a57-1d2e3f4a5b03"
+DOD_TENANT_ID = "0c10ad01-6f1e-4b0c-8a57-1d2e3f4a5b05"
+CHINA_TENANT_ID = "0c10ad02-6f1e-4b0c-8a57-1d2e3f4a5b06"
+
+# A subscription that the sample people have, and one of the services in it.
+SAMPLE_SKU_ID = "5c0a11ce-4d2b-4f0e-9b6a-2e1d3c4b5a07"
+SAMPLE_PLAN_ID = "b1a40000-8c3d-4e5f-a0b1-c2d3e4f5a608"
 
 _GROUPS = uuid.UUID("9d0c5a9e-3c1b-4f0e-8b63-5a1f7e2d4c90")
 

@@ -1,11 +1,15 @@
 """Shared by all tests: one rig a session, nothing of the machine's own settings."""
 
 import itertools
+import os
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
 
+from local.graph.http.recorder import Recorded, Recorder
+from local.graph.service import CHOICES
+from tests.graph_requests import Witness, problems
 from tests.system import Rig, running_rig
 
 # The same examples every time, and as long as they take: what is red here is red everywhere.
@@ -25,3 +29,42 @@ def rig() -> Iterator[Rig]:
 def connection_id() -> str:
     """An id of its own for every test: they share one storage account."""
     return f"contoso{next(_numbers)}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def other_switches() -> Iterator[None]:
+    """Run the suite with the other choice wherever sources about Graph disagree."""
+    others = CHOICES if os.environ.get("GRAPH_SWITCHES") == "other" else {}
+    turned = {name: (*rest, first) for name, (first, *rest) in others.items()}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, choices in turned.items():
+            patch.setitem(CHOICES, name, choices)
+        yield
+
+
+@pytest.fixture(scope="session")
+def witness() -> Iterator[Witness]:
+    """Hear every request that any emulator of this session gets."""
+    witness, add = Witness(), Recorder.add
+
+    def heard(self: Recorder, recorded: Recorded) -> None:
+        witness.hear(recorded)
+        add(self, recorded)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Recorder, "add", heard)
+        yield witness
+
+
+@pytest.fixture(autouse=True)
+def requests_are_described(witness: Witness, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail the test that sends what Microsoft's own description of Graph does not have.
+
+    Every kind of request is looked at once a session, so that it costs nothing. A test of somebody's
+    slip names it: ``@pytest.mark.misspelt("maill")``.
+    """
+    yield
+    marker = request.node.get_closest_marker("misspelt")
+    known = frozenset(marker.args) if marker else frozenset()
+    wrong = {str(shape): found for shape in witness.fresh() if (found := problems(shape, known))}
+    assert not wrong

@@ -1,13 +1,16 @@
 """Graph's URLs: a request in, the answer of its route out; faults and ids on the way."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
-from local.graph.faults.faults import PAGE_KINDS, STATUS_KINDS, Fault
-from local.graph.http.access import unauthenticated
+from local.graph.directory.directory import NotInDirectory
+from local.graph.faults.faults import PAGE_KINDS
+from local.graph.http.budgets import units_by_size
 from local.graph.http.errors import GraphError, error_body, no_such_segment
+from local.graph.http.failures import failure, spoil
 from local.graph.http.messages import VERSION, Answer, GraphRequest
-from local.graph.http.recorder import Recorded
+from local.graph.http.recorder import Recorded, body_shape
 from local.graph.routes import (
     directory_objects,
     extensions,
@@ -16,6 +19,7 @@ from local.graph.routes import (
     groups,
     member_of,
     metadata,
+    service_principals,
     subscriptions,
     user_delta,
     users,
@@ -35,6 +39,7 @@ _ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "groups/delta"): group_delta.groups_delta,
     ("GET", "organization"): directory_objects.list_organization,
     ("GET", "applications"): extensions.list_applications,
+    ("GET", "serviceprincipals"): service_principals.list_service_principals,
     ("GET", "directory/deleteditems/microsoft.graph.user"): directory_objects.list_deleted_users,
     ("GET", "directory/deleteditems/microsoft.graph.group"): directory_objects.list_deleted_groups,
     ("GET", "subscriptions"): subscriptions.list_subscriptions,
@@ -50,6 +55,8 @@ _KEY_ROUTES: dict[tuple[str, str], KeyRoute] = {
     ("POST", "users/{}/microsoft.graph.checkmembergroups"): users.check_member_groups,
     ("GET", "groups/{}"): groups.get_group,
     ("GET", "applications/{}/extensionproperties"): extensions.extensions_of_application,
+    ("GET", "serviceprincipals/{}"): service_principals.get_service_principal,
+    ("GET", "serviceprincipals/{}/approleassignedto"): service_principals.list_assigned,
     ("GET", "directory/deleteditems/{}"): directory_objects.get_deleted_item,
     ("GET", "subscriptions/{}"): subscriptions.get_subscription,
     ("PATCH", "subscriptions/{}"): subscriptions.renew_subscription,
@@ -67,18 +74,17 @@ _LISTS = {
 async def dispatch(service: Service, request: GraphRequest) -> Answer:
     """Never raises: every refusal becomes Graph's error body."""
     client_id = request.headers.get("client-request-id", request.id)
+    request.hidden = service.hidden_attributes(request.caller)
+    app_id, tenant_id = request.caller.app_id, request.tenant.id
+    limit = service.settings.units_per_10_s or units_by_size(request.tenant.directory.live_count())
     try:
+        service.budgets.refuse_if_empty(app_id, tenant_id, limit)
         answer = await _with_faults(service, request)
     except GraphError as error:
         body = error_body(error.code, error.message, request.id, client_id)
         answer = Answer(error.status, body, dict(error.headers))
-    answer.headers.update(
-        {
-            "request-id": request.id,
-            "client-request-id": client_id,
-            "x-ms-resource-unit": str(request.cost),
-        }
-    )
+    spent = service.budgets.spend(app_id, tenant_id, limit, request.cost)
+    answer.headers.update({"request-id": request.id, "client-request-id": client_id, **spent})
     service.recorder.add(
         Recorded(
             request.method,
@@ -87,6 +93,8 @@ async def dispatch(service: Service, request: GraphRequest) -> Answer:
             answer.status,
             request.inside_batch,
             request.caller.app_id,
+            request.by_sdk,
+            None if request.path == f"{VERSION}/$batch" else body_shape(request.body),
         )
     )
     return answer
@@ -105,14 +113,21 @@ async def _with_faults(service: Service, request: GraphRequest) -> Answer:
             await asyncio.sleep(float(fault.options.get("milliseconds", 1000)) / 1000)
         elif fault.kind in PAGE_KINDS:
             request.page_fault = fault
+        elif fault.kind == "deletedGroup":
+            _delete_group(service, request, str(fault.options["group"]))
         elif answer is None:
-            answer = _failure(fault)
+            answer = failure(fault)
     if answer is None:
         answer = await route(service, request)
     for fault in picked:
-        if fault.kind == "truncated":
-            answer.close_after = int(fault.options.get("bytes", len(answer.body) // 2))
+        spoil(answer, fault, inside_batch=request.inside_batch)
     return answer
+
+
+def _delete_group(service: Service, request: GraphRequest, group_id: str) -> None:
+    """Between two requests of a client the group goes; whoever asks for it now is told so."""
+    with contextlib.suppress(NotInDirectory):
+        service.delete_group(request.tenant.directory, group_id)
 
 
 def _page_number(service: Service, request: GraphRequest) -> int:
@@ -120,37 +135,6 @@ def _page_number(service: Service, request: GraphRequest) -> int:
         return service.links.page_number(request.path, request.query)
     except GraphError:
         return 1
-
-
-def _failure(fault: Fault) -> Answer | None:
-    if fault.kind in STATUS_KINDS:
-        raise status_error(fault)
-    if fault.kind == "expiredToken":
-        raise unauthenticated("Lifetime validation failed, the token is expired.")
-    if fault.kind == "html":
-        page = b"<html><head><title>Sign in</title></head><body>Proxy sign-in</body></html>"
-        return Answer(200, page, content_type="text/html; charset=utf-8")
-    if fault.kind == "reset":
-        return Answer(200, close_after=0)
-    return None
-
-
-def status_error(fault: Fault) -> GraphError:
-    headers = {}
-    if fault.options.get("retryAfter") is not None:
-        headers["Retry-After"] = str(fault.options["retryAfter"])
-    status = STATUS_KINDS[fault.kind]
-    code, message = {
-        429: ("TooManyRequests", "Too many requests."),
-        500: ("InternalServerError", "The server ran into an error."),
-        502: ("BadGateway", "Bad gateway."),
-        503: ("ServiceUnavailable", "The service is temporarily unavailable."),
-        504: ("GatewayTimeout", "The request timed out at the gateway."),
-    }[status]
-    if status == 429:
-        headers["x-ms-throttle-information"] = "ResourceUnitLimitExceeded"
-        headers["x-ms-throttle-scope"] = "Tenant_Application/ReadWrite"
-    return GraphError(status, code, message, headers)
 
 
 async def route(service: Service, request: GraphRequest) -> Answer:
@@ -163,7 +147,11 @@ async def route(service: Service, request: GraphRequest) -> Answer:
         for segment in segments
     ]
     if lower == ["$batch"] and request.method == "POST":
-        return await run_batch(request, lambda item: dispatch(service, item))
+        return await run_batch(
+            request,
+            lambda item: dispatch(service, item),
+            throttled_status=int(service.chosen("throttled_batch")),
+        )
     plain = _ROUTES.get((request.method, "/".join(lower)))
     if plain is not None:
         return await plain(service, request)

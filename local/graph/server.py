@@ -75,6 +75,8 @@ class _GraphApp:
                 await request.body(),
                 self._service.registry.tenants[caller.tenant_id],
                 caller,
+                # Microsoft's SDKs say so; their telemetry header goes to Microsoft's own hosts only.
+                by_sdk="kiota" in request.headers.get("user-agent", ""),
             ),
         )
         await _send(scope, receive, send, answer)

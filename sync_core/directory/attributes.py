@@ -203,12 +203,7 @@ async def _of_applications(client: GraphClient) -> list[dict[str, Any]]:
         async for page in client.pages(_with_extensions(client.sdk), needs=EXTENSIONS_READ)
         for one in page.items
     ]
-    requests = [
-        client.sdk.applications.by_application_id(
-            one
-        ).extension_properties.to_get_request_information()
-        for one in owners
-    ]
+    requests = [_extensions_of(client.sdk, one) for one in owners]
     answers = await client.batch(requests, needs=EXTENSIONS_READ)
     return [item for answer in answers if answer is not None for item in to_page(answer).items]
 
@@ -241,3 +236,8 @@ def _with_extensions(sdk: GraphServiceClient) -> RequestInformation:
     return sdk.applications.to_get_request_information(
         RequestConfiguration(query_parameters=query, headers=advanced_headers())
     )
+
+
+def _extensions_of(sdk: GraphServiceClient, application_id: str) -> RequestInformation:
+    item = sdk.applications.by_application_id(application_id)
+    return item.extension_properties.to_get_request_information()

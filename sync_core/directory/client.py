@@ -5,9 +5,10 @@ issue 584), so answers are asked for as bytes and decoded here. Its retry handle
 seconds of Retry-After and does not see items of a batch, so it is off: `RetryBudget` retries, in one place.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -16,12 +17,17 @@ import orjson
 from azure.core.credentials_async import AsyncTokenCredential
 from kiota_abstractions.api_error import APIError
 from kiota_abstractions.method import Method
+from kiota_abstractions.native_response_handler import NativeResponseHandler
 from kiota_abstractions.request_information import RequestInformation
 from kiota_abstractions.request_option import RequestOption
 from kiota_authentication_azure.azure_identity_authentication_provider import (
     AzureIdentityAuthenticationProvider,
 )
-from kiota_http.middleware.options import RedirectHandlerOption, RetryHandlerOption
+from kiota_http.middleware.options import (
+    RedirectHandlerOption,
+    ResponseHandlerOption,
+    RetryHandlerOption,
+)
 from msgraph.generated.models.o_data_errors.o_data_error import ODataError
 from msgraph.graph_request_adapter import GraphRequestAdapter
 from msgraph.graph_service_client import GraphServiceClient
@@ -217,6 +223,7 @@ class GraphClient:
         request.url = f"{self._base_url}/$batch"
         request.headers.add("Accept", "application/json")
         request.set_stream_content(orjson.dumps({"requests": items}), "application/json")
+        request.add_request_options([ResponseHandlerOption(NativeResponseHandler())])
         return request
 
     def _sort_items(
@@ -245,14 +252,7 @@ class GraphClient:
             return body
         if 200 <= status < 300:
             raise bad_answer("a batch item without a body")
-        error = body.get("error", {}) if isinstance(body, dict) else {}
-        raise to_error(
-            status,
-            str(error.get("code", "")),
-            str(error.get("message", "")),
-            response.get("headers") or {},
-            needs,
-        )
+        raise _from_body(status, body, response.get("headers") or {}, needs)
 
     async def _send(self, request: RequestInformation, needs: str) -> bytes:
         self.usage.requests += 1
@@ -266,7 +266,8 @@ class GraphClient:
                 f"Microsoft Graph could not be reached ({type(error).__name__}).",
                 "Nothing to do if it passes: the next run tries again. Otherwise check the network.",
             ) from error
-        content = body if isinstance(body, bytes) else b""
+        content = _of_batch(body, needs) if isinstance(body, httpx.Response) else body
+        content = content if isinstance(content, bytes) else b""
         self.usage.bytes += len(content)
         return content
 
@@ -297,6 +298,27 @@ async def open_graph(
             graph_url=graph_url,
             retry_budget=retry_budget,
         )
+
+
+def _of_batch(answer: httpx.Response, needs: str) -> bytes:
+    """Read the answer of a batch as a whole, which the SDK takes for a failure where an item is throttled.
+
+    Then its status may be 424 (learn.microsoft.com/graph/throttling) or 200 (json-batching).
+    """
+    if answer.status_code in {HTTPStatus.OK, HTTPStatus.FAILED_DEPENDENCY}:
+        return answer.content
+    try:
+        body = orjson.loads(answer.content)
+    except orjson.JSONDecodeError:
+        body = None
+    raise _from_body(answer.status_code, body, answer.headers, needs)
+
+
+def _from_body(status: int, body: Any, headers: Mapping[str, str], needs: str) -> SyncError:
+    error = body.get("error", {}) if isinstance(body, dict) else {}
+    return to_error(
+        status, str(error.get("code", "")), str(error.get("message", "")), headers, needs
+    )
 
 
 def _from_api_error(error: APIError, needs: str) -> SyncError:

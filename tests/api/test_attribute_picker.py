@@ -220,6 +220,7 @@ async def test_an_extension_in_use_is_measured_though_nobody_can_list_it(
     assert found[COST_CENTER]["filled"] > 0
 
 
+@pytest.mark.misspelt("maill")
 async def test_a_misspelt_attribute_of_the_connection_is_found_out(
     admin: httpx.AsyncClient, create: Create, connection_id: str
 ) -> None:

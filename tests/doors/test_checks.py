@@ -292,6 +292,7 @@ async def test_a_permission_lost_since_the_token_was_issued_is_found_by_reading(
 
 
 @pytest.mark.usefixtures("secret")
+@pytest.mark.misspelt("departmnet")
 async def test_an_attribute_that_graph_does_not_have_is_found_before_the_first_run(
     services: Services, connection_id: str
 ) -> None:

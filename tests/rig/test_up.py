@@ -19,10 +19,12 @@ import pytest
 
 from local import __main__ as program
 from local.graph import GraphEmulator
+from local.graph.http.recorder import Recorded
 from local.identity import IDENTITY_OBJECT_ID
 from local.processes import Child
 from local.sample import SAMPLE_CLIENT_ID, SAMPLE_CLIENT_SECRET
 from local.tls import issue
+from tests.graph_requests import is_meant, problems, shape_of
 from tests.rig.conftest import REPOSITORY
 
 KEYS = {
@@ -74,6 +76,15 @@ def names_in_table(ready: dict[str, Any]) -> list[str]:
     return sorted(item["userPrincipalName"] for item in items)
 
 
+def undescribed_requests(ready: dict[str, Any]) -> list[str]:
+    """Give what is wrong with the requests to the rig's Graph, which is a process of its own."""
+    context = ssl.create_default_context(cafile=ready["caFile"])
+    answer = httpx.get(f"{ready['graphUrl']}/_control/requests", verify=context)
+    heard = [Recorded(**one) for one in answer.json()]
+    assert any(one.by_sdk for one in heard)
+    return [told for one in heard if is_meant(one) for told in problems(shape_of(one))]
+
+
 def wait_for_end(pids: list[int], timeout_s: float = 15) -> list[int]:
     """Those that still run after a while; a zombie that nobody has fetched has ended too."""
     deadline = time.monotonic() + timeout_s
@@ -108,6 +119,7 @@ def test_it_syncs_and_stops_without_a_trace_and_goes_on_after_a_restart(
         assert program.main(["set", before[0], "jobTitle=Head of Something", *where]) == 0
         assert program.main(["preview", *where]) == 0
         assert program.main(["why", before[0], *where]) == 0
+        assert undescribed_requests(rig.ready) == []
         assert program.main(["sync", *where]) == 0
         assert program.main(["users", before[0], *where]) == 0
         assert program.main(["users", "--json", *where]) == 0

@@ -210,12 +210,14 @@ async def test_a_dead_key_vault_fails_the_run_and_touches_nobody(
     await assert_untouched(services, run, before)
 
 
+@pytest.mark.parametrize("status", [200, 424])
 async def test_throttled_items_of_a_batch_are_asked_again(
-    services: Services, emulator: GraphEmulator, connection_id: str
+    services: Services, emulator: GraphEmulator, connection_id: str, status: int
 ) -> None:
     before = await imported(services, connection_id)
     gone = sorted(before)[:5]
     emulator.control.change_many("softDelete", keys=gone)
+    emulator.control.settings(throttled_batch=status)
     emulator.control.add_fault(
         "throttled", path="/v1.0/users/*", where="batch", times=3, retryAfter=0.25
     )

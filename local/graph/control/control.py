@@ -10,14 +10,16 @@ from local.graph.control.base import ControlError, Document
 from local.graph.control.groups import GroupsControl
 from local.graph.control.loop import on_loop
 from local.graph.control.people import PeopleControl
+from local.graph.control.tenants import TenantsControl
 from local.graph.directory.directory import KEPT_AFTER_DELETION
 from local.graph.directory.people import timestamp
 from local.graph.http.recorder import Recorded
+from local.graph.service import CHOICES
 
 LIFECYCLE_EVENTS = ("reauthorizationRequired", "subscriptionRemoved", "missed")
 
 
-class Control(PeopleControl, GroupsControl, AppsControl):
+class Control(PeopleControl, GroupsControl, AppsControl, TenantsControl):
     @on_loop
     def add_fault(self, kind: str, /, **options: Any) -> Document:
         try:
@@ -102,6 +104,7 @@ class Control(PeopleControl, GroupsControl, AppsControl):
             "delta_members_per_page": self.service.settings,
             "handshake_timeout_s": self.service.settings,
             "subscription_quota": self.service.settings,
+            "units_per_10_s": self.service.settings,
             "consent_delay_s": self.service.settings,
             "consent_delay_requests": self.service.settings,
             "roles_delay_s": self.service.settings,
@@ -109,10 +112,21 @@ class Control(PeopleControl, GroupsControl, AppsControl):
             "delay_s": self.service.notifier,
             "first_retry_s": self.service.notifier,
         }
-        if changes.keys() - holders.keys():
-            raise ControlError(f"settings are {', '.join(holders)}")
+        choices = self.service.settings.choices
+        if changes.keys() - holders.keys() - choices.keys():
+            raise ControlError(f"settings are {', '.join([*holders, *choices])}")
         for name, value in changes.items():
-            if not isinstance(value, int | float) or value < 0:
-                raise ControlError(f"{name} must be a number, not {value!r}")
-            setattr(holders[name], name, value)
-        return {name: getattr(holder, name) for name, holder in holders.items()}
+            _check_setting(name, value)
+            if name in choices:
+                choices[name] = value
+            else:
+                setattr(holders[name], name, value)
+        return {name: getattr(holder, name) for name, holder in holders.items()} | choices
+
+
+def _check_setting(name: str, value: Any) -> None:
+    choices = CHOICES.get(name)
+    if choices is not None and value not in choices:
+        raise ControlError(f"{name} must be one of {', '.join(map(str, choices))}, not {value!r}")
+    if choices is None and (not isinstance(value, int | float) or value < 0):
+        raise ControlError(f"{name} must be a number, not {value!r}")

@@ -45,11 +45,17 @@ class GroupsControl(ControlBase):
         members: Iterable[str] = (),
         microsoft_365: bool = False,
         hidden: bool = False,
+        membership_rule: str | None = None,
         tenant: str | None = None,
     ) -> Document:
+        """With a rule it is a dynamic group; who fits the rule is for the caller to add and remove."""
         directory = self.directory(tenant)
         properties = group_properties(
-            name, domain=directory.people.domain, microsoft_365=microsoft_365, hidden=hidden
+            name,
+            domain=directory.people.domain,
+            microsoft_365=microsoft_365,
+            hidden=hidden,
+            membership_rule=membership_rule,
         )
         group = Group(str(uuid.uuid4()), properties | _checked(values or {}))
         directory.add_group(group)
@@ -66,8 +72,21 @@ class GroupsControl(ControlBase):
         return _described(directory, directory.group(group_id))
 
     @on_loop
-    def delete_group(self, group_id: str, *, tenant: str | None = None) -> None:
-        self.directory(tenant).delete_group(group_id)
+    def delete_group(
+        self, group_id: str, *, permanent: bool = False, tenant: str | None = None
+    ) -> None:
+        """For 30 days or for good, as Entra does with a group of its kind; or for good anyway."""
+        directory = self.directory(tenant)
+        if permanent:
+            directory.delete_group(group_id, for_good=True)
+        else:
+            self.service.delete_group(directory, group_id)
+
+    @on_loop
+    def restore_group(self, group_id: str, *, tenant: str | None = None) -> Document:
+        directory = self.directory(tenant)
+        directory.restore_group(group_id)
+        return _described(directory, directory.group(group_id))
 
     @on_loop
     def add_members(self, group_id: str, *members: str, tenant: str | None = None) -> int:

@@ -165,7 +165,7 @@ class PeopleControl(ControlBase):
 def describe(directory: Directory, number: int) -> Document:
     """Everything that is set, the state, and the id."""
     document: Document = {"id": directory.object_id(number)}
-    for name in sorted(USER_PROPERTIES):
+    for name in sorted(USER_PROPERTIES | {"identityParentId"}):
         value = directory.value(number, name)
         if value is not None:
             document[name] = value
@@ -176,7 +176,8 @@ def describe(directory: Directory, number: int) -> Document:
 
 
 def checked(values: dict[str, Value], *, with_id: bool) -> dict[str, Value]:
-    unknown = values.keys() - USER_PROPERTIES - {"manager"}
+    # An account with an agent identity as its parent is an agent's: resources/agentuser.
+    unknown = values.keys() - USER_PROPERTIES - {"manager", "identityParentId"}
     if unknown or ("id" in values and not with_id):
         raise ControlError(f"cannot be set: {', '.join(sorted(unknown or {'id'}))}")
     return values

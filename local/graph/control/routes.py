@@ -20,7 +20,13 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def control_routes(control: Control) -> list[Route]:
-    return [*_people(control), *_groups(control), *_apps(control), *_rig(control)]
+    return [
+        *_people(control),
+        *_groups(control),
+        *_apps(control),
+        *_tenant_itself(control),
+        *_rig(control),
+    ]
 
 
 def _people(control: Control) -> list[Route]:
@@ -59,12 +65,15 @@ def _groups(control: Control) -> list[Route]:
             members=b.pop("members", ()),
             microsoft_365=b.pop("microsoft365", False),
             hidden=b.pop("hidden", False),
+            membership_rule=b.pop("membershipRule", None),
             values=b,
             tenant=_tenant(r))),
         _route("/groups/{key}", "GET", lambda r, _: control.group(_key(r), tenant=_tenant(r))),
         _route("/groups/{key}", "PATCH", lambda r, b: control.patch_group(
             _key(r), b, tenant=_tenant(r))),
         _route("/groups/{key}", "DELETE", lambda r, _: control.delete_group(
+            _key(r), permanent=r.query_params.get("permanent") == "true", tenant=_tenant(r))),
+        _route("/groups/{key}/restore", "POST", lambda r, _: control.restore_group(
             _key(r), tenant=_tenant(r))),
         _route("/groups/{key}/members", "GET", lambda r, _: control.members(
             _key(r), transitive=r.query_params.get("transitive") == "true", tenant=_tenant(r))),
@@ -102,6 +111,22 @@ def _apps(control: Control) -> list[Route]:
             issuer=b["issuer"], subject=b["subject"], audience=b["audience"],
             public_key=b["publicKey"], app=_key(r))),
         _route("/identities", "POST", lambda _, b: control.trust_identity(b["publicKey"])),
+    ]  # fmt: skip
+
+
+def _tenant_itself(control: Control) -> list[Route]:
+    return [
+        _route("/tenant", "GET", lambda r, _: control.tenant(tenant=_tenant(r))),
+        _route("/tenant", "PATCH", lambda r, b: control.set_tenant(
+            premium=b.get("premium"), advanced_queries=b.get("advancedQueries"),
+            place=b.get("place"), tenant=_tenant(r))),
+        _route("/enterpriseApps", "GET", lambda r, _: control.enterprise_apps(tenant=_tenant(r))),
+        _route("/enterpriseApps", "POST", lambda r, b: control.create_enterprise_app(
+            b.get("displayName", "New application"), b["appId"], tenant=_tenant(r))),
+        _route("/enterpriseApps/{key}/assigned", "POST", lambda r, b: control.assign(
+            _key(r), *b.get("principals", ()), tenant=_tenant(r))),
+        _route("/enterpriseApps/{key}/assigned", "DELETE", lambda r, b: control.unassign(
+            _key(r), *b.get("principals", ()), tenant=_tenant(r))),
     ]  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 Reads come from the Graph routes, writes from the control API only: Graph itself is read-only here.
 """
 
+import secrets
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
@@ -28,6 +29,18 @@ class Group:
     nested: dict[str, None] = field(default_factory=dict)
     others: dict[str, None] = field(default_factory=dict)
     deleted_at: datetime | None = None
+    gone: bool = False
+    """Deleted and not to be restored."""
+
+    @property
+    def is_kept_when_deleted(self) -> bool:
+        """Whether it can be restored for 30 days, with its members.
+
+        Microsoft 365 groups, and since March 2026 security groups of the cloud; not distribution groups
+        and not what is synced from Active Directory (learn.microsoft.com/graph/api/group-delete, MC1183299).
+        """
+        is_distribution = self.properties.get("mailEnabled") and not self.is_microsoft_365
+        return not is_distribution and not self.properties.get("onPremisesSyncEnabled")
 
     @property
     def is_microsoft_365(self) -> bool:
@@ -53,12 +66,35 @@ class OtherObject:
     display_name: str
 
 
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Somebody, or a group, may use an enterprise application."""
+
+    principal_id: str
+    kind: str
+    """User, Group or ServicePrincipal"""
+    created: str
+    id: str = field(default_factory=lambda: secrets.token_urlsafe(32))
+
+
+@dataclass(slots=True)
+class EnterpriseApp:
+    """A service principal that people and groups are assigned to."""
+
+    app_id: str
+    name: str
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    assigned: dict[str, Assignment] = field(default_factory=dict)
+    """By the id of who is assigned."""
+
+
 class Directory:
     def __init__(self, people: People, now: Callable[[], datetime]) -> None:
         self.people = people
         self.now = now
         self.groups: dict[str, Group] = {}
         self.others: dict[str, OtherObject] = {}
+        self.enterprise_apps: dict[str, EnterpriseApp] = {}
         self.log = ChangeLog()
         self.soft_deleted: dict[int, datetime] = {}
         self.gone: set[int] = set()
@@ -93,6 +129,11 @@ class Directory:
         if changed is not None and name in changed:
             return changed[name]
         return self.people.value(number, name) if number < self.people.count else None
+
+    def is_agent(self, number: int) -> bool:
+        """Whether the account is an agent's: it has an agent identity as its parent."""
+        changed = self._changed.get(number)
+        return changed is not None and changed.get("identityParentId") is not None
 
     def was_ever_set(self, number: int, name: str) -> bool:
         """Delta tells a cleared property as null, and one that was never set not at all."""
@@ -151,7 +192,7 @@ class Directory:
         if not really:
             return
         self._changed.setdefault(number, {}).update(really)
-        if "userPrincipalName" in really:
+        if really.get("userPrincipalName") is not None:
             self._new_principal_names[str(really["userPrincipalName"]).lower()] = number
         self.log.append(Change(number, frozenset(really)))
 
@@ -189,6 +230,10 @@ class Directory:
         """What was deleted before this moment is gone for good."""
         for number in [n for n, at in self.soft_deleted.items() if at <= before]:
             self.hard_delete(number)
+        for group in self.groups.values():
+            if group.deleted_at is not None and group.deleted_at <= before and not group.gone:
+                group.gone = True
+                self.log.append(Change(group.id, names=None))
 
     def hard_delete(self, number: int) -> None:
         """Gone for good, from every group as well."""
@@ -223,9 +268,18 @@ class Directory:
         self.group(group_id).properties.update(values)
         self.log.append(Change(group_id.lower(), frozenset(values)))
 
-    def delete_group(self, group_id: str) -> None:
-        self.group(group_id).deleted_at = self.now()
-        self.log.append(Change(group_id.lower(), names=None))
+    def delete_group(self, group_id: str, *, for_good: bool) -> None:
+        group = self.group(group_id)
+        group.deleted_at, group.gone = self.now(), for_good
+        self.log.append(Change(group.id, names=None))
+
+    def restore_group(self, group_id: str) -> None:
+        """It comes back with its members, and into the groups that it was in."""
+        group = self.groups.get(group_id.lower())
+        if group is None or group.deleted_at is None or group.gone:
+            raise NotInDirectory(group_id)
+        group.deleted_at = None
+        self.log.append(Change(group.id, names=None))
 
     def add_member(self, group_id: str, member: PersonOrId) -> bool:
         group = self.group(group_id)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 
 from local.graph.directory.names import Name, ascii_address, name_of, number_of
+from local.sample import SAMPLE_PLAN_ID, SAMPLE_SKU_ID
 
 Value = object
 
@@ -286,9 +287,48 @@ def _identities(people: People, number: int) -> Value:
     ]
 
 
+def _licence(people: People, number: int) -> tuple[list[Value], str | None] | None:
+    """What somebody has of the sample subscription, with the state of its service: all cases occur."""
+    if kind_of(number) is not Kind.EMPLOYEE:
+        return None
+    disabled = {"skuId": SAMPLE_SKU_ID, "disabledPlans": [SAMPLE_PLAN_ID]}
+    whole = {"skuId": SAMPLE_SKU_ID, "disabledPlans": []}
+    cases: tuple[tuple[list[Value], str | None], ...] = (
+        ([whole], "Enabled"),
+        ([disabled], "Deleted"),
+        ([whole], "Suspended"),
+        ([], "Deleted"),
+        ([], None),
+    )
+    chosen = people.fact(number) >> 48
+    return cases[0] if chosen % 3 else cases[chosen // 3 % len(cases)]
+
+
+def _assigned_licenses(people: People, number: int) -> Value:
+    licence = _licence(people, number)
+    return [] if licence is None else licence[0]
+
+
+def _assigned_plans(people: People, number: int) -> Value:
+    """A plan that was taken away stays in the list, as Deleted: resources/assignedplan."""
+    licence = _licence(people, number)
+    if licence is None or licence[1] is None:
+        return []
+    return [
+        {
+            "assignedDateTime": "2023-02-01T08:00:00Z",
+            "capabilityStatus": licence[1],
+            "service": "exchange",
+            "servicePlanId": SAMPLE_PLAN_ID,
+        }
+    ]
+
+
 _PROPERTIES: dict[str, Callable[[People, int], Value]] = {
     "id": lambda people, number: people.object_id(number),
     "accountEnabled": lambda _, number: not is_blocked(number),
+    "assignedLicenses": _assigned_licenses,
+    "assignedPlans": _assigned_plans,
     "businessPhones": _business_phones,
     "city": _employee_only(lambda people, number: _place(people, number)[0]),
     "companyName": _employee_only(

@@ -135,7 +135,10 @@ def group_properties(
     description: str | None = None,
     microsoft_365: bool = False,
     hidden: bool = False,
+    membership_rule: str | None = None,
 ) -> dict[str, object]:
+    """Of a dynamic group, too: learn.microsoft.com/graph/api/resources/group, `groupTypes`."""
+    dynamic = ["DynamicMembership"] if membership_rule is not None else []
     nickname = "".join(c for c in name.lower() if c.isalnum())
     return {
         "displayName": name,
@@ -144,7 +147,9 @@ def group_properties(
         "mailEnabled": microsoft_365,
         "mailNickname": nickname,
         "securityEnabled": not microsoft_365,
-        "groupTypes": ["Unified"] if microsoft_365 else [],
+        "groupTypes": [*dynamic, *(["Unified"] if microsoft_365 else [])],
+        "membershipRule": membership_rule,
+        "membershipRuleProcessingState": "On" if membership_rule is not None else None,
         "visibility": "HiddenMembership" if hidden else "Private" if microsoft_365 else None,
         "createdDateTime": "2019-03-01T09:00:00Z",
         "proxyAddresses": [f"SMTP:{nickname}@{domain}"] if microsoft_365 else [],

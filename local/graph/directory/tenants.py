@@ -8,9 +8,12 @@ from datetime import datetime, timedelta
 from local.graph.directory.clock import Clock
 from local.graph.directory.directory import Directory
 from local.graph.directory.people import People
+from local.graph.directory.places import CHINA, DOD, GCC_HIGH, GLOBAL, Place
 from local.graph.directory.sample_groups import add_sample_groups
 from local.sample import (
+    CHINA_TENANT_ID,
     COST_CENTER,
+    DOD_TENANT_ID,
     FABRIKAM_CLIENT_ID,
     FABRIKAM_CLIENT_SECRET,
     FABRIKAM_DOMAIN,
@@ -114,6 +117,11 @@ class Tenant:
     domains: list[str]
     """The first is the default one, the last the initial one."""
     directory: Directory
+    premium: bool = True
+    """A licence of Entra ID P1 or P2: without one nobody reads signInActivity."""
+    advanced_queries: bool = True
+    """Not in tenants of Azure AD B2C: learn.microsoft.com/graph/aad-advanced-queries."""
+    place: Place = GLOBAL
 
 
 @dataclass(slots=True)
@@ -123,7 +131,14 @@ class Registry:
     clock: Clock
     tenants: dict[str, Tenant] = field(default_factory=dict)
     apps: dict[str, App] = field(default_factory=dict)
-    other_clouds: set[str] = field(default_factory=lambda: {OTHER_CLOUD_TENANT_ID})
+    other_clouds: dict[str, Place] = field(
+        default_factory=lambda: {
+            OTHER_CLOUD_TENANT_ID: GCC_HIGH,
+            DOD_TENANT_ID: DOD,
+            CHINA_TENANT_ID: CHINA,
+        }
+    )
+    """Tenants that are registered in another national cloud, and in which."""
 
     def tenant(self, id_or_domain: str) -> Tenant | None:
         wanted = id_or_domain.lower()

@@ -75,9 +75,7 @@ def other_cloud(tenant: str) -> TokenError:
 
 
 def cross_cloud_client() -> TokenError:
-    return TokenError(
-        900432, "invalid_request", "Confidential Client is not supported in Cross Cloud request."
-    )
+    return without_cause(900432)
 
 
 def unknown_app(app_id: str, tenant: str) -> TokenError:
@@ -181,7 +179,7 @@ def account_of_another_tenant(account: str, tenant: str, app_id: str) -> TokenEr
 
 
 def admin_needed(name: str) -> TokenError:
-    """learn.microsoft.com/entra/identity/enterprise-apps/application-sign-in-unexpected-user-consent-error."""
+    """learn.microsoft.com/entra/identity/enterpriseApps/application-sign-in-unexpected-user-consent-error."""
     return TokenError(
         90094,
         "access_denied",

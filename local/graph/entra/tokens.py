@@ -4,6 +4,7 @@ import re
 from typing import Any
 from urllib.parse import parse_qsl
 
+from local.graph.directory.places import Place
 from local.graph.directory.tenants import App, Tenant
 from local.graph.entra.assertions import check_assertion
 from local.graph.entra.errors import (
@@ -131,8 +132,25 @@ def _check_secret(service: Service, app: App, value: str) -> None:
 
 
 def openid_configuration(service: Service, authority_url: str, tenant_key: str) -> dict[str, Any]:
+    """The tenant's metadata, which needs no credential and also knows tenants of other clouds.
+
+    learn.microsoft.com/entra/identity-platform/v2-protocols-oidc, "Find your app's OpenID configuration
+    document URI"; fields as read by public programs.
+    """
+    other = service.registry.other_clouds.get(tenant_key.lower())
+    if other is not None:
+        return _metadata(f"https://{other.login_host}/{tenant_key.lower()}", other)
     tenant = find_tenant(service, tenant_key)
-    base = f"{authority_url}/{tenant.id}"
+    return _metadata(f"{authority_url}/{tenant.id}", tenant.place)
+
+
+def _metadata(base: str, place: Place) -> dict[str, Any]:
+    told = {
+        "tenant_region_scope": place.region_scope,
+        "tenant_region_sub_scope": place.region_sub_scope,
+        "cloud_instance_name": place.cloud_instance_name or None,
+        "msgraph_host": place.msgraph_host or None,
+    }
     return {
         "issuer": f"{base}/v2.0",
         "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
@@ -147,8 +165,7 @@ def openid_configuration(service: Service, authority_url: str, tenant_key: str) 
         "subject_types_supported": ["pairwise"],
         "id_token_signing_alg_values_supported": ["RS256"],
         "scopes_supported": ["openid", "profile", "email", "offline_access"],
-        "tenant_region_scope": "EU",
-        "cloud_instance_name": "microsoftonline.com",
+        **{name: value for name, value in told.items() if value is not None},
     }
 
 

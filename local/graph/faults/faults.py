@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from local.graph.faults.spoiled import BROKEN
 from local.graph.faults.token_errors import WITHOUT_CAUSE
 
 STATUS_KINDS = {
@@ -16,12 +17,21 @@ STATUS_KINDS = {
     "serverError": 500,
     "badGateway": 502,
     "outage": 503,
+    "denied": 403,
+    "notFound": 404,
 }
 PAGE_KINDS = frozenset(("emptyPage", "lostRest", "repeatedPage", "loopingLink", "foreignLink"))
-ANSWER_KINDS = frozenset(("reset", "truncated", "html", "expiredToken", "slow", "tokenError"))
+ANSWER_KINDS = frozenset(
+    ("reset", "truncated", "html", "expiredToken", "slow", "tokenError", "errorBody", "deletedGroup",
+     "reorderedValues", "brokenText")
+)  # fmt: skip
 # These hold while they are registered; no request uses them up.
-STATE_KINDS = frozenset(("lostPermission", "staleMembers", "hiddenManagers"))
-_OPTIONS = frozenset(("retryAfter", "milliseconds", "host", "roles", "appId", "bytes", "code"))
+STATE_KINDS = frozenset(("lostPermission", "staleMembers", "hiddenManagers", "hiddenAttributes"))
+_OPTIONS = frozenset(
+    ("retryAfter", "milliseconds", "host", "roles", "appId", "bytes", "code", "error", "message",
+     "attributes", "group", "person", "attribute", "how")
+)  # fmt: skip
+_NEEDED = {"deletedGroup": "group", "hiddenAttributes": "attributes"}
 KINDS = frozenset(STATUS_KINDS) | PAGE_KINDS | ANSWER_KINDS | STATE_KINDS
 
 
@@ -97,6 +107,11 @@ class Faults:
         if kind == "tokenError" and given.get("code") not in WITHOUT_CAUSE:
             known = ", ".join(map(str, sorted(WITHOUT_CAUSE)))
             raise ValueError(f"code must be one of {known}, not {given.get('code')!r}")
+        needed = _NEEDED.get(kind)
+        if needed and not given.get(needed):
+            raise ValueError(f"{kind} needs {needed}")
+        if given.get("how") not in (None, *BROKEN):
+            raise ValueError(f"how must be one of {', '.join(BROKEN)}, not {given['how']!r}")
         self._faults[added.id] = added
         return added
 
@@ -139,6 +154,16 @@ class Faults:
     @property
     def hides_managers(self) -> bool:
         return any(fault.kind == "hiddenManagers" for fault in self._current())
+
+    def hidden_attributes(self, roles: frozenset[str]) -> frozenset[str]:
+        """Name the attributes that come as null for a caller with these roles."""
+        hiding = [fault for fault in self._current() if fault.kind == "hiddenAttributes"]
+        return frozenset(
+            name
+            for fault in hiding
+            if roles.isdisjoint(fault.options.get("roles") or ())
+            for name in fault.options["attributes"]
+        )
 
     def _current(self) -> list[Fault]:
         if not self._faults:

@@ -25,6 +25,14 @@ WITHOUT_CAUSE: dict[int, tuple[str, int, str]] = {
         400,
         "Confidential Client is not supported in Cross Cloud request.",
     ),
+    900432: (
+        "invalid_request",
+        400,
+        "Confidential Client is not supported in Cross Cloud request.",
+    ),
+    900439: ("invalid_request", 400, "USGClientNotSupportedOnPublicEndpoint."),
+    # Not on the page; its name is told in write-ups of support cases only.
+    900440: ("invalid_request", 400, "PublicTenantNotSupportedOnUSGovEndpoint."),
     7000218: (
         "invalid_client",
         401,

@@ -27,6 +27,10 @@ READ_APPS = _DIRECTORY | {"Application.Read.All", "Application.ReadWrite.All"}
 READ_OWN_APPS = frozenset(("Application.ReadWrite.OwnedBy",))
 READ_ORGANIZATION = _DIRECTORY | {"Organization.Read.All", "Organization.ReadWrite.All"}
 READ_ANY_OBJECT = _DIRECTORY
+READ_AUDIT_LOG = frozenset(("AuditLog.Read.All",))
+# Null for everybody else, without an error (learn.microsoft.com/graph/api/resources/user; that it is
+# null and not refused is told by those who tried, and by the answers of the Entra command line tool).
+READ_LEAVE_DATES = frozenset(("User-LifeCycleInfo.Read.All", "User-LifeCycleInfo.ReadWrite.All"))
 
 GRAPH_RESOURCES = frozenset(
     (

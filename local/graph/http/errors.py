@@ -63,6 +63,29 @@ def denied() -> GraphError:
     )
 
 
+def permission_missing(permission: str) -> GraphError:
+    """As told in github.com/microsoftgraph/microsoft-graph-explorer-v4/issues/2731."""
+    return GraphError(
+        403,
+        "Authentication_MSGraphPermissionMissing",
+        f"Calling principal does not have required MSGraph permissions {permission}",
+    )
+
+
+def no_premium_licence() -> GraphError:
+    """The sentence says the opposite of what it means: microsoft-graph-docs/issues/12772."""
+    return GraphError(
+        403,
+        "Authentication_RequestFromNonPremiumTenantOrB2CTenant",
+        "Neither tenant is B2C or tenant doesn't have premium license",
+    )
+
+
+def no_advanced_queries() -> GraphError:
+    """What a tenant of Azure AD B2C answers with the header and $count: microsoft-graph-docs/issues/9856."""
+    return bad_request("This request is not supported by the service")
+
+
 def error_body(code: str, message: str, request_id: str, client_request_id: str) -> bytes:
     return orjson.dumps(
         {

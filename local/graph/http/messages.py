@@ -39,7 +39,10 @@ class GraphRequest:
     caller: Caller
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     inside_batch: bool = False
+    by_sdk: bool = False
     page_fault: Fault | None = None
+    hidden: frozenset[str] = frozenset()
+    """Attributes that come as null for this caller, without an error."""
     cost: int = 1
     """Resource units, told in x-ms-resource-unit."""
     _query: dict[str, str] | None = None

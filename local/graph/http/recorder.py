@@ -3,6 +3,8 @@
 from collections import deque
 from dataclasses import dataclass, field
 
+import orjson
+
 _MOST = 100_000
 
 
@@ -14,6 +16,10 @@ class Recorded:
     status: int
     inside_batch: bool = False
     app_id: str | None = None
+    by_sdk: bool = False
+    """Asked with one of Microsoft's SDKs, which say so in a header."""
+    body: dict[str, str] | None = None
+    """What was sent: names and their JSON types, as values may be secrets."""
 
 
 @dataclass(slots=True)
@@ -38,6 +44,22 @@ class Recorder:
             key = f"{recorded.method} {path} {recorded.status}{where}"
             counted[key] = counted.get(key, 0) + 1
         return counted
+
+
+def body_shape(body: bytes) -> dict[str, str] | None:
+    """Give the names in a JSON object and the types of their values."""
+    try:
+        document = orjson.loads(body) if body else None
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(document, dict):
+        return None
+    return {name: _type(value) for name, value in document.items()}
+
+
+def _type(value: object) -> str:
+    kinds = {bool: "bool", str: "text", list: "list", dict: "object", type(None): "null"}
+    return kinds.get(type(value), "number")
 
 
 def _is_id(part: str) -> bool:

@@ -13,6 +13,7 @@ from local.graph.http.errors import GraphError, unsupported_query
 from local.graph.http.messages import Answer, GraphRequest
 from local.graph.odata.options import parse_select, refuse_unknown
 from local.graph.odata.paging import Link, Links, only_token, page_answer
+from local.graph.odata.properties import SINGLE_USER_ONLY
 
 T = TypeVar("T")
 LIFETIME_S = 7 * 86400
@@ -36,6 +37,8 @@ class Round:
     page: int
     born_s: int
     minimal: bool
+    hidden: frozenset[str] = frozenset()
+    """Attributes that the caller may not see; not part of the link, as permissions come and go."""
     sync_from_now: bool = False
 
     def state(self) -> dict[str, Any]:
@@ -69,7 +72,12 @@ def read_round(
     known: frozenset[str],
     resource: str,
     now_s: int,
+    lost_status: int,
 ) -> Round:
+    """``lost_status`` is what a link is answered with that is too old or not known."""
+    if not request.tenant.advanced_queries:
+        # A tenant of Azure AD B2C: microsoft-graph-docs-contrib/issues/7430.
+        raise unsupported_query("Change enumeration is not supported for requested tenant.")
     version = request.tenant.directory.log.version
     minimal = "return=minimal" in request.headers.get("prefer", "").replace(" ", "").lower()
     for name in ("$skiptoken", "$deltatoken"):
@@ -77,12 +85,13 @@ def read_round(
         if token and token != LATEST:
             state = links.read(request.path, only_token(request, name))
             if state is None:
-                raise _start_again(request, links, "syncStateNotFound", None)
+                raise _start_again(request, links, "syncStateNotFound", None, lost_status)
             if now_s - state["born"] > LIFETIME_S:
-                raise _start_again(request, links, "resyncRequired", state)
-            going_on = _from_state(state, minimal=minimal)
+                raise _start_again(request, links, "resyncRequired", state, lost_status)
+            going_on = _from_state(state, minimal=minimal, hidden=request.hidden)
             return going_on if name == "$skiptoken" else _next_round(going_on, version, now_s)
     refuse_unknown(request.query, _ALLOWED)
+    _refuse_untracked(request.query.get("$select"))
     return Round(
         select=parse_select(request.query.get("$select"), known, resource, is_list=True),
         ids=_tracked_ids(request.query.get("$filter")),
@@ -93,11 +102,28 @@ def read_round(
         page=1,
         born_s=now_s,
         minimal=False,
+        hidden=request.hidden,
         sync_from_now=request.query.get("$deltatoken") == LATEST,
     )
 
 
-def _from_state(state: dict[str, Any], *, minimal: bool) -> Round:
+def _refuse_untracked(select: str | None) -> None:
+    """What is kept outside of the directory is refused by name.
+
+    github.com/microsoftgraph/microsoft-graph-explorer-v4/issues/3189 (signInActivity),
+    microsoft-graph-docs/issues/14141 (birthday), /4746 (skills, aboutMe)
+    """
+    names = {name.strip() for name in (select or "").split(",")}
+    untracked = sorted(names & (SINGLE_USER_ONLY | {"signInActivity"}))
+    if untracked:
+        raise GraphError(
+            400,
+            "BadRequest",
+            f"The following properties are not supported by delta queries: {', '.join(untracked)}.",
+        )
+
+
+def _from_state(state: dict[str, Any], *, minimal: bool, hidden: frozenset[str]) -> Round:
     return Round(
         select=None if state["select"] is None else tuple(state["select"]),
         ids=None if state["ids"] is None else tuple(state["ids"]),
@@ -108,6 +134,7 @@ def _from_state(state: dict[str, Any], *, minimal: bool) -> Round:
         page=state["page"],
         born_s=state["born"],
         minimal=minimal,
+        hidden=hidden,
     )
 
 
@@ -124,13 +151,13 @@ def _next_round(finished: Round, version: int, now_s: int) -> Round:
 
 
 def _start_again(
-    request: GraphRequest, links: Links, code: str, state: dict[str, Any] | None
+    request: GraphRequest, links: Links, code: str, state: dict[str, Any] | None, status: int
 ) -> GraphError:
-    """410 with the request to start with, an empty token in it."""
+    """410, or another status, with the request to start with, an empty token in it."""
     select = state["select"] if state else None
     query = f"$select={','.join(select)}&$deltatoken=" if select else "$deltatoken="
     return GraphError(
-        410,
+        status,
         code,
         "The sync state is not found or has expired. Start again without a token.",
         {"Location": f"{links.graph_url}{request.path}?{query}"},

@@ -286,7 +286,7 @@ class _Parser:
                 f"do not fit property '{name}'"
             )
         self._check_length(name, value)
-        if name == "id" and not _is_guid(str(value)):
+        if name == "id" and not is_guid(str(value)):
             raise bad_request(f"Invalid object identifier '{value}'.")
         return value
 
@@ -398,7 +398,7 @@ def _folded_letter(letter: str) -> str:
     return lower if same_kind else letter
 
 
-def _is_guid(text: str) -> bool:
+def is_guid(text: str) -> bool:
     try:
         return str(UUID(text)) == text.lower()
     except ValueError:

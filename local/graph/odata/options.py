@@ -4,7 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from local.graph.http.errors import GraphError, bad_request, needs_advanced, unsupported_query
+from local.graph.http.access import READ_AUDIT_LOG
+from local.graph.http.errors import (
+    GraphError,
+    bad_request,
+    needs_advanced,
+    no_advanced_queries,
+    no_premium_licence,
+    permission_missing,
+    unsupported_query,
+)
 from local.graph.http.messages import GraphRequest
 from local.graph.odata.paging import Links, expired_page, only_token
 from local.graph.odata.properties import SINGLE_USER_ONLY
@@ -17,6 +26,8 @@ DEFAULT_TOP = 100
 # With $expand a page holds no more, whatever $top says, and nothing tells so:
 # techcommunity.microsoft.com, discussions/officegraph 3885391 and 4203190.
 MAX_EXPANDED_TOP = 100
+# learn.microsoft.com/graph/api/user-list, with signInActivity.
+MAX_ACTIVITY_TOP = 500
 _KNOWN = frozenset(
     ("$select", "$top", "$filter", "$search", "$count", "$orderby", "$expand", "$skip",
      "$skiptoken", "$deltatoken", "$format")
@@ -37,6 +48,8 @@ class ListOptions:
     is_eventual: bool
     position: Any
     page: int
+    hidden: frozenset[str]
+    """Attributes that the caller sees as null."""
     state: Mapping[str, Any]
     """What a link to a further page has to carry, apart from position and page."""
 
@@ -77,11 +90,14 @@ def read_options(
             )
     eventual = request.is_eventual
     wants_count = _count(query)
+    if not request.tenant.advanced_queries and eventual and (wants_count or "$search" in query):
+        raise no_advanced_queries()
     expands_manager = expands_the_manager(request, query)
-    top = _top(query.get("$top"))
+    select = parse_select(query.get("$select"), known, resource, is_list=True)
+    need_own_permissions(request, select)
     return ListOptions(
-        select=parse_select(query.get("$select"), known, resource, is_list=True),
-        top=min(top, MAX_EXPANDED_TOP) if expands_manager else top,
+        select=select,
+        top=min(_top(query.get("$top")), _most_on_a_page(select, expands_manager)),
         filter=_filled(query, "$filter"),
         search=_filled(query, "$search"),
         orderby=_filled(query, "$orderby"),
@@ -91,11 +107,31 @@ def read_options(
         is_eventual=eventual,
         position=position,
         page=page,
+        hidden=request.hidden,
         state={
             "query": query,
             "advanced": eventual and (wants_count or "$search" in query),
         },
     )
+
+
+def need_own_permissions(request: GraphRequest, select: tuple[str, ...] | None) -> None:
+    """Refuse signInActivity to who may not read audit logs, and in tenants without a premium licence.
+
+    learn.microsoft.com/graph/api/resources/user; microsoft-graph-docs-contrib/issues/3507
+    """
+    if "signInActivity" not in (select or ()):
+        return
+    if not request.caller.may(READ_AUDIT_LOG):
+        raise permission_missing("AuditLog.Read.All")
+    if not request.tenant.premium:
+        raise no_premium_licence()
+
+
+def _most_on_a_page(select: tuple[str, ...] | None, expands_manager: bool) -> int:
+    if expands_manager:
+        return MAX_EXPANDED_TOP
+    return MAX_ACTIVITY_TOP if "signInActivity" in (select or ()) else MAX_TOP
 
 
 def refuse_unknown(query: Mapping[str, str], allowed: frozenset[str]) -> None:

@@ -22,7 +22,8 @@ USER_PROPERTIES = frozenset(USER_DEFAULTS) | frozenset(
     (
         "accountEnabled", "ageGroup", "assignedLicenses", "assignedPlans", "city", "companyName",
         "consentProvidedForMinor", "country", "createdDateTime", "creationType", "deletedDateTime",
-        "department", "employeeHireDate", "employeeId", "employeeOrgData", "employeeType",
+        "department", "employeeHireDate", "employeeId", "employeeLeaveDateTime", "employeeOrgData",
+        "employeeType",
         "externalUserState", "externalUserStateChangeDateTime", "faxNumber", "identities",
         "imAddresses", "isManagementRestricted", "isResourceAccount", "lastPasswordChangeDateTime",
         "legalAgeGroupClassification", "licenseAssignmentStates", "mailNickname",
@@ -31,7 +32,7 @@ USER_PROPERTIES = frozenset(USER_DEFAULTS) | frozenset(
         "onPremisesSamAccountName", "onPremisesSecurityIdentifier", "onPremisesSyncEnabled",
         "onPremisesUserPrincipalName", "otherMails", "passwordPolicies", "passwordProfile",
         "postalCode", "preferredDataLocation", "provisionedPlans", "proxyAddresses",
-        "securityIdentifier", "serviceProvisioningErrors", "showInAddressList",
+        "securityIdentifier", "serviceProvisioningErrors", "showInAddressList", "signInActivity",
         "signInSessionsValidFromDateTime", "state", "streetAddress", "usageLocation", "userType",
     )
 ) | {COST_CENTER}  # fmt: skip
@@ -46,7 +47,7 @@ SINGLE_USER_ONLY = frozenset(
 
 COLLECTIONS = frozenset(("businessPhones", "imAddresses", "otherMails", "proxyAddresses"))
 BOOLEANS = frozenset(("accountEnabled", "onPremisesSyncEnabled", "mailEnabled", "securityEnabled"))
-DATES = frozenset(("createdDateTime", "employeeHireDate"))
+DATES = frozenset(("createdDateTime", "employeeHireDate", "employeeLeaveDateTime"))
 
 GROUP_DEFAULTS = (
     "id", "deletedDateTime", "classification", "createdDateTime", "description", "displayName",
@@ -104,6 +105,7 @@ USER_FILTERS: dict[str, Filterable] = {
     "employeeId": Filterable(eq=DEFAULT, null=ADVANCED),
     "employeeType": Filterable(eq=ADVANCED),
     "employeeHireDate": Filterable(eq=ADVANCED, order=ADVANCED),
+    "employeeLeaveDateTime": Filterable(eq=ADVANCED, order=ADVANCED),
     "preferredLanguage": Filterable(eq=ADVANCED, null=ADVANCED),
     "onPremisesSamAccountName": Filterable(eq=ADVANCED, starts=ADVANCED),
     "onPremisesImmutableId": Filterable(eq=DEFAULT),

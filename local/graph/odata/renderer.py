@@ -12,13 +12,17 @@ from local.graph.directory.changes import Change
 from local.graph.directory.directory import Directory, Group
 from local.graph.odata.properties import GROUP_DEFAULTS
 
+AGENT_TYPE = "#microsoft.graph.agentUser"
 _MOST_KEPT = 2_200_000
 Names = tuple[str, ...]
 
 
 class Renderer:
-    def __init__(self, directory: Directory) -> None:
+    """People as one kind of caller sees them; ``hidden`` are the attributes that come as null."""
+
+    def __init__(self, directory: Directory, hidden: frozenset[str]) -> None:
         self._directory = directory
+        self._hidden = hidden
         self._kept: dict[Names, list[bytes | None]] = {}
         directory.log.listen(self._forget)
 
@@ -41,7 +45,7 @@ class Renderer:
         return [
             orjson.dumps(
                 {
-                    "@odata.type": "#microsoft.graph.user",
+                    "@odata.type": user_type(self._directory, number),
                     **nothing,
                     "id": self._directory.object_id(number),
                 }
@@ -50,12 +54,16 @@ class Renderer:
         ]
 
     def _user(self, number: int, names: Names) -> bytes:
-        value = self._directory.value
-        document = {name: value(number, name) for name in names}
+        value, hidden = self._directory.value, self._hidden
+        document = {name: None if name in hidden else value(number, name) for name in names}
         for name in names:
             # A directory extension that is not set is not told at all.
             if name.startswith("extension_") and document[name] is None:
                 del document[name]
+        if self._directory.is_agent(number):
+            # A type derived from the one that the list declares is told with each object (OData JSON
+            # format 4.5.3); a person of the plain type carries none.
+            document = {"@odata.type": AGENT_TYPE, **document}
         # A copy of just the size: orjson's own buffer keeps a kilobyte for the shortest text.
         return bytes(memoryview(orjson.dumps(document)))
 
@@ -77,10 +85,19 @@ class Renderer:
                     kept[change.key] = None
 
 
+def user_type(directory: Directory, number: int) -> str:
+    return AGENT_TYPE if directory.is_agent(number) else "#microsoft.graph.user"
+
+
 def typed(kind: str, items: Sequence[bytes]) -> list[bytes]:
     """The same items with their @odata.type, as in lists that hold several types."""
     head = b'{"@odata.type":"#microsoft.graph.%s"' % kind.encode()
-    return [head + (b"," + item[1:] if len(item) > 2 else b"}") for item in items]
+    return [
+        item
+        if item.startswith(b'{"@odata.type"')
+        else head + (b"," + item[1:] if len(item) > 2 else b"}")
+        for item in items
+    ]
 
 
 def group_values(group: Group, names: Names | None) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """Which people are on a page: a source of people and the list options in, person numbers out."""
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -9,6 +9,7 @@ from typing import Protocol
 
 from local.graph.directory.directory import Directory
 from local.graph.directory.members import PersonSet
+from local.graph.directory.people import Value
 from local.graph.directory.recent import Recent
 from local.graph.http.errors import bad_request, unsupported_query
 from local.graph.odata.filters import Filter, Getter, Test, parse_filter
@@ -86,7 +87,7 @@ class Matches:
         # Soft-deletions, restores and all other changes move the version.
         version = source.directory.log.version
         key = (source.name, options.filter, options.search, options.orderby,
-               options.advanced, version)  # fmt: skip
+               options.advanced, options.hidden, version)  # fmt: skip
         return self._recent.get(key, lambda: _match(options, source))
 
 
@@ -134,10 +135,10 @@ def _match(options: ListOptions, source: Source) -> Sequence[int]:
         tests.append(parse_search(options.search, USER_SEARCHABLE, "User"))
     # Parsed before the scan: a bad $orderby must not cost one.
     order = _order(options.orderby) if options.orderby else None
-    value = directory.value
+    value, hidden = directory.value, options.hidden
 
     def passes(number: int) -> bool:
-        get: Getter = partial(value, number)
+        get: Getter = partial(_seen, value, hidden, number)
         return all(test(get) for test in tests)
 
     matching = [number for number in candidates if passes(number)]
@@ -149,6 +150,13 @@ def _match(options: ListOptions, source: Source) -> Sequence[int]:
 
         matching.sort(key=sort_key, reverse=descending)
     return matching
+
+
+def _seen(
+    value: Callable[[int, str], Value], hidden: frozenset[str], number: int, name: str
+) -> Value:
+    """What is null for the caller is null for the caller's filter."""
+    return None if name in hidden else value(number, name)
 
 
 def _order(text: str) -> tuple[str, bool]:

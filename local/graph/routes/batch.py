@@ -14,7 +14,9 @@ _MAX_ITEMS = 20
 _ITEM_KEYS = frozenset(("id", "method", "url", "headers", "body", "dependsOn"))
 
 
-async def run_batch(request: GraphRequest, dispatch: Dispatch) -> Answer:
+async def run_batch(request: GraphRequest, dispatch: Dispatch, *, throttled_status: int) -> Answer:
+    """``throttled_status`` is the status of the whole when an item is throttled."""
+    request.cost = 0  # its items cost
     items = request.json().get("requests")
     if not isinstance(items, list) or not items:
         raise bad_request("Invalid batch payload format.")
@@ -33,7 +35,8 @@ async def run_batch(request: GraphRequest, dispatch: Dispatch) -> Answer:
         responses.append(response)
     # Answers may come in any order: concepts/json-batching.md.
     responses.reverse()
-    return Answer(200, orjson.dumps({"responses": responses}), content_type="application/json")
+    status = throttled_status if 429 in statuses.values() else 200
+    return Answer(status, orjson.dumps({"responses": responses}), content_type="application/json")
 
 
 def _check_ids(items: list[Any]) -> None:
@@ -74,6 +77,7 @@ async def _answer(
             outer.tenant,
             outer.caller,
             inside_batch=True,
+            by_sdk=outer.by_sdk,
         )
     )
     return _response(item["id"], answer)

@@ -4,7 +4,7 @@ import re
 
 import orjson
 
-from local.graph.directory.directory import Directory, NotInDirectory
+from local.graph.directory.directory import Directory, Group, NotInDirectory
 from local.graph.directory.people import Value, timestamp
 from local.graph.directory.tenants import App
 from local.graph.http.access import (
@@ -20,7 +20,7 @@ from local.graph.http.messages import Answer, GraphRequest, json_answer
 from local.graph.odata.options import parse_select, read_options, refuse_unknown
 from local.graph.odata.paging import page_answer
 from local.graph.odata.properties import GROUP_PROPERTIES, USER_DEFAULTS, USER_PROPERTIES
-from local.graph.odata.renderer import group_values
+from local.graph.odata.renderer import group_values, typed, user_type
 from local.graph.routes.entities import context, entity
 from local.graph.routes.groups import groups_page, matching_groups
 from local.graph.service import Service
@@ -64,32 +64,48 @@ async def list_deleted_groups(service: Service, request: GraphRequest) -> Answer
     groups = [
         group
         for group in request.tenant.directory.groups.values()
-        # Deleted security groups are deleted for good: api/directory-deleteditems-list.
-        if group.deleted_at is not None and group.is_microsoft_365
+        if group.deleted_at is not None and not group.gone
     ]
     groups = matching_groups(options, groups)
     return groups_page(service, request, options, groups, context("groups", options.select))
 
 
 async def get_deleted_item(service: Service, request: GraphRequest, key: str) -> Answer:
-    request.caller.need(READ_USERS)
     refuse_unknown(request.query, frozenset(("$select",)))
-    select = parse_select(request.query.get("$select"), USER_PROPERTIES, "user", is_list=False)
     directory = request.tenant.directory
+    group = directory.groups.get(key.lower())
+    if group is not None and group.deleted_at is not None and not group.gone:
+        return _deleted_group(service, request, group)
+    request.caller.need(READ_USERS)
+    select = parse_select(request.query.get("$select"), USER_PROPERTIES, "user", is_list=False)
     number = directory.find(key) if "@" not in key else None
     if number is None or number not in directory.soft_deleted:
         raise not_found(key)
     names = select or (*USER_DEFAULTS, "deletedDateTime")
-    document = {"@odata.type": "#microsoft.graph.user", **_deleted_person(directory, number, names)}
+    document = {
+        "@odata.type": user_type(directory, number),
+        **_deleted_person(directory, number, names),
+    }
     where = context("directoryObjects", select) + "/$entity"
     return Answer(200, entity(service, where, orjson.dumps(document)))
+
+
+def _deleted_group(service: Service, request: GraphRequest, group: Group) -> Answer:
+    request.caller.need(READ_GROUPS)
+    select = parse_select(request.query.get("$select"), GROUP_PROPERTIES, "group", is_list=False)
+    values = group_values(group, select)
+    if "deletedDateTime" in values and group.deleted_at is not None:
+        values["deletedDateTime"] = timestamp(group.deleted_at)
+    where = context("directoryObjects", select) + "/$entity"
+    [item] = typed("group", [orjson.dumps(values)])
+    return Answer(200, entity(service, where, item))
 
 
 def _deleted_person(directory: Directory, number: int, names: tuple[str, ...]) -> dict[str, Value]:
     document = {name: directory.value(number, name) for name in names}
     if "deletedDateTime" in document:
         document["deletedDateTime"] = timestamp(directory.soft_deleted[number])
-    if "userPrincipalName" in document:
+    if document.get("userPrincipalName") is not None:
         # Entra frees the name by putting the object id in front of it.
         plain_id = directory.object_id(number).replace("-", "")
         document["userPrincipalName"] = f"{plain_id}{document['userPrincipalName']}"
@@ -199,7 +215,7 @@ def _object(
             return None
         names = [n for n in select or USER_DEFAULTS if n in USER_PROPERTIES]
         values = {name: directory.value(number, name) for name in names}
-        return {"@odata.type": "#microsoft.graph.user", **values}
+        return {"@odata.type": user_type(directory, number), **values}
     try:
         group = directory.group(object_id)
     except NotInDirectory:

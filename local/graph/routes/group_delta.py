@@ -17,6 +17,7 @@ from local.graph.http.access import READ_GROUPS, READ_HIDDEN
 from local.graph.http.messages import Answer, GraphRequest
 from local.graph.odata.delta import Round, read_round, round_answer
 from local.graph.odata.properties import GROUP_DEFAULTS, GROUP_PROPERTIES
+from local.graph.odata.renderer import user_type
 from local.graph.routes.entities import context
 from local.graph.service import Service
 
@@ -50,6 +51,7 @@ async def groups_delta(service: Service, request: GraphRequest) -> Answer:
         known=GROUP_PROPERTIES | {"members"},
         resource="group",
         now_s=int(service.clock.now().timestamp()),
+        lost_status=int(service.chosen("lost_link")),
     )
     items: list[bytes] = []
     onward: Any = None
@@ -78,6 +80,7 @@ class _FirstPage:
         self._directory = request.tenant.directory
         self._current = current
         self._may_read_hidden = request.caller.may(READ_HIDDEN)
+        self._tells_removed = service.chosen("first_round") == "removedToo"
         self._groups = list(self._directory.groups.values())
         at = current.at or {"next": 0, "cut": []}
         self._next: int = at["next"]
@@ -111,7 +114,7 @@ class _FirstPage:
             return
         if group.deleted_at is None:
             self._take(place, ["people", 0])
-        elif group.is_microsoft_365:
+        elif not group.gone:
             self._items.append(_removed(group))
 
     def _take(self, place: int, at: list[Any]) -> None:
@@ -132,6 +135,9 @@ class _FirstPage:
                 is_person = isinstance(following, int)
                 self._cut.append([place, ["people" if is_person else "rest", following]])
         self._room -= len(references)
+        if tells and self._tells_removed and at == ["people", 0]:
+            removed = _removed_members(self._directory, group, self._current.until)
+            references += [_removed_reference(self._directory, member) for member in removed]
         self._items.append(_document(group, _set_names(group, self._current), references))
 
 
@@ -174,7 +180,7 @@ def _entries(
             (member, added)
             for member, added in changed.members.items()
             # Added and soft-deleted since: not mentioned.
-            if tells and not (added and isinstance(member, int) and not directory.is_live(member))
+            if tells and not _is_unmentioned(service, directory, member, added=added)
         ]
         names = None if changed.names is None else frozenset(changed.names)
         if names is not None and not names and not members:
@@ -188,6 +194,26 @@ def _entries(
     # First slices first: other groups come between the slices of a large one.
     longest = max(map(len, slices), default=0)
     return [of[turn] for turn in range(longest) for of in slices if turn < len(of)]
+
+
+def _is_unmentioned(
+    service: Service, directory: Directory, member: PersonOrId, *, added: bool
+) -> bool:
+    """Whether somebody was added and soft-deleted since, or is gone for good and left out for that."""
+    if not isinstance(member, int):
+        return False
+    if added:
+        return not directory.is_live(member)
+    return member in directory.gone and service.chosen("gone_members") == "untold"
+
+
+def _removed_members(directory: Directory, group: Group, until: int) -> list[PersonOrId]:
+    """Give who was ever taken out of a group and is not in it."""
+    last: dict[PersonOrId, bool] = {}
+    for change in directory.log.between(0, until):
+        if change.key == group.id and change.member is not None:
+            last[change.member] = change.added
+    return [member for member, added in last.items() if not added]
 
 
 def _gather(directory: Directory, current: Round) -> dict[str, _Changed]:
@@ -219,10 +245,8 @@ def _changed_item(directory: Directory, entry: _Entry, current: Round) -> bytes:
         names += [name for name in entry.names if name not in names]
     references = []
     for member, added in entry.members:
-        reference = _reference(directory, member)
-        if not added:
-            reference["@removed"] = {"reason": "deleted"}
-        references.append(reference)
+        reference = _reference if added else _removed_reference
+        references.append(reference(directory, member))
     return _document(group, names, references)
 
 
@@ -248,14 +272,17 @@ def _document(group: Group, names: list[str], references: list[Reference]) -> by
 
 
 def _removed(group: Group) -> bytes:
-    """A Microsoft 365 group can be restored, a security group is gone."""
-    reason = "changed" if group.is_microsoft_365 else "deleted"
+    reason = "deleted" if group.gone else "changed"
     return orjson.dumps({"id": group.id, "@removed": {"reason": reason}})
+
+
+def _removed_reference(directory: Directory, member: PersonOrId) -> Reference:
+    return {**_reference(directory, member), "@removed": {"reason": "deleted"}}
 
 
 def _reference(directory: Directory, member: PersonOrId) -> Reference:
     if isinstance(member, int):
-        return {"@odata.type": "#microsoft.graph.user", "id": directory.object_id(member)}
+        return {"@odata.type": user_type(directory, member), "id": directory.object_id(member)}
     other = directory.others.get(member)
     kind = "group" if other is None else other.kind
     return {"@odata.type": f"#microsoft.graph.{kind}", "id": member}

@@ -64,10 +64,13 @@ async def list_members(
     )
     view = service.members_view(request.tenant.directory)
     group = live_group(view, key)
-    if group.hides_members and not request.caller.may(READ_HIDDEN):
-        raise denied()
     _check_query(options, group, cast)
-    held = _held(service, view, group, request.caller, transitive=transitive)
+    if not group.hides_members or request.caller.may(READ_HIDDEN):
+        held = _held(service, view, group, request.caller, transitive=transitive)
+    elif service.chosen("hidden_members") == "empty":
+        held = _Held(PersonSet(), [], [])
+    else:
+        raise denied()
     if cast == "user":
         return _users(service, request, options, view, held)
     if cast == "group":
@@ -119,7 +122,7 @@ def _users(
     if selected.onward is not None:
         link = service.links.next_link(request.path, options.next_state(selected.onward))
         onward = ("@odata.nextLink", link)
-    renderer = service.renderer(request.tenant)
+    renderer = service.renderer(request)
     readable = request.caller.may(READ_USERS)
     return page_answer(
         request,
@@ -178,7 +181,7 @@ def _people_items(
     service: Service, request: GraphRequest, options: ListOptions, numbers: list[int]
 ) -> list[bytes]:
     names = tuple(n for n in options.select or USER_DEFAULTS if n in USER_PROPERTIES)
-    renderer = service.renderer(request.tenant)
+    renderer = service.renderer(request)
     if not request.caller.may(READ_USERS):
         return renderer.limited_users(numbers, names)
     return typed("user", renderer.users(numbers, names))

@@ -44,14 +44,36 @@ _COMPLEX_TYPES: dict[str, dict[str, str]] = {
     },
     "mailboxSettings": {"timeZone": "Edm.String", "userPurpose": "graph.userPurpose"},
     "passwordProfile": {"password": "Edm.String"},
-    "signInActivity": {"lastSignInDateTime": "Edm.DateTimeOffset"},
+    "signInActivity": {
+        "lastNonInteractiveSignInDateTime": "Edm.DateTimeOffset",
+        "lastSignInDateTime": "Edm.DateTimeOffset",
+        "lastSuccessfulSignInDateTime": "Edm.DateTimeOffset",
+    },
     "customSecurityAttributeValue": {},
     "assignedLicense": {"skuId": "Edm.Guid", "disabledPlans": "Collection(Edm.Guid)"},
-    "assignedPlan": {"service": "Edm.String"},
-    "objectIdentity": {"issuer": "Edm.String", "issuerAssignedId": "Edm.String"},
-    "licenseAssignmentState": {"state": "Edm.String"},
+    "assignedPlan": {
+        "assignedDateTime": "Edm.DateTimeOffset",
+        "capabilityStatus": "Edm.String",
+        "service": "Edm.String",
+        "servicePlanId": "Edm.Guid",
+    },
+    "objectIdentity": {
+        "issuer": "Edm.String",
+        "issuerAssignedId": "Edm.String",
+        "signInType": "Edm.String",
+    },
+    "licenseAssignmentState": {
+        "assignedByGroup": "Edm.String",
+        "error": "Edm.String",
+        "skuId": "Edm.Guid",
+        "state": "Edm.String",
+    },
     "onPremisesProvisioningError": {"value": "Edm.String"},
-    "provisionedPlan": {"service": "Edm.String"},
+    "provisionedPlan": {
+        "capabilityStatus": "Edm.String",
+        "provisioningStatus": "Edm.String",
+        "service": "Edm.String",
+    },
     "serviceProvisioningError": {"isResolved": "Edm.Boolean"},
 }
 _RELATIONS = {

@@ -18,8 +18,14 @@ _RENEWABLE = frozenset(("expirationDateTime", "notificationUrl", "@odata.type"))
 
 async def create_subscription(service: Service, request: GraphRequest) -> Answer:
     refuse_unknown(request.query, frozenset())
+    if not request.tenant.advanced_queries:
+        # "Not supported in Azure AD B2C tenants" (change-notifications-overview); the words are ours.
+        raise invalid("Subscriptions are not supported in this kind of tenant.")
+    body = request.json()
+    if service.chosen("client_state") == "required" and not body.get("clientState"):
+        raise invalid("The required property 'clientState' is missing.")
     subscription = new_subscription(
-        request.json(),
+        body,
         caller=request.caller,
         directory=request.tenant.directory,
         now=service.clock.now(),

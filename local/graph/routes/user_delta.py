@@ -11,6 +11,7 @@ from local.graph.http.access import READ_USERS
 from local.graph.http.messages import Answer, GraphRequest
 from local.graph.odata.delta import Round, read_round, round_answer
 from local.graph.odata.properties import USER_DEFAULTS, USER_PROPERTIES
+from local.graph.odata.renderer import AGENT_TYPE, user_type
 from local.graph.routes.entities import context
 from local.graph.service import Service
 
@@ -26,12 +27,12 @@ async def users_delta(service: Service, request: GraphRequest) -> Answer:
         known=USER_PROPERTIES | {"manager"},
         resource="user",
         now_s=int(service.clock.now().timestamp()),
+        lost_status=int(service.chosen("lost_link")),
     )
-    directory = request.tenant.directory
     items: list[bytes] = []
     onward: int | None = None
     if current.is_first and not current.sync_from_now:
-        items, onward = _everybody(service, directory, current)
+        items, onward = _everybody(service, request, current)
     elif not current.is_first:
         items, onward = _changes(service, request, current)
     return round_answer(
@@ -45,9 +46,10 @@ async def users_delta(service: Service, request: GraphRequest) -> Answer:
 
 
 def _everybody(
-    service: Service, directory: Directory, current: Round
+    service: Service, request: GraphRequest, current: Round
 ) -> tuple[list[bytes], int | None]:
     """A page of a first round; deleted people may appear in it, and here they do."""
+    directory = request.tenant.directory
     start = current.at or 0
     numbers: Iterable[int] = range(start, directory.end)
     if current.ids is not None:
@@ -77,7 +79,11 @@ def _changes(
     # An object may come again on a later page (microsoft-graph-docs issue 6785): here the last one
     # of each page opens the next page as well.
     shown = changed[max(0, start - 1) : end]
-    items = [_item(directory, number, names, current) for number, names in shown]
+    tells_managers = service.chosen("manager_in_delta") == "always"
+    items = [
+        _item(directory, number, names, current, tells_managers=tells_managers)
+        for number, names in shown
+    ]
     return [item for item in items if item], end if end < len(changed) else None
 
 
@@ -100,28 +106,45 @@ def _is_tracked(change: Change, tracked: frozenset[str]) -> bool:
     return change.names is None or not tracked.isdisjoint(change.names)
 
 
-def _item(directory: Directory, number: int, names: frozenset[str] | None, current: Round) -> bytes:
+def _item(
+    directory: Directory,
+    number: int,
+    names: frozenset[str] | None,
+    current: Round,
+    *,
+    tells_managers: bool,
+) -> bytes:
     if names is None:
         return _removed_or_whole(directory, number, current)
     if not directory.is_live(number):
         return b""
-    selected = current.select or USER_DEFAULTS
+    selected = _visible(current)
     if current.minimal:
         shown = [name for name in selected if name in names]
     else:
-        shown = [n for n in selected if n in names or directory.was_ever_set(number, n)]
+        shown = [
+            name
+            for name in selected
+            if name in names
+            or (tells_managers if name == "manager" else directory.was_ever_set(number, name))
+        ]
     return _document(directory, number, shown)
 
 
 def _removed_or_whole(directory: Directory, number: int, current: Round) -> bytes:
     if directory.is_live(number):
-        selected = current.select or USER_DEFAULTS
+        selected = _visible(current)
         return _document(
             directory, number, [n for n in selected if directory.was_ever_set(number, n)]
         )
     # Soft-deleted people can be restored: "changed". Gone for good: "deleted".
     reason = "deleted" if number in directory.gone else "changed"
     return orjson.dumps({"id": directory.object_id(number), "@removed": {"reason": reason}})
+
+
+def _visible(current: Round) -> list[str]:
+    """What the caller may not see is not told, as if it had never been set; nobody documents it."""
+    return [name for name in current.select or USER_DEFAULTS if name not in current.hidden]
 
 
 def _document(directory: Directory, number: int, names: list[str]) -> bytes:
@@ -138,8 +161,10 @@ def _document(directory: Directory, number: int, names: list[str]) -> bytes:
             listed.append(_reference(directory, manager))
         document["manager@delta"] = listed
     document["id"] = directory.object_id(number)
+    if directory.is_agent(number):
+        document["@odata.type"] = AGENT_TYPE
     return orjson.dumps(document)
 
 
 def _reference(directory: Directory, number: int) -> dict[str, Value]:
-    return {"@odata.type": "#microsoft.graph.user", "id": directory.object_id(number)}
+    return {"@odata.type": user_type(directory, number), "id": directory.object_id(number)}

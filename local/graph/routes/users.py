@@ -3,8 +3,10 @@
 from local.graph.http.access import READ_GROUPS, READ_HIDDEN, READ_USERS
 from local.graph.http.errors import bad_request, denied, not_found
 from local.graph.http.messages import Answer, GraphRequest, json_answer
+from local.graph.odata.filters import is_guid
 from local.graph.odata.options import (
     expands_the_manager,
+    need_own_permissions,
     parse_select,
     read_options,
     refuse_unknown,
@@ -28,7 +30,7 @@ async def list_users(service: Service, request: GraphRequest) -> Answer:
     request.cost = list_cost(2, request)
     selected = select_people(options, _everybody(request), service.matches)
     names = options.select or USER_DEFAULTS
-    items = service.renderer(request.tenant).users(selected.numbers, names)
+    items = service.renderer(request).users(selected.numbers, names)
     if options.expands_manager:
         items = _with_managers(service, request, selected.numbers, items)
     onward = None
@@ -68,7 +70,14 @@ def _everybody(request: GraphRequest) -> Everybody:
 def _with_count(request: GraphRequest) -> GraphRequest:
     query = f"{request.raw_query}&$count=true" if request.raw_query else "$count=true"
     return GraphRequest(
-        request.method, request.path, query, request.headers, b"", request.tenant, request.caller
+        request.method,
+        request.path,
+        query,
+        request.headers,
+        b"",
+        request.tenant,
+        request.caller,
+        hidden=request.hidden,
     )
 
 
@@ -76,9 +85,10 @@ async def get_user(service: Service, request: GraphRequest, key: str) -> Answer:
     request.caller.need(READ_USERS)
     refuse_unknown(request.query, frozenset(("$select", "$expand")))
     select = parse_select(request.query.get("$select"), USER_PROPERTIES, "user", is_list=False)
+    need_own_permissions(request, select)
     expands_manager = expands_the_manager(request, request.query)
     number = live_person(request, key)
-    item = service.renderer(request.tenant).user(number, select or USER_DEFAULTS)
+    item = service.renderer(request).user(number, select or USER_DEFAULTS)
     if expands_manager:
         request.cost += 1
         [item] = _with_managers(service, request, [number], [item])
@@ -91,7 +101,7 @@ def _with_managers(
     """Put each person's manager into the item, with the default properties; nobody's is left out."""
     if service.faults.hides_managers:
         return items
-    directory, renderer = request.tenant.directory, service.renderer(request.tenant)
+    directory, renderer = request.tenant.directory, service.renderer(request)
 
     def expanded(number: int, item: bytes) -> bytes:
         manager = directory.manager_of(number)
@@ -112,7 +122,7 @@ async def get_manager(service: Service, request: GraphRequest, key: str) -> Answ
     manager = request.tenant.directory.manager_of(live_person(request, key))
     if manager is None:
         raise not_found("manager")
-    item = service.renderer(request.tenant).user(manager, select or USER_DEFAULTS)
+    item = service.renderer(request).user(manager, select or USER_DEFAULTS)
     return Answer(
         200,
         entity(service, context("directoryObjects", select) + "/$entity", typed("user", [item])[0]),
@@ -123,6 +133,7 @@ async def check_member_groups(service: Service, request: GraphRequest, key: str)
     """Which of up to 20 groups the user is in, directly or through nesting."""
     request.caller.need(READ_USERS)
     request.caller.need(READ_GROUPS)
+    request.cost = 4
     refuse_unknown(request.query, frozenset())
     group_ids = request.json().get("groupIds")
     if not isinstance(group_ids, list) or not all(isinstance(i, str) for i in group_ids):
@@ -132,6 +143,10 @@ async def check_member_groups(service: Service, request: GraphRequest, key: str)
             f"Too many elements in the collection 'groupIds': {len(group_ids)}. "
             f"Max allowed: {_MAX_CHECKED}."
         )
+    for group_id in group_ids:
+        # One malformed id fails the whole call; whatever may not be evaluated is left out in silence.
+        if not is_guid(group_id):
+            raise bad_request(f"Invalid object identifier '{group_id}'.")
     number = live_person(request, key)
     view = service.members_view(request.tenant.directory)
     may_read_hidden = request.caller.may(READ_HIDDEN)

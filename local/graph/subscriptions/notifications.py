@@ -126,9 +126,7 @@ def _event(directory: Directory, change: Change) -> str:
     """Created, changed and soft-deleted are `updated`; only what is gone for good is `deleted`."""
     if isinstance(change.key, int):
         return "deleted" if change.key in directory.gone else "updated"
-    group = directory.groups[change.key]
-    gone = group.deleted_at is not None and not group.is_microsoft_365
-    return "deleted" if gone else "updated"
+    return "deleted" if directory.groups[change.key].gone else "updated"
 
 
 def _id_of(directory: Directory, change: Change) -> str:

@@ -9,11 +9,15 @@ import httpx
 import pytest
 
 from local.graph import GraphEmulator
+from local.graph.service import CHOICES
 from local.sample import SAMPLE_CLIENT_ID, SAMPLE_CLIENT_SECRET, SAMPLE_TENANT_ID
 from local.tls import TlsFiles
 from tests.rig.graph.webhook import Webhook, served
 
 Document = dict[str, Any]
+
+# Before `GRAPH_SWITCHES` turns them: these tests say what each choice does.
+FIRST_CHOICES = {name: choices[0] for name, choices in CHOICES.items()}
 
 
 @dataclass
@@ -101,6 +105,7 @@ def error_code(answer: httpx.Response) -> str:
 @pytest.fixture
 def emulator(tls: TlsFiles) -> Iterator[GraphEmulator]:
     with GraphEmulator(people=50, groups=12, seed=1, tls=tls) as emulator:
+        emulator.control.settings(**FIRST_CHOICES)
         yield emulator
 
 
@@ -108,6 +113,7 @@ def emulator(tls: TlsFiles) -> Iterator[GraphEmulator]:
 def shared_emulator(tls: TlsFiles) -> Iterator[GraphEmulator]:
     """For tests that only read."""
     with GraphEmulator(people=300, groups=12, seed=1, tls=tls) as emulator:
+        emulator.control.settings(**FIRST_CHOICES)
         yield emulator
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from local.sample import sample_group_id
-from tests.rig.graph.conftest import Application, error_code, ids
+from tests.rig.graph.conftest import Application, error_code, ids, sync
 
 SALES, NEWS = (sample_group_id(n) for n in (4, 8))
 
@@ -51,15 +51,56 @@ def test_get_by_ids_needs_directory_read_all(reader: Application) -> None:
     assert error_code(answer) == "Authorization_RequestDenied"
 
 
-def test_deleted_microsoft_365_groups_are_kept_and_security_groups_are_not(
-    application: Application,
+@pytest.mark.parametrize(
+    ("setting", "kept"), [("restorable", {NEWS, SALES}), ("gone", {NEWS})], ids=str
+)
+def test_which_deleted_groups_are_kept(
+    application: Application, setting: str, kept: set[str]
 ) -> None:
-    application.emulator.control.delete_group(NEWS)
-    application.emulator.control.delete_group(SALES)
+    """Microsoft's pages disagree about security groups; distribution groups go at once."""
+    control = application.emulator.control
+    control.settings(security_groups=setting)
+    values = {"mailEnabled": True, "securityEnabled": False, "groupTypes": []}
+    distribution = control.create_group("Newsletter", values=values)["id"]
+    synced = control.create_group("From AD", values={"onPremisesSyncEnabled": True})["id"]
+    for group in (NEWS, SALES, distribution, synced):
+        control.delete_group(group)
 
     listed = application.items("/directory/deletedItems/microsoft.graph.group?$select=id")
 
-    assert ids(listed) == {NEWS}
+    assert ids(listed) == kept
+    for group in (NEWS, SALES, distribution, synced):
+        found = application.ask(f"/directory/deletedItems/{group}?$select=id,deletedDateTime")
+        assert found.status_code == (200 if group in kept else 404)
+
+
+def test_a_restored_group_has_its_members_and_its_place(application: Application) -> None:
+    control = application.emulator.control
+    inside, outer = control.members(SALES), control.create_group("Outer", members=[SALES])["id"]
+    control.delete_group(SALES)
+    without = application.items(f"/groups/{outer}/members?$select=id")
+
+    control.restore_group(SALES)
+
+    assert without == []
+    assert ids(application.items(f"/groups/{outer}/members?$select=id")) == {SALES}
+    assert control.members(SALES) == inside
+
+
+def test_a_deleted_group_is_gone_after_thirty_days(application: Application) -> None:
+    control = application.emulator.control
+    control.delete_group(SALES)
+    _, link = sync(application, "/groups/delta?$select=displayName")
+    control.advance_clock(6 * 86400)
+    control.delete_group(NEWS, permanent=True)
+    control.advance_clock(25 * 86400)
+
+    path = f"/_control/groups/{SALES}/restore"
+    answer = application.http.post(application.emulator.graph_url + path)
+
+    assert answer.status_code == 404
+    assert application.items("/directory/deletedItems/microsoft.graph.group") == []
+    assert application.ask(link).status_code == 410
 
 
 def test_deleted_users_are_paged(application: Application) -> None:

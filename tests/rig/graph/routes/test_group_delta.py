@@ -5,7 +5,7 @@ import random
 import pytest
 
 from local.sample import SAMPLE_GROUP_ID, sample_group_id
-from tests.rig.graph.conftest import Application, Document, sync
+from tests.rig.graph.conftest import Application, Document, error_code, sync
 
 SALES, FIELD_SALES = sample_group_id(4), sample_group_id(5)
 EVERYBODY, HIDDEN, EMPTY = (sample_group_id(n) for n in (9, 10, 11))
@@ -147,17 +147,58 @@ def test_soft_deletion_of_a_member_is_silent_and_permanent_deletion_is_not(
 
 
 def test_groups_that_are_deleted(application: Application) -> None:
-    """A Microsoft 365 group can be restored; a security group is gone."""
+    """A Microsoft 365 group and a security group can be restored; others are gone."""
     control = application.emulator.control
-    news = sample_group_id(8)
+    news, gone = sample_group_id(8), sample_group_id(1)
     link = from_now(application)
     control.delete_group(SALES)
     control.delete_group(news)
+    control.delete_group(gone, permanent=True)
 
     items, _ = sync(application, link)
 
     reasons = {item["id"]: item["@removed"]["reason"] for item in items}
-    assert reasons == {SALES: "deleted", news: "changed"}
+    assert reasons == {SALES: "changed", news: "changed", gone: "deleted"}
+
+
+@pytest.mark.parametrize(("setting", "told"), [("members", False), ("removedToo", True)])
+def test_a_first_round_may_tell_removed_members(
+    application: Application, setting: str, told: bool
+) -> None:
+    control = application.emulator.control
+    control.settings(first_round=setting)
+    [person] = control.remove_members(SALES, count=1)
+
+    items, _ = sync(application, "/groups/delta?$select=members")
+
+    [sales] = [item for item in items if item["id"] == SALES]
+    removed = [member["id"] for member in sales["members@delta"] if "@removed" in member]
+    assert removed == ([person] if told else [])
+
+
+@pytest.mark.parametrize(("setting", "told"), [("told", True), ("untold", False)])
+def test_a_member_who_is_gone_for_good(application: Application, setting: str, told: bool) -> None:
+    control = application.emulator.control
+    control.settings(gone_members=setting)
+    person = control.members(SALES)[0]
+    link = from_now(application, "members")
+    control.hard_delete(person)
+
+    items, _ = sync(application, link)
+
+    removed = {m["id"] for item in items for m in item["members@delta"]}
+    assert (person in removed) is told
+
+
+@pytest.mark.parametrize("code", [410, 400, 404])
+def test_a_lost_link_has_one_status_or_another(application: Application, code: int) -> None:
+    application.emulator.control.settings(lost_link=code)
+    link = from_now(application)
+    application.emulator.control.advance_clock(8 * 86400)
+
+    answer = application.ask(link)
+
+    assert (answer.status_code, error_code(answer)) == (code, "resyncRequired")
 
 
 def test_a_new_group_comes_with_its_members(application: Application) -> None:

@@ -156,6 +156,36 @@ def test_people_deleted_for_good_leave_their_groups(application: Application) ->
     assert number not in group_of(application, SALES).people
 
 
+@pytest.mark.parametrize(
+    ("setting", "status", "people"),
+    [pytest.param("denied", 403, None, id="denied"), pytest.param("empty", 200, 0, id="empty")],
+)
+def test_a_nested_group_with_hidden_membership(
+    application: Application, setting: str, status: int, people: int | None
+) -> None:
+    """The group above it is read as ever, and says nothing of whoever is in the hidden one."""
+    control = application.emulator.control
+    control.settings(hidden_members=setting)
+    secret = control.create_group(
+        "Works council", members=control.members(SALES)[:3], microsoft_365=True, hidden=True
+    )["id"]
+    outer = control.create_group("Portal users", members=[secret])["id"]
+
+    nested = application.counted_items(f"/groups/{outer}/members/{GROUPS}?$select=id")
+    direct = application.eventual(f"/groups/{secret}/members/{USERS}?$select=id&{PAIR}")
+
+    assert [group["id"] for group in nested] == [secret]
+    assert (
+        application.items(
+            f"/groups/{outer}/transitiveMembers/{USERS}?$select=id&{PAIR}",
+            ConsistencyLevel="eventual",
+        )
+        == []
+    )
+    assert direct.status_code == status
+    assert direct.json().get("@odata.count") == people
+
+
 def test_hidden_members_need_a_permission_of_their_own(application: Application) -> None:
     refused = application.ask(f"/groups/{HIDDEN}/members")
     application.emulator.control.set_roles(

@@ -264,3 +264,26 @@ def test_a_subscription_can_be_lost_without_a_word(
 
     assert application.emulator.control.drop_subscription(created["id"])
     assert application.ask(f"/subscriptions/{created['id']}").status_code == 404
+
+
+@pytest.mark.parametrize(("setting", "status"), [("optional", 201), ("required", 400)])
+def test_pages_disagree_whether_a_client_state_is_needed(
+    application: Application, webhook: Webhook, setting: str, status: int
+) -> None:
+    application.emulator.control.settings(client_state=setting)
+    document = body(webhook)
+    document.pop("clientState", None)
+
+    answer = application.ask("/subscriptions", method="POST", json=document)
+
+    assert answer.status_code == status
+
+
+def test_a_tenant_of_azure_ad_b2c_has_no_subscriptions(
+    application: Application, webhook: Webhook
+) -> None:
+    application.emulator.control.set_tenant(advanced_queries=False)
+
+    answer = application.ask("/subscriptions", method="POST", json=body(webhook))
+
+    assert answer.status_code == 400

@@ -237,3 +237,24 @@ def test_a_new_manager_is_told_as_manager_delta(application: Application) -> Non
         "@odata.type": "#microsoft.graph.user",
         "id": users[1]["id"],
     }
+
+
+@pytest.mark.parametrize(("setting", "told"), [("changed", False), ("always", True)])
+def test_the_manager_comes_along_or_not(application: Application, setting: str, told: bool) -> None:
+    control = application.emulator.control
+    control.settings(manager_in_delta=setting)
+    person = control.people(top=2)[1]["id"]
+    link = from_now(application, "department,manager")
+    control.patch_person(person, {"department": "Moon"})
+
+    [item], _ = sync(application, link)
+
+    assert ("manager@delta" in item) is told
+
+
+@pytest.mark.parametrize("name", ["signInActivity", "birthday", "skills", "aboutMe"])
+def test_what_is_kept_elsewhere_is_refused_by_name(application: Application, name: str) -> None:
+    answer = application.ask(f"/users/delta?$select=id,{name}")
+
+    assert (answer.status_code, error_code(answer)) == (400, "BadRequest")
+    assert name in answer.json()["error"]["message"]

@@ -1,0 +1,35 @@
+"""The least application permission for each request that the program sends, and who says so."""
+
+USERS = "User.Read.All"
+MEMBERS = "GroupMember.Read.All"
+APPLICATIONS = "Application.Read.All"
+DIRECTORY = "Directory.Read.All"
+
+# The "Permissions" tables of learn.microsoft.com/graph/api/…, in November 2026.
+LEAST: dict[str, frozenset[str]] = {
+    "GET users": frozenset({USERS}),  # user-list
+    "GET users/$count": frozenset({USERS}),  # user-list
+    "GET users/{id}": frozenset({USERS}),  # user-get
+    "GET users/{id}/manager": frozenset({USERS}),  # user-list-manager
+    "GET directory/deletedItems/{id}": frozenset({USERS}),  # directory-deleteditems-get, of a user
+    # user-list-transitivememberof: User.Read.All; the groups themselves come with limited information
+    # unless they may be read as well. user-list-memberof is told as it and as Directory.Read.All.
+    "GET users/{id}/memberOf/graph.group": frozenset({USERS, MEMBERS}),
+    "GET users/{id}/transitiveMemberOf/graph.group": frozenset({USERS, MEMBERS}),
+    "GET groups": frozenset({MEMBERS}),  # group-list
+    "GET groups/{id}": frozenset({MEMBERS}),  # group-get
+    # group-list-members; without User.Read.All people come with limited information.
+    "GET groups/{id}/members/graph.user": frozenset({MEMBERS, USERS}),
+    "GET groups/{id}/members/graph.group": frozenset({MEMBERS}),
+    "GET applications": frozenset({APPLICATIONS}),  # application-list
+    "GET applications(appId='')": frozenset({APPLICATIONS}),  # application-get
+    "GET applications/{id}/extensionProperties": frozenset({APPLICATIONS}),
+    # directoryobject-getavailableextensionproperties
+    "POST directoryObjects/getAvailableExtensionProperties": frozenset({DIRECTORY}),
+}
+
+# Of some groups only: whose members are hidden (group-list-members).
+HIDDEN = "Member.Read.Hidden"
+# Told before a request needs them: with `realtime` the app will subscribe to changes of groups
+# (subscription-post-subscriptions), and who sets a connection up today grants it today.
+ANNOUNCED = frozenset({"Group.Read.All"})
