@@ -4,12 +4,22 @@ import itertools
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.system import Rig, running_rig
 
 # The same examples every time, and as long as they take: what is red here is red everywhere.
-settings.register_profile("steady", derandomize=True, deadline=None)
+settings.register_profile(
+    "steady",
+    derandomize=True,
+    deadline=None,
+    max_examples=50,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+# Others every time, and many: `make proof`, by hand, after work on what decides.
+settings.register_profile(
+    "proof", settings.get_profile("steady"), derandomize=False, max_examples=5_000
+)
 settings.load_profile("steady")
 
 _numbers = itertools.count(1)
