@@ -1,11 +1,13 @@
 """Shared by all tests: one rig a session, nothing of the machine's own settings."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from local.graph import GraphEmulator
+from sync_core.services import Services
 from tests.system import Rig, running_rig
 
 # The same examples every time, and as long as they take: what is red here is red everywhere.
@@ -29,6 +31,13 @@ _numbers = itertools.count(1)
 def rig() -> Iterator[Rig]:
     with running_rig() as running:
         yield running
+
+
+@pytest.fixture
+async def services(rig: Rig, emulator: GraphEmulator) -> AsyncIterator[Services]:
+    """Open the product's services over the tenant that the folder of the test has made."""
+    async with rig.services(emulator) as opened:
+        yield opened
 
 
 @pytest.fixture

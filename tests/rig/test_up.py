@@ -3,13 +3,9 @@
 import json
 import os
 import signal
-import socket
 import ssl
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,48 +16,14 @@ import pytest
 from local import __main__ as program
 from local.graph import GraphEmulator
 from local.identity import IDENTITY_OBJECT_ID
-from local.processes import Child
 from local.sample import SAMPLE_CLIENT_ID, SAMPLE_CLIENT_SECRET
 from local.tls import issue
-from tests.rig.conftest import REPOSITORY
+from tests.rig.up import Running, running, start
 
 KEYS = {
     *("url", "storage", "vaultUrl", "graphUrl", "authorityUrl", "caFile"),
     *("adminToken", "readerToken", "functionKey", "masterKey", "pids"),
 }
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as bound:
-        return int(bound.getsockname()[1])
-
-
-def start(data: Path, *options: str, port: int | None = None) -> Child:
-    command = [sys.executable, "-m", "local", "up", "--data", str(data), "--people", "40"]
-    return Child("up", [*command, "--port", str(port or free_port()), *options], cwd=REPOSITORY)
-
-
-@dataclass(frozen=True)
-class Running:
-    up: Child
-    data: Path
-    ready: dict[str, Any]
-    """What the ready file says."""
-
-
-@contextmanager
-def running(data: Path, *options: str) -> Iterator[Running]:
-    ready_file = data / "for-scripts.json"
-    up = start(data, "--ready-file", str(ready_file), *options)
-    try:
-        deadline = time.monotonic() + 60
-        while not ready_file.exists():
-            assert up.returncode is None, up.obituary()
-            assert time.monotonic() < deadline, up.tail()
-            time.sleep(0.1)
-        yield Running(up, data, json.loads(ready_file.read_text()))
-    finally:
-        up.stop(grace_s=20)
 
 
 def api(ready: dict[str, Any], path: str) -> httpx.Response:

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 
 from local.tls import TlsFiles
+from tests.ports import free_port
 
 # Child processes start here, because ``local`` is not an installed package.
 ROOT = Path(__file__).parents[3]
@@ -18,13 +19,6 @@ ROOT = Path(__file__).parents[3]
 def command(tls: TlsFiles, *more: str) -> list[str]:
     files = ["--cert", str(tls.cert_file), "--key", str(tls.key_file)]
     return [sys.executable, "-m", "local.graph", *files, *more]
-
-
-def free_port() -> int:
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        port: int = bound.getsockname()[1]
-        return port
 
 
 def test_it_says_when_it_is_ready_and_ends_on_sigterm(tls: TlsFiles) -> None:
