@@ -52,8 +52,8 @@ def description() -> dict[str, Any]:
 def mismatches(value: Any, schema: str | dict[str, Any]) -> list[str]:
     """Compare names with a schema, as deep as its references lead; a text names a schema."""
     if isinstance(schema, str):
-        schema = description()["components"]["schemas"][schema]
-    elif "$ref" in schema:
+        return mismatches(value, description()["components"]["schemas"][schema])
+    if "$ref" in schema:
         return mismatches(value, schema["$ref"].rpartition("/")[2])
     if isinstance(value, list):
         items = schema.get("items", {})

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from sync_core.domain.documents import (
     DEFAULT_MAPPING,
+    Assertion,
     Clause,
     Connection,
     ConnectionInput,
@@ -800,6 +801,21 @@ def test_a_request_needs_a_connection_and_a_reason() -> None:
         "trigger: Field required",
     ]
     assert refused({"connectionId": "c", "trigger": "timer", "mode": "users"}, SyncRequest)
+
+
+@pytest.mark.parametrize(
+    ("assertion", "words"),
+    [
+        pytest.param({}, "give exactly one", id="nothing"),
+        pytest.param({"atLeast": 1, "atMost": 2}, "give exactly one", id="two at once"),
+        pytest.param({"in": "Ann"}, "by object id or user principal name", id="a name"),
+        pytest.param({"in": "*@contoso.com"}, "only never takes a pattern", id="a pattern"),
+    ],
+)
+def test_an_assertion_says_one_thing(assertion: dict[str, Any], words: str) -> None:
+    [problem] = refused(assertion, Assertion)
+
+    assert words in problem
 
 
 def test_defaults_of_the_parts() -> None:

@@ -6,6 +6,7 @@ The expressions are made up from the registry, so a new function is tested the d
 import json
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import pytest
 from hypothesis import given
@@ -115,6 +116,14 @@ def test_every_function_takes_any_json(
         expression.compile()(person, context)
 
 
+@cache
+def nested(depth: int) -> object:
+    value: object = "x"
+    for _ in range(depth):
+        value = [value, "y"]
+    return value
+
+
 OPERATIONS = ["[a] = [b]", "[a] <> [b]", "[a] < [b]", "[a] & [b]", "NOT [a]", "[a] AND [b]"]
 
 
@@ -126,10 +135,7 @@ OPERATIONS = ["[a] = [b]", "[a] <> [b]", "[a] < [b]", "[a] & [b]", "NOT [a]", "[
     ],
 )
 def test_no_depth_of_a_value_exhausts_the_stack(texts: list[str]) -> None:
-    deep: object = "x"
-    for _ in range(20_000):
-        deep = [deep, "y"]
-
+    deep = nested(20_000)
     for text in texts:
         expression = parse(text)
         with suppress(EvaluationError):
