@@ -19,6 +19,7 @@ from sync_core.domain.documents import (
     Operator,
     Policy,
     Run,
+    RunError,
     RunStatus,
     Schedule,
     Scope,
@@ -783,6 +784,16 @@ def test_a_run_is_copied_with_changes() -> None:
 
     assert (run.status, changed.status) == (RunStatus.QUEUED, RunStatus.RUNNING)
     assert changed.id == "r"
+
+
+def test_an_error_of_a_run_has_its_code_and_remedy() -> None:
+    error = FixConnection("graph.forbidden", "Graph refused it.", "Grant it.")
+
+    assert RunError.of(error).to_json() == {
+        "code": "graph.forbidden",
+        "message": "Graph refused it.",
+        "remedy": "Grant it.",
+    }
 
 
 @pytest.mark.parametrize("mode", ["auto", "full", "incremental"])
