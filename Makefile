@@ -6,18 +6,36 @@ UV_VERSION := 0.13.9
 READY := $(VENV)/.ready
 AZURITE := local/azurite/node_modules/.ready
 ARGS ?=
-# What decides without I/O. `make test` with ARGS that leave tests out cannot reach its 100 %.
+# What decides without I/O.
 PURE := sync_core/domain/*
+# Two processes, each with an Azurite, tables and tenants of its own. Whole files, because a module shares
+# its hosts and emulators; in their order, because the short ones come last and fill both to the end.
+TWO := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: run test check lint types imports bench lock setup clean
+.PHONY: run test quick proof check pure lint types imports bench lock setup clean
 
 run: setup
 	@$(BIN)/python -m local up $(ARGS)
 
+# Everything; ARGS go to the tests that need the rig. Only the unit tests are measured: they have to reach
+# every branch of the pure part by themselves, and measuring makes the others slower by half.
 test: check
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report= $(ARGS)
+	$(BIN)/python -m pytest tests/unit $(TWO) --quiet --cov --cov-report=
 	@echo "Branch coverage of the pure part, which has to be 100 %:"
 	@$(BIN)/coverage report --include="$(PURE)" --fail-under=100
+	$(BIN)/python -m pytest --ignore=tests/unit $(TWO) $(ARGS)
+
+# While working, in less than a minute: lint, types, contracts, and the tests that need no rig (tests/unit,
+# tests/infra), side by side. The first time it takes longer, as mypy has nothing to go on.
+quick: setup
+	@$(MAKE) --no-print-directory --jobs=2 check pure
+
+pure: setup
+	$(BIN)/python -m pytest tests/unit tests/infra --quiet
+
+# By hand, after work on what decides: every property with 100 times as many examples, other ones each time.
+proof: setup
+	$(BIN)/python -m pytest tests/unit $(TWO) --quiet --hypothesis-profile=proof $(ARGS)
 
 check: lint types imports
 

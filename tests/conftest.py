@@ -2,18 +2,30 @@
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
+from local.graph import GraphEmulator
 from local.graph.http.recorder import Recorded, Recorder
 from local.graph.service import CHOICES
+from sync_core.services import Services
 from tests.graph_requests import Witness, problems
 from tests.system import Rig, running_rig
 
 # The same examples every time, and as long as they take: what is red here is red everywhere.
-settings.register_profile("steady", derandomize=True, deadline=None)
+settings.register_profile(
+    "steady",
+    derandomize=True,
+    deadline=None,
+    max_examples=50,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+# Others every time, and many: `make proof`, by hand, after work on what decides.
+settings.register_profile(
+    "proof", settings.get_profile("steady"), derandomize=False, max_examples=5_000
+)
 settings.load_profile("steady")
 
 _numbers = itertools.count(1)
@@ -23,6 +35,13 @@ _numbers = itertools.count(1)
 def rig() -> Iterator[Rig]:
     with running_rig() as running:
         yield running
+
+
+@pytest.fixture
+async def services(rig: Rig, emulator: GraphEmulator) -> AsyncIterator[Services]:
+    """Open the product's services over the tenant that the folder of the test has made."""
+    async with rig.services(emulator) as opened:
+        yield opened
 
 
 @pytest.fixture

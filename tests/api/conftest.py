@@ -1,11 +1,14 @@
 """The API as its callers see it, over the product's own services; one small tenant for all tests."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextvars import ContextVar
+from functools import cache
 from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from local.graph import GraphEmulator
 from local.sample import (
@@ -45,37 +48,53 @@ async def services(rig: Rig, emulator: GraphEmulator) -> AsyncIterator[Services]
         yield opened
 
 
-def app_over(services: Services) -> FastAPI:
+_services: ContextVar[Services] = ContextVar("services")
+
+
+@cache
+def _app() -> FastAPI:
+    """Build the app once: the description of its routes takes longer than most of the tests."""
+
     async def opened() -> Services:
-        return services
+        return _services.get()
 
     return create_app(opened)
 
 
-def calling(app: FastAPI, headers: dict[str, str]) -> httpx.AsyncClient:
+def app_over(services: Services) -> ASGIApp:
+    """Return the app with services of its own; several may be called side by side."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        _services.set(services)
+        await _app()(scope, receive, send)
+
+    return app
+
+
+def calling(app: ASGIApp, headers: dict[str, str]) -> httpx.AsyncClient:
     transport = httpx.ASGITransport(app=app)
     return httpx.AsyncClient(transport=transport, base_url="http://localhost:7071", headers=headers)
 
 
 @pytest.fixture
-def app(services: Services) -> FastAPI:
+def app(services: Services) -> ASGIApp:
     return app_over(services)
 
 
 @pytest.fixture
-async def admin(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+async def admin(app: ASGIApp) -> AsyncIterator[httpx.AsyncClient]:
     async with calling(app, ADMIN) as client:
         yield client
 
 
 @pytest.fixture
-async def reader(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+async def reader(app: ASGIApp) -> AsyncIterator[httpx.AsyncClient]:
     async with calling(app, READER) as client:
         yield client
 
 
 @pytest.fixture
-async def nobody(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+async def nobody(app: ASGIApp) -> AsyncIterator[httpx.AsyncClient]:
     async with calling(app, {}) as client:
         yield client
 

@@ -10,13 +10,12 @@ from kiota_abstractions.headers_collection import HeadersCollection
 
 from local.graph import GraphEmulator
 from local.sample import COST_CENTER, SAMPLE_ROLES
-from sync_core.api.openapi import describe
 from sync_core.directory import attributes, requests
 from sync_core.directory.client import GraphClient
 from sync_core.domain.catalog import attributes as attribute_choices
 from sync_core.services import Services, utc_now
-from tests.api.conftest import Create, app_over, paths
-from tests.api.test_openapi import mismatches
+from tests.api.conftest import Create, paths
+from tests.api.description import mismatches
 from tests.system import Rig, set_clock
 
 Json = dict[str, Any]
@@ -320,10 +319,7 @@ async def test_a_schema_that_a_proxy_has_eaten_is_a_passing_error(
     assert "Retry-After" in answer.headers
 
 
-async def test_the_answer_is_as_described(
-    reader: httpx.AsyncClient, services: Services, url: str
-) -> None:
+async def test_the_answer_is_as_described(reader: httpx.AsyncClient, url: str) -> None:
     answer = await read(reader, url)
 
-    reference = {"$ref": "#/components/schemas/AttributeList"}
-    assert mismatches(answer, reference, describe(app_over(services))) == []
+    assert mismatches(answer, "AttributeList") == []

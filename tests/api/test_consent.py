@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import socket
 import ssl
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -39,6 +38,7 @@ from sync_core.store.consents import MAX_OPEN, STATE_LIFE, ConsentStore, Pending
 from sync_core.store.tables import CONSENTS, Tables
 from sync_core.store.wire import BatchRefused, storage_unavailable
 from tests.api.conftest import Create, Json, document, paths, retried
+from tests.ports import free_port
 from tests.system import Rig, connection, run_now, set_clock
 
 ADMINISTRATOR = f"admin@{SAMPLE_DOMAIN}"
@@ -63,12 +63,6 @@ async def browser(rig: Rig) -> AsyncIterator[httpx.AsyncClient]:
         verify=ssl.create_default_context(cafile=str(rig.tls.ca_file))
     ) as client:
         yield client
-
-
-@pytest.fixture
-def unused_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as bound:
-        return int(bound.getsockname()[1])
 
 
 @dataclass(frozen=True)
@@ -608,10 +602,8 @@ async def test_storage_that_does_not_answer_ends_on_a_page_too(
     assert await way.come_back(back) == "consent.appBusy"
 
 
-async def test_storage_that_is_down_is_named(
-    services: Services, connection_id: str, unused_port: int
-) -> None:
-    nowhere = f"TableEndpoint=http://127.0.0.1:{unused_port}/devstoreaccount1;"
+async def test_storage_that_is_down_is_named(services: Services, connection_id: str) -> None:
+    nowhere = f"TableEndpoint=http://127.0.0.1:{free_port()}/devstoreaccount1;"
     account = re.sub("TableEndpoint=[^;]+;", nowhere, DEVELOPMENT_STORAGE)
     client = TableServiceClient.from_connection_string(account, retry_total=0)
     tables = Tables(client)

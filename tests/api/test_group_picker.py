@@ -10,11 +10,9 @@ from kiota_abstractions.headers_collection import HeadersCollection
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_ROLES, sample_group_id
 from sync_core.api.http.paging import to_cursor
-from sync_core.api.openapi import describe
 from sync_core.directory import group_search
-from sync_core.services import Services
-from tests.api.conftest import Create, app_over, paths
-from tests.api.test_openapi import mismatches
+from tests.api.conftest import Create, paths
+from tests.api.description import mismatches
 from tests.system import Rig
 
 QUOTED = 'The "A" team \\ back'
@@ -212,10 +210,7 @@ async def test_a_connection_that_is_not_there_has_no_groups(reader: httpx.AsyncC
     assert (await reader.get("/api/connections/nothing/groups")).status_code == 404
 
 
-async def test_the_answer_is_as_described(
-    reader: httpx.AsyncClient, services: Services, url: str
-) -> None:
+async def test_the_answer_is_as_described(reader: httpx.AsyncClient, url: str) -> None:
     answer = await found(reader, url, members="true")
 
-    reference = {"$ref": "#/components/schemas/GroupList"}
-    assert mismatches(answer, reference, describe(app_over(services))) == []
+    assert mismatches(answer, "GroupList") == []

@@ -7,22 +7,20 @@ import httpx
 import pytest
 from pydantic import BaseModel
 
-from sync_core.api.app import create_app
-from sync_core.api.openapi import describe
 from sync_core.domain.documents import ConnectionInput, Run
 from sync_core.domain.matching.decide import Wait, Why
 from sync_core.services import Services
 from sync_core.store.matches import Match
 from tests.api.conftest import ADMIN, Create, app_over, calling
+from tests.api.description import OPEN, ROUTES, description, mismatches
 from tests.api.stored import BEGIN, apply, creation, object_id, planned, saved_run
-from tests.api.test_roles import OPEN, ROUTES, unused
 
 OPERATIONS = [pytest.param(method.lower(), path, id=f"{method} {path}") for method, path in ROUTES]
 
 
 @pytest.fixture(scope="module")
 def described() -> dict[str, Any]:
-    return describe(create_app(unused))
+    return description()
 
 
 async def test_a_reader_may_load_it_and_keep_it_for_a_while(
@@ -128,23 +126,4 @@ async def test_answers_have_the_fields_that_are_described(
     async with calling(app_over(services), ADMIN) as admin:
         for path, name in expected.items():
             answer = (await admin.get(path)).json()
-            assert mismatches(answer, {"$ref": f"#/components/schemas/{name}"}, described) == []
-
-
-def mismatches(value: Any, schema: dict[str, Any], document: dict[str, Any]) -> list[str]:
-    """Compare names with a schema, as deep as its references lead."""
-    if "$ref" in schema:
-        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
-    if isinstance(value, list):
-        return [
-            one for item in value for one in mismatches(item, schema.get("items", {}), document)
-        ]
-    known = schema.get("properties")
-    if not isinstance(value, dict) or known is None:
-        return []
-    missing = set(schema.get("required", [])) - value.keys()
-    found = [f"{name} is not described" for name in value.keys() - known.keys()]
-    found += [f"{name} is missing" for name in missing]
-    for name in value.keys() & known.keys():
-        found += mismatches(value[name], known[name], document)
-    return found
+            assert mismatches(answer, name) == []

@@ -8,7 +8,7 @@ import httpx
 import orjson
 import pytest
 from fastapi import FastAPI
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sync_core.api.app import create_app
 from sync_core.api.http.bodies import MAX_BYTES
@@ -224,7 +224,7 @@ async def test_every_answer_tells_caches_and_browsers_to_keep_out(
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
-async def test_the_app_runs_behind_the_functions_host(app: FastAPI, connection_id: str) -> None:
+async def test_the_app_runs_behind_the_functions_host(app: ASGIApp, connection_id: str) -> None:
     """The host hands over whole requests and takes whole responses."""
     middleware = func.AsgiMiddleware(app)  # type: ignore[no-untyped-call]
 

@@ -7,18 +7,12 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
-from fastapi.routing import APIRoute
+from starlette.types import ASGIApp
 
-from sync_core.api.app import create_app
 from sync_core.services import Services
 from tests.api.conftest import ADMIN, app_over, calling
+from tests.api.description import OPEN, ROUTES, Call
 
-OPEN = {
-    ("GET", "/api/health"),
-    ("GET", "/api/consent/callback"),
-    ("GET", "/api/consent/result"),
-}
 # Reads that change something: who follows them begins a consent.
 NOT_FOR_READERS = {("GET", "/api/consent/start")}
 # Sends what it works on, so it is no GET; it reads and writes nothing of anybody's.
@@ -32,26 +26,6 @@ VALUES = {
 }
 
 
-async def unused() -> Services:
-    raise AssertionError("the routes are only listed")
-
-
-Call = tuple[str, str]
-
-
-def declared() -> list[Call]:
-    """Give the method and path of every route of the app."""
-    app = create_app(unused)
-    assert all(isinstance(route, APIRoute) for route in app.routes)
-    return [
-        (method, route.path)
-        for route in app.routes
-        if isinstance(route, APIRoute)
-        for method in sorted(route.methods or set())
-    ]
-
-
-ROUTES = declared()
 GUARDED = [one for one in ROUTES if one not in OPEN]
 WRITES = [one for one in GUARDED if one[0] not in READ_ONLY_METHODS and one not in HARMLESS]
 
@@ -137,7 +111,7 @@ ROLE_URI = "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"
 
 
 @pytest.fixture
-def azure_app(services: Services) -> FastAPI:
+def azure_app(services: Services) -> ASGIApp:
     """The app as it runs in Azure: App Service authentication in front, no local tokens."""
     changes: dict[str, Any] = {"local_admin_token": None, "local_reader_token": None}
     settings = replace(services.settings, has_app_service_auth=True, **changes)
@@ -166,7 +140,7 @@ def azure_app(services: Services) -> FastAPI:
     ],
 )
 async def test_app_roles(
-    azure_app: FastAPI, headers: dict[str, str], reads: int, writes: int
+    azure_app: ASGIApp, headers: dict[str, str], reads: int, writes: int
 ) -> None:
     async with calling(azure_app, headers) as client:
         read = await client.get("/api/connections")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.rig.test_up import Running, running
+from tests.rig.up import Running, running
 
 INSTALL = Path(__file__).parent / "install.sh"
 FLAGS = [

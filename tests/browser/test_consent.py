@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from local.sample import SAMPLE_TENANT_ID, VENDOR_APP_NAME, VENDOR_CLIENT_ID, VENDOR_CLIENT_SECRET
-from tests.rig.test_up import Running
+from tests.rig.up import Running
 
 ACCOUNT = "admin@contoso.com"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.infra.test_imports import ROOT, shipped
+from tests.infra.sources import ROOT, shipped
 
 
 def read_on_import(paths: list[Path], modules: list[str]) -> list[str]:

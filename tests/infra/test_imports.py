@@ -1,16 +1,19 @@
 """Which module may know what; the import rules of pyproject.toml cover whole packages, these the rest."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.infra.sources import ROOT, shipped
+
 PURE = sorted(
     path.relative_to(ROOT).as_posix() for path in (ROOT / "sync_core/domain").rglob("*.py")
 )
 
 
+@cache
 def imported(path: Path) -> set[str]:
     """Give every module that a file names in an import, also inside functions."""
     names: set[str] = set()
@@ -20,10 +23,6 @@ def imported(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
     return names
-
-
-def shipped() -> list[Path]:
-    return [ROOT / "function_app.py", *sorted((ROOT / "sync_core").rglob("*.py"))]
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ class RunningHost:
     notes: Path
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        return httpx.request(method, f"{self.url}{path}", timeout=20, **options)
+        return httpx.request(method, f"{self.url}{path}", timeout=60, **options)
 
     def by_hand(self, function: str, given: str = "", key: str = MASTER_KEY) -> httpx.Response:
         return self.request(
@@ -109,7 +109,7 @@ def start_host(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> It
                 cwd=REPOSITORY,
             )
             stack.enter_context(child)
-            ready = child.wait_for_lines(r"ready at (http://\S+)", timeout_s=30)
+            ready = child.wait_for_lines(r"ready at (http://\S+)", timeout_s=60)
             return RunningHost(ready[0][1], child, notes)
 
         yield start

@@ -17,7 +17,7 @@ def python(program: str) -> list[str]:
 
 def test_lines_are_waited_for() -> None:
     with Child("c", python("print('port 7'); import time; time.sleep(60)")) as child:
-        assert child.wait_for_lines(r"port (\d+)", timeout_s=10)[0][1] == "7"
+        assert child.wait_for_lines(r"port (\d+)", timeout_s=60)[0][1] == "7"
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_lines_are_waited_for() -> None:
 )
 def test_a_child_that_dies_early_says_why(program: str, message: str) -> None:
     with Child("c", python(program)) as child, pytest.raises(ChildError, match=message):
-        child.wait_for_lines("ready", timeout_s=10)
+        child.wait_for_lines("ready", timeout_s=60)
 
 
 def test_a_child_that_says_nothing_is_not_waited_for_for_ever() -> None:
@@ -43,17 +43,17 @@ def test_a_child_that_says_nothing_is_not_waited_for_for_ever() -> None:
 def test_a_child_that_does_not_listen_is_killed() -> None:
     program = "import signal, time; signal.signal(15, signal.SIG_IGN); print('x'); time.sleep(60)"
     with Child("c", python(program)) as child:
-        child.wait_for_lines("x", timeout_s=10)
+        child.wait_for_lines("x", timeout_s=60)
         started = time.monotonic()
         child.stop(grace_s=0.3)
 
     assert child.returncode == -9
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
 
 
 def test_a_program_that_is_not_there() -> None:
     with Child("c", ["/no/such/program"]) as child, pytest.raises(ChildError, match="No such file"):
-        child.wait_for_lines("ready", timeout_s=10)
+        child.wait_for_lines("ready", timeout_s=60)
 
 
 def test_lines_of_the_start_stay_in_the_file(tmp_path: Path) -> None:

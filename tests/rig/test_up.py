@@ -3,13 +3,9 @@
 import json
 import os
 import signal
-import socket
 import ssl
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +17,10 @@ from local import __main__ as program
 from local.graph import GraphEmulator
 from local.graph.http.recorder import Recorded
 from local.identity import IDENTITY_OBJECT_ID
-from local.processes import Child
 from local.sample import SAMPLE_CLIENT_ID, SAMPLE_CLIENT_SECRET
 from local.tls import issue
 from tests.graph_requests import is_meant, problems, shape_of
-from tests.rig.conftest import REPOSITORY
+from tests.rig.up import Running, running, start
 
 KEYS = {
     *("url", "storage", "vaultUrl", "graphUrl", "authorityUrl", "caFile"),
@@ -33,42 +28,9 @@ KEYS = {
 }
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as bound:
-        return int(bound.getsockname()[1])
-
-
-def start(data: Path, *options: str, port: int | None = None) -> Child:
-    command = [sys.executable, "-m", "local", "up", "--data", str(data), "--people", "40"]
-    return Child("up", [*command, "--port", str(port or free_port()), *options], cwd=REPOSITORY)
-
-
-@dataclass(frozen=True)
-class Running:
-    up: Child
-    data: Path
-    ready: dict[str, Any]
-    """What the ready file says."""
-
-
-@contextmanager
-def running(data: Path, *options: str) -> Iterator[Running]:
-    ready_file = data / "for-scripts.json"
-    up = start(data, "--ready-file", str(ready_file), *options)
-    try:
-        deadline = time.monotonic() + 60
-        while not ready_file.exists():
-            assert up.returncode is None, up.obituary()
-            assert time.monotonic() < deadline, up.tail()
-            time.sleep(0.1)
-        yield Running(up, data, json.loads(ready_file.read_text()))
-    finally:
-        up.stop(grace_s=20)
-
-
 def api(ready: dict[str, Any], path: str) -> httpx.Response:
     headers = {"Authorization": f"Bearer {ready['adminToken']}"}
-    return httpx.get(f"{ready['url']}{path}", headers=headers, timeout=20)
+    return httpx.get(f"{ready['url']}{path}", headers=headers, timeout=60)
 
 
 def names_in_table(ready: dict[str, Any]) -> list[str]:
@@ -77,7 +39,7 @@ def names_in_table(ready: dict[str, Any]) -> list[str]:
 
 
 def undescribed_requests(ready: dict[str, Any]) -> list[str]:
-    """Give what is wrong with the requests to the rig's Graph, which is a process of its own."""
+    """Return what is wrong with the requests to the rig's Graph, which is a process of its own."""
     context = ssl.create_default_context(cafile=ready["caFile"])
     answer = httpx.get(f"{ready['graphUrl']}/_control/requests", verify=context)
     heard = [Recorded(**one) for one in answer.json()]
@@ -85,7 +47,7 @@ def undescribed_requests(ready: dict[str, Any]) -> list[str]:
     return [told for one in heard if is_meant(one) for told in problems(shape_of(one))]
 
 
-def wait_for_end(pids: list[int], timeout_s: float = 15) -> list[int]:
+def wait_for_end(pids: list[int], timeout_s: float = 60) -> list[int]:
     """Those that still run after a while; a zombie that nobody has fetched has ended too."""
     deadline = time.monotonic() + timeout_s
     alive = pids
@@ -176,7 +138,7 @@ def test_what_is_taken_is_said_and_left_alone(empty: Running, tmp_path: Path) ->
 def test_a_killed_worker_is_replaced_while_another_goes_on(empty: Running) -> None:
     killed = empty.ready["pids"]["worker-2"]
     os.kill(killed, signal.SIGKILL)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     pid = killed
     while pid == killed and time.monotonic() < deadline:
         time.sleep(0.1)

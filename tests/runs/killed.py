@@ -21,12 +21,14 @@ from sync_core.services import open_services
 from sync_core.settings import Settings
 
 KILLED = 99
+# The last two are what a first run of a process would import.
+PRELOAD = ["tests.trust", "tests.runs.killed", "sync_core.runs.full", "httpcore", "lark"]
 
 
 def run_until_write(environment: Mapping[str, str], request: dict[str, Any], deadly: int) -> int:
     """Run one request; the process ends before write number `deadly`. Gives the exit code."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.trust", "tests.runs.killed", "sync_core.runs.full"])
+    context.set_forkserver_preload(PRELOAD)
     child = context.Process(target=_child, args=(dict(environment), request, deadly))
     child.start()
     child.join(60)
@@ -48,7 +50,10 @@ async def _run(environment: dict[str, str], request: dict[str, Any], deadly: int
     async def counting(self: Any, method: str, url: Any, **options: Any) -> Any:
         nonlocal writes
         # Azurite is plain http here; Key Vault and Entra are TLS and hold no state of a run.
-        if method != "GET" and str(url).startswith("http://"):
+        # To make sure that the tables are there changes nothing: they are.
+        address = str(url)
+        is_write = method != "GET" and address.startswith("http://")
+        if is_write and not address.endswith("/Tables"):
             writes += 1
             if writes == deadly:
                 os._exit(KILLED)

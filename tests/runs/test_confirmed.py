@@ -7,9 +7,8 @@ from sync_core.domain.documents import RunStatus
 from sync_core.domain.plan.digest import moves_of
 from sync_core.runs.preview import preview
 from sync_core.services import Services
-from sync_core.store.tables import TABLES
 from tests.runs.killed import KILLED, run_until_write
-from tests.runs.test_killed import recover
+from tests.runs.recovery import recover
 from tests.system import Rig, active, group_scope, rows_of, run_now, stored_connection
 
 
@@ -36,7 +35,7 @@ async def test_killed_in_the_midst_of_a_confirmed_plan(
 ) -> None:
     people = await confirmed(services, emulator, connection_id)
     request = {"connectionId": connection_id, "trigger": "manual"}
-    code = run_until_write(rig.environment(emulator), request, len(TABLES) + deadly)
+    code = run_until_write(rig.environment(emulator), request, deadly)
     before = active(await rows_of(services, connection_id))
     await recover(services, connection_id)
     begun = await services.store.approvals.begun(connection_id, services.clock())
@@ -54,7 +53,7 @@ async def test_the_rest_of_a_confirmed_plan_is_not_another_one(
     """One more leaver than was confirmed, and the rest waits like any plan over the limit."""
     people = await confirmed(services, emulator, connection_id)
     request = {"connectionId": connection_id, "trigger": "manual"}
-    run_until_write(rig.environment(emulator), request, len(TABLES) + 5)
+    run_until_write(rig.environment(emulator), request, 5)
     emulator.control.soft_delete(people[8])
     await recover(services, connection_id)
     runs = await services.store.runs.page(connection_id, top=1, after=None)
@@ -68,7 +67,7 @@ async def test_somebody_who_leaves_for_another_reason_was_not_confirmed(
 ) -> None:
     people = await confirmed(services, emulator, connection_id)
     request = {"connectionId": connection_id, "trigger": "manual"}
-    run_until_write(rig.environment(emulator), request, len(TABLES) + 5)
+    run_until_write(rig.environment(emulator), request, 5)
     emulator.control.hard_delete(people[0])
     await recover(services, connection_id)
     runs = await services.store.runs.page(connection_id, top=1, after=None)

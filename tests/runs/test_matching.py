@@ -16,8 +16,8 @@ from sync_core.store.matches import Match, MatchStore
 from sync_core.store.tables import USERS
 from sync_core.store.wire import Entity, point
 from tests.runs.killed import KILLED, run_until_write
-from tests.runs.test_killed import essence, recover
-from tests.runs.test_preview import as_planned
+from tests.runs.previews import as_planned
+from tests.runs.recovery import essence, recover
 from tests.system import (
     Rig,
     active,

@@ -45,7 +45,7 @@ async def test_two_workers_one_run(
 ) -> None:
     """A request that meets a run ends at once, and one more run follows, however many there were."""
     await stored_connection(services, connection_id)
-    emulator.control.add_fault("slow", path="/v1.0/$batch", milliseconds=300)
+    emulator.control.add_fault("slow", path="/v1.0/$batch", milliseconds=1_000, times=1)
 
     runs = await asyncio.gather(*(worker.handle(services, asking(connection_id)) for _ in range(5)))
 
@@ -60,9 +60,10 @@ async def test_a_request_that_waited_runs_next_under_its_own_name(
     services: Services, rig: Rig, emulator: GraphEmulator, connection_id: str
 ) -> None:
     await stored_connection(services, connection_id)
-    emulator.control.add_fault("slow", path="/v1.0/$batch", milliseconds=300)
+    emulator.control.add_fault("slow", path="/v1.0/$batch", milliseconds=1_000, times=1)
     running = asyncio.create_task(worker.handle(services, asking(connection_id)))
-    await asyncio.sleep(0.15)
+    while not (await services.store.leases.read(connection_id)).held(utc_now()):
+        continue
     waiting = Next(new_run_id(utc_now()), "manual", "auto")
     await services.store.leases.request(connection_id, waiting)
     await running

@@ -14,6 +14,7 @@ from sync_core.runs import preview as previewing
 from sync_core.runs.preview import OutOfTime, Preview, preview
 from sync_core.services import Services
 from sync_core.store.tables import TABLES
+from tests.runs.previews import as_planned
 from tests.system import (
     active,
     changes_of,
@@ -35,14 +36,6 @@ async def everything_stored(services: Services) -> Rows:
             dict(row) | {"etag": row.metadata["etag"]} async for row in table.list_entities()
         ]
     return found
-
-
-def as_planned(found: Preview) -> list[dict[str, Any]]:
-    """Give the changes of a preview as a run's plan has them."""
-    shown = [one.to_json() for one in found.changes]
-    for one in shown:
-        del one["displayName"]
-    return sorted(shown, key=lambda one: str(one["objectId"]))
 
 
 def warning(found: Preview, code: str) -> PreviewWarning:

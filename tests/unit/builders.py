@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from sync_core.domain.documents import (
@@ -53,6 +54,11 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
     max_leaves=6,
 )
+
+
+def examples(factor: float) -> settings:
+    """Run a property so many times as often as others: more if its cases are rare, fewer if dear."""
+    return settings(max_examples=int(factor * settings().max_examples))
 
 
 def connection(**changes: Any) -> Connection:

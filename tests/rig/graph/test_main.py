@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 
 from local.tls import TlsFiles
+from tests.ports import free_port
 
 # Child processes start here, because ``local`` is not an installed package.
 ROOT = Path(__file__).parents[3]
@@ -18,13 +19,6 @@ ROOT = Path(__file__).parents[3]
 def command(tls: TlsFiles, *more: str) -> list[str]:
     files = ["--cert", str(tls.cert_file), "--key", str(tls.key_file)]
     return [sys.executable, "-m", "local.graph", *files, *more]
-
-
-def free_port() -> int:
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        port: int = bound.getsockname()[1]
-        return port
 
 
 def test_it_says_when_it_is_ready_and_ends_on_sigterm(tls: TlsFiles) -> None:
@@ -45,7 +39,7 @@ def test_it_says_when_it_is_ready_and_ends_on_sigterm(tls: TlsFiles) -> None:
         ).json()
     finally:
         started.send_signal(signal.SIGTERM)
-        rest, errors = started.communicate(timeout=10)
+        rest, errors = started.communicate(timeout=60)
 
     assert f"ready: https://localhost:{port}" in line
     assert len(people) == 20
@@ -59,7 +53,7 @@ def test_a_port_in_use_is_one_sentence(tls: TlsFiles) -> None:
         port = bound.getsockname()[1]
         ended = subprocess.run(
             command(tls, "--graph-port", str(port)),
-            cwd=ROOT, capture_output=True, text=True, timeout=20, check=False,
+            cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
 
     assert ended.returncode == 1
@@ -70,7 +64,7 @@ def test_a_port_in_use_is_one_sentence(tls: TlsFiles) -> None:
 def test_a_size_out_of_range_is_refused(tls: TlsFiles) -> None:
     ended = subprocess.run(
         command(tls, "--people", "9"),
-        cwd=ROOT, capture_output=True, text=True, timeout=20, check=False,
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
 
     assert ended.returncode == 2

@@ -19,7 +19,7 @@ def serve(root: Path, *options: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "local.host", "--port", "0", "--root", str(root), *options]
     env = os.environ | {"AzureWebJobsStorage": "UseDevelopmentStorage=true"}
     return subprocess.run(
-        command, cwd=REPOSITORY, env=env, capture_output=True, text=True, timeout=30, check=False
+        command, cwd=REPOSITORY, env=env, capture_output=True, text=True, timeout=60, check=False
     )
 
 

@@ -138,7 +138,7 @@ def test_bytes_headers_and_several_cookies_arrive(host: RunningHost) -> None:
 
 def test_a_timer_fires_by_hand(host: RunningHost) -> None:
     answer = host.by_hand("yearly")
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not host.noted() and time.monotonic() < deadline:
         time.sleep(0.05)
 

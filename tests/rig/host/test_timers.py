@@ -26,7 +26,7 @@ def source(*, run_on_startup: bool = False) -> str:
     return SOURCE.replace("RUN_ON_STARTUP", str(run_on_startup))
 
 
-def wait_for_ticks(host: RunningHost, count: int, timeout_s: float = 10) -> list[float]:
+def wait_for_ticks(host: RunningHost, count: int, timeout_s: float = 60) -> list[float]:
     deadline = time.monotonic() + timeout_s
     while len(host.noted()) < count:
         assert time.monotonic() < deadline, f"only {len(host.noted())} ticks in time"
@@ -65,14 +65,14 @@ def test_ticks_come_on_time_and_not_at_start(start_host: StartHost) -> None:
     host = start_host(source(), TICK="*/2 * * * * *")
     ticks = wait_for_ticks(host, 2)
 
-    assert all(tick % 2 < 0.5 for tick in ticks)
+    assert all(tick % 2 < 1 for tick in ticks)
     assert host.noted()[0]["next"].endswith("+00:00")
 
 
 def test_run_on_startup_does_not_wait(start_host: StartHost) -> None:
     host = start_host(source(run_on_startup=True), TICK="0 0 0 1 1 *")
 
-    assert wait_for_ticks(host, 1, timeout_s=3)
+    assert wait_for_ticks(host, 1)
 
 
 def test_a_tick_that_fails_does_not_end_the_timer(start_host: StartHost) -> None:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from sync_core.domain.documents import (
     DEFAULT_MAPPING,
+    Assertion,
     Clause,
     Connection,
     ConnectionInput,
@@ -18,6 +19,7 @@ from sync_core.domain.documents import (
     Operator,
     Policy,
     Run,
+    RunError,
     RunStatus,
     Schedule,
     Scope,
@@ -784,6 +786,16 @@ def test_a_run_is_copied_with_changes() -> None:
     assert changed.id == "r"
 
 
+def test_an_error_of_a_run_has_its_code_and_remedy() -> None:
+    error = FixConnection("graph.forbidden", "Graph refused it.", "Grant it.")
+
+    assert RunError.of(error).to_json() == {
+        "code": "graph.forbidden",
+        "message": "Graph refused it.",
+        "remedy": "Grant it.",
+    }
+
+
 @pytest.mark.parametrize("mode", ["auto", "full", "incremental"])
 def test_a_request_crosses_the_queue(mode: str) -> None:
     document = {"connectionId": "c", "trigger": "manual", "mode": mode, "runId": "r"}
@@ -800,6 +812,21 @@ def test_a_request_needs_a_connection_and_a_reason() -> None:
         "trigger: Field required",
     ]
     assert refused({"connectionId": "c", "trigger": "timer", "mode": "users"}, SyncRequest)
+
+
+@pytest.mark.parametrize(
+    ("assertion", "words"),
+    [
+        pytest.param({}, "give exactly one", id="nothing"),
+        pytest.param({"atLeast": 1, "atMost": 2}, "give exactly one", id="two at once"),
+        pytest.param({"in": "Ann"}, "by object id or user principal name", id="a name"),
+        pytest.param({"in": "*@contoso.com"}, "only never takes a pattern", id="a pattern"),
+    ],
+)
+def test_an_assertion_says_one_thing(assertion: dict[str, Any], words: str) -> None:
+    [problem] = refused(assertion, Assertion)
+
+    assert words in problem
 
 
 def test_defaults_of_the_parts() -> None:

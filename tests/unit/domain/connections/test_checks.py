@@ -7,12 +7,14 @@ from typing import Any
 import orjson
 import pytest
 
+from sync_core.domain.connections.certificates import CertificateFacts
 from sync_core.domain.connections.checks import (
     Check,
     Expiry,
     ExpirySource,
     Severity,
     TokenFacts,
+    certificate_check,
     conclude,
     effective_expiry,
     expiry_check,
@@ -28,6 +30,7 @@ from sync_core.domain.connections.checks import (
     read_token,
     secret_end,
     token_check,
+    with_check,
 )
 from sync_core.domain.documents import Connection, CredentialKind
 from sync_core.domain.errors import FixConnection, RetryLater
@@ -255,6 +258,22 @@ def test_groups_that_are_there_pass() -> None:
     assert groups_check({GROUP}, set()) == passed(
         "scope groups exist", "Every group that is named exists (1)."
     )
+
+
+def test_a_check_is_added_and_counts() -> None:
+    good = conclude([passed("token", "Entra gave one.")], tenant_id=TENANT, expiries=[])
+    added = with_check(
+        good, failed("people", FixConnection("scope.nobody", "Nobody is in.", "Look."))
+    )
+
+    assert [check.name for check in added.checks] == ["token", "people"]
+    assert (added.ok, added.tenant_id) == (False, TENANT)
+
+
+def test_a_certificate_is_named_as_the_portal_names_it() -> None:
+    facts = CertificateFacts("AB12", "cd34", "CN=contoso", NOW, NOW)
+
+    assert "CN=contoso, thumbprint AB12" in certificate_check(facts).message
 
 
 # --- expiry -----------------------------------------------------------------------------------------

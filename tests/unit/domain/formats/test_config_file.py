@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sync_core.domain.documents import NEGATIONS, WITH_LIST, WITHOUT_VALUE, Connection, Operator
@@ -19,6 +19,7 @@ from sync_core.domain.formats.config_file import (
     to_document,
 )
 from sync_core.domain.formats.text import from_json, from_yaml, to_json, to_yaml
+from tests.unit.builders import examples
 
 TENANT = "11111111-2222-3333-4444-555555555555"
 CLIENT = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
@@ -117,8 +118,6 @@ def connections(draw: st.DrawFn) -> Connection:
     )
 
 
-# A connection is much to generate and to write; the machine may be busy.
-few = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 several = st.lists(connections(), max_size=3, unique_by=lambda one: one.id)
 
 
@@ -128,7 +127,7 @@ def from_file(document: Any) -> list[Connection]:
     return [Connection.model_validate(entry.document, by_name=False) for entry in entries]
 
 
-@few
+@examples(0.4)  # a connection is much to generate and to write
 @given(several)
 def test_what_was_exported_plans_no_change(found: list[Connection]) -> None:
     document = to_document(found)
@@ -139,7 +138,7 @@ def test_what_was_exported_plans_no_change(found: list[Connection]) -> None:
         assert plan.unchanged == tuple(sorted(one.id for one in found))
 
 
-@few
+@examples(0.4)  # a connection is much to generate and to write
 @given(several, several, st.randoms(), st.booleans())
 def test_a_plan_depends_on_what_there_is_and_not_on_its_order_or_notation(
     before: list[Connection],
@@ -158,7 +157,7 @@ def test_a_plan_depends_on_what_there_is_and_not_on_its_order_or_notation(
         assert again.hash == plan.hash
 
 
-@few
+@examples(0.4)  # a connection is much to generate and to write
 @given(several, several)
 def test_what_a_plan_leads_to_plans_no_change(
     before: list[Connection], after: list[Connection]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sync_core.domain.formats import text as config_text
@@ -237,21 +237,18 @@ def test_what_is_no_usable_json_is_told_with_its_place(text: str, expected: str)
     assert expected in caught.value.message
 
 
-@settings(deadline=None)
 @given(documents)
 def test_what_is_written_is_read_again(document: Any) -> None:
     for written in (from_yaml(to_yaml(document).encode()), from_json(to_json(document).encode())):
         assert json.dumps(written) == json.dumps(document)
 
 
-@settings(deadline=None)
 @given(st.dictionaries(texts, scalars.filter(lambda one: not isinstance(one, float)), max_size=4))
 def test_readers_of_yaml_1_1_read_the_same(document: dict[str, Any]) -> None:
     """Editors and pipelines of administrators mostly read the old version."""
     assert yaml.safe_load(to_yaml(document)) == document
 
 
-@settings(deadline=None)
 @given(st.text() | st.text("&*!|>{}[],:?-#%@\"'\n \tab~<", max_size=40))
 def test_a_text_is_read_or_refused_and_never_breaks_the_reader(text: str) -> None:
     body = text.encode("utf-8", "surrogatepass")

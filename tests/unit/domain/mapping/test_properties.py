@@ -6,15 +6,15 @@ write rows to no effect, again and again.
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sync_core.domain.documents import MappingRule
 from sync_core.domain.errors import RecordRejected
 from sync_core.domain.mapping.compile import compile_mapping
 from sync_core.domain.model import Mapped
-from tests.unit.builders import JSON, NOW, SALES, rule
-from tests.unit.domain.expressions.test_properties import EXPRESSIONS, NAMES
+from tests.unit.builders import JSON, NOW, SALES, examples, rule
+from tests.unit.domain.expressions.strategies import EXPRESSIONS, NAMES
 
 PEOPLE = st.dictionaries(
     st.sampled_from([*NAMES, "userPrincipalName", "onPremisesExtensionAttributes", "a"]),
@@ -57,7 +57,7 @@ def outcome(rules: list[MappingRule], person: dict[str, Any]) -> Mapped | str | 
         return error.message
 
 
-@settings(max_examples=150)
+@examples(1.5)
 @given(RULES, PEOPLE)
 def test_the_same_person_and_mapping_give_the_same_digest(
     rules: list[MappingRule], person: dict[str, Any]
@@ -68,7 +68,6 @@ def test_the_same_person_and_mapping_give_the_same_digest(
     assert outcome([MappingRule.model_validate(one.to_json()) for one in rules], person) == first
 
 
-@settings(max_examples=100)
 @given(RULES, PEOPLE)
 def test_the_order_of_the_rules_makes_no_difference(
     rules: list[MappingRule], person: dict[str, Any]

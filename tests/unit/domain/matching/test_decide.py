@@ -28,7 +28,7 @@ from sync_core.domain.matching.decide import (
 from sync_core.domain.matching.registry import Registry
 from sync_core.domain.model import Link, Status, StoredPerson
 from tests.unit.builders import ANN, stored
-from tests.unit.domain.matching.test_registry import BEN, CAT, FORMER, add, registry
+from tests.unit.domain.matching.registries import BEN, CAT, FORMER, add, registry
 
 IGNORE, CREATE = Decision(DecisionKind.IGNORE), Decision(DecisionKind.CREATE)
 

@@ -1,33 +1,10 @@
 """What stands in the table: which rows are free, whose values count, and what equals what."""
 
-from typing import Any
-
 import pytest
 
-from sync_core.domain.matching.registry import Registry, Row, comparable, parted
-from sync_core.domain.model import Status, StoredPerson
+from sync_core.domain.matching.registry import Row, comparable, parted
 from tests.unit.builders import ANN, stored
-
-BEN = "b0000000-0000-4000-8000-00000000000b"
-CAT = "c0000000-0000-4000-8000-00000000000c"
-FORMER = stored(Status.DISABLED)
-
-
-def registry(*protected: str, keys: tuple[str, ...] = ("email", "employeeId")) -> Registry:
-    return Registry("contoso", keys, protected)
-
-
-def add(
-    known: Registry,
-    row_key: str,
-    owned: StoredPerson | None = None,
-    digit: str = "",
-    **columns: Any,
-) -> bool:
-    entity = {"RowKey": row_key} | columns
-    if owned is not None:
-        entity["ConnectionId"] = "contoso"
-    return known.add(f"contoso-{digit or row_key[0]}", entity, owned)
+from tests.unit.domain.matching.registries import BEN, CAT, FORMER, add, registry
 
 
 @pytest.mark.parametrize(

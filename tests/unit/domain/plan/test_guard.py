@@ -75,6 +75,15 @@ def test_limit_on_creates(limit: int | None, creates: int, held: bool) -> None:
     assert verdict.holds is held
 
 
+def test_nobody_comes_or_goes_where_an_assertion_would_be_broken() -> None:
+    allowed = check_guard(tally(), guard())
+    blocked = allowed.blocked(("Ann is in",))
+
+    assert allowed.blocked(()) is allowed
+    assert (blocked.hold_removals, blocked.hold_creates, blocked.hold_reenables) == (True,) * 3
+    assert blocked.broken == ("Ann is in",)
+
+
 def test_the_sentences_say_how_many_of_how_many() -> None:
     verdict = check_guard(tally(90, removals=30, creates=7), guard(10, 12.5, 5))
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from local.graph.odata.properties import ADVANCED, USER_FILTERS, USER_PROPERTIES, Filterable
@@ -11,7 +11,7 @@ from local.graph.odata.selection import user_filter
 from local.sample import COST_CENTER
 from sync_core.domain.documents import Clause, Operator
 from sync_core.domain.scope.odata import FILTERABLE, Support, condition_of
-from tests.unit.builders import GUID, NO_GROUPS, SALES, clause, compiled
+from tests.unit.builders import GUID, NO_GROUPS, SALES, clause, compiled, examples
 from tests.unit.graph_people import PUSHED, clauses_and_people
 
 EXTENSION = "onPremisesExtensionAttributes/extensionAttribute7"
@@ -160,7 +160,7 @@ def test_the_table_agrees_with_the_emulators() -> None:
 
 
 @pytest.mark.parametrize("operator", sorted(PUSHED))
-@settings(max_examples=60)
+@examples(0.6)
 @given(st.data())
 def test_whom_a_clause_lets_in_the_condition_finds(operator: Operator, data: st.DataObject) -> None:
     """Asked the emulator's own filter code, which refuses what Graph refuses."""

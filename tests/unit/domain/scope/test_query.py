@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from hypothesis import event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from local.graph.odata.selection import user_filter
@@ -17,6 +17,7 @@ from tests.unit.builders import (
     SALES,
     clause,
     compiled,
+    examples,
     in_groups,
     not_in_groups,
 )
@@ -279,7 +280,7 @@ def test_a_filter_fits_into_an_address_with_much_else() -> None:
     assert 800 < len(fits.filter) < LONGEST_FILTER
 
 
-@settings(max_examples=300)
+@examples(3)
 @given(clauses_and_people(most_filters=3, most_clauses=3), st.sampled_from(Guests))
 def test_everybody_who_is_in_is_read(given: Given, guests: Guests) -> None:
     """Asked the emulator's own filter code, which refuses what Graph refuses."""

