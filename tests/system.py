@@ -20,6 +20,7 @@ from local.tls import TlsFiles
 from local.vault import VaultInThread
 from sync_core.directory.retry_budget import RetryBudget
 from sync_core.domain.documents import Connection, Run, SyncRequest
+from sync_core.domain.model import HEX_DIGITS
 from sync_core.runs import worker
 from sync_core.services import Services, open_services, utc_now
 from sync_core.settings import Settings
