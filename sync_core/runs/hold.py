@@ -26,15 +26,26 @@ LOOK_EVERY_S = 0.25
 
 
 class UnderWay(Conflict):
-    """Another holder has the connection; `running` is its run, or the name that a deletion goes by."""
+    """Another holder has the connection: `lease` as it was found, and the request that could not begin."""
 
-    def __init__(self, connection_id: str, running: str | None) -> None:
+    def __init__(self, connection_id: str, lease: Lease, wanted: Next) -> None:
         super().__init__(
             "connection.runUnderWay",
             f"A run of the connection {connection_id!r} is under way (since before you asked).",
             "Wait for its end (GET /api/connections/{id}/runs shows it), then ask again.",
         )
-        self.running = running
+        self.lease = lease
+        self.wanted = wanted
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether the request is the one that waits now, or the very run that holds the lease.
+
+        Any other request has been joined to one that waits already, and is served by it.
+        """
+        waiting = self.lease.next
+        waits = waiting is None or waiting.run_id == self.wanted.run_id
+        return waits or self.lease.run_id == self.wanted.run_id
 
 
 class OutOfTime(SyncError):
@@ -169,7 +180,7 @@ async def _taken(
         if chosen is not None:
             return Hold(services, connection_id, chosen, holder, budget), before
         if clock() >= until:
-            raise UnderWay(connection_id, before.run_id)
+            raise UnderWay(connection_id, before, wanted)
         await asyncio.sleep(LOOK_EVERY_S)
 
 

@@ -1,5 +1,6 @@
 """One request of the queue: taken, run under the connection's hold, and recorded."""
 
+import math
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
@@ -40,11 +41,24 @@ async def handle(services: Services, request: SyncRequest) -> Run | None:
         async with held(services, request.connection_id, budget=RUN_BUDGET, request=wanted) as hold:
             return await _run_held(services, hold)
     except UnderWay as busy:
-        log_event("run.deferred", connection=request.connection_id, running=busy.running)
+        log_event("run.deferred", connection=request.connection_id, running=busy.lease.run_id)
+        await _look_again(services, request.connection_id, busy)
     except LeaseLost:
         # Told by the hold; the run's record is closed by whoever has the lease now.
         pass
     return None
+
+
+async def _look_again(services: Services, connection_id: str, busy: UnderWay) -> None:
+    """Have the request come back when the lease that it met ends.
+
+    A holder that lives has renewed its lease by then, and sends what waits when it is done. One that was
+    killed sends nothing, and its own message, which the queue gives to another worker, was this one.
+    """
+    if busy.is_awaited and busy.lease.expires_at is not None:
+        left_s = (busy.lease.expires_at - services.clock()).total_seconds()
+        delay_s = max(0, math.ceil(left_s)) + 1
+        await services.queue.send(busy.wanted.message(connection_id), delay_s=delay_s)
 
 
 async def _is_wanted(services: Services, request: SyncRequest) -> bool:

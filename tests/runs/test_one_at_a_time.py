@@ -13,6 +13,7 @@ from sync_core.domain.documents import Mode, Run, RunStatus, SyncRequest, Trigge
 from sync_core.domain.errors import LeaseLost
 from sync_core.health.overdue import report_overdue
 from sync_core.runs import worker
+from sync_core.runs.hold import UnderWay
 from sync_core.runs.request import request_due
 from sync_core.services import Services, utc_now
 from sync_core.store.leases import DURATION, Next
@@ -111,6 +112,60 @@ async def test_a_dead_run_is_taken_over_when_its_lease_ends(
     assert interrupted.status is RunStatus.FAILED
     assert interrupted.error is not None
     assert interrupted.error.code == "run.interrupted"
+
+
+async def arriving(rig: Rig, connection_id: str, within_s: float = 10) -> SyncRequest:
+    """Wait for a message of the connection that is not visible yet."""
+    async with asyncio.timeout(within_s):
+        while not (found := await messages(rig, connection_id)):
+            await asyncio.sleep(0.2)
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    "own", [True, False], ids=["the dead run's own message", "another request"]
+)
+async def test_whoever_meets_a_worker_that_was_killed_takes_over_as_soon_as_its_lease_ends(
+    *, services: Services, rig: Rig, connection_id: str, own: bool
+) -> None:
+    """The message of a killed worker comes back while the lease still stands; it must not be used up."""
+    await stored_connection(services, connection_id)
+    nearly_over = utc_now() - DURATION + timedelta(seconds=1)
+    dead = Next(new_run_id(nearly_over), "manual", "auto")
+    await services.store.leases.acquire(connection_id, dead, "killed", nearly_over)
+    record = Run(
+        id=dead.run_id,
+        connection_id=connection_id,
+        trigger=Trigger.MANUAL,
+        status=RunStatus.RUNNING,
+        requested_at=nearly_over,
+    )
+    await services.store.runs.save(record)
+
+    more = {"runId": dead.run_id} if own else {}
+    met = await worker.handle(services, asking(connection_id, **more))
+    run = await worker.handle(services, await arriving(rig, connection_id))
+
+    closed = await services.store.runs.get(connection_id, dead.run_id)
+    assert met is None
+    assert run is not None
+    assert run.status is RunStatus.SUCCEEDED
+    assert (run.id == dead.run_id) is own
+    assert closed.status.is_final
+
+
+async def test_a_request_that_is_joined_to_one_that_waits_does_not_come_back(
+    services: Services, connection_id: str
+) -> None:
+    """Or every notification of a long run would come back once a minute."""
+    first, waiting = Next("r1", "timer", "auto"), Next("r2", "webhook", "auto")
+    await services.store.leases.acquire(connection_id, first, "worker 1", utc_now())
+    await services.store.leases.request(connection_id, waiting)
+    lease = await services.store.leases.read(connection_id)
+
+    assert UnderWay(connection_id, lease, waiting).is_awaited
+    assert UnderWay(connection_id, lease, first).is_awaited
+    assert not UnderWay(connection_id, lease, Next("r3", "webhook", "auto")).is_awaited
 
 
 async def test_a_live_run_is_not_taken_over(services: Services, connection_id: str) -> None:
