@@ -114,12 +114,13 @@ async def test_a_dead_run_is_taken_over_when_its_lease_ends(
     assert interrupted.error.code == "run.interrupted"
 
 
-async def arriving(rig: Rig, connection_id: str, within_s: float = 10) -> SyncRequest:
+async def arriving(rig: Rig, connection_id: str) -> SyncRequest:
     """Wait for a message of the connection that is not visible yet."""
-    async with asyncio.timeout(within_s):
-        while not (found := await messages(rig, connection_id)):
-            await asyncio.sleep(0.2)
-    return found[0]
+    for _ in range(100):
+        if found := await messages(rig, connection_id):
+            return found[0]
+        await asyncio.sleep(0.2)
+    raise TimeoutError
 
 
 @pytest.mark.parametrize(
@@ -142,8 +143,8 @@ async def test_whoever_meets_a_worker_that_was_killed_takes_over_as_soon_as_its_
     )
     await services.store.runs.save(record)
 
-    more = {"runId": dead.run_id} if own else {}
-    met = await worker.handle(services, asking(connection_id, **more))
+    request = asking(connection_id, runId=dead.run_id) if own else asking(connection_id)
+    met = await worker.handle(services, request)
     run = await worker.handle(services, await arriving(rig, connection_id))
 
     closed = await services.store.runs.get(connection_id, dead.run_id)
