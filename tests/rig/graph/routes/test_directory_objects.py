@@ -52,7 +52,11 @@ def test_get_by_ids_needs_directory_read_all(reader: Application) -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "kept"), [("restorable", {NEWS, SALES}), ("gone", {NEWS})], ids=str
+    ("setting", "kept"),
+    [
+        pytest.param("restorable", {NEWS, SALES}, id="restorable"),
+        pytest.param("gone", {NEWS}, id="gone"),
+    ],
 )
 def test_which_deleted_groups_are_kept(
     application: Application, setting: str, kept: set[str]
