@@ -1,6 +1,7 @@
 """What is copied: a person's attributes in, the values of the Users table and their digest out. Pure.
 
-Compiled once a run. The digest covers what an update would write, so equal digests mean nothing to do.
+Compiled once a run. The digest covers what an update would write, so equal digests mean nothing to do;
+lists count as sets in it.
 """
 
 import hashlib
@@ -30,7 +31,7 @@ from sync_core.domain.expressions import (
     ExpressionError,
     parse,
 )
-from sync_core.domain.model import Attributes, Mapped, Value, utf16_length
+from sync_core.domain.model import Attributes, Mapped, Value, as_sets, utf16_length
 
 # Table Storage holds strings of up to 64 KiB in UTF-16, that is 32 Ki characters.
 # learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
@@ -63,6 +64,7 @@ class CompiledMapping:
         """
         context = Context(now=now, groups=groups)
         values: dict[str, Value] = {}
+        sets: dict[str, Value] = {}
         kept: list[str] = []
         for column in self._columns:
             value = column.read(person, context)
@@ -71,14 +73,22 @@ class CompiledMapping:
             if value is IGNORE_ATTRIBUTE:
                 kept.append(column.target)
                 continue
-            value = column.stored(value)
+            found, value = value, column.stored(value)
+            if isinstance(found, (list, dict)) and value is not None:
+                sets[column.target] = _json(as_sets(found)).decode()
             if value is None and column.when_null is WhenNull.KEEP:
                 kept.append(column.target)
                 continue
             if value is None and column.when_null is WhenNull.DEFAULT:
                 value = column.stored(column.default)
             values[column.target] = value
-        return Mapped(values, self._digest(person, values, kept), frozenset(kept), self._on_create)
+        return Mapped(
+            values,
+            self._digest(person, values | sets, kept),
+            frozenset(kept),
+            self._on_create,
+            former_digest=self._digest(person, values, kept) if sets else None,
+        )
 
     def _digest(self, person: Attributes, values: dict[str, Value], kept: list[str]) -> str:
         lasting, stays = values, kept
