@@ -300,9 +300,14 @@ class MappingRule(Document):
         return self
 
 
+# An address or nothing: a guest's sign-in name (ann_fabrikam.com#EXT#@contoso.com) is none.
+DEFAULT_EMAIL = (
+    'Coalesce([mail], IIF(InStr([userPrincipalName], "#EXT#", 1, vbTextCompare) > 0, '
+    "Item(Sort([otherMails]), 1), [userPrincipalName]))"
+)
 DEFAULT_MAPPING = [
     MappingRule(target="userName", source="userPrincipalName"),
-    MappingRule(target="email", expression="Coalesce([mail], [userPrincipalName])"),
+    MappingRule(target="email", expression=DEFAULT_EMAIL),
     MappingRule(target="givenName", source="givenName"),
     MappingRule(target="familyName", source="surname"),
     MappingRule(target="displayName", source="displayName"),

@@ -202,6 +202,37 @@ def test_the_default_mapping() -> None:
     }
 
 
+GUEST = {"userPrincipalName": "ann_fabrikam.com#EXT#@contoso.com", "userType": "Guest"}
+
+
+@pytest.mark.parametrize(
+    ("person", "email"),
+    [
+        pytest.param(GUEST, None, id="a guest without any address"),
+        pytest.param(GUEST | {"otherMails": []}, None, id="Graph's way to say none"),
+        pytest.param(
+            GUEST | {"otherMails": ["ann@fabrikam.com"]}, "ann@fabrikam.com", id="only there"
+        ),
+        pytest.param(
+            GUEST | {"otherMails": ["b@x.com", "a@x.com"]}, "a@x.com", id="always the same one"
+        ),
+        pytest.param(
+            GUEST | {"mail": "a@x.com", "otherMails": ["b@x.com"]}, "a@x.com", id="mail first"
+        ),
+        pytest.param(
+            GUEST | {"userPrincipalName": "ann_x.com#ext#@contoso.com", "userType": "Member"},
+            None,
+            id="a guest who was made a member",
+        ),
+        pytest.param({"userPrincipalName": "ann@contoso.com"}, "ann@contoso.com", id="a member"),
+    ],
+)
+def test_the_default_mapping_gives_an_address_or_none(
+    person: dict[str, Any], email: str | None
+) -> None:
+    assert mapped(person, *DEFAULT_MAPPING).values["email"] == email
+
+
 @pytest.mark.parametrize(
     ("changes", "refers", "attributes"),
     [
