@@ -15,6 +15,7 @@ from sync_core.domain.attributes import reader
 from sync_core.domain.catalog.attributes import DEFAULT, FILTERS, Candidate, Source
 from sync_core.domain.catalog.schema import Kind
 from sync_core.domain.documents import Document, Guests
+from sync_core.domain.letters import comparable_text
 from sync_core.domain.model import Attributes
 
 # Of the values, at least this share is different where doubled ones are worth a remark: a number given
@@ -84,9 +85,9 @@ class _Tally:
 
 
 def _fingerprint(value: Any) -> int:
-    """Tell values apart as a matching key does: the case of letters makes no difference."""
+    """Tell values apart as a matching key does: neither case nor what cannot be seen counts."""
     if isinstance(value, str):
-        return hash(value.casefold())
+        return hash(comparable_text(value))
     return hash(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
 
 

@@ -26,6 +26,7 @@ from sync_core.domain.documents import (
 )
 from sync_core.domain.errors import RecordRejected
 from sync_core.domain.expressions import Context, EvaluationError, evaluate_with_trace, parse
+from sync_core.domain.letters import hidden_letters
 from sync_core.domain.mapping.compile import compile_mapping
 from sync_core.domain.model import Attributes, Value
 from sync_core.domain.scope.compile import compile_scope
@@ -34,13 +35,17 @@ REDACTED = "[Redact]"
 
 
 class ClauseSeen(Document):
-    """One clause with the value that was seen; for `groups`, the named groups the person is in."""
+    """One clause with the value that was seen; for `groups`, the named groups the person is in.
+
+    `hidden_letters` are those in the person's value and in the clause's that no screen shows.
+    """
 
     attribute: str
     operator: str
     value: Any
     seen: Any
     ok: bool
+    hidden_letters: list[str] = Field(default_factory=list, examples=[["U+200B ZERO WIDTH SPACE"]])
 
 
 class FilterSeen(Document):
@@ -137,6 +142,9 @@ def _clause(
         value=clause.value,
         seen=seen,
         ok=_passes(Filter(clauses=[clause]), person, groups),
+        hidden_letters=hidden_letters(
+            [*(seen if isinstance(seen, list) else [seen]), *clause.values]
+        ),
     )
 
 
