@@ -9,6 +9,7 @@ from sync_core.domain.documents import Connection, Guests, Scope
 from sync_core.domain.errors import IncompleteReading, SyncError
 from sync_core.domain.health import Health, connection_warnings
 from sync_core.domain.letters import hidden_letters
+from sync_core.domain.scope.patterns import changed_patterns
 from sync_core.health import journal
 from sync_core.services import Services
 from sync_core.store.consents import PendingConsent
@@ -34,6 +35,15 @@ def warnings_about(connection: Connection) -> list[Warning]:
             "Nobody comes in: the scope has no filters. Name groups or attributes in scope.filters."
         )
         found.append(Warning(code="scope.nobody", message=text))
+    if scope.reads_as_before:
+        where = ", ".join(f"scope.{path}" for path in changed_patterns(scope))
+        text = (
+            f"The pattern at {where} is still read as the release did that stored it: \\w, \\d, \\s and \\b "
+            "know ASCII letters only there. Everywhere else they know all scripts, as in .NET, and so will "
+            "this one once the connection is saved. Send the scope to the preview: it says who would come "
+            "and go. A save that moves more people than the guard allows needs a confirmation."
+        )
+        found.append(Warning(code="scope.patternsAsBefore", message=text))
     found += _hidden_in_scope(scope)
     if connection.realtime:
         text = (

@@ -104,6 +104,7 @@ def explain_scope(
     """Judge a person clause by clause; values of `hidden` attributes are not shown."""
     user_type = person.get("userType")
     everybody = scope.model_copy(update={"filters": [], "everyone": True, "exclude": []})
+    anybody = scope.model_copy(update={"guests": Guests.INCLUDE, "exclude": []})
     return ScopeSeen(
         in_scope=compile_scope(scope).matches(person, groups),
         everyone=scope.everyone and not scope.filters,
@@ -113,21 +114,29 @@ def explain_scope(
             user_type=user_type if isinstance(user_type, str) else None,
             ok=compile_scope(everybody).matches(person, groups),
         ),
-        filters=[_filter(found, person, groups, hidden) for found in scope.filters],
+        filters=[_filter(anybody, found, person, groups, hidden) for found in scope.filters],
     )
 
 
 def _filter(
-    one: Filter, person: Attributes, groups: AbstractSet[str], hidden: AbstractSet[str]
+    anybody: Scope,
+    one: Filter,
+    person: Attributes,
+    groups: AbstractSet[str],
+    hidden: AbstractSet[str],
 ) -> FilterSeen:
     return FilterSeen(
-        ok=_passes(one, person, groups),
-        clauses=[_clause(clause, person, groups, hidden) for clause in one.clauses],
+        ok=_passes(anybody, one, person, groups),
+        clauses=[_clause(anybody, clause, person, groups, hidden) for clause in one.clauses],
     )
 
 
 def _clause(
-    clause: Clause, person: Attributes, groups: AbstractSet[str], hidden: AbstractSet[str]
+    anybody: Scope,
+    clause: Clause,
+    person: Attributes,
+    groups: AbstractSet[str],
+    hidden: AbstractSet[str],
 ) -> ClauseSeen:
     if clause.attribute == GROUPS:
         wanted = {str(value).lower() for value in clause.values}
@@ -141,15 +150,15 @@ def _clause(
         operator=clause.operator.value,
         value=clause.value,
         seen=seen,
-        ok=_passes(Filter(clauses=[clause]), person, groups),
+        ok=_passes(anybody, Filter(clauses=[clause]), person, groups),
         hidden_letters=hidden_letters(
             [*(seen if isinstance(seen, list) else [seen]), *clause.values]
         ),
     )
 
 
-def _passes(one: Filter, person: Attributes, groups: AbstractSet[str]) -> bool:
-    alone = Scope(filters=[one], guests=Guests.INCLUDE)
+def _passes(anybody: Scope, one: Filter, person: Attributes, groups: AbstractSet[str]) -> bool:
+    alone = anybody.model_copy(update={"filters": [one]})
     return compile_scope(alone).matches(person, groups)
 
 

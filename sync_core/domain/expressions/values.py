@@ -15,6 +15,8 @@ from sync_core.domain.expressions.errors import EvaluationError
 
 # A text property of Table Storage holds 64 KiB of UTF-16.
 MAX_TEXT = 32_768
+# Many times what Graph has of anything for one person.
+MAX_LIST = 10_000
 SHOWN = 40
 NUMBER = re.compile(r"[+-]?[0-9]{1,300}(\.[0-9]{1,300})?")
 
@@ -109,6 +111,10 @@ def to_date(value: object) -> datetime | None:
 def to_list(value: object) -> list[object]:
     """Give the values of a multi-valued attribute; a single value is a list of one."""
     if isinstance(value, list):
+        if len(value) > MAX_LIST:
+            raise EvaluationError(
+                "evaluation.listTooLong", f"A list has at most {MAX_LIST} values here"
+            )
         return value
     if value is None:
         return []

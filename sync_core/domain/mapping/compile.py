@@ -22,7 +22,7 @@ from sync_core.domain.attributes import (
     selected,
 )
 from sync_core.domain.documents import Apply, MappingRule, WhenNull
-from sync_core.domain.errors import FieldProblem, RecordRejected
+from sync_core.domain.errors import FieldProblem, FixConnection, RecordRejected
 from sync_core.domain.expressions import (
     IGNORE_ATTRIBUTE,
     IGNORE_OBJECT,
@@ -31,6 +31,7 @@ from sync_core.domain.expressions import (
     ExpressionError,
     parse,
 )
+from sync_core.domain.expressions.context import InTime, unlimited
 from sync_core.domain.model import Attributes, Mapped, Value, as_sets, utf16_length
 
 # Table Storage holds strings of up to 64 KiB in UTF-16, that is 32 Ki characters.
@@ -40,6 +41,7 @@ SORTED = orjson.OPT_SORT_KEYS
 INT64 = 2**63
 
 Read = Callable[[Attributes, Context], Any]
+Patience = Callable[[], InTime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class CompiledMapping:
     refers: bool
     _columns: Sequence["_Column"]
     _on_create: frozenset[str]
+    _patience: Patience
 
     def to_mapped(
         self, person: Attributes, groups: AbstractSet[str], now: datetime
@@ -62,7 +65,7 @@ class CompiledMapping:
 
         Raises `RecordRejected` when a value cannot be computed or stored.
         """
-        context = Context(now=now, groups=groups)
+        context = Context(now=now, groups=groups, in_time=self._patience())
         values: dict[str, Value] = {}
         sets: dict[str, Value] = {}
         kept: list[str] = []
@@ -144,13 +147,21 @@ def stored_form(value: Any) -> Value:
     return column.stored(value)
 
 
-def compile_mapping(rules: Sequence[MappingRule]) -> CompiledMapping:
-    """Turn checked mapping rules into something that maps people."""
+def compile_mapping(
+    rules: Sequence[MappingRule], *, patience: Patience = lambda: unlimited
+) -> CompiledMapping:
+    """Turn checked mapping rules into something that maps people.
+
+    `patience` is asked anew for each person, and what it gives is asked before each expression.
+    """
     attributes: set[str] = set()
     groups: set[str] = set()
     columns = []
-    for rule in rules:
-        read, needed, asked = _read(rule)
+    for number, rule in enumerate(rules):
+        try:
+            read, needed, asked = _read(rule)
+        except ExpressionError as error:
+            raise _unusable(number, error) from error
         attributes.update(map(selected, needed))
         groups.update(asked)
         columns.append(_Column(rule.target, read, rule.when_null, rule.default))
@@ -160,6 +171,16 @@ def compile_mapping(rules: Sequence[MappingRule]) -> CompiledMapping:
         refers=any(MANAGER in _names(rule) for rule in rules),
         _columns=tuple(columns),
         _on_create=frozenset(rule.target for rule in rules if rule.apply is Apply.CREATE),
+        _patience=patience,
+    )
+
+
+def _unusable(number: int, error: ExpressionError) -> FixConnection:
+    """Say which stored expression this release does not take, such as one with a larger pattern."""
+    return FixConnection(
+        "mapping.unusable",
+        f"The mapping cannot be used: mapping[{number}].expression: {error}",
+        "Correct the expression and save the connection. Nobody was changed.",
     )
 
 
@@ -208,6 +229,7 @@ def _read(rule: MappingRule) -> tuple[Read, frozenset[str], frozenset[str]]:
 def _guarded(target: str, evaluate: Read) -> Read:
     def read(person: Attributes, context: Context) -> Any:
         try:
+            context.in_time()
             return evaluate(person, context)
         except EvaluationError as error:
             # The message alone: the error as text also quotes the person's value, and a run's errors

@@ -215,7 +215,7 @@ def test_not_every_kind_can_be_a_key(kind: Kind, is_list: bool) -> None:
 def test_names_and_places_are_no_keys(name: str, is_key: bool) -> None:
     """Five people in a sample rarely share a name or a postal code; the next two hundred do."""
     candidate = Candidate(name, Kind.TEXT, False, Source.SCHEMA)
-    people = [{candidate.selected: one} for one in ("a", "b")]
+    people: list[dict[str, Any]] = [{candidate.selected: one} for one in ("a", "b")]
     if candidate.selected != name:
         inner = name.rpartition(".")[2]
         people = [{candidate.selected: {inner: one}} for one in ("a", "b")]

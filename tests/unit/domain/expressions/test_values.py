@@ -113,7 +113,7 @@ def test_null(expression: str, expected: object, value: Mapping[str, object]) ->
 )
 def test_list(expression: str, expected: object) -> None:
     """Graph answers [] for a multi-valued property that is not set, and one phone as a list."""
-    person = {"none": [], "one": ["a"], "two": ["a", "b"], "object": {"x": 1}}
+    person: dict[str, object] = {"none": [], "one": ["a"], "two": ["a", "b"], "object": {"x": 1}}
     person |= {"swapped": ["b", "a"], "mixed": ["a", 1, None]}
 
     assert evaluate(expression, person) == expected

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from sync_core.domain.attributes import with_reference
 from sync_core.domain.documents import DEFAULT_MAPPING, MappingRule
-from sync_core.domain.errors import RecordRejected
+from sync_core.domain.errors import FixConnection, RecordRejected
+from sync_core.domain.expressions import EvaluationError
+from sync_core.domain.expressions.context import InTime, unlimited
 from sync_core.domain.mapping.compile import MAX_CHARACTERS, compile_mapping, mapping_problems
 from sync_core.domain.model import Mapped
 from tests.unit.builders import JSON, NO_GROUPS, NOW, SALES, mapped, rule
@@ -339,6 +341,30 @@ def test_what_graph_gives_one_person_at_a_time_is_refused(
 
     assert problem.path == path
     assert "one person at a time" in problem.message
+
+
+def test_a_stored_expression_that_cannot_be_used_any_more_is_named() -> None:
+    with pytest.raises(FixConnection, match=r"mapping\[1\].expression: .*too large") as caught:
+        compile_mapping([NAME, rule("b", expression='Replace([a], , "\\\\w{1,99}", , "")')])
+
+    assert caught.value.code == "mapping.unusable"
+
+
+def test_a_person_who_takes_too_long_is_refused_and_the_next_one_has_time_again() -> None:
+    asked: list[int] = []
+
+    def patience() -> InTime:
+        asked.append(len(asked))
+        return over if len(asked) == 1 else unlimited
+
+    def over() -> None:
+        raise EvaluationError("evaluation.outOfTime", "It takes longer than 5 seconds")
+
+    compiled = compile_mapping([NAME, rule("b", expression="[mail]")], patience=patience)
+
+    with pytest.raises(RecordRejected, match="for b failed: It takes longer than 5 seconds"):
+        compiled.to_mapped({"mail": "a"}, NO_GROUPS, NOW)
+    assert compiled.to_mapped({"mail": "a"}, NO_GROUPS, NOW) is not None
 
 
 def test_all_that_is_wrong_with_an_expression_is_said() -> None:
