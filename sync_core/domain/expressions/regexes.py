@@ -55,11 +55,12 @@ class Pattern:
     spelling: Spelling
     size: int
 
-    def is_in(self, text: str) -> bool:
-        """Whether the pattern matches somewhere in the text."""
+    def searcher(self) -> Callable[[str], bool]:
+        """Return the test whether the pattern matches somewhere in a text."""
+        search = self.compiled.search
         if self.spelling.boundaries:
-            return self.compiled.search(_bytes(self.marked(text))) is not None
-        return self.compiled.search(_bytes(text)) is not None
+            return lambda text: search(_bytes(self.marked(text))) is not None
+        return lambda text: search(_bytes(text)) is not None
 
     def marked(self, text: str) -> str:
         spans = [found.span() for found in _words().finditer(unmarked(text))]

@@ -40,6 +40,8 @@ MAX_CHARACTERS = 32_000
 SORTED = orjson.OPT_SORT_KEYS
 INT64 = 2**63
 
+COLLECTIONS = frozenset({list, dict})
+
 Read = Callable[[Attributes, Context], Any]
 Patience = Callable[[], InTime]
 
@@ -77,7 +79,7 @@ class CompiledMapping:
                 kept.append(column.target)
                 continue
             found, value = value, column.stored(value)
-            if isinstance(found, (list, dict)) and value is not None:
+            if type(found) in COLLECTIONS and value is not None:
                 sets[column.target] = _json(as_sets(found)).decode()
             if value is None and column.when_null is WhenNull.KEEP:
                 kept.append(column.target)

@@ -26,7 +26,7 @@ QUIET.log_errors = False
 def searched(pattern: str) -> IsIn:
     """Return the test whether a pattern is in a text; raises `ValueError` for one that cannot be used."""
     try:
-        return compiled(pattern).is_in
+        return compiled(pattern).searcher()
     except PatternProblem as problem:
         msg = f"not a usable regular expression: {problem}"
         raise ValueError(msg) from problem
