@@ -15,7 +15,9 @@ import re2
 
 from sync_core.domain.expressions.context import InTime
 from sync_core.domain.expressions.dialect import (
+    BOUNDARY,
     IN_A_WORD,
+    INNER,
     PatternProblem,
     Spelling,
     marked,
@@ -221,8 +223,8 @@ def _matches(pattern: Pattern, subject: bytes, in_time: InTime) -> Iterator[tupl
         yield found, start, end
 
 
-# The marks are three bytes each, and no other character begins with these two.
-MARK = b"\xef\xb7"
+# Three bytes each.
+MARKS = (BOUNDARY.encode(), INNER.encode())
 
 
 def _between_marks(
@@ -233,16 +235,16 @@ def _between_marks(
     while (found := pattern.compiled.search(subject, position)) is not None:
         in_time()
         start, end = found.span()
-        while start < end and subject.startswith(MARK, start):
+        while start < end and subject.startswith(MARKS, start):
             start += 3
-        while end > start and subject.startswith(MARK, end - 3):
+        while end > start and subject.startswith(MARKS, end - 3):
             end -= 3
         yield found, start, end
         if end > start:
             position = end
             continue
         position = found.end()
-        while subject.startswith(MARK, position):
+        while subject.startswith(MARKS, position):
             position += 3
         position += 1
         while position < len(subject) and subject[position] & 0xC0 == 0x80:

@@ -226,6 +226,7 @@ def test_printed(value: object, text: str) -> None:
 @pytest.mark.parametrize(
     ("expression", "value", "code", "told"),
     [
+        pytest.param("Count([a])", ["x"] * 10_001, "listTooLong", "at most 10000", id="long list"),
         pytest.param("ToLower([a])", ["x", "y"], "textExpected", "a list of 2", id="list"),
         pytest.param("ToLower([a])", {"x": 1}, "textExpected", "an object", id="object"),
         pytest.param(

@@ -142,6 +142,11 @@ def test_replacement(pattern: str, new: str, result: str) -> None:
         pytest.param(r"\b\P{L}\W\D\S", "7-+a", "x", "x", id="none of them a mark"),
         pytest.param(r"\bå\.\{", "å.{", "x", "x", id="signs as they are"),
         pytest.param(r"[\b]", "a\x08", "x", "ax", id="a backspace in a class"),
+        pytest.param(r"(?:|\b)", "ab", "-", "-a-b-", id="nothing, or a boundary"),
+        pytest.param(r"(?:|\b)", "é日", "-", "-é-日-", id="and in letters of several bytes"),
+        pytest.param(
+            r"\b\w", "\ufdf2 \ufdf2", "x", "x x", id="letters beside the marks in Unicode"
+        ),
         pytest.param("a\u200d?\\bb", "a\u200db", "x", "a\u200db", id="a joiner is no boundary"),
     ],
 )
