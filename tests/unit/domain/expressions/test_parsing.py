@@ -284,10 +284,7 @@ def test_signals_come_back_as_they_are() -> None:
 
 def test_importing_costs_no_parser() -> None:
     """A cold start without expressions must not pay for them."""
-    code = (
-        "import sys, sync_core.domain.expressions\n"
-        "assert 'lark' not in sys.modules"
-    )
+    code = "import sys, sync_core.domain.expressions\nassert 'lark' not in sys.modules"
 
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
 
