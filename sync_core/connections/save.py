@@ -4,6 +4,7 @@ The secret is stored first, as a version of its own that the document pins. A sa
 version in Key Vault that nobody uses; it never leaves a document without its secret.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from collections.abc import Set as AbstractSet
 from datetime import datetime
@@ -11,12 +12,19 @@ from typing import TypeVar
 
 from pydantic import SecretStr
 
+from sync_core.concurrency import TimeLimit
 from sync_core.connections import verify
 from sync_core.connections.impact import SaveGuard
 from sync_core.connections.verify import Saved
 from sync_core.domain.connections import certificates
 from sync_core.domain.connections.certificates import UnusableCertificate
-from sync_core.domain.connections.draft import SECRET_FIELDS, Draft, certificate_problems
+from sync_core.domain.connections.draft import (
+    SECRET_FIELDS,
+    Draft,
+    JsonObject,
+    certificate_problems,
+    checked,
+)
 from sync_core.domain.documents import Connection, CredentialKind
 from sync_core.domain.errors import (
     Conflict,
@@ -34,6 +42,15 @@ ATTEMPTS = 5
 SECRET_NAME = "credential.secretName"  # noqa: S105 -- a path, not a secret
 
 T = TypeVar("T")
+
+
+# A person waits for the answer; a mapping's tests take milliseconds.
+TESTS_LIMIT_S = 10.0
+
+
+async def checked_draft(document: JsonObject, now: datetime) -> Draft:
+    """Check a connection beside the event loop: a caller's patterns and tests may take seconds."""
+    return await asyncio.to_thread(checked, document, now, TimeLimit(TESTS_LIMIT_S))
 
 
 class Saver:

@@ -8,6 +8,8 @@ from sync_core.domain.connections.warnings import Warning  # noqa: A004 -- the w
 from sync_core.domain.documents import Connection, Guests, Scope
 from sync_core.domain.errors import IncompleteReading, SyncError
 from sync_core.domain.health import Health, connection_warnings
+from sync_core.domain.letters import hidden_letters
+from sync_core.domain.scope.patterns import changed_patterns
 from sync_core.health import journal
 from sync_core.services import Services
 from sync_core.store.consents import PendingConsent
@@ -33,12 +35,37 @@ def warnings_about(connection: Connection) -> list[Warning]:
             "Nobody comes in: the scope has no filters. Name groups or attributes in scope.filters."
         )
         found.append(Warning(code="scope.nobody", message=text))
+    if scope.reads_as_before:
+        where = ", ".join(f"scope.{path}" for path in changed_patterns(scope))
+        text = (
+            f"The pattern at {where} is still read as the release did that stored it: \\w, \\d, \\s and \\b "
+            "know ASCII letters only there. Everywhere else they know all scripts, as in .NET, and so will "
+            "this one once the connection is saved. Send the scope to the preview: it says who would come "
+            "and go. A save that moves more people than the guard allows needs a confirmation."
+        )
+        found.append(Warning(code="scope.patternsAsBefore", message=text))
+    found += _hidden_in_scope(scope)
     if connection.realtime:
         text = (
             "This version looks for changes on the schedule; being told of them by Microsoft Graph "
             "comes with a later one."
         )
         found.append(Warning(code="realtime.polling", message=text))
+    return found
+
+
+def _hidden_in_scope(scope: Scope) -> list[Warning]:
+    """Name the clauses whose value holds what no screen shows: pasted with it, mostly, and not meant."""
+    found = []
+    for number, each in enumerate(scope.filters):
+        for place, clause in enumerate(each.clauses):
+            if letters := hidden_letters(clause.values):
+                message = (
+                    f"The value of scope.filters[{number}].clauses[{place}] holds what cannot be seen "
+                    f"({', '.join(letters)}), and only values that hold it, too, are the same. Type it "
+                    "again if that is not meant."
+                )
+                found.append(Warning(code="scope.hiddenLetters", message=message))
     return found
 
 

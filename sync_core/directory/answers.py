@@ -2,9 +2,11 @@
 
 import codecs
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from json import loads as loads_slowly
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import orjson
@@ -47,14 +49,58 @@ class Page:
     number: int
 
 
-def decode(body: bytes | None) -> Any:
-    """Decode a JSON answer; anything else is a broken answer that may be asked for again."""
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """The value of an answer; `repaired` where a text in it held what no text can hold."""
+
+    value: Any
+    repaired: bool = False
+
+
+def decode(body: bytes | None) -> Decoded:
+    """Decode a JSON answer; anything else is a broken answer that may be asked for again.
+
+    One value that is no text (half a surrogate pair, a byte that is no UTF-8) must not stop the people of
+    the whole page: what is broken in it becomes U+FFFD, as in every browser.
+    """
     # OData allows a byte order mark before plain text, such as the number that `$count` answers.
     content = (body or b"").removeprefix(codecs.BOM_UTF8)
     try:
-        return orjson.loads(content)
+        return Decoded(orjson.loads(content))
     except orjson.JSONDecodeError as error:
-        raise bad_answer("an answer that is not JSON") from error
+        try:
+            return Decoded(_repaired(content), repaired=True)
+        except (ValueError, RecursionError):
+            raise bad_answer("an answer that is not JSON") from error
+
+
+# Python's reader takes an escaped half of a pair (RFC 8259, section 8.2, leaves it open) and puts whole
+# pairs together, so any half that is left stands alone.
+HALF = re.compile("[\ud800-\udfff]")
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+
+def _repaired(content: bytes) -> Any:
+    """Read JSON whose texts may be broken; raise `ValueError` for what is no JSON all the same."""
+    value = loads_slowly(content.decode(errors="replace"), parse_constant=_refuse_constant)
+    return _with_whole_letters(value)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    msg = f"{name} is no JSON"
+    raise ValueError(msg)
+
+
+def _with_whole_letters(value: Any) -> Any:
+    if isinstance(value, str):
+        return HALF.sub(REPLACEMENT, value)
+    if isinstance(value, list):
+        return [_with_whole_letters(item) for item in value]
+    if isinstance(value, dict):
+        return {
+            HALF.sub(REPLACEMENT, name): _with_whole_letters(item) for name, item in value.items()
+        }
+    return value
 
 
 def to_page(answer: Any, number: int = 0) -> Page:

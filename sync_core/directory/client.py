@@ -5,6 +5,7 @@ issue 584), so answers are asked for as bytes and decoded here. Its retry handle
 seconds of Retry-After and does not see items of a batch, so it is off: `RetryBudget` retries, in one place.
 """
 
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -53,6 +54,7 @@ from sync_core.domain.errors import (
     SyncError,
     Throttled,
 )
+from sync_core.logs import log_event
 
 MAX_BATCH = 20  # learn.microsoft.com/graph/json-batching
 LISTING_RESTARTS = 2
@@ -104,7 +106,7 @@ class GraphClient:
         Raises `GraphNotFound` for a 404, `FixConnection` for what an administrator must mend, and
         `RetryLater` when the retry budget is used up.
         """
-        return await self._patiently(request, needs, decode)
+        return await self._patiently(request, needs, _decoded)
 
     async def document(self, path: str, *, accept: str) -> bytes:
         """Load something that is no JSON and needs no permission, such as Graph's schema."""
@@ -319,6 +321,14 @@ def _from_body(status: int, body: Any, headers: Mapping[str, str], needs: str) -
     return to_error(
         status, str(error.get("code", "")), str(error.get("message", "")), headers, needs
     )
+
+
+def _decoded(body: bytes) -> Any:
+    found = decode(body)
+    if found.repaired:
+        # Whose value it is stays out of the log; the row shows the sign U+FFFD.
+        log_event("graph.textRepaired", level=logging.WARNING)
+    return found.value
 
 
 def _from_api_error(error: APIError, needs: str) -> SyncError:

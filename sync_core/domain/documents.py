@@ -16,6 +16,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     SecretStr,
     StringConstraints,
     ValidationInfo,
@@ -228,13 +229,29 @@ class Guests(StrEnum):
 
 
 class Scope(Document):
-    """Who is in: any of the filters, but nobody of `exclude`. Nothing is in scope until chosen."""
+    """Who is in: any of the filters, but nobody of `exclude`. Nothing is in scope until chosen.
+
+    A scope that an earlier release stored reads its patterns as that release did, until it is saved again;
+    `reads_as_before` is what the store knows of it, and no part of the document.
+    """
+
+    _reads_as_before: bool = PrivateAttr(default=False)
 
     filters: list[Filter] = Field(default_factory=list, max_length=50)
     nested_groups: bool = True
     guests: Guests = Guests.EXCLUDE
     everyone: bool = False
     exclude: list[ExcludedName] = Field(default_factory=list, max_length=1000)
+
+    @property
+    def reads_as_before(self) -> bool:
+        return self._reads_as_before
+
+    def as_before(self) -> Self:
+        """Return the scope with its patterns read as releases read them that had two dialects."""
+        scope = self.model_copy()
+        scope._reads_as_before = True  # noqa: SLF001 -- its own
+        return scope
 
 
 class WhenNull(StrEnum):
@@ -300,9 +317,14 @@ class MappingRule(Document):
         return self
 
 
+# An address or nothing: a guest's sign-in name (ann_fabrikam.com#EXT#@contoso.com) is none.
+DEFAULT_EMAIL = (
+    'Coalesce([mail], IIF(InStr([userPrincipalName], "#EXT#", 1, vbTextCompare) > 0, '
+    "Item(Sort([otherMails]), 1), [userPrincipalName]))"
+)
 DEFAULT_MAPPING = [
     MappingRule(target="userName", source="userPrincipalName"),
-    MappingRule(target="email", expression="Coalesce([mail], [userPrincipalName])"),
+    MappingRule(target="email", expression=DEFAULT_EMAIL),
     MappingRule(target="givenName", source="givenName"),
     MappingRule(target="familyName", source="surname"),
     MappingRule(target="displayName", source="displayName"),

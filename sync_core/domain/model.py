@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+import orjson
+
 # What a person has in the directory: Graph's own property names, unselected ones absent.
 Attributes = Mapping[str, Any]
 # A mapped value as Table Storage can hold it; None is an absent column.
@@ -57,6 +59,8 @@ class Origin(StrEnum):
 class Mapped:
     """One person after mapping: the values to store, and a digest that tells whether they changed.
 
+    `former_digest` is the one of releases that took another order of a list for a change: people stored
+    by them are not written again for it.
     A target in `kept` is left as stored when the person is updated (`whenNull: keep` with no value);
     one in `on_create` is written only when the person is created.
     """
@@ -65,6 +69,11 @@ class Mapped:
     digest: str
     kept: frozenset[str] = frozenset()
     on_create: frozenset[str] = frozenset()
+    former_digest: str | None = None
+
+    def is_stored_as(self, digest: str) -> bool:
+        """Whether a row with this digest holds these values already."""
+        return digest in {self.digest, self.former_digest}
 
 
 class StoredPerson(NamedTuple):
@@ -152,7 +161,7 @@ class Change:
             return {name: (old, None) for name, old in self.before.items() if self.deletes}
         names = sorted((self.before.keys() | self.values.keys()) - set(self.kept))
         pairs = {name: (self.before.get(name), self.values.get(name)) for name in names}
-        return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+        return {name: pair for name, pair in pairs.items() if not is_same(*pair)}
 
     @property
     def deletes(self) -> bool:
@@ -172,6 +181,41 @@ class Tally:
     @property
     def changes(self) -> int:
         return self.creates + self.removals + self.reenables + self.others
+
+
+def as_sets(value: Any) -> Any:
+    """Return a value in which every list has one order, whatever the order it came in.
+
+    A collection of Graph has no order (docs.oasis-open.org/odata/odata-csdl-xml/v4.01, section 14.6:
+    only one annotated with Core.Ordered has, and no property of a user is).
+    """
+    if isinstance(value, list):
+        return sorted(map(as_sets, value), key=_sortable)
+    if isinstance(value, dict):
+        return {name: as_sets(inner) for name, inner in value.items()}
+    return value
+
+
+def _sortable(value: Any) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def is_same(one: Value, other: Value) -> bool:
+    """Whether two stored values are the same; lists, which are stored as JSON, in any order."""
+    if one == other:
+        return True
+    lists = [_list_in(value) for value in (one, other)]
+    return None not in lists and as_sets(lists[0]) == as_sets(lists[1])
+
+
+def _list_in(value: Value) -> list[Any] | None:
+    if not isinstance(value, str) or not value.startswith("["):
+        return None
+    try:
+        found: list[Any] = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return None
+    return found
 
 
 def utf16_length(text: str) -> int:

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
+from sync_core.concurrency import TimeLimit, Turns
 from sync_core.directory.client import GraphClient
 from sync_core.directory.evidence import read_evidence
 from sync_core.directory.reading import Reading
@@ -18,6 +20,9 @@ from sync_core.runs.linking import Linking
 from sync_core.services import Services
 from sync_core.store.rows import Stamp
 from sync_core.store.users import UserStore
+
+# A person takes microseconds; one of whom an expression takes longer than this is left as stored.
+PERSON_LIMIT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,7 @@ class RunContext:
     assertions: Assertions
     observer: Observer | None = None
     ledger: Ledger = field(default_factory=Ledger)
+    turns: Turns = field(default_factory=Turns)
 
     @property
     def selected(self) -> frozenset[str]:
@@ -68,7 +74,7 @@ def run_context(
         users=services.store.users(connection.id),
         stamp=Stamp(connection.id, connection.known_tenant(), run_id, now),
         scope=compile_scope(connection.scope),
-        mapping=compile_mapping(connection.mapping),
+        mapping=compile_mapping(connection.mapping, patience=partial(TimeLimit, PERSON_LIMIT_S)),
         linking=Linking(connection, services.store.matches(connection.id), now),
         assertions=Assertions(connection.assertions),
         observer=observer,

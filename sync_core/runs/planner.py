@@ -4,7 +4,6 @@ The judge decides about one person at a time. What takes all of them to know com
 newcomers are linked, who has a manager with a row, what the guard and the assertions say.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -36,8 +35,6 @@ CONFIRM_AT_ONCE = 200
 # Removals over the guard's limit wait anyway. Up to this many are asked for by id all the same: the
 # administrator then sees the reasons, and a reading that was wrong is found out.
 CONFIRM_HELD = 1000
-# A page of 999 people takes some 30 ms to judge; a webhook in the same process must not wait for it.
-JUDGED_AT_ONCE = 200
 
 Page = Sequence[Sighting]
 InScope = Callable[[AsyncIterator[Page]], AsyncIterator[Page]]
@@ -153,8 +150,8 @@ class _Planner:
 
     async def _decide_present(self) -> None:
         async for page in self.gatherer.present(_Sieve(self.context, self.judge).in_scope):
-            for number, (person, groups) in enumerate(page):
-                await _breathe(number)
+            for person, groups in page:
+                await self.context.turns.take()
                 # Taken out of the index, so that those left in it at the end were not found in scope,
                 # and so that the memory of those who were is free again while the reading goes on.
                 known = self.stored.people.pop(person["id"], None)
@@ -187,6 +184,7 @@ class _Planner:
             if start >= CONFIRM_HELD and self._is_over(removals):
                 return self._leave_unconfirmed(absent[start:])
             for evidence in await self.gatherer.look(absent[start : start + CONFIRM_AT_ONCE]):
+                await self.context.turns.take()
                 contradicted += evidence.reason is None
                 if change := await self._by_evidence(evidence):
                     self._keep(change)
@@ -237,8 +235,8 @@ class _Planner:
         if self.deferred.size and roster.is_open:
             await self._foresee(roster, confirmed=confirmed)
         roster.close()
-        for number, either_way in enumerate(self.deferred):
-            await _breathe(number)
+        for either_way in self.deferred:
+            await self.context.turns.take()
             outcome = roster.choose(either_way)
             if change := self.context.ledger.take(either_way.object_id, outcome):
                 self.decided.add(change)
@@ -270,8 +268,8 @@ class _Sieve:
     async def in_scope(self, pages: AsyncIterator[Page]) -> AsyncIterator[Page]:
         async for page in pages:
             present: list[Sighting] = []
-            for number, (person, groups) in enumerate(page):
-                await _breathe(number)
+            for person, groups in page:
+                await self.context.turns.take()
                 if self._is_new_inside(person, groups) and not self.judge.is_turned_away(person):
                     present.append((person, groups))
             yield present
@@ -289,9 +287,3 @@ class _Sieve:
         self.seen.add(object_id)
         self.context.ledger.count("inScope")
         return True
-
-
-async def _breathe(number: int) -> None:
-    """Let others in this process have their turn, now and then."""
-    if number % JUDGED_AT_ONCE == 0:
-        await asyncio.sleep(0)

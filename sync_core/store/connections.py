@@ -29,6 +29,7 @@ from sync_core.domain.errors import (
     NotUnderstood,
     PreconditionFailed,
 )
+from sync_core.domain.scope.patterns import changed_patterns
 from sync_core.logs import log_event
 from sync_core.store.rows import TEXT_PIECE, foreign_columns, joined, pieces
 from sync_core.store.tables import CONNECTIONS, Tables, asked
@@ -37,10 +38,12 @@ from sync_core.store.wire import Entity, query, storage_unavailable
 PARTITION = "connection"
 DOCUMENT = "Document"
 SCHEMA = "Schema"
-COLUMNS = frozenset({"PartitionKey", "RowKey", "DisplayName", "Enabled", SCHEMA})
+COLUMNS = frozenset({"PartitionKey", "RowKey", "DisplayName", "Enabled", SCHEMA, "Patterns"})
 # An entity holds 1 MiB, at two bytes a character; the rest of the row needs little.
 MAX_DOCUMENT = 12 * TEXT_PIECE
 NOTHING: Mapping[str, Any] = MappingProxyType({})
+# How the patterns of the scope are read: as everywhere, or as the release did that stored them.
+PATTERNS, DOTNET, AS_BEFORE = "Patterns", "dotnet", "before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,13 +185,14 @@ def _row(connection: Connection, document: Mapping[str, Any], schema: object = N
         "DisplayName": connection.display_name,
         "Enabled": connection.enabled,
         SCHEMA: schema_after(schema),
+        PATTERNS: AS_BEFORE if connection.scope.reads_as_before else DOTNET,
         **pieces(DOCUMENT, text),
     }
 
 
 def _connection(row: Entity) -> Connection:
     try:
-        return read(Connection, joined(DOCUMENT, row))
+        connection = read(Connection, joined(DOCUMENT, row))
     except ValidationError as error:
         name, schema = row["RowKey"], row.get(SCHEMA, FIRST_SCHEMA)
         raise NotUnderstood(
@@ -197,3 +201,7 @@ def _connection(row: Entity) -> Connection:
             f"({strange_paths(error)}); another release has stored them (schema {schema}).",
             "Deploy that release again; until then the connection is neither shown nor run.",
         ) from None
+    # Rows of the first releases say nothing of it.
+    if row.get(PATTERNS) == DOTNET or not changed_patterns(connection.scope):
+        return connection
+    return connection.model_copy(update={"scope": connection.scope.as_before()})

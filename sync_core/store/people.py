@@ -5,7 +5,6 @@ those of another whose id begins with the same letters: `contoso-0` is a partiti
 "contoso-0" may be a connection.
 """
 
-import unicodedata
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -15,6 +14,7 @@ from azure.data.tables.aio import TableClient
 
 from sync_core.domain.compatibility import read, word
 from sync_core.domain.documents import Document
+from sync_core.domain.letters import comparable_text
 from sync_core.domain.matching.registry import LINKED_BY, LINKED_TO
 from sync_core.domain.model import HEX_DIGITS, Action, Origin, Reason, Status, StillHeld, Value
 from sync_core.store.rows import HISTORY, LINKED_FROM, joined, mapped_values, partition_key
@@ -224,8 +224,8 @@ def _is_about(row: Entity, wanted: str) -> bool:
 
 
 def _folded(text: str) -> str:
-    """Make texts comparable: upper and lower case, and letters composed of several characters."""
-    return unicodedata.normalize("NFC", text.strip()).casefold()
+    """Make texts comparable: as match keys are, without regard to case and to what cannot be seen."""
+    return comparable_text(text)
 
 
 def _person(row: Entity) -> Person:

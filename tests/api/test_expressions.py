@@ -1,10 +1,12 @@
 """Expressions tried out over HTTP: the value and its trace, or the place of the mistake."""
 
+import asyncio
 from typing import Any
 
 import httpx
 import pytest
 
+from sync_core.api.routes import expressions
 from sync_core.domain.expressions import FUNCTIONS, REFUSED
 from tests.unit.domain.expressions.evaluation import NOW
 
@@ -133,6 +135,55 @@ async def test_a_number_that_no_column_can_hold_is_refused(reader: httpx.AsyncCl
 
     assert answer.status_code == 200  # null: there is no [a]
     assert (huge.status_code, huge.json()["code"]) == (422, "evaluation.notStorable")
+
+
+async def test_what_comes_out_is_no_larger_than_a_column(reader: httpx.AsyncClient) -> None:
+    """Before: 0.8 MB in, 966 MB out."""
+    many = {"attributes": {"a": ["abcd"] * 20_000}}
+    joined = f'Join("", {", ".join(["[a]"] * 1200)})'
+
+    long = await reader.post(URL, json={"expression": joined, **many})
+    listed = await reader.post(URL, json={"expression": "[a]", **many})
+
+    assert (long.status_code, long.json()["code"]) == (422, "evaluation.listTooLong")
+    assert (listed.status_code, listed.json()["code"]) == (422, "evaluation.notStorable")
+    assert "Table Storage holds 32000" in listed.json()["detail"]
+    assert max(len(long.content), len(listed.content)) < 300_000
+
+
+async def test_a_person_larger_than_any_is_refused(reader: httpx.AsyncClient) -> None:
+    body = {"expression": "[a]", "attributes": {"a": ["abcd"] * 100_000}}
+    answer = await reader.post(URL, json=body)
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["path"] == "attributes"
+    assert "at most 262144" in answer.json()["detail"] + answer.json()["errors"][0]["message"]
+
+
+async def test_an_expression_that_takes_long_ends_and_holds_up_nobody(
+    reader: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before: a pattern of 9 KB stopped the whole process for 45 s, a webhook's handshake with it."""
+    slow = 'Replace([a], , "(a?){1000}b", , "")'
+    body = {"expression": f'Join("", {", ".join([slow] * 9)})', "attributes": {"a": "a" * 3000}}
+    # How long it takes depends on the machine; each pattern takes far longer than this on all of them.
+    monkeypatch.setattr(expressions, "LIMIT_S", 0.01)
+    waits = []
+
+    async def tick() -> None:
+        clock = asyncio.get_running_loop().time
+        while True:
+            began = clock()
+            await asyncio.sleep(0.01)
+            waits.append(clock() - began)
+
+    ticking = asyncio.create_task(tick())
+    answer = await reader.post(URL, json=body)
+    ticking.cancel()
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "evaluation.outOfTime")
+    assert answer.json()["trace"]["parts"]
+    assert max(waits) < 1
 
 
 @pytest.mark.parametrize(

@@ -365,6 +365,45 @@ async def test_a_directory_too_large_to_plan_in_time_is_left_to_the_run(
     assert (run.status, run.counts.held) == (RunStatus.HELD, 6)
 
 
+@pytest.fixture
+async def stored_before(
+    *, create: Create, services: Services, connection_id: str, wide: Json, emulator: GraphEmulator,
+    people: list[str],
+) -> None:  # fmt: skip
+    """A connection of ten people by a pattern, as the first release stored it; six are called Müller."""
+    for number, person in enumerate(people):
+        surname = "Smith" if number < 4 else "M\u00fcller"
+        emulator.control.patch_person(person, {"surname": surname})
+    clause = {"attribute": "surname", "operator": "NOT REGEX MATCH", "value": r"^[A-Z]\w+$"}
+    clauses = [*wide["filters"][0]["clauses"], clause]
+    await create(scope=wide | {"filters": [{"clauses": clauses}]})
+    found = await services.store.connections.get(connection_id)
+    before = found.connection.model_copy(update={"scope": found.connection.scope.as_before()})
+    await services.store.connections.replace(before, found)
+    await run_now(services, connection_id)
+
+
+@pytest.mark.usefixtures("stored_before")
+async def test_a_pattern_stored_by_an_earlier_release_moves_nobody_before_it_is_confirmed(
+    *, admin: httpx.AsyncClient, services: Services, connection_id: str, url: str, patch: Patch
+) -> None:
+    """The first release knew ASCII letters only in scopes: six of ten come in by that."""
+    answer = (await admin.get(url)).json()
+    again = await run_now(services, connection_id)
+    previewed = (await admin.post(f"{url}/preview", json={"scope": answer["scope"]})).json()
+    refused = await patch(displayName="Another name")
+    saved = await patch(refused.json()["planHash"], displayName="Another name")
+    after = (await admin.get(url)).json()
+
+    assert "scope.patternsAsBefore" in {one["code"] for one in answer["warnings"]}
+    assert (again.counts.in_scope, again.counts.unchanged) == (6, 6)
+    assert previewed["counts"]["leavers"] == 6
+    assert (refused.status_code, refused.json()["code"]) == (409, CODE)
+    assert saved.status_code == 200
+    assert "scope.patternsAsBefore" not in {one["code"] for one in after["warnings"]}
+    assert after["scope"] == answer["scope"]
+
+
 async def test_a_file_is_no_way_around(
     *,
     admin: httpx.AsyncClient,

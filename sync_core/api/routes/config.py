@@ -30,10 +30,10 @@ from sync_core.api.shapes import (
     ConfigSummary,
 )
 from sync_core.connections.impact import SaveGuard, described, several
-from sync_core.connections.save import Saver
+from sync_core.connections.save import Saver, checked_draft
 from sync_core.connections.verify import Saved
 from sync_core.connections.warnings import warnings_about
-from sync_core.domain.connections.draft import Draft, JsonObject, checked, with_kept_secret
+from sync_core.domain.connections.draft import Draft, JsonObject, with_kept_secret
 from sync_core.domain.connections.verification import newest, state_words
 from sync_core.domain.documents import Connection
 from sync_core.domain.errors import (
@@ -337,7 +337,7 @@ def _with_known(document: JsonObject, stored: Connection | None) -> JsonObject:
 
 
 async def _checked(saver: Saver, document: JsonObject, stored: Connection | None) -> Draft:
-    draft = checked(document, saver.now())
+    draft = await checked_draft(document, saver.now())
     if problems := await saver.secret_problems(draft, stored):
         raise Invalid("The connection names a secret that does not exist.", problems)
     return draft

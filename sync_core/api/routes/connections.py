@@ -16,7 +16,7 @@ from sync_core.api.http.paging import Cursor, Top, from_cursor, page, to_cursor
 from sync_core.connections.delete import erase, forget
 from sync_core.connections.impact import SaveGuard
 from sync_core.connections.refusals import NotVerified
-from sync_core.connections.save import Saver, settled
+from sync_core.connections.save import Saver, checked_draft, settled
 from sync_core.connections.verify import Saved
 from sync_core.connections.warnings import (
     warnings_about,
@@ -24,7 +24,7 @@ from sync_core.connections.warnings import (
     warnings_now,
     warnings_with_count,
 )
-from sync_core.domain.connections.draft import Draft, checked, patched, with_id, with_kept_secret
+from sync_core.domain.connections.draft import Draft, patched, with_id, with_kept_secret
 from sync_core.domain.connections.verification import (
     Verification,
     newest,
@@ -88,7 +88,7 @@ async def create_connection(
 
 
 async def _create(services: Services, saver: Saver, document: JsonObject) -> Saved:
-    draft = checked(document, services.clock())
+    draft = await checked_draft(document, services.clock())
     # Looked up before the secret is stored: it would become a version of somebody else's.
     if await services.store.connections.find(draft.connection.id) is not None:
         raise Conflict(
@@ -147,7 +147,7 @@ async def put_connection(
             return await _create_unless_made(services, saver, document), True
         known = await services.store.verifications.read(connection_id)
         kept = with_kept_secret(document, newest(stored.connection, stored.document, known))
-        return await saver.replace(checked(kept, services.clock()), stored), False
+        return await saver.replace(await checked_draft(kept, services.clock()), stored), False
 
     conditional = if_match is not None or if_none_match is not None
     saved, created = await settled(put, conditional=conditional)
@@ -157,7 +157,7 @@ async def put_connection(
 
 async def _create_unless_made(services: Services, saver: Saver, document: JsonObject) -> Saved:
     try:
-        return await saver.create(checked(document, services.clock()))
+        return await saver.create(await checked_draft(document, services.clock()))
     except Conflict as error:
         # Made by somebody else since we looked.
         raise PreconditionFailed(error.code, error.message, error.remedy) from error
@@ -179,24 +179,23 @@ async def patch_connection(
         stored = await services.store.connections.get(connection_id)
         check_if_match(if_match, stored.etag)
         known = await services.store.verifications.read(connection_id)
-        draft = checked(
-            patched(newest(stored.connection, stored.document, known), patch), services.clock()
-        )
-        return await saver.replace(draft, stored, _alone(services, stored, known, patch))
+        newer = patched(newest(stored.connection, stored.document, known), patch)
+        draft = await checked_draft(newer, services.clock())
+        return await saver.replace(draft, stored, await _alone(services, stored, known, patch))
 
     saved = await settled(apply, conditional=if_match is not None)
     log_event("connection.patched", connection=connection_id, by=caller.name)
     return await _saved_answer(services, saved, created=False)
 
 
-def _alone(
+async def _alone(
     services: Services, stored: StoredConnection, known: Verification, patch: JsonObject
 ) -> Draft | None:
     """Give what is in use with this change alone, where other settings wait beside it."""
     if known.pending is None:
         return None
     try:
-        return checked(patched(stored.connection, patch), services.clock())
+        return await checked_draft(patched(stored.connection, patch), services.clock())
     except Invalid:  # valid only together with what waits
         return None
 

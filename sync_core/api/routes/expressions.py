@@ -3,6 +3,7 @@
 Nothing of a tenant or of the tables is read, and nothing is written or logged.
 """
 
+import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +17,8 @@ from sync_core.api.http.auth import ServicesHere
 from sync_core.api.http.bodies import Body
 from sync_core.api.http.problems import problem
 from sync_core.api.shapes import EvaluateBody, ExpressionFunction, FunctionExample, FunctionList
-from sync_core.domain.errors import FieldProblem, Invalid
+from sync_core.concurrency import TimeLimit
+from sync_core.domain.errors import FieldProblem, Invalid, RecordRejected
 from sync_core.domain.expressions import (
     FUNCTIONS,
     REFUSED,
@@ -28,21 +30,29 @@ from sync_core.domain.expressions import (
     parse,
 )
 from sync_core.domain.expressions.values import Signal
+from sync_core.domain.mapping.compile import stored_form
 from sync_core.domain.problems import document_problems
+
+# A person waits for the answer; an expression takes microseconds.
+LIMIT_S = 2.0
+# Graph has some dozens of KB of the largest of people.
+MAX_PERSON = 256 * 1024
 
 
 async def evaluate_expression(services: ServicesHere, body: Body) -> Response:
     """Evaluate an expression for one person's attributes; anybody's, real or made up."""
-    asked = _asked(body)
+    # Beside the event loop, as a caller's expression may take its whole time.
+    return await asyncio.to_thread(_answer, _asked(body), services.clock())
+
+
+def _answer(asked: EvaluateBody, now: datetime) -> Response:
+    in_time = TimeLimit(LIMIT_S)
     try:
         expression = parse(asked.expression)
     except ExpressionError as error:
         return _wrong_expression(error)
-    context = Context(now=_moment(asked.now, services.clock()), groups=frozenset(asked.groups))
-    try:
-        return _evaluated(expression, asked.attributes, context)
-    except orjson.JSONEncodeError:  # numbers of more than 64 bits, which the language has
-        return _not_storable()
+    context = Context(now=_moment(asked.now, now), groups=frozenset(asked.groups), in_time=in_time)
+    return _evaluated(expression, asked.attributes, context)
 
 
 def _evaluated(
@@ -53,17 +63,32 @@ def _evaluated(
     except EvaluationError as error:
         return _failed(error)
     # As the trace shows what is no value.
-    shown = {"$ignore": value.value} if isinstance(value, Signal) else value
-    return json_answer({"value": shown, "trace": trace})
+    if isinstance(value, Signal):
+        return json_answer({"value": {"$ignore": value.value}, "trace": trace})
+    try:
+        stored_form(value)
+    except RecordRejected as error:
+        return _not_storable(error.message)
+    return json_answer({"value": value, "trace": trace})
 
 
 def _asked(body: dict[str, Any]) -> EvaluateBody:
     try:
-        return EvaluateBody.model_validate(body, by_alias=True, by_name=False)
+        asked = EvaluateBody.model_validate(body, by_alias=True, by_name=False)
     except ValidationError as error:
         problems = document_problems(error, body)
-        names = ", ".join(one.path for one in problems)
-        raise Invalid(f"The request is not valid: {names}.", problems) from None
+        raise _invalid(problems) from None
+
+    size = len(orjson.dumps(asked.attributes))
+    if size > MAX_PERSON:
+        message = f"has {size} bytes as JSON; a person has at most {MAX_PERSON} here"
+        raise _invalid([FieldProblem("attributes", message)])
+    return asked
+
+
+def _invalid(problems: list[FieldProblem]) -> Invalid:
+    names = ", ".join(problem.path for problem in problems)
+    return Invalid(f"The request is not valid: {names}.", problems)
 
 
 def _moment(given: datetime | None, now: datetime) -> datetime:
@@ -98,12 +123,11 @@ def _failed(error: EvaluationError) -> Response:
     )
 
 
-def _not_storable() -> Response:
-    message = "the value is a number too large for Table Storage (64 bits), or text that is none"
+def _not_storable(message: str) -> Response:
     return problem(
         422,
         "evaluation.notStorable",
-        f"The expression is fine, and no column can hold what it gives: {message}.",
+        f"The expression is fine, and no column can hold what it gives. {message}",
         "Give it as text, with CStr(...) or Left(...).",
         errors=[FieldProblem("expression", message)],
     )

@@ -8,7 +8,7 @@ from sync_core.api.http.answers import json_answer
 from sync_core.api.http.auth import CallerHere, ServicesHere
 from sync_core.api.http.bodies import BodyIfAny, JsonObject
 from sync_core.api.http.names import ConnectionIdHere
-from sync_core.domain.connections.draft import checked
+from sync_core.connections.save import checked_draft
 from sync_core.domain.documents import Connection
 from sync_core.domain.errors import FieldProblem, Invalid
 from sync_core.logs import log_event
@@ -22,7 +22,8 @@ async def preview_connection(
 ) -> Response:
     """Say what a run would do now, with the settings of the body in place of the stored ones."""
     stored = await services.store.connections.get(connection_id)
-    found = await preview(services, tried(stored.connection, body, services.clock()))
+    connection = await tried(stored.connection, body, services.clock())
+    found = await preview(services, connection)
     log_event(
         "connection.previewed",
         connection=connection_id,
@@ -34,7 +35,7 @@ async def preview_connection(
     return json_answer(found)
 
 
-def tried(stored: Connection, body: JsonObject, now: datetime) -> Connection:
+async def tried(stored: Connection, body: JsonObject, now: datetime) -> Connection:
     """Put what is tried in place of what is stored, and check it as a save would."""
     if foreign := sorted(body.keys() - set(TRIED)):
         message = f"cannot be tried; a preview takes {', '.join(TRIED)}"
@@ -43,4 +44,9 @@ def tried(stored: Connection, body: JsonObject, now: datetime) -> Connection:
             [FieldProblem(name, message) for name in foreign],
         )
     # A preview needs no connection that may run, so what only enabling one needs is not asked for.
-    return checked(stored.to_json() | body | {"enabled": False}, now).connection
+    wanted = stored.to_json() | body | {"enabled": False}
+    connection = (await checked_draft(wanted, now)).connection
+    if "scope" in body:
+        return connection
+    # What is not tried is as a run reads it now.
+    return connection.model_copy(update={"scope": stored.scope})

@@ -15,12 +15,58 @@ from sync_core.domain.attributes import reader
 from sync_core.domain.catalog.attributes import DEFAULT, FILTERS, Candidate, Source
 from sync_core.domain.catalog.schema import Kind
 from sync_core.domain.documents import Document, Guests
+from sync_core.domain.letters import comparable_text
 from sync_core.domain.model import Attributes
 
 # Of the values, at least this share is different where doubled ones are worth a remark: a number given
 # twice by mistake, and not a department.
 NEARLY_UNIQUE = 0.9
 NUMBERS = re.compile(r"([0-9]+)")
+# Names and places happen to be different for all in a sample, and are the same for the next two people
+# who share one; and what a part of the people have in common is no key, either.
+WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+NO_KEY = frozenset(
+    {
+        "name",
+        "nickname",
+        "surname",
+        "alias",
+        "initials",
+        "title",
+        "department",
+        "division",
+        "company",
+    }
+    | {
+        "center",
+        "centre",
+        "manager",
+        "type",
+        "city",
+        "town",
+        "country",
+        "state",
+        "region",
+        "location",
+    }
+    | {
+        "street",
+        "postal",
+        "zip",
+        "office",
+        "building",
+        "floor",
+        "room",
+        "site",
+        "place",
+        "language",
+    }
+    | {"locale", "timezone", "status", "domain", "plan", "age", "birthday", "gender", "policies"}
+)
+# They have such a word in their name and name one person only.
+NAMES_OF_ONE = frozenset(
+    {"userPrincipalName", "onPremisesUserPrincipalName", "onPremisesSamAccountName"}
+)
 
 
 @dataclass(slots=True)
@@ -39,9 +85,9 @@ class _Tally:
 
 
 def _fingerprint(value: Any) -> int:
-    """Tell values apart as a matching key does: the case of letters makes no difference."""
+    """Tell values apart as a matching key does: neither case nor what cannot be seen counts."""
     if isinstance(value, str):
-        return hash(value.casefold())
+        return hash(comparable_text(value))
     return hash(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
 
 
@@ -118,7 +164,9 @@ class AttributeReport(Document):
     distinct: int | None = None
     doubled: int | None = Field(default=None, description="Values that several people have.")
     matching_key: bool = Field(
-        default=False, description="Filled for everybody in the sample, and different for each."
+        default=False,
+        description="Filled for everybody in the sample, different for each, and neither a name nor a "
+        "place.",
     )
     remarks: list[str] = Field(default_factory=list)
 
@@ -156,7 +204,7 @@ def _filter(one: Candidate) -> str | None:
 def _report(one: Candidate, tally: _Tally, people: int, used: Collection[str]) -> AttributeReport:
     distinct, doubled = len(tally.seen), len(tally.doubled)
     everybody = people > 0 and tally.filled == people
-    comparable = one.kind in {Kind.TEXT, Kind.NUMBER} and not one.is_list
+    comparable = one.kind in {Kind.TEXT, Kind.NUMBER} and not one.is_list and _tells_apart(one.name)
     return AttributeReport(
         name=one.name,
         property=one.selected,
@@ -175,6 +223,15 @@ def _report(one: Candidate, tally: _Tally, people: int, used: Collection[str]) -
         matching_key=comparable and everybody and not doubled,
         remarks=list(_remarks(one.name, tally, people)),
     )
+
+
+def _tells_apart(name: str) -> bool:
+    """Whether an attribute can be meant to tell people apart, by the words of its name."""
+    if name in NAMES_OF_ONE:
+        return True
+    # Of a directory extension the name that was given to it, not the application's id.
+    own = name.removeprefix("extension_").rpartition("_")[2]
+    return NO_KEY.isdisjoint(word.lower() for word in WORDS.findall(own))
 
 
 def _remarks(name: str, tally: _Tally, people: int) -> Iterator[str]:

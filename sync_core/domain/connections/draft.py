@@ -19,6 +19,7 @@ from sync_core.domain.documents import (
     CredentialKind,
 )
 from sync_core.domain.errors import FieldProblem, Invalid
+from sync_core.domain.expressions.context import InTime, unlimited
 from sync_core.domain.mapping.compile import mapping_problems
 from sync_core.domain.mapping.rule_tests import mapping_test_problems
 from sync_core.domain.problems import document_problems
@@ -104,10 +105,10 @@ def default_secret_name(connection_id: str, kind: CredentialKind) -> str:
     return f"{connection_id}-{ending}"
 
 
-def checked(document: JsonObject, now: datetime) -> Draft:
+def checked(document: JsonObject, now: datetime, in_time: InTime = unlimited) -> Draft:
     """Check a whole connection; raise `Invalid` with everything that is wrong with it.
 
-    `now` judges whether a certificate has begun and not ended.
+    `now` judges whether a certificate has begun and not ended, `in_time` whether its tests may go on.
     """
     wanted = {name: value for name, value in document.items() if name not in READ_ONLY}
     try:
@@ -123,7 +124,7 @@ def checked(document: JsonObject, now: datetime) -> Draft:
         *mapping_problems(given.mapping),
     ]
     # What is wrong with a rule is said first: its tests would only say it again.
-    problems = problems or mapping_test_problems(given.mapping)
+    problems = problems or mapping_test_problems(given.mapping, in_time)
     if problems:
         raise _invalid(problems)
     credential = Credential.model_validate(

@@ -26,6 +26,7 @@ from sync_core.domain.documents import (
 )
 from sync_core.domain.errors import RecordRejected
 from sync_core.domain.expressions import Context, EvaluationError, evaluate_with_trace, parse
+from sync_core.domain.letters import hidden_letters
 from sync_core.domain.mapping.compile import compile_mapping
 from sync_core.domain.model import Attributes, Value
 from sync_core.domain.scope.compile import compile_scope
@@ -34,13 +35,17 @@ REDACTED = "[Redact]"
 
 
 class ClauseSeen(Document):
-    """One clause with the value that was seen; for `groups`, the named groups the person is in."""
+    """One clause with the value that was seen; for `groups`, the named groups the person is in.
+
+    `hidden_letters` are those in the person's value and in the clause's that no screen shows.
+    """
 
     attribute: str
     operator: str
     value: Any
     seen: Any
     ok: bool
+    hidden_letters: list[str] = Field(default_factory=list, examples=[["U+200B ZERO WIDTH SPACE"]])
 
 
 class FilterSeen(Document):
@@ -99,6 +104,7 @@ def explain_scope(
     """Judge a person clause by clause; values of `hidden` attributes are not shown."""
     user_type = person.get("userType")
     everybody = scope.model_copy(update={"filters": [], "everyone": True, "exclude": []})
+    anybody = scope.model_copy(update={"guests": Guests.INCLUDE, "exclude": []})
     return ScopeSeen(
         in_scope=compile_scope(scope).matches(person, groups),
         everyone=scope.everyone and not scope.filters,
@@ -108,21 +114,29 @@ def explain_scope(
             user_type=user_type if isinstance(user_type, str) else None,
             ok=compile_scope(everybody).matches(person, groups),
         ),
-        filters=[_filter(found, person, groups, hidden) for found in scope.filters],
+        filters=[_filter(anybody, found, person, groups, hidden) for found in scope.filters],
     )
 
 
 def _filter(
-    one: Filter, person: Attributes, groups: AbstractSet[str], hidden: AbstractSet[str]
+    anybody: Scope,
+    one: Filter,
+    person: Attributes,
+    groups: AbstractSet[str],
+    hidden: AbstractSet[str],
 ) -> FilterSeen:
     return FilterSeen(
-        ok=_passes(one, person, groups),
-        clauses=[_clause(clause, person, groups, hidden) for clause in one.clauses],
+        ok=_passes(anybody, one, person, groups),
+        clauses=[_clause(anybody, clause, person, groups, hidden) for clause in one.clauses],
     )
 
 
 def _clause(
-    clause: Clause, person: Attributes, groups: AbstractSet[str], hidden: AbstractSet[str]
+    anybody: Scope,
+    clause: Clause,
+    person: Attributes,
+    groups: AbstractSet[str],
+    hidden: AbstractSet[str],
 ) -> ClauseSeen:
     if clause.attribute == GROUPS:
         wanted = {str(value).lower() for value in clause.values}
@@ -136,12 +150,15 @@ def _clause(
         operator=clause.operator.value,
         value=clause.value,
         seen=seen,
-        ok=_passes(Filter(clauses=[clause]), person, groups),
+        ok=_passes(anybody, Filter(clauses=[clause]), person, groups),
+        hidden_letters=hidden_letters(
+            [*(seen if isinstance(seen, list) else [seen]), *clause.values]
+        ),
     )
 
 
-def _passes(one: Filter, person: Attributes, groups: AbstractSet[str]) -> bool:
-    alone = Scope(filters=[one], guests=Guests.INCLUDE)
+def _passes(anybody: Scope, one: Filter, person: Attributes, groups: AbstractSet[str]) -> bool:
+    alone = anybody.model_copy(update={"filters": [one]})
     return compile_scope(alone).matches(person, groups)
 
 

@@ -14,6 +14,7 @@ from sync_core.domain.explain.facts import (
     explain_scope,
     hidden_attributes,
 )
+from sync_core.domain.letters import with_hidden_letters
 from sync_core.domain.matching.decide import Ignored, Outcome
 from sync_core.domain.model import Action, Attributes, Change, Evidence, Reason, Value
 from sync_core.domain.plan.decide import is_turned_away
@@ -212,7 +213,9 @@ def _shown(value: Any) -> str:
     if value in (None, "", []):
         return "empty"
     text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-    return text if len(text) <= LONGEST_SAID else f"{text[:LONGEST_SAID]}..."
+    # Shortened first: the name of a letter is never cut.
+    more = "..." if len(text) > LONGEST_SAID else ""
+    return with_hidden_letters(text[:LONGEST_SAID]) + more
 
 
 def _because(scope: ScopeSeen) -> str:

@@ -6,7 +6,7 @@ Everything that can be known without a person is checked here, where the positio
 import difflib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sync_core.domain.expressions import attributes
 from sync_core.domain.expressions.errors import ArgumentProblem
@@ -32,6 +32,7 @@ from sync_core.domain.expressions.nodes import (
     Text,
     Word,
 )
+from sync_core.domain.expressions.regexes import MAX_PROGRAMS
 
 # Deep enough for a chain of 60 nested IIF; what walks an expression may recurse this far.
 MAX_DEPTH = 64
@@ -57,12 +58,14 @@ class Problem(Exception):
 class Part:
     """A finished part of the expression: where it starts, how deep it is, what is odd about it.
 
+    `weight` is the size of all patterns in it.
     `signal` is a part in it that may say "ignore", `outermost` one that must not be inside another.
     """
 
     node: Node
     position: int
     depth: int = 1
+    weight: int = 0
     signal: "Part | None" = None
     outermost: "Part | None" = None
 
@@ -145,11 +148,9 @@ def call(name: str, position: int, arguments: Sequence[Part | None]) -> Part:
             code = problem.code.removeprefix("expression.")
             raise Problem(code, f"{name}: {problem.message}", where, problem.hint) from None
     signals = (part.signal for part in parts if part.signal)
-    part = Part(Call(name, nodes), position, _depth(parts, position))
-    return Part(
-        part.node,
-        position,
-        part.depth,
+    part = _of(Call(name, nodes), parts, position, function.weight(nodes))
+    return replace(
+        part,
         signal=part if function.gives_signal else next(signals, None),
         outermost=part if function.outermost_only else None,
     )
@@ -246,20 +247,18 @@ def joined(
 ) -> Part:
     _check_operands(parts)
     position = parts[0].position
-    return Part(kind(tuple(part.node for part in parts)), position, _depth(parts, position))
+    return _of(kind(tuple(part.node for part in parts)), parts, position)
 
 
 def comparison(left: Part, operator: str, right: Part) -> Part:
     _check_operands((left, right))
     node = Comparison(operator, left.node, right.node)
-    return Part(node, left.position, _depth((left, right), left.position))
+    return _of(node, (left, right), left.position)
 
 
 def negation(condition: Part) -> Part:
     _check_operands((condition,))
-    return Part(
-        Negation(condition.node), condition.position, _depth((condition,), condition.position)
-    )
+    return _of(Negation(condition.node), (condition,), condition.position)
 
 
 def whole(part: Part) -> Node:
@@ -276,6 +275,19 @@ def _check_operands(parts: Sequence[Part]) -> None:
             raise _nested_outermost(part.outermost)
         if part.signal:
             raise _nested_signal(part.signal)
+
+
+def _of(node: Node, parts: Sequence[Part], position: int, weight: int = 0) -> Part:
+    """Make a part of its parts; `weight` is that of the node itself."""
+    weight += sum(part.weight for part in parts)
+    if weight > MAX_PROGRAMS:
+        raise Problem(
+            "pattern",
+            f"The patterns of the expression are too large together (more than {MAX_PROGRAMS})",
+            position,
+            "Divide the expression, or repeat classes such as \\w less often.",
+        )
+    return Part(node, position, _depth(parts, position), weight)
 
 
 def _depth(parts: Sequence[Part], position: int) -> int:

@@ -13,7 +13,8 @@ LONGEST_NAME = 256
 
 # Entra's source attribute on the left, Graph's property on the right; a number picks from a list.
 # learn.microsoft.com/entra/identity/app-provisioning/customize-application-attributes and
-# learn.microsoft.com/graph/api/resources/user
+# learn.microsoft.com/graph/api/resources/user; the names are those of Azure AD Graph:
+# learn.microsoft.com/graph/migrate-azure-ad-graph-property-differences
 ALIASES: Mapping[str, tuple[str | int, ...]] = {
     "objectId": ("id",),
     "mobile": ("mobilePhone",),
@@ -23,6 +24,11 @@ ALIASES: Mapping[str, tuple[str | int, ...]] = {
     "dirSyncEnabled": ("onPremisesSyncEnabled",),
     "immutableId": ("onPremisesImmutableId",),
     "originalUserPrincipalName": ("userPrincipalName",),
+    "lastDirSyncTime": ("onPremisesLastSyncDateTime",),
+    "refreshTokensValidFromDateTime": ("signInSessionsValidFromDateTime",),
+    "sipProxyAddress": ("imAddresses", 0),
+    "userState": ("externalUserState",),
+    "userStateChangedOn": ("externalUserStateChangeDateTime",),
 } | {
     f"extensionAttribute{number}": ("onPremisesExtensionAttributes", f"extensionAttribute{number}")
     for number in range(1, 16)

@@ -1,72 +1,50 @@
-r"""Regular expressions of .NET to RE2, which runs in linear time, and what Replace does with them.
+r"""Patterns at work: compiled once, with limits for their size and for what one may cost; and Replace.
 
-Entra's patterns are .NET's: `\w` and `\s` know all of Unicode there, RE2's only ASCII, so they are
-spelled out. What cannot be done in linear time (look-around, back-references) is refused.
-learn.microsoft.com/dotnet/standard/base-types/regular-expression-language-quick-reference and
-github.com/google/re2/wiki/Syntax
+RE2 never goes back, so no text is worse than the product of pattern and text: that is the bound, not
+the text alone. What is large is therefore refused when it is saved, or for the one text it is too
+large for.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import re2
 
+from sync_core.domain.expressions.context import InTime
+from sync_core.domain.expressions.dialect import (
+    BOUNDARY,
+    IN_A_WORD,
+    INNER,
+    PatternProblem,
+    Spelling,
+    marked,
+    translated,
+    unmarked,
+)
 from sync_core.domain.expressions.errors import EvaluationError
 from sync_core.domain.expressions.values import MAX_TEXT, too_long
 
 # A pattern is tried again after every match, so many matches in a long text cost its square.
 MAX_SUBJECT = 4096
-
-WORD = r"\p{L}\p{Mn}\p{Nd}\p{Pc}"
-SPACE = r"\t-\r\x{85}\p{Z}"
-# Inside a class there is no way to say "not one of these", so the rest is listed.
-NOT_WORD = r"\p{Mc}\p{Me}\p{Nl}\p{No}\p{Pd}\p{Ps}\p{Pe}\p{Pi}\p{Pf}\p{Po}\p{S}\p{Z}\p{C}"
-NOT_SPACE = r"\p{L}\p{M}\p{N}\p{P}\p{S}\p{Cf}\p{Co}\x00-\x08\x0E-\x1F\x7F-\x84\x86-\x9F"
-OUTSIDE = {
-    "d": r"\p{Nd}",
-    "D": r"\P{Nd}",
-    "w": f"[{WORD}]",
-    "W": f"[^{WORD}]",
-    "s": f"[{SPACE}]",
-    "S": f"[^{SPACE}]",
-    "A": r"\A",
-    "z": r"\z",
-    "Z": r"\z",
-}
-INSIDE = {
-    "d": r"\p{Nd}",
-    "D": r"\P{Nd}",
-    "w": WORD,
-    "W": NOT_WORD,
-    "s": SPACE,
-    "S": NOT_SPACE,
-    "b": r"\x08",
-}
-CONTROLS = {"a": 7, "t": 9, "n": 10, "v": 11, "f": 12, "r": 13, "e": 27}
-
-CODE = re.compile(r"u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|c([A-Za-z])")
-CATEGORY = re.compile(r"[pP]\{[^{}]*\}")
-NAMED = re.compile(r"\(\?(?:P?<([A-Za-z_][A-Za-z0-9_]*)>|'([A-Za-z_][A-Za-z0-9_]*)')")
-FLAGS = re.compile(r"\(\?(?:[ims]*-)?[ims]*[:)]")
+MAX_PATTERN = 60_000
+# RE2's instructions. One \w takes 1,500 of them, so \w{1,30} is about the largest. To find out that
+# something is larger costs up to 0.1 s, during which nothing else in the process runs.
+MAX_PROGRAM = 50_000
+# Of all patterns of one expression, or of one scope.
+MAX_PROGRAMS = 200_000
+MAX_MEMORY = 4 * 1024 * 1024
+MAX_CATEGORIES = 300
+# Instructions times bytes: the worst pattern takes 40 ns for each, so one search ends within a second.
+MAX_WORK = 25_000_000
+TOO_LARGE = (
+    "The pattern is too large. Repeat a class less often (\\w{1,30} is large, [A-Za-z]{1,30} and \\w+ are "
+    "not), or divide it."
+)
+# Set for a single class of characters such as `[()\s-]+`, which is dropped character by character.
 ONE_CLASS = re.compile(r"\[(?:[^\[\]\\]|\\.)+\][+*]?", re.DOTALL)
-
-LINEAR = "Patterns run in linear time here, whatever the text."
-REFUSED_GROUPS = {
-    "(?=": "look-ahead",
-    "(?!": "look-ahead",
-    "(?<=": "look-behind",
-    "(?<!": "look-behind",
-    "(?>": "an atomic group",
-    "(?(": "a condition inside the pattern",
-    "(?#": "a comment",
-}
-
-
-class PatternProblem(ValueError):
-    """A pattern that cannot be used; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +53,30 @@ class Pattern:
 
     compiled: Any
     groups: dict[str, int]
-    # Set for a single class of characters such as `[()\s-]+`: what to drop, character by character.
     one_class: bool
+    spelling: Spelling
+    size: int
+
+    def searcher(self) -> Callable[[str], bool]:
+        """Return the test whether the pattern matches somewhere in a text."""
+        search = self.compiled.search
+        if self.spelling.boundaries:
+            return lambda text: search(_bytes(self.marked(text))) is not None
+        return lambda text: search(_bytes(text)) is not None
+
+    def marked(self, text: str) -> str:
+        spans = [found.span() for found in _words().finditer(unmarked(text))]
+        return marked(unmarked(text), spans, self.spelling)
 
 
-@lru_cache(maxsize=256)
+# A pattern and what RE2 keeps for it take up to 5 MB, and anyone who may try an expression brings some.
+@lru_cache(maxsize=32)
 def compiled(text: str) -> Pattern:
     """Compile a .NET pattern; raises `PatternProblem`."""
-    options = re2.Options()
-    options.log_errors = False
-    try:
-        pattern = re2.compile(translated(text), options)
-    except re2.error as error:
-        raise PatternProblem(f"The pattern is not valid: {_reason(error)}") from None
-    except UnicodeEncodeError:
-        raise PatternProblem("The pattern holds half a character (a lone surrogate)") from None
+    if len(text) > MAX_PATTERN:
+        raise PatternProblem(f"The pattern is longer than {MAX_PATTERN} characters. Divide it.")
+    spelling = translated(text)
+    pattern = _compiled(spelling.text)
     named: dict[str, int] = pattern.groupindex
     # .NET counts groups without a name first, then those with one.
     # learn.microsoft.com/dotnet/standard/base-types/grouping-constructs-in-regular-expressions
@@ -97,101 +84,37 @@ def compiled(text: str) -> Pattern:
     order = unnamed + sorted(named.values())
     numbered = {str(number): index for number, index in enumerate(order, 1)}
     one_class = ONE_CLASS.fullmatch(text) is not None
-    return Pattern(pattern, {"0": 0} | numbered | named, one_class)
+    return Pattern(pattern, {"0": 0} | numbered | named, one_class, spelling, pattern.programsize)
+
+
+def _compiled(text: str) -> Any:
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = MAX_MEMORY
+    if text.count(r"\p{") + text.count(r"\P{") > MAX_CATEGORIES:
+        raise PatternProblem(TOO_LARGE)
+    try:
+        pattern = re2.compile(text, options)
+    except re2.error as error:
+        reason = _reason(error)
+        raise PatternProblem(
+            TOO_LARGE if "too large" in reason else f"The pattern is not valid: {reason}"
+        ) from None
+    except UnicodeEncodeError:
+        raise PatternProblem("The pattern holds half a character (a lone surrogate)") from None
+    if pattern.programsize > MAX_PROGRAM:
+        raise PatternProblem(TOO_LARGE)
+    return pattern
+
+
+@lru_cache(maxsize=1)
+def _words() -> Any:
+    return _compiled(IN_A_WORD)
 
 
 def _reason(error: Exception) -> str:
     reason = error.args[0]
     return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
-
-
-def translated(pattern: str) -> str:
-    """Spell a .NET pattern for RE2; raises `PatternProblem`."""
-    pieces = []
-    position = 0
-    while position < len(pattern):
-        character = pattern[position]
-        if character == "\\":
-            piece, position = _escape(pattern, position + 1, OUTSIDE)
-        elif character == "[":
-            piece, position = _class(pattern, position + 1)
-        elif pattern.startswith("(?", position):
-            piece, position = _group(pattern, position)
-        else:
-            piece, position = character, position + 1
-        pieces.append(piece)
-    return "".join(pieces)
-
-
-def _escape(pattern: str, position: int, shorthands: dict[str, str]) -> tuple[str, int]:
-    """Translate what follows a backslash."""
-    character = pattern[position : position + 1]
-    if character in shorthands:
-        return shorthands[character], position + 1
-    if character in CONTROLS:
-        return rf"\x{{{CONTROLS[character]:X}}}", position + 1
-    if found := CODE.match(pattern, position):
-        return rf"\x{{{_code(found):X}}}", found.end()
-    if found := CATEGORY.match(pattern, position):
-        return f"\\{found[0]}", found.end()
-    if character in {"b", "B"}:
-        raise PatternProblem(
-            f"The pattern uses a word boundary (\\{character}), which knows ASCII letters only here"
-        )
-    if character in set("123456789k"):
-        raise PatternProblem(f"The pattern uses a back-reference (\\{character}). {LINEAR}")
-    if not character or character.isalnum() or character == "_":
-        raise PatternProblem(f"The pattern uses \\{character}, which is not known here")
-    return _literal(character), position + 1
-
-
-def _code(found: re.Match[str]) -> int:
-    if found[3]:
-        return ord(found[3].upper()) - 64
-    return int(found[1] or found[2], 16)
-
-
-def _literal(character: str) -> str:
-    punctuation = character.isascii() and character.isprintable() and character != " "
-    return f"\\{character}" if punctuation else character
-
-
-def _class(pattern: str, position: int) -> tuple[str, int]:
-    """Translate a class of characters, from behind its opening bracket."""
-    pieces = ["["]
-    if pattern.startswith("^", position):
-        pieces.append("^")
-        position += 1
-    first = position
-    while position < len(pattern):
-        character = pattern[position]
-        if character == "]" and position > first:
-            return "".join([*pieces, "]"]), position + 1
-        if pattern.startswith("-[", position):
-            raise PatternProblem(r"The pattern subtracts one class from another ([a-z-[aeiou]])")
-        if character == "\\":
-            piece, position = _escape(pattern, position + 1, INSIDE)
-        else:
-            # A hyphen behind a shorthand such as \w is just a hyphen.
-            after_shorthand = character == "-" and pieces[-1] in INSIDE.values()
-            piece = f"\\{character}" if character in "[]" or after_shorthand else character
-            position += 1
-        pieces.append(piece)
-    raise PatternProblem("A [ in the pattern is not closed")
-
-
-def _group(pattern: str, position: int) -> tuple[str, int]:
-    """Translate the opening of a group, from its `(?`."""
-    for opening, name in REFUSED_GROUPS.items():
-        if pattern.startswith(opening, position):
-            raise PatternProblem(f"The pattern uses {name} ({opening}...). {LINEAR}")
-    if found := NAMED.match(pattern, position):
-        return f"(?P<{found[1] or found[2]}>", found.end()
-    if found := FLAGS.match(pattern, position):
-        return found[0], found.end()
-    raise PatternProblem(
-        f"The pattern uses {pattern[position : position + 4]}, which is not known here"
-    )
 
 
 # A piece of a replacement: literal bytes, the number of a group, or what $` $' and $_ stand for.
@@ -226,29 +149,30 @@ def _substitution(found: re.Match[str], groups: dict[str, int]) -> Piece:
     return signs.get(sign, sign)
 
 
-def replaced(pattern: Pattern, source: str, pieces: Sequence[Piece]) -> str:
+def replaced(pattern: Pattern, source: str, pieces: Sequence[Piece], in_time: InTime) -> str:
     """Replace every match in the source."""
-    subject = _subject(source)
+    subject = _subject(pattern, source)
     out = []
     size = end = 0
-    for found in _matches(pattern, subject):
-        start, stop = found.span()
+    for found, start, stop in _matches(pattern, subject, in_time):
         made = subject[end:start] + b"".join([_made(piece, found, subject) for piece in pieces])
         size += len(made)
         _check_size(size)
         out.append(made)
         end = stop
-    return (b"".join(out) + subject[end:]).decode("utf-8", "replace")
+    return _text(b"".join(out) + subject[end:], pattern)
 
 
-def with_group_replaced(pattern: Pattern, source: str, group: str, replacement: str) -> str:
+def with_group_replaced(
+    pattern: Pattern, source: str, group: str, replacement: str, in_time: InTime
+) -> str:
     """Replace, in every match, only what the group matched."""
-    subject = _subject(source)
+    subject = _subject(pattern, source)
     made = _bytes(replacement)
     index = pattern.groups[group]
     out = []
     size = end = 0
-    for found in _matches(pattern, subject):
+    for found, _, _ in _matches(pattern, subject, in_time):
         start, stop = found.span(index)
         if start < end:  # the group took no part in this match
             continue
@@ -256,14 +180,14 @@ def with_group_replaced(pattern: Pattern, source: str, group: str, replacement: 
         size += start - end + len(made)
         _check_size(size)
         end = stop
-    return (b"".join(out) + subject[end:]).decode("utf-8", "replace")
+    return _text(b"".join(out) + subject[end:], pattern)
 
 
 def group_in(pattern: Pattern, source: str, group: str) -> str | None:
-    """Give what the group matched first, null when nothing did."""
-    found = pattern.compiled.search(_subject(source))
+    """Return what the group matched first, null when nothing did."""
+    found = pattern.compiled.search(_subject(pattern, source))
     matched = found[pattern.groups[group]] if found else None
-    return None if matched is None else matched.decode("utf-8", "replace")
+    return None if matched is None else _text(matched, pattern)
 
 
 class Deletions(dict[int, int | None]):
@@ -285,13 +209,48 @@ def deleting(pattern: Pattern) -> Callable[[str], str]:
     return lambda source: source.translate(table)
 
 
-def _matches(pattern: Pattern, subject: bytes) -> Any:
+def _matches(pattern: Pattern, subject: bytes, in_time: InTime) -> Iterator[tuple[Any, int, int]]:
+    """Yield the matches from left to right, each with where it begins and ends."""
+    if pattern.spelling.boundaries:
+        yield from _between_marks(pattern, subject, in_time)
+        return
     for found in pattern.compiled.finditer(subject):
+        in_time()
         start, end = found.span()
         # RE2 looks at bytes: an empty match inside a character of several bytes is none.
         if start == end < len(subject) and subject[start] & 0xC0 == 0x80:
             continue
-        yield found
+        yield found, start, end
+
+
+# Three bytes each.
+MARKS = (BOUNDARY.encode(), INNER.encode())
+
+
+def _between_marks(
+    pattern: Pattern, subject: bytes, in_time: InTime
+) -> Iterator[tuple[Any, int, int]]:
+    """Search again from the end of a match, and before the marks there: they belong to both sides."""
+    position = 0
+    while (found := pattern.compiled.search(subject, position)) is not None:
+        in_time()
+        start, end = found.span()
+        while start < end and subject.startswith(MARKS, start):
+            start += 3
+        while end > start and subject.startswith(MARKS, end - 3):
+            end -= 3
+        yield found, start, end
+        if end > start:
+            position = end
+            continue
+        position = found.end()
+        while subject.startswith(MARKS, position):
+            position += 3
+        position += 1
+        while position < len(subject) and subject[position] & 0xC0 == 0x80:
+            position += 1
+        if position > len(subject):
+            return
 
 
 def _made(piece: Piece, found: Any, subject: bytes) -> bytes:
@@ -304,13 +263,26 @@ def _made(piece: Piece, found: Any, subject: bytes) -> bytes:
     return {"`": subject[:start], "'": subject[end:]}.get(piece, subject)
 
 
-def _subject(source: str) -> bytes:
+def _subject(pattern: Pattern, source: str) -> bytes:
+    """Return the text as RE2 takes it, or refuse one that this pattern would take too long for."""
     if len(source) > MAX_SUBJECT:
         raise EvaluationError(
             "evaluation.textTooLong",
             f"A pattern is applied to at most {MAX_SUBJECT} characters",
         )
-    return _bytes(source)
+    subject = _bytes(pattern.marked(source) if pattern.spelling.boundaries else source)
+    if len(subject) * pattern.size > MAX_WORK:
+        raise EvaluationError(
+            "evaluation.patternTooLarge",
+            f"The pattern is too large for a text of {len(source)} characters; with this one it may take "
+            f"{MAX_WORK // pattern.size} bytes",
+        )
+    return subject
+
+
+def _text(content: bytes, pattern: Pattern) -> str:
+    text = content.decode("utf-8", "replace")
+    return unmarked(text) if pattern.spelling.boundaries else text
 
 
 def _check_size(size: int) -> None:

@@ -2,7 +2,8 @@
 
 The trace is JSON: `{"expression", "value", "parts"}`, parts in the order they were evaluated. A
 branch that was not taken is not in it, nor are constants; a step that failed has `error` instead of
-`value`.
+`value`. Of a value the beginning is shown, and of the last steps of a large expression neither value nor
+text: a trace has a budget, whatever the values are.
 """
 
 from collections.abc import Mapping
@@ -21,6 +22,12 @@ from sync_core.domain.expressions.values import Signal
 
 REDACTED = "[Redact]"
 LONGEST_SHOWN = 500
+# Bytes, about: beyond it a step is only there. An expression has some thousands of steps at most.
+MAX_TRACE = 128 * 1024
+STEP = 50
+LEVEL = 10
+MORE = "..."
+INT64 = 2**63
 
 
 def traced(
@@ -42,6 +49,7 @@ class _Recorder:
     def __init__(self, root: Node) -> None:
         self._root = root
         self._open: list[list[dict[str, Any]]] = [[]]
+        self._room = MAX_TRACE
 
     @property
     def trace(self) -> dict[str, Any]:
@@ -50,24 +58,33 @@ class _Recorder:
     def observe(self, node: Node, evaluate: Evaluate) -> Evaluate:
         if isinstance(node, Text | Number | Word | Empty) and node is not self._root:
             return evaluate
-        text = _shortened(printed(node))
+        text = printed(node)
         hides = isinstance(node, Call) and FUNCTIONS[node.name].redacts
 
         def record(attributes: Mapping[str, object], context: Context) -> object:
-            step: dict[str, Any] = {"expression": text}
+            step: dict[str, Any] = {"expression": self._fitting(text)}
             self._open[-1].append(step)
             self._open.append([])
             try:
+                context.in_time()
                 value = evaluate(attributes, context)
             except EvaluationError as error:
                 self._close(step, hides)
                 step["error"] = {"code": error.code, "message": error.message}
                 raise
             hidden = self._close(step, hides)
-            step["value"] = REDACTED if hidden else _shown(value)
+            step["value"] = REDACTED if hidden else self._fitting(value)
             return value
 
         return record
+
+    def _fitting(self, value: object) -> object:
+        """Return what of a text or a value is shown, as long as there is room."""
+        if self._room <= 0:
+            return MORE
+        shown = _shown(value, LONGEST_SHOWN)
+        self._room -= len(str(shown)) + STEP
+        return shown
 
     def _close(self, step: dict[str, Any], hides: bool) -> bool:
         """Put the finished parts into their step; tell whether its value must not be shown."""
@@ -77,13 +94,33 @@ class _Recorder:
         return hides or any(part.get("value") == REDACTED for part in parts)
 
 
-def _shown(value: object) -> object:
-    if isinstance(value, Signal):
-        return {"$ignore": value.value}
-    if isinstance(value, datetime):
-        return printed_date(value)
-    return _shortened(value) if isinstance(value, str) else value
+def _shown(value: object, room: int) -> object:
+    """Return a value as JSON can hold it, and no more of it than there is room for, about."""
+    match value:
+        case Signal():
+            shown: object = {"$ignore": value.value}
+        case datetime():
+            shown = printed_date(value)
+        case str():
+            shown = value if len(value) <= room else f"{value[: max(room, 0)]}{MORE}"
+        case list():
+            shown = _some(value, room)
+        case dict():
+            names = _some(list(value), room)
+            shown = {name: _shown(value.get(name, ""), room // len(names)) for name in names}
+        case int() if not -INT64 <= value < INT64:
+            shown = f"a number of {value.bit_length()} bits"
+        case _:
+            shown = value
+    return shown
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+def _some(values: list[Any], room: int) -> list[Any]:
+    found: list[Any] = []
+    for value in values:
+        if room <= 0:
+            return [*found, f"{MORE} ({len(values)})"]
+        shown = _shown(value, room - LEVEL)
+        room -= len(str(shown)) + LEVEL
+        found.append(shown)
+    return found

@@ -15,6 +15,8 @@ from sync_core.domain.expressions.errors import EvaluationError
 
 # A text property of Table Storage holds 64 KiB of UTF-16.
 MAX_TEXT = 32_768
+# Many times what Graph has of anything for one person.
+MAX_LIST = 10_000
 SHOWN = 40
 NUMBER = re.compile(r"[+-]?[0-9]{1,300}(\.[0-9]{1,300})?")
 
@@ -109,6 +111,10 @@ def to_date(value: object) -> datetime | None:
 def to_list(value: object) -> list[object]:
     """Give the values of a multi-valued attribute; a single value is a list of one."""
     if isinstance(value, list):
+        if len(value) > MAX_LIST:
+            raise EvaluationError(
+                "evaluation.listTooLong", f"A list has at most {MAX_LIST} values here"
+            )
         return value
     if value is None:
         return []
@@ -150,8 +156,14 @@ def equal(left: object, right: object) -> bool:
         return left == right
     left, right = unwrapped(left), unwrapped(right)
     if isinstance(left, list) and isinstance(right, list):
-        return len(left) == len(right) and all(map(_equal_items, left, right))
+        return len(left) == len(right) and all(map(_equal_items, _in_order(left), _in_order(right)))
     return _equal_items(left, right)
+
+
+def _in_order(values: list[object]) -> list[object]:
+    """Return texts in one order, as Graph promises none for the values of an attribute."""
+    texts = [value for value in values if isinstance(value, str)]
+    return values if len(texts) < len(values) else [*sorted(texts)]
 
 
 def _equal_items(left: object, right: object) -> bool:

@@ -44,8 +44,19 @@ MADE_UP = {
     "the Users table says it, and nothing has to be mapped",
     "appRoleAssignments": "needs the app roles assigned in Entra's provisioning, which this program does "
     'not read; map groups to roles instead: IIF(InGroup("<group id>"), "admin", "user")',
+    "thumbnailPhoto": "is a picture, which Graph gives one person at a time and no column can hold",
 }
 NOT_IN_SCOPES = frozenset({*MADE_UP, "manager", "members", "groups"})
+
+# "The #EXT# is stripped from the userPrincipalName": of a guest named ann_fabrikam.com#EXT#@contoso.com
+# Entra maps ann@fabrikam.com; originalUserPrincipalName keeps the name as it is.
+# See "B2B (guest) users" in learn.microsoft.com/entra/identity/app-provisioning/how-provisioning-works.
+SIGN_IN_NAME = "userPrincipalName"
+GUESTS_NAME = (
+    "of a guest, Entra takes the #EXT# out of userPrincipalName and gives the address at home; here it is "
+    'the whole sign-in name. For guests, choose mail or otherMails: IIF([userType] = "Guest", '
+    "Coalesce([mail], Item(Sort([otherMails]), 1)), [userPrincipalName])"
+)
 
 OPERATORS = {
     "EQUALS": Operator.EQUALS,
@@ -190,13 +201,17 @@ def _take_scope(result: Imported, path: str, mapping: Json) -> None:
 def _filter(result: Imported, path: str, group: Json) -> Json:
     if len(result.scope["filters"]) == MAX_FILTERS:
         raise _NotTaken(f"a scope has at most {MAX_FILTERS} filters")
-    clauses = [_clause(inside, clause) for inside, clause in _objects(group, "clauses", path)]
+    given = list(_objects(group, "clauses", path))
+    clauses = [_clause(inside, clause) for inside, clause in given]
     try:
         checked = Filter.model_validate({"clauses": clauses})
     except ValidationError as error:
         raise _NotTaken(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
     if problems := scope_problems(Scope(filters=[checked])):
         raise _NotTaken(problems[0].message)
+    for (inside, _), clause in zip(given, clauses, strict=True):
+        if clause["attribute"] == SIGN_IN_NAME:
+            result.note(inside, GUESTS_NAME)
     return {"clauses": clauses}
 
 
@@ -272,7 +287,9 @@ def _rule(result: Imported, path: str, given: Json, column: str) -> Json:
         raise _NotTaken(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
     if problems := mapping_problems([checked]):
         raise _NotTaken(problems[0].message)
-    if _reads_manager(checked):
+    if _reads(checked, SIGN_IN_NAME):
+        notes.append(FieldProblem(f"{path}.source", GUESTS_NAME))
+    if _reads(checked, "manager"):
         message = "the manager is a reference to another person, not the id of the target system"
         notes.append(FieldProblem(f"{path}.source", message))
     result.notes += notes
@@ -336,7 +353,7 @@ def _flow(rule: Json, path: str, given: Json) -> list[FieldProblem]:
     return notes
 
 
-def _reads_manager(rule: MappingRule) -> bool:
-    if rule.expression is not None:
-        return "manager" in parse(rule.expression).attributes
-    return rule.source is not None and re.split(r"[./]", rule.source)[0] == "manager"
+def _reads(rule: MappingRule, name: str) -> bool:
+    """Whether a rule reads the attribute of this name, or something in it."""
+    names = parse(rule.expression).names if rule.expression else {rule.source or ""}
+    return any(re.split(r"[./]", read)[0] == name for read in names)

@@ -21,6 +21,9 @@ from sync_core.domain.errors import RequestRefused
 MAX_DEPTH = 20
 # With all repetitions by alias: a few lines of aliases of aliases can stand for billions of values.
 MAX_VALUES = 200_000
+# So many characters may be repeated by alias beyond those that are written out: one long text and a
+# thousand aliases of it would otherwise be an answer of hundreds of megabytes.
+MAX_REPEATED = 1_000_000
 
 TEXT_TAGS = {"!", "tag:yaml.org,2002:str"}
 LIST_TAGS = {None, "!", "tag:yaml.org,2002:seq"}
@@ -158,10 +161,11 @@ def _position(mark: Any) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A value, how many values are in it, and how many levels deep it is."""
+    """A value, how many values and characters are in it, and how many levels deep it is."""
 
     value: Any
     size: int = 1
+    characters: int = 0
     depth: int = 0
 
 
@@ -172,6 +176,7 @@ class _Events:
         self._events = events
         self._anchors: dict[str, _Read] = {}
         self._size = 0
+        self._repeated_characters = 0
 
     def document(self) -> Any:
         next(self._events)  # the stream begins
@@ -191,7 +196,7 @@ class _Events:
             _refuse(event, f"it is nested deeper than {MAX_DEPTH} levels")
         self._count(event, 1)
         if isinstance(event, yaml.ScalarEvent):
-            read = _Read(_scalar(event))
+            read = _Read(_scalar(event), characters=len(event.value))
         elif isinstance(event, yaml.SequenceStartEvent):
             read = self._list(event, depth)
         else:
@@ -207,6 +212,9 @@ class _Events:
         if depth + read.depth > MAX_DEPTH:
             _refuse(event, f"it is nested deeper than {MAX_DEPTH} levels")
         self._count(event, read.size)
+        self._repeated_characters += read.characters
+        if self._repeated_characters > MAX_REPEATED:
+            _refuse(event, f"its aliases repeat more than {MAX_REPEATED} characters")
         return read
 
     def _count(self, event: yaml.Event, size: int) -> None:
@@ -219,7 +227,7 @@ class _Events:
         found: list[_Read] = []
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
             found.append(self._value(event, depth + 1))
-        return _whole([one.value for one in found], found)
+        return _whole([one.value for one in found], found, 0)
 
     def _object(self, start: yaml.Event, depth: int) -> _Read:
         _check_tag(start, OBJECT_TAGS)
@@ -233,15 +241,18 @@ class _Events:
                 )
             lines[name] = _position(event.start_mark)[0]
             found[name] = self._value(next(self._events), depth + 1)
-        return _whole({name: one.value for name, one in found.items()}, found.values())
+        value = {name: one.value for name, one in found.items()}
+        return _whole(value, found.values(), sum(map(len, found)))
 
 
-def _whole(value: Any, parts: Iterable[_Read]) -> _Read:
-    sizes, depths = [1], [0]
+def _whole(value: Any, parts: Iterable[_Read], names: int) -> _Read:
+    """Put a list or an object together; `names` are the characters of its fields' names."""
+    sizes, characters, depths = [1], [names], [0]
     for one in parts:
         sizes.append(one.size)
+        characters.append(one.characters)
         depths.append(one.depth + 1)
-    return _Read(value, sum(sizes), max(depths))
+    return _Read(value, sum(sizes), sum(characters), max(depths))
 
 
 def _name(event: yaml.Event) -> str:

@@ -1,6 +1,7 @@
 """What is copied: a person's attributes in, the values of the Users table and their digest out. Pure.
 
-Compiled once a run. The digest covers what an update would write, so equal digests mean nothing to do.
+Compiled once a run. The digest covers what an update would write, so equal digests mean nothing to do;
+lists count as sets in it.
 """
 
 import hashlib
@@ -21,7 +22,7 @@ from sync_core.domain.attributes import (
     selected,
 )
 from sync_core.domain.documents import Apply, MappingRule, WhenNull
-from sync_core.domain.errors import FieldProblem, RecordRejected
+from sync_core.domain.errors import FieldProblem, FixConnection, RecordRejected
 from sync_core.domain.expressions import (
     IGNORE_ATTRIBUTE,
     IGNORE_OBJECT,
@@ -30,7 +31,8 @@ from sync_core.domain.expressions import (
     ExpressionError,
     parse,
 )
-from sync_core.domain.model import Attributes, Mapped, Value, utf16_length
+from sync_core.domain.expressions.context import InTime, unlimited
+from sync_core.domain.model import Attributes, Mapped, Value, as_sets, utf16_length
 
 # Table Storage holds strings of up to 64 KiB in UTF-16, that is 32 Ki characters.
 # learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
@@ -38,7 +40,10 @@ MAX_CHARACTERS = 32_000
 SORTED = orjson.OPT_SORT_KEYS
 INT64 = 2**63
 
+COLLECTIONS = frozenset({list, dict})
+
 Read = Callable[[Attributes, Context], Any]
+Patience = Callable[[], InTime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,7 @@ class CompiledMapping:
     refers: bool
     _columns: Sequence["_Column"]
     _on_create: frozenset[str]
+    _patience: Patience
 
     def to_mapped(
         self, person: Attributes, groups: AbstractSet[str], now: datetime
@@ -61,8 +67,9 @@ class CompiledMapping:
 
         Raises `RecordRejected` when a value cannot be computed or stored.
         """
-        context = Context(now=now, groups=groups)
+        context = Context(now=now, groups=groups, in_time=self._patience())
         values: dict[str, Value] = {}
+        sets: dict[str, Value] = {}
         kept: list[str] = []
         for column in self._columns:
             value = column.read(person, context)
@@ -71,14 +78,22 @@ class CompiledMapping:
             if value is IGNORE_ATTRIBUTE:
                 kept.append(column.target)
                 continue
-            value = column.stored(value)
+            found, value = value, column.stored(value)
+            if type(found) in COLLECTIONS and value is not None:
+                sets[column.target] = _json(as_sets(found)).decode()
             if value is None and column.when_null is WhenNull.KEEP:
                 kept.append(column.target)
                 continue
             if value is None and column.when_null is WhenNull.DEFAULT:
                 value = column.stored(column.default)
             values[column.target] = value
-        return Mapped(values, self._digest(person, values, kept), frozenset(kept), self._on_create)
+        return Mapped(
+            values,
+            self._digest(person, values | sets, kept),
+            frozenset(kept),
+            self._on_create,
+            former_digest=self._digest(person, values, kept) if sets else None,
+        )
 
     def _digest(self, person: Attributes, values: dict[str, Value], kept: list[str]) -> str:
         lasting, stays = values, kept
@@ -134,13 +149,21 @@ def stored_form(value: Any) -> Value:
     return column.stored(value)
 
 
-def compile_mapping(rules: Sequence[MappingRule]) -> CompiledMapping:
-    """Turn checked mapping rules into something that maps people."""
+def compile_mapping(
+    rules: Sequence[MappingRule], *, patience: Patience = lambda: unlimited
+) -> CompiledMapping:
+    """Turn checked mapping rules into something that maps people.
+
+    `patience` is asked anew for each person, and what it gives is asked before each expression.
+    """
     attributes: set[str] = set()
     groups: set[str] = set()
     columns = []
-    for rule in rules:
-        read, needed, asked = _read(rule)
+    for number, rule in enumerate(rules):
+        try:
+            read, needed, asked = _read(rule)
+        except ExpressionError as error:
+            raise _unusable(number, error) from error
         attributes.update(map(selected, needed))
         groups.update(asked)
         columns.append(_Column(rule.target, read, rule.when_null, rule.default))
@@ -150,6 +173,16 @@ def compile_mapping(rules: Sequence[MappingRule]) -> CompiledMapping:
         refers=any(MANAGER in _names(rule) for rule in rules),
         _columns=tuple(columns),
         _on_create=frozenset(rule.target for rule in rules if rule.apply is Apply.CREATE),
+        _patience=patience,
+    )
+
+
+def _unusable(number: int, error: ExpressionError) -> FixConnection:
+    """Say which stored expression this release does not take, such as one with a larger pattern."""
+    return FixConnection(
+        "mapping.unusable",
+        f"The mapping cannot be used: mapping[{number}].expression: {error}",
+        "Correct the expression and save the connection. Nobody was changed.",
     )
 
 
@@ -198,6 +231,7 @@ def _read(rule: MappingRule) -> tuple[Read, frozenset[str], frozenset[str]]:
 def _guarded(target: str, evaluate: Read) -> Read:
     def read(person: Attributes, context: Context) -> Any:
         try:
+            context.in_time()
             return evaluate(person, context)
         except EvaluationError as error:
             # The message alone: the error as text also quotes the person's value, and a run's errors

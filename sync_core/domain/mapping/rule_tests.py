@@ -12,7 +12,8 @@ import orjson
 from sync_core.domain.attributes import MANAGER, with_reference
 from sync_core.domain.documents import MappingRule, MappingTest
 from sync_core.domain.errors import FieldProblem, RecordRejected
-from sync_core.domain.expressions import parse
+from sync_core.domain.expressions import EvaluationError, parse
+from sync_core.domain.expressions.context import InTime, unlimited
 from sync_core.domain.expressions.values import Signal
 from sync_core.domain.mapping.compile import compile_mapping, stored_form
 from sync_core.domain.model import Attributes, Value
@@ -24,17 +25,29 @@ LONGEST_SHOWN = 200
 Outcome = Value | Signal
 
 
-def mapping_test_problems(rules: Sequence[MappingRule]) -> list[FieldProblem]:
-    """Run all tests and name the red ones; the rules themselves have to be valid."""
-    return [
-        problem
-        for number, rule in enumerate(rules)
-        for place, test in enumerate(rule.tests or ())
-        for problem in _problems(rule, test, f"mapping[{number}].tests[{place}]")
-    ]
+def mapping_test_problems(
+    rules: Sequence[MappingRule], in_time: InTime = unlimited
+) -> list[FieldProblem]:
+    """Run all tests and name the red ones; the rules themselves have to be valid.
+
+    Once `in_time` raises, the tests that are left are not run, and that is a problem, too.
+    """
+    problems: list[FieldProblem] = []
+    for number, rule in enumerate(rules):
+        for place, test in enumerate(rule.tests or ()):
+            path = f"mapping[{number}].tests[{place}]"
+            try:
+                in_time()
+            except EvaluationError as error:
+                message = f"was not run: the tests before it take too long ({error.message})"
+                return [*problems, FieldProblem(path, message)]
+            problems += _problems(rule, test, path, in_time)
+    return problems
 
 
-def _problems(rule: MappingRule, test: MappingTest, path: str) -> list[FieldProblem]:
+def _problems(
+    rule: MappingRule, test: MappingTest, path: str, in_time: InTime
+) -> list[FieldProblem]:
     if test.now is None and rule.expression is not None and parse(rule.expression).uses_time:
         message = "is needed here: what the expression gives depends on the time"
         return [FieldProblem(f"{path}.now", message)]
@@ -44,7 +57,7 @@ def _problems(rule: MappingRule, test: MappingTest, path: str) -> list[FieldProb
         message = f"cannot be the value of a column: {error.message}"
         return [FieldProblem(f"{path}.expected", message)]
     try:
-        got = _outcome(rule, test)
+        got = _outcome(rule, test, in_time)
     except RecordRejected as error:
         return [FieldProblem(path, f"expected {_shown(wanted)}, and it fails: {error.message}")]
     if _same(wanted, got):
@@ -52,14 +65,15 @@ def _problems(rule: MappingRule, test: MappingTest, path: str) -> list[FieldProb
     return [FieldProblem(path, f"expected {_shown(wanted)}, got {_shown(got)}")]
 
 
-def _outcome(rule: MappingRule, test: MappingTest) -> Outcome:
+def _outcome(rule: MappingRule, test: MappingTest, in_time: InTime) -> Outcome:
     """Map one person by one rule, as a run would; raises `RecordRejected`."""
     groups = frozenset(test.groups)
     person: Attributes = test.attributes
     manager = person.get(MANAGER)
     if isinstance(manager, dict):  # as Graph sends it; a rule reads the reference, as in a run
         person = with_reference(person, manager.get("id"))
-    mapped = compile_mapping([rule]).to_mapped(person, groups, test.now or ANY_TIME)
+    compiled = compile_mapping([rule], patience=lambda: in_time)
+    mapped = compiled.to_mapped(person, groups, test.now or ANY_TIME)
     if mapped is None:
         return Signal.OBJECT
     if rule.target in mapped.kept:

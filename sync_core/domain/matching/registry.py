@@ -8,12 +8,12 @@ put it into one of the connection's partitions. Marks on a row say what became o
     NoAutoLink       somebody broke a link of this row; only a decision links it again
 """
 
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sync_core.domain.documents import GUID
+from sync_core.domain.letters import comparable_text
 from sync_core.domain.model import Status, StoredPerson, Value
 
 OBJECT_ID = "objectId"
@@ -199,7 +199,7 @@ def parted(address: str) -> tuple[str, str]:
 
 
 def comparable(value: object) -> str | None:
-    """Make values comparable: blanks around it, case, and composed letters do not count.
+    """Make values comparable: blanks around it, case, and what cannot be seen do not count.
 
     A number equals its digits as a text, since a row put there by hand may hold either. Nothing,
     blanks, and true and false match nothing.
@@ -208,8 +208,4 @@ def comparable(value: object) -> str | None:
         value = int(value)
     if value is None or isinstance(value, bool):
         return None
-    text = str(value).strip()
-    if text.isascii():
-        return text.lower() or None
-    # Canonical caseless matching: unicode.org/versions/latest, section 3.13, D145.
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())
+    return comparable_text(str(value)) or None

@@ -24,7 +24,9 @@ def plan_present(person: Attributes, mapped: Mapped, stored: StoredPerson | None
         return _write(Action.CREATE, person, mapped)
     if stored.status is Status.DISABLED:
         return _write(Action.REENABLE, person, mapped)
-    return None if stored.digest == mapped.digest else _write(Action.UPDATE, person, mapped)
+    if mapped.is_stored_as(stored.digest):
+        return None
+    return _write(Action.UPDATE, person, mapped)
 
 
 def removal_candidates(remaining: Mapping[str, StoredPerson]) -> list[str]:

@@ -13,8 +13,10 @@ from hashlib import blake2b
 from itertools import groupby
 
 from sync_core.domain.documents import Connection, Counts, Document, Guests, RecordError
-from sync_core.domain.model import Attributes, Mapped, Reason, Value
+from sync_core.domain.letters import comparable_text
+from sync_core.domain.model import Attributes, Mapped, Reason
 from sync_core.domain.plan.guard import Verdict
+from sync_core.domain.scope.look_alikes import LookAlike, look_alikes
 
 # Targets that name a person even where `matching` does not say so: email, workMail, userName, upn.
 NAMES_A_PERSON = re.compile(r".*mail.*|username|userprincipalname|upn", re.IGNORECASE)
@@ -47,14 +49,18 @@ class Survey:
     _blank: Counter[str] = field(default_factory=Counter)
     _keys: dict[str, "array[int]"] = field(default_factory=dict)
     _targets: tuple[str, ...] = field(init=False)
+    _look_alikes: list[LookAlike] = field(init=False)
 
     def __post_init__(self) -> None:
+        self._look_alikes = look_alikes(self.connection.scope)
         self._targets = tuple(rule.target for rule in self.connection.mapping)
         self._keys = {target: array("Q") for target in key_targets(self.connection)}
 
     def on_judged(self, person: Attributes, *, inside: bool) -> None:
         """Count a person who was read: each once where all users are read, else once a group."""
         kind = user_type(person)
+        for look_alike in self._look_alikes:
+            look_alike.see(person)
         if not inside:
             self.guests_out += kind == GUEST
             self.others_out += kind != GUEST
@@ -71,13 +77,14 @@ class Survey:
                 self._blank[target] += 1
         for target, seen in self._keys.items():
             value = values.get(target)
-            if value is not None:
-                seen.append(_fingerprint(value))
+            if value is not None and (text := comparable_text(str(value))):
+                seen.append(_fingerprint(text))
 
     def warnings(self, *, everybody_read: bool, complete: bool) -> list[PreviewWarning]:
         """Say what surprises about who is in and what would be stored of them."""
         return [
             *self._about_scope(everybody_read=everybody_read, complete=complete),
+            *self._about_look_alikes(),
             *self._about_blanks(),
             *self._about_doubles(),
         ]
@@ -100,6 +107,15 @@ class Survey:
                 message=f"Everybody in the directory is in scope{guests}: {_people(inside)}.",
                 people=inside,
             )
+
+    def _about_look_alikes(self) -> Iterator[PreviewWarning]:
+        for look_alike in self._look_alikes:
+            if look_alike.people:
+                yield PreviewWarning(
+                    code="scope.lookAlike",
+                    message=f"{_people(look_alike.people)} {look_alike.sentence}",
+                    people=look_alike.people,
+                )
 
     def _about_blanks(self) -> Iterator[PreviewWarning]:
         for target in self._targets:
@@ -232,10 +248,9 @@ def leavers_by_reason(reasons: Mapping[Reason | None, int]) -> dict[str, int]:
     return dict(sorted(found.items())) | ({"unasked": unconfirmed} if unconfirmed else {})
 
 
-def _fingerprint(value: Value) -> int:
-    """Return 64 bits of a value, the same whatever the case of its letters."""
-    text = str(value).strip().casefold().encode("utf-8", "surrogatepass")
-    return int.from_bytes(blake2b(text, digest_size=8).digest())
+def _fingerprint(text: str) -> int:
+    """Return 64 bits of a value as match keys compare it."""
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest())
 
 
 def _doubled(seen: "array[int]") -> tuple[int, int]:

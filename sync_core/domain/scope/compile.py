@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-import re2
 
 from sync_core.domain.attributes import (
     ALWAYS_SELECTED,
@@ -26,8 +25,15 @@ from sync_core.domain.attributes import (
     selected,
 )
 from sync_core.domain.documents import GROUPS, GUID, Clause, Filter, Guests, Operator, Scalar, Scope
-from sync_core.domain.errors import FieldProblem
+from sync_core.domain.errors import FieldProblem, FixConnection
+from sync_core.domain.expressions.regexes import MAX_PROGRAMS
 from sync_core.domain.model import Attributes
+from sync_core.domain.scope.patterns import (
+    TOO_LARGE_TOGETHER,
+    pattern_size,
+    searched,
+    searched_as_before,
+)
 
 ON_MANAGER = frozenset(
     {Operator.EQUALS, Operator.NOT_EQUALS, Operator.IN, Operator.IS_NULL, Operator.IS_NOT_NULL}
@@ -41,9 +47,6 @@ NUMBER = re.compile(r"[+-]?[0-9]{1,300}(\.[0-9]{1,300})?")
 BOOLEANS = {"true": True, "false": False}
 # Above this, floats are not exact.
 EXACT = 2**53
-# Without this, RE2 writes what an administrator typed to stderr.
-QUIET = re2.Options()
-QUIET.log_errors = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,10 @@ class CompiledScope:
 
 def compile_scope(scope: Scope) -> CompiledScope:
     """Turn a checked scope document into something that judges people."""
-    tests = [_filter_test(one) for one in scope.filters]
+    try:
+        tests = [_filter_test(one, as_before=scope.reads_as_before) for one in scope.filters]
+    except ValueError as error:
+        raise _unusable(scope) from error
     excludes = _exclusion(scope.exclude)
     guests = scope.guests
     everyone = scope.everyone and not tests
@@ -104,12 +110,23 @@ def compile_scope(scope: Scope) -> CompiledScope:
     )
 
 
+def _unusable(scope: Scope) -> FixConnection:
+    """Say which clause of a scope that is stored cannot be used any more."""
+    told = "; ".join(f"{problem.path} {problem.message}" for problem in scope_problems(scope))
+    return FixConnection(
+        "scope.unusable",
+        f"The scope cannot be used: {told}.",
+        "Correct the clause and save the connection. Nobody was changed.",
+    )
+
+
 def scope_problems(scope: Scope) -> list[FieldProblem]:
     """Name what is wrong in a scope beyond its shape, each with its path.
 
     That is attributes that cannot be read of everybody, and patterns and numbers that are none.
     """
-    problems = []
+    problems: list[FieldProblem] = []
+    size = 0
     for number, one in enumerate(scope.filters):
         for position, clause in enumerate(one.clauses):
             path = f"scope.filters[{number}].clauses[{position}]"
@@ -117,8 +134,11 @@ def scope_problems(scope: Scope) -> list[FieldProblem]:
                 problems.append(FieldProblem(f"{path}.attribute", message))
             try:
                 _clause_test(clause)
+                size += pattern_size(clause.operator, text_of(clause.value))
             except ValueError as error:
                 problems.append(FieldProblem(f"{path}.value", str(error)))
+            if size > MAX_PROGRAMS:
+                return [*problems, FieldProblem(f"{path}.value", TOO_LARGE_TOGETHER)]
             problems += _manager_problems(clause, path)
     return problems
 
@@ -174,12 +194,12 @@ def _attributes(scope: Scope) -> frozenset[str]:
     return frozenset(selected(c.attribute) for c in clauses if c.attribute != GROUPS)
 
 
-def _filter_test(one: Filter) -> Test:
-    tests = [_clause_test(clause) for clause in one.clauses]
+def _filter_test(one: Filter, *, as_before: bool) -> Test:
+    tests = [_clause_test(clause, as_before=as_before) for clause in one.clauses]
     return lambda person, groups: all(test(person, groups) for test in tests)
 
 
-def _clause_test(clause: Clause) -> Test:
+def _clause_test(clause: Clause, *, as_before: bool = False) -> Test:
     if clause.attribute == GROUPS:
         wanted = frozenset(str(value).lower() for value in clause.values)
         if clause.operator is Operator.ARRAYCONTAINS:
@@ -188,7 +208,7 @@ def _clause_test(clause: Clause) -> Test:
     if clause.attribute == MANAGER:
         clause = _by_manager_id(clause)
     read = reader(clause.attribute)
-    test = _value_test(clause)
+    test = _value_test(clause, as_before=as_before)
     return lambda person, _: test(read(person))
 
 
@@ -199,10 +219,11 @@ def _by_manager_id(clause: Clause) -> Clause:
     return clause.model_copy(update={"attribute": f"{MANAGER}.id", "value": value})
 
 
-def _value_test(clause: Clause) -> ValueTest:
+def _value_test(clause: Clause, *, as_before: bool) -> ValueTest:
     test = _TESTS.get(clause.operator)
     if test is None:
-        test = _WITH_VALUE[clause.operator](clause)
+        make = (_AS_BEFORE if as_before else _WITH_VALUE).get(clause.operator)
+        test = (make or _WITH_VALUE[clause.operator])(clause)
     return _of_those_who_have_it(test) if clause.null_matches is False else test
 
 
@@ -302,13 +323,13 @@ def _in_any_case(wanted: str) -> Callable[[str], bool]:
 
 
 def _regex(clause: Clause) -> ValueTest:
-    try:
-        pattern = re2.compile(text_of(clause.value), QUIET)
-    except re2.error as error:
-        reason = error.args[0].decode()
-        msg = f"not a usable regular expression: {reason} (look-around and back-references are not supported)"
-        raise ValueError(msg) from error
-    return lambda value: any(pattern.search(text) is not None for text in _texts(value))
+    is_in = searched(text_of(clause.value))
+    return lambda value: any(map(is_in, _texts(value)))
+
+
+def _regex_as_before(clause: Clause) -> ValueTest:
+    is_in = searched_as_before(text_of(clause.value))
+    return lambda value: any(map(is_in, _texts(value)))
 
 
 def _greater(clause: Clause) -> ValueTest:
@@ -363,4 +384,8 @@ _WITH_VALUE: dict[Operator, Callable[[Clause], ValueTest]] = {
     Operator.STARTS_WITH: _starts_with,
     Operator.ENDS_WITH: _ends_with,
     Operator.IN: _one_of,
+}
+_AS_BEFORE: dict[Operator, Callable[[Clause], ValueTest]] = {
+    Operator.REGEX_MATCH: _regex_as_before,
+    Operator.NOT_REGEX_MATCH: _not(_regex_as_before),
 }

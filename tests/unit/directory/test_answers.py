@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sync_core.directory.answers import (
+    Decoded,
     GraphNotFound,
     Page,
     PageLinkLost,
@@ -41,7 +42,34 @@ GRAPH = "https://graph.microsoft.com"
     ],
 )
 def test_json_is_decoded(body: bytes, value: Any) -> None:
-    assert decode(body) == value
+    assert decode(body) == Decoded(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "repaired"),
+    [
+        pytest.param(rb"A\ud83d", "A\ufffd", id="first half of a letter"),
+        pytest.param(rb"\udc00 B", "\ufffd B", id="second half of a letter"),
+        pytest.param(rb"\udc00\ud83d", "\ufffd\ufffd", id="halves in the wrong order"),
+        pytest.param(
+            rb"\ud83d \ud83d\ude00", "\ufffd \N{GRINNING FACE}", id="beside a whole letter"
+        ),
+        pytest.param(rb"\\ud83d \ud83d", r"\ud83d" + " \ufffd", id="beside an escaped backslash"),
+        pytest.param(b"M\xfcller", "M\ufffdller", id="a byte of another encoding"),
+        pytest.param(b"\xed\xa0\xbd", "\ufffd\ufffd\ufffd", id="half a letter in bytes"),
+    ],
+)
+def test_one_broken_value_does_not_stop_the_others(text: bytes, repaired: str) -> None:
+    """A page with one such value was "not JSON", at every run, for everybody."""
+    body = b'{"value": [{"displayName": "%b"}, {"displayName": "Ann", "n": [1, null]}]}' % text
+
+    found = decode(body)
+
+    assert found.repaired
+    assert found.value == {
+        "value": [{"displayName": repaired}, {"displayName": "Ann", "n": [1, None]}]
+    }
+    assert orjson.loads(orjson.dumps(found.value)) == found.value, "it can be stored"
 
 
 @pytest.mark.parametrize(
@@ -52,8 +80,9 @@ def test_json_is_decoded(body: bytes, value: Any) -> None:
         pytest.param(b'{"value": [{"id": ', id="cut off"),
         pytest.param(b"<html>", id="HTML"),
         pytest.param(b"\xff", id="no UTF-8"),
-        pytest.param(b'"\\ud800"', id="half a letter"),
+        pytest.param(b'{"a": "\xc3', id="cut off inside a letter"),
         pytest.param(b"NaN", id="no number"),
+        pytest.param(b'["\\ud800", Infinity]', id="no number beside half a letter"),
         pytest.param(b"[" * 5000, id="deep"),
     ],
 )

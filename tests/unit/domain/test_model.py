@@ -38,6 +38,20 @@ def test_two_actions_remove(action: str, removes: bool) -> None:
         pytest.param("update", {"a": 1}, {"a": 2}, (), {"a": (1, 2)}, id="changed"),
         pytest.param("update", {"a": 1}, {"a": 1}, (), {}, id="the same"),
         pytest.param("update", {"a": 1}, {"a": None}, (), {"a": (1, None)}, id="cleared"),
+        pytest.param(
+            "update", {"a": '["x",1]'}, {"a": '[1,"x"]'}, (), {}, id="a list in another order"
+        ),
+        pytest.param(
+            "update", {"a": "[1]"}, {"a": "[1,1]"}, (), {"a": ("[1]", "[1,1]")}, id="a longer list"
+        ),
+        pytest.param(
+            "update",
+            {"a": "[1"},
+            {"a": "[2]"},
+            (),
+            {"a": ("[1", "[2]")},
+            id="a text with a bracket",
+        ),
         pytest.param("update", {"a": 1}, {}, (), {"a": (1, None)}, id="no longer mapped"),
         pytest.param("update", {"a": 1}, {}, ("a",), {}, id="kept"),
         pytest.param("update", {}, {"a": None}, (), {}, id="null before and after"),

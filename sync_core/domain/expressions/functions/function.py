@@ -60,7 +60,8 @@ class Function:
     `build` wins where both could be. `most` is None when arguments may go on; `even` asks for an
     even count. `results` tells for an argument's index whether its value can become the result,
     so that a signal such as IgnoreAttributeFlow may stand there. `words` are the bare words an
-    argument takes. `check` raises `ArgumentProblem` for constants that can never work.
+    argument takes. `check` raises `ArgumentProblem` for constants that can never work; `weight` is the size
+    of the pattern among them.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Function:
     call: Callable[..., object] = _nothing
     build: Callable[[Arguments], Evaluate] | None = None
     check: Callable[[tuple[Node, ...]], None] | None = None
+    weight: Callable[[tuple[Node, ...]], int] = field(default=lambda _nodes: 0)
     results: Callable[[int], bool] = field(default=lambda _index: False)
     words: Mapping[int, frozenset[str]] = field(default_factory=dict)
     # Depends on its arguments alone, so it can be worked out once when they are constant.

@@ -43,6 +43,11 @@ def remove_duplicates(values: object) -> list[object] | None:
     return list(unique.values())
 
 
+def sort(values: object) -> list[object] | None:
+    """Put values in one order; what is no text goes by how it is printed."""
+    return None if is_null(values) else sorted(to_list(values), key=to_text_or_empty)
+
+
 def split(source: object, delimiter: object) -> list[str] | None:
     text, separator = to_text(source), to_text_or_empty(delimiter)
     if text is None:
@@ -97,6 +102,21 @@ LIST_FUNCTIONS = (
         least=1,
         most=1,
         call=remove_duplicates,
+    ),
+    Function(
+        name="Sort",
+        topic=Topic.LISTS,
+        signature="Sort(attribute)",
+        summary="Gives the values in the order of their characters. Graph promises no order, so what Join "
+        "or Item make of a list may change although the list did not. Our addition.",
+        example=Example(
+            'Join(";", Sort([otherMails]))',
+            {"otherMails": ["b@x.com", "a@x.com"]},
+            "a@x.com;b@x.com",
+        ),
+        least=1,
+        most=1,
+        call=sort,
     ),
     Function(
         name="Split",

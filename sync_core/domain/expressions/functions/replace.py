@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from sync_core.domain.expressions import regexes
 from sync_core.domain.expressions.context import Context
+from sync_core.domain.expressions.dialect import PatternProblem
 from sync_core.domain.expressions.errors import ArgumentProblem
 from sync_core.domain.expressions.functions.function import (
     Arguments,
@@ -59,7 +60,7 @@ def check(nodes: tuple[Node, ...]) -> None:
         raise ArgumentProblem(PATTERN, "The pattern has to be a text in quotes")
     try:
         groups = regexes.compiled(pattern.value).groups
-    except regexes.PatternProblem as problem:
+    except PatternProblem as problem:
         raise ArgumentProblem(PATTERN, str(problem), code="expression.pattern") from None
     if GROUP in given:
         group = nodes[GROUP]
@@ -68,6 +69,12 @@ def check(nodes: tuple[Node, ...]) -> None:
             raise ArgumentProblem(
                 GROUP, "The group is not one of the pattern", f"The pattern has {names}."
             )
+
+
+def weight(nodes: tuple[Node, ...]) -> int:
+    """Return the size of the pattern, of arguments that were checked."""
+    pattern = nodes[PATTERN] if PATTERN in _given(nodes) else None
+    return regexes.compiled(pattern.value).size if isinstance(pattern, Text) else 0
 
 
 def build(arguments: Arguments) -> Evaluate:
@@ -145,7 +152,7 @@ def _with_pattern(arguments: Arguments, pattern: regexes.Pattern) -> Evaluate:
         if text is None:
             return None
         pieces = regexes.template(to_text_or_empty(new(attributes, context)), written)
-        return within_limit(regexes.replaced(pattern, text, pieces))
+        return within_limit(regexes.replaced(pattern, text, pieces, context.in_time))
 
     return replace
 
@@ -159,7 +166,9 @@ def _with_group(arguments: Arguments, pattern: regexes.Pattern) -> Evaluate:
         if text is None:
             return None
         value = to_text_or_empty(new(attributes, context))
-        return within_limit(regexes.with_group_replaced(pattern, text, group, value))
+        return within_limit(
+            regexes.with_group_replaced(pattern, text, group, value, context.in_time)
+        )
 
     return replace
 
@@ -194,4 +203,5 @@ REPLACE = Function(
     most=7,
     build=build,
     check=check,
+    weight=weight,
 )

@@ -13,10 +13,12 @@ from sync_core.domain.expressions.letter_case import (
 )
 from sync_core.domain.expressions.nodes import Node, Text
 from sync_core.domain.expressions.values import (
+    MAX_TEXT,
     to_list,
     to_text,
     to_text_or_empty,
     to_whole,
+    too_long,
     within_limit,
 )
 
@@ -32,12 +34,16 @@ def append(source: object, suffix: object) -> str:
 
 def join(separator: object, *sources: object) -> str:
     pieces: list[str] = []
+    size = 0
     for source in sources:
-        if type(source) is str:
-            pieces.append(source)
-        else:
-            pieces += map(to_text_or_empty, to_list(source))
-    return within_limit(to_text_or_empty(separator).join(filter(None, pieces)))
+        found = [source] if type(source) is str else map(to_text_or_empty, to_list(source))
+        added = [piece for piece in found if piece]
+        size += sum(map(len, added))
+        # A list may stand there a thousand times.
+        if size > MAX_TEXT:
+            raise too_long()
+        pieces += added
+    return within_limit(to_text_or_empty(separator).join(pieces))
 
 
 def lower(source: object, culture: object = None) -> str | None:
@@ -82,13 +88,10 @@ def mid(source: object, start: object, length: object = None) -> str | None:
 def word(source: object, number: object, delimiters: object) -> str:
     index = to_whole(number) or 0
     splitters = to_text_or_empty(delimiters)
-    words = [""]
-    for character in to_text_or_empty(source):
-        if character in splitters:
-            words.append("")
-        else:
-            words[-1] += character
-    words = [one for one in words if one]
+    text = to_text_or_empty(source)
+    ends = [place for place, character in enumerate(text) if character in splitters]
+    pairs = zip([-1, *ends], [*ends, len(text)], strict=True)
+    words = [text[before + 1 : end] for before, end in pairs if before + 1 < end]
     return words[index - 1] if 1 <= index <= len(words) else ""
 
 

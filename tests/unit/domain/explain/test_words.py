@@ -21,6 +21,7 @@ from sync_core.domain.model import Action, Change, Evidence, Reason
 from tests.unit.builders import (
     ADMINS,
     ANN,
+    NO_GROUPS,
     NOW,
     SALES,
     change,
@@ -137,6 +138,21 @@ LONG = "x" * 100
 )
 def test_the_verdict_names_the_reason(found: ScopeSeen, code: str, sentence: str) -> None:
     assert said(found) == (code, sentence)
+
+
+def test_what_cannot_be_seen_is_named() -> None:
+    """Before: "because of department EQUALS Sales (it is Sales)"."""
+    document = scope([clause("department", "EQUALS", "Sales")])
+
+    found = explain_scope(document, {"department": "Sales\u200b\u00a0"}, NO_GROUPS, NOTHING_HIDDEN)
+    hidden = explain_scope(document, {"department": "Sales\u200b"}, NO_GROUPS, {"department"})
+    _, sentence = said(found)
+
+    assert found.filters[0].clauses[0].hidden_letters == [
+        "U+200B ZERO WIDTH SPACE", "U+00A0 NO-BREAK SPACE",
+    ]  # fmt: skip
+    assert "(it is Sales[U+200B ZERO WIDTH SPACE][U+00A0 NO-BREAK SPACE])" in sentence
+    assert hidden.filters[0].clauses[0].hidden_letters == []
 
 
 @pytest.mark.parametrize(

@@ -298,6 +298,7 @@ TESTED_ELSEWHERE = {
     "IsString": "test_values.py",
     "RandomString": "functions/test_generated.py",
     "SelectUniqueValue": "test_reference.py",
+    "Sort": "test_values.py",
     "StringFromSid": "test_values.py",
 }
 

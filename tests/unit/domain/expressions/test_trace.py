@@ -5,6 +5,7 @@ import json
 import pytest
 
 from sync_core.domain.expressions import Context, EvaluationError, evaluate_with_trace, parse
+from sync_core.domain.expressions.trace import MAX_TRACE
 from tests.unit.domain.expressions.evaluation import NOW, evaluate
 
 CONTEXT = Context(now=NOW)
@@ -41,6 +42,58 @@ def test_steps_that_were_taken() -> None:
     }
 
 
+DEEP: object = "x"
+for _ in range(300):
+    DEEP = [DEEP]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(["abcd"] * 10_000, id="many texts"),
+        pytest.param(["x" * 100_000] * 10, id="long texts"),
+        pytest.param([["a"] * 1000] * 1000, id="lists of lists"),
+        pytest.param({f"name{number}": "value" for number in range(10_000)}, id="many fields"),
+        pytest.param({"a": {"b": ["x" * 100_000]}}, id="a long text deep inside"),
+        pytest.param([2**900] * 1000, id="large numbers"),
+        pytest.param(DEEP, id="deep"),
+    ],
+)
+def test_of_a_large_value_the_beginning_is_shown(value: object) -> None:
+    _, trace = evaluate_with_trace(parse("[a]"), {"a": value}, CONTEXT)
+
+    assert len(json.dumps(trace)) < 2_000
+    assert "..." in json.dumps(trace)
+
+
+def test_a_trace_has_a_budget_whatever_is_traced() -> None:
+    """Before: 1,200 times one list of 0.8 MB were a trace of 966 MB."""
+    text = f"Coalesce({', '.join(['IIF(IsNull([a]), [a], [b])'] * 300)})"
+
+    _, trace = evaluate_with_trace(parse(text), {"a": ["abcd"] * 5_000, "b": None}, CONTEXT)
+
+    assert len(json.dumps(trace)) < 2 * MAX_TRACE
+    assert trace["parts"][0]["parts"][0]["expression"] == "IsNull([a])"
+    assert trace["parts"][-1]["expression"] == "..."
+
+
+def test_what_is_redacted_is_hidden_beyond_the_budget_as_well() -> None:
+    text = f'Join("", {", ".join(["Left([a], 0)"] * 500)}, Redact([b]))'
+
+    _, trace = evaluate_with_trace(parse(text), {"a": "x" * 500, "b": "secret"}, CONTEXT)
+
+    assert trace["parts"][-1] == {"expression": "...", "value": "[Redact]"}
+    assert "secret" not in json.dumps(trace)
+
+
+def test_a_trace_goes_on_only_while_there_is_time() -> None:
+    def over() -> None:
+        raise EvaluationError("evaluation.outOfTime", "It takes too long")
+
+    with pytest.raises(EvaluationError, match="too long"):
+        evaluate_with_trace(parse("ToUpper([a])"), {}, Context(now=NOW, in_time=over))
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [
@@ -51,10 +104,19 @@ def test_steps_that_were_taken() -> None:
         pytest.param("[mail]", None, id="null"),
         pytest.param("[list]", ["a", "b"], id="list"),
         pytest.param("[long]", "x" * 500 + "...", id="long text"),
+        pytest.param("[object]", {"b": [1, {"c": True}], "a": None}, id="object"),
+        pytest.param(
+            "&HFFFFFFFFFFFFFFFFFF", "a number of 72 bits", id="a number no JSON reader knows"
+        ),
     ],
 )
 def test_value_in_the_trace(text: str, value: object) -> None:
-    trace = trace_of(text, {"list": ["a", "b"], "long": "x" * 501})
+    person: dict[str, object] = {
+        "list": ["a", "b"],
+        "long": "x" * 501,
+        "object": {"b": [1, {"c": True}], "a": None},
+    }
+    trace = trace_of(text, person)
 
     assert trace == {"expression": text, "value": value}
 

@@ -235,6 +235,18 @@ def test_a_filter_that_cannot_be_taken_whole_is_left_out_whole(wrong: Json, word
     assert "more people would come in" in told["scope.groups[0]"]
 
 
+def test_a_filter_by_the_names_of_guests_is_told() -> None:
+    _, told = filters_of([clause("userPrincipalName", "ENDS_WITH", "@contoso.com")])
+
+    assert "#EXT#" in told["scope.groups[0].clauses[0]"]
+
+
+def test_the_name_as_it_is_needs_no_note() -> None:
+    imported = import_schema(schema(users(mapped("x", attribute("originalUserPrincipalName")))))
+
+    assert not [note for note in imported.notes if "#EXT#" in note.message]
+
+
 def test_an_empty_filter_is_left_out() -> None:
     """All of no tests are true: it would choose everybody."""
     found, told = filters_of([])
@@ -311,6 +323,15 @@ def test_without_filters_nobody_is_chosen_and_why_is_said() -> None:
         ),
         pytest.param(
             mapped("m", function("ToLower([manager])")), ".source", "reference", id="in an expression"
+        ),
+        pytest.param(
+            mapped("x", attribute("userPrincipalName")), ".source", "#EXT#", id="names of guests"
+        ),
+        pytest.param(
+            mapped("x", function("ToLower([userPrincipalName])")), ".source", "#EXT#", id="and inside"
+        ),
+        pytest.param(
+            mapped("x", attribute("thumbnailPhoto")), "", "is a picture", id="a picture"
         ),
         pytest.param(
             mapped("x", attribute("mail"), defaultValue="-"),

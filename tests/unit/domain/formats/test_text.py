@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sync_core.domain.formats import text as config_text
 from sync_core.domain.formats.text import (
     MAX_DEPTH,
+    MAX_REPEATED,
     MAX_VALUES,
     Unreadable,
     from_json,
@@ -192,6 +193,23 @@ def test_aliases_of_aliases_are_counted_before_they_grow() -> None:
 
     with pytest.raises(Unreadable, match=f"more than {MAX_VALUES} values"):
         from_yaml("\n".join(lines).encode())
+
+
+@pytest.mark.parametrize(
+    "anchored",
+    [
+        pytest.param(f"&a {'x' * 300_000}", id="a long text"),
+        pytest.param("&a {? " + "x" * 300_000 + " : 1}", id="a long name of a field"),
+        pytest.param(f"&a [{'x' * 150_000}, {{b: {'y' * 150_000}}}]", id="texts inside"),
+    ],
+)
+def test_what_aliases_repeat_is_counted_in_characters(parser: None, anchored: str) -> None:
+    """Before: 300 KB and 2,000 aliases were 600 MB."""
+    few, many = (f"a: {anchored}\nb: [{', '.join(['*a'] * times)}]" for times in (3, 2_000))
+
+    assert len(from_yaml(few.encode())["b"]) == 3
+    with pytest.raises(Unreadable, match=f"repeat more than {MAX_REPEATED} characters"):
+        from_yaml(many.encode())
 
 
 def test_aliases_do_not_go_deeper_than_what_is_written_out() -> None:

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from sync_core.domain.attributes import with_reference
 from sync_core.domain.documents import DEFAULT_MAPPING, MappingRule
-from sync_core.domain.errors import RecordRejected
+from sync_core.domain.errors import FixConnection, RecordRejected
+from sync_core.domain.expressions import EvaluationError
+from sync_core.domain.expressions.context import InTime, unlimited
 from sync_core.domain.mapping.compile import MAX_CHARACTERS, compile_mapping, mapping_problems
 from sync_core.domain.model import Mapped
 from tests.unit.builders import JSON, NO_GROUPS, NOW, SALES, mapped, rule
@@ -202,6 +204,37 @@ def test_the_default_mapping() -> None:
     }
 
 
+GUEST = {"userPrincipalName": "ann_fabrikam.com#EXT#@contoso.com", "userType": "Guest"}
+
+
+@pytest.mark.parametrize(
+    ("person", "email"),
+    [
+        pytest.param(GUEST, None, id="a guest without any address"),
+        pytest.param(GUEST | {"otherMails": []}, None, id="Graph's way to say none"),
+        pytest.param(
+            GUEST | {"otherMails": ["ann@fabrikam.com"]}, "ann@fabrikam.com", id="only there"
+        ),
+        pytest.param(
+            GUEST | {"otherMails": ["b@x.com", "a@x.com"]}, "a@x.com", id="always the same one"
+        ),
+        pytest.param(
+            GUEST | {"mail": "a@x.com", "otherMails": ["b@x.com"]}, "a@x.com", id="mail first"
+        ),
+        pytest.param(
+            GUEST | {"userPrincipalName": "ann_x.com#ext#@contoso.com", "userType": "Member"},
+            None,
+            id="a guest who was made a member",
+        ),
+        pytest.param({"userPrincipalName": "ann@contoso.com"}, "ann@contoso.com", id="a member"),
+    ],
+)
+def test_the_default_mapping_gives_an_address_or_none(
+    person: dict[str, Any], email: str | None
+) -> None:
+    assert mapped(person, *DEFAULT_MAPPING).values["email"] == email
+
+
 @pytest.mark.parametrize(
     ("changes", "refers", "attributes"),
     [
@@ -310,6 +343,30 @@ def test_what_graph_gives_one_person_at_a_time_is_refused(
     assert "one person at a time" in problem.message
 
 
+def test_a_stored_expression_that_cannot_be_used_any_more_is_named() -> None:
+    with pytest.raises(FixConnection, match=r"mapping\[1\].expression: .*too large") as caught:
+        compile_mapping([NAME, rule("b", expression='Replace([a], , "\\\\w{1,99}", , "")')])
+
+    assert caught.value.code == "mapping.unusable"
+
+
+def test_a_person_who_takes_too_long_is_refused_and_the_next_one_has_time_again() -> None:
+    asked: list[int] = []
+
+    def patience() -> InTime:
+        asked.append(len(asked))
+        return over if len(asked) == 1 else unlimited
+
+    def over() -> None:
+        raise EvaluationError("evaluation.outOfTime", "It takes longer than 5 seconds")
+
+    compiled = compile_mapping([NAME, rule("b", expression="[mail]")], patience=patience)
+
+    with pytest.raises(RecordRejected, match="for b failed: It takes longer than 5 seconds"):
+        compiled.to_mapped({"mail": "a"}, NO_GROUPS, NOW)
+    assert compiled.to_mapped({"mail": "a"}, NO_GROUPS, NOW) is not None
+
+
 def test_all_that_is_wrong_with_an_expression_is_said() -> None:
     expression = "SelectUniqueValue([skills], [mySite])"
 
@@ -383,6 +440,47 @@ def test_the_order_of_keys_inside_an_object_does_not_count() -> None:
     one, other = {"a": {"b": 1, "c": [{"d": 1, "e": 2}]}}, {"a": {"c": [{"e": 2, "d": 1}], "b": 1}}
 
     assert mapped(one, rule(source="a")) == mapped(other, rule(source="a"))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param(["b", "a"], ["a", "b"], id="texts"),
+        pytest.param([{"b": 1}, {"a": 1}], [{"a": 1}, {"b": 1}], id="objects"),
+        pytest.param(
+            [{"plans": ["y", "x"], "sku": 1}],
+            [{"sku": 1, "plans": ["x", "y"]}],
+            id="lists in objects",
+        ),
+        pytest.param({"plans": ["y", "x"]}, {"plans": ["x", "y"]}, id="an object with a list"),
+        pytest.param(["a", 1, None, True], [True, None, 1, "a"], id="of several kinds"),
+    ],
+)
+@pytest.mark.parametrize("how", [{"source": "found"}, {"expression": "IIF(True, [found], 0)"}])
+def test_the_order_of_a_list_does_not_count(how: dict[str, Any], one: Any, other: Any) -> None:
+    """Graph promises none: another order was an update and a history row each time."""
+    assert digest({"found": one}, rule(**how)) == digest({"found": other}, rule(**how))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param(["a", "b"], ["a", "c"], id="another value"),
+        pytest.param(["a", "b"], ["a"], id="one less"),
+        pytest.param(["1"], [1], id="another kind"),
+    ],
+)
+def test_another_list_is_a_change(one: Any, other: Any) -> None:
+    assert digest({"displayName": one}, NAME) != digest({"displayName": other}, NAME)
+
+
+def test_people_stored_by_an_earlier_release_are_not_written_again_for_their_lists() -> None:
+    found = mapped({"displayName": ["b", "a"]}, NAME)
+    other = mapped({"displayName": ["a", "b"]}, NAME)
+
+    assert found.is_stored_as("14dc79e56a0812e66bf3020e"), "in the order that Graph gave"
+    assert found.is_stored_as(other.digest)
+    assert not found.is_stored_as(mapped({"displayName": ["b", "c"]}, NAME).digest)
 
 
 def test_what_is_written_once_does_not_count() -> None:

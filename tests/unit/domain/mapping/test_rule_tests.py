@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from sync_core.domain.documents import MappingRule
+from sync_core.domain.expressions import EvaluationError
 from sync_core.domain.mapping.rule_tests import mapping_test_problems
 from tests.unit.builders import GUID, rule
 
@@ -164,6 +165,35 @@ def test_every_red_test_is_named_by_rule_and_place() -> None:
     paths = [one.path for one in mapping_test_problems(rules)]
 
     assert paths == ["mapping[1].tests[1]", "mapping[2].tests[0]"]
+
+
+def test_tests_that_take_too_long_are_stopped_and_said() -> None:
+    asked: list[int] = []
+
+    def twice() -> None:
+        asked.append(1)
+        if len(asked) > 3:
+            raise EvaluationError("evaluation.outOfTime", "It takes longer than 10 seconds")
+
+    tests = [{"attributes": {"mail": "x"}, "expected": "y"}] * 5
+
+    problems = mapping_test_problems([rule(expression="[mail]", tests=tests)], twice)
+
+    assert [problem.path for problem in problems] == [f"mapping[0].tests[{n}]" for n in range(3)]
+    assert "expected" in problems[0].message
+    assert "fails: The expression for name failed: It takes longer" in problems[1].message
+    assert "was not run" in problems[2].message
+
+
+def test_what_was_not_run_is_said() -> None:
+    def over() -> None:
+        raise EvaluationError("evaluation.outOfTime", "It takes longer than 10 seconds")
+
+    tests = [{"attributes": {"mail": "x"}, "expected": "x"}] * 2
+
+    [problem] = mapping_test_problems([rule(source="mail", tests=tests)], over)
+
+    assert (problem.path, "was not run" in problem.message) == ("mapping[0].tests[0]", True)
 
 
 @pytest.mark.parametrize("given", [{}, {"tests": None}, {"tests": []}])

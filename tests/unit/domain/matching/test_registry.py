@@ -13,6 +13,8 @@ from tests.unit.domain.matching.registries import BEN, CAT, FORMER, add, registr
         pytest.param(" Ann@Contoso.com\t", "ann@contoso.com", id="blanks and case"),
         pytest.param("STRASSE", comparable("straße"), id="sharp s"),
         pytest.param("e\u0301va@x", "\u00e9va@x", id="composed letters"),
+        pytest.param("a\u200bnn@x\u00a0", "ann@x", id="what cannot be seen"),
+        pytest.param("\u200b", None, id="nothing that can be seen"),
         pytest.param("\u0345", comparable("\u03b9"), id="a letter that folds to another"),
         pytest.param(4711, "4711", id="number"),
         pytest.param(4711.0, "4711", id="number that came as a float"),

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sync_core.domain.documents import Connection, Counts, RecordError
+from sync_core.domain.letters import comparable_text
 from sync_core.domain.model import Mapped, Reason
 from sync_core.domain.plan.guard import Verdict
 from sync_core.domain.plan.survey import (
@@ -45,6 +46,57 @@ def survey_of(
 
 def told(warnings: list[PreviewWarning]) -> list[tuple[str, str | None, int | None]]:
     return [(one.code, one.target, one.people) for one in warnings]
+
+
+BY_DEPARTMENT = {"attribute": "department", "operator": "EQUALS", "value": "Sales"}
+
+
+@pytest.mark.parametrize(
+    ("clause", "value", "letters"),
+    [
+        pytest.param(BY_DEPARTMENT, "Sales\u00a0", "U+00A0 NO-BREAK SPACE", id="no-break space"),
+        pytest.param(BY_DEPARTMENT, "Sa\u200bles", "U+200B ZERO WIDTH SPACE", id="nothing at all"),
+        pytest.param(BY_DEPARTMENT, "Sales ", "U+0020 SPACE", id="a blank at the end"),
+        pytest.param(
+            BY_DEPARTMENT | {"value": "M\u00fcller"}, "Mu\u0308ller", "U+0308", id="two letters for one"
+        ),
+        pytest.param(
+            BY_DEPARTMENT | {"value": "Sales\ufeff"}, "Sales", "U+FEFF", id="in the clause itself"
+        ),
+        pytest.param(
+            {"attribute": "otherMails", "operator": "ARRAYCONTAINS", "value": ["a@x.com"]},
+            ["b@x.com", "a@x.com\u00ad"], "U+00AD SOFT HYPHEN", id="one of several values",
+        ),
+    ],
+)  # fmt: skip
+def test_values_that_only_look_like_the_one_of_a_clause(
+    clause: dict[str, Any], value: Any, letters: str
+) -> None:
+    scope = {"filters": [{"clauses": [clause]}]}
+    survey = Survey(connection(scope=scope))
+
+    survey.on_judged({clause["attribute"]: value}, inside=False)
+    survey.on_judged({clause["attribute"]: "Marketing"}, inside=False)
+    survey.on_judged({clause["attribute"]: clause["value"]}, inside=True)
+    [warning] = survey.warnings(everybody_read=False, complete=True)[:1]
+
+    assert (warning.code, warning.people) == ("scope.lookAlike", 1)
+    assert letters in warning.message
+    assert "scope.filters[0].clauses[0]" in warning.message
+
+
+def test_other_clauses_and_other_letters_are_no_look_alikes() -> None:
+    clauses = [
+        BY_DEPARTMENT,
+        BY_DEPARTMENT | {"operator": "INCLUDES"},
+        {"attribute": "groups", "operator": "ARRAYCONTAINS", "value": [GUID]},
+    ]
+    survey = Survey(connection(scope={"filters": [{"clauses": clauses}]}))
+
+    for value in ("Sales", "sales", "S ales", None, 5):
+        survey.on_judged({"department": value}, inside=True)
+
+    assert "scope.lookAlike" not in str(survey.warnings(everybody_read=False, complete=True))
 
 
 @pytest.mark.parametrize(
@@ -139,6 +191,7 @@ def test_a_column_that_is_seldom_blank_is_not_told() -> None:
         pytest.param(["a@x", "A@X ", "b@x"], "1 time:", 2, id="case and blanks are the same"),
         pytest.param(["a", "a", "a", "b", "b"], "2 times:", 5, id="two values"),
         pytest.param([7, 7], "1 time:", 2, id="numbers"),
+        pytest.param(["a@x", "a\u200b@x"], "1 time:", 2, id="what cannot be seen"),
     ],
 )
 def test_doubled_keys(values: list[Any], times: str, people: int) -> None:
@@ -153,8 +206,8 @@ def test_doubled_keys(values: list[Any], times: str, people: int) -> None:
 @given(st.lists(st.text(max_size=3), max_size=20))
 def test_doubles_are_those_that_a_plain_count_finds(values: list[str]) -> None:
     people = [{"email": value or None} for value in values]
-    folded = [value.strip().casefold() for value in values if value]
-    expected = sum(count for one in set(folded) if (count := folded.count(one)) > 1)
+    folded = [comparable_text(value) for value in values]
+    expected = sum(count for one in set(folded) - {""} if (count := folded.count(one)) > 1)
 
     found = survey_of(*people, on=connection("email")).warnings(everybody_read=False, complete=True)
 

@@ -18,7 +18,9 @@ from sync_core.domain.documents import (
     Operator,
     Scope,
 )
+from sync_core.domain.errors import FixConnection
 from sync_core.domain.scope.compile import compile_scope, scope_problems
+from sync_core.domain.scope.patterns import changed_patterns
 from tests.unit.builders import (
     ADMINS,
     ANN,
@@ -545,6 +547,79 @@ def test_whatever_the_operator_its_attribute_is_selected(
     assert property_name in in_second_filter.attributes
 
 
+SURNAMES = ["Smith", "M\u00fcller", "Nguy\u1ec5n", "\u5c71\u7530"]
+
+
+def by_surname(pattern: str, operator: str = "REGEX MATCH") -> Scope:
+    return scope([clause("surname", operator, pattern)])
+
+
+def found_by(given: Scope) -> list[str]:
+    judged = compile_scope(given)
+    return [name for name in SURNAMES if judged.matches({"surname": name}, NO_GROUPS)]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        pytest.param(r"^\w+$", SURNAMES, id="letters of all scripts"),
+        pytest.param(r"\W", [], id="none of them is no letter"),
+        pytest.param(r"\bM\w+\b", ["M\u00fcller"], id="a word"),
+        pytest.param(r"\bller\b", [], id="no boundary inside a word"),
+        pytest.param("(?<first>^.)", SURNAMES, id="a named group as .NET writes it"),
+        pytest.param(r"^\p{Lo}", ["\u5c71\u7530"], id="a category"),
+        pytest.param(r"^\pL+$", SURNAMES, id="a category as RE2 writes it"),
+        pytest.param(r"^\x{53}", ["Smith"], id="a code as RE2 writes it"),
+    ],
+)
+def test_a_pattern_is_read_as_in_replace(pattern: str, names: list[str]) -> None:
+    """Before: the same pattern found Smith only, and all of them in Replace."""
+    assert found_by(by_surname(pattern)) == names
+    others = [name for name in SURNAMES if name not in names]
+    assert found_by(by_surname(pattern, "NOT REGEX MATCH")) == others
+
+
+def test_a_stored_pattern_is_read_as_before_until_it_is_saved() -> None:
+    known = by_surname(r"^\w+$")
+    others = by_surname(r"^\w+$", "NOT REGEX MATCH")
+
+    assert found_by(known.as_before()) == ["Smith"]
+    assert found_by(others.as_before()) == SURNAMES[1:]
+    assert known.as_before() != known, "so a save is judged by the guard"
+    assert known.as_before().to_json() == known.to_json()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "changed"),
+    [
+        (r"^\w+$", True), (r"[^\d]", True), (r"\S@", True), (r"\bx", True), ("[[:alpha:]]", True),
+        (r"@contoso\.com$", False), ("^(a|b)[0-9]{3}", False), (r"\p{L}", False), ("(?i)sales", False),
+    ],
+)  # fmt: skip
+def test_patterns_whose_answer_may_change_are_named(pattern: str, changed: bool) -> None:
+    wanted = scope([department("EQUALS", pattern), clause("surname", "REGEX MATCH", pattern)])
+
+    assert changed_patterns(wanted) == (["filters[0].clauses[1]"] if changed else [])
+
+
+def test_a_stored_pattern_that_cannot_be_used_any_more_is_named() -> None:
+    with pytest.raises(FixConnection, match=r"clauses\[0\].value not a usable") as caught:
+        compile_scope(by_surname(r"\Qa\E"))
+
+    assert caught.value.code == "scope.unusable"
+    assert caught.value.remedy
+
+
+def test_the_patterns_of_a_scope_are_weighed_together() -> None:
+    large = [clause("surname", "REGEX MATCH", rf"\w{{1,{count}}}") for count in range(20, 30)]
+
+    assert scope_problems(scope(large[:4])) == []
+    [problem] = scope_problems(scope(large))
+    assert "too large together" in problem.message
+    [problem] = scope_problems(by_surname("a" * 60_001))
+    assert "longer than 60000" in problem.message
+
+
 def test_problems_of_values_are_named_with_their_path() -> None:
     wrong = scope(
         [department("EQUALS", "x"), department("REGEX MATCH", "(")],
@@ -561,9 +636,9 @@ def test_problems_of_values_are_named_with_their_path() -> None:
         "scope.filters[2].clauses[0].value",
     ]
     assert problems["scope.filters[0].clauses[1].value"].startswith(
-        "not a usable regular expression: missing ): ("
+        "not a usable regular expression: The pattern is not valid: missing ): ("
     )
-    assert "look-around" in problems["scope.filters[2].clauses[0].value"]
+    assert "look-ahead" in problems["scope.filters[2].clauses[0].value"]
     assert "a number or a date" in problems["scope.filters[1].clauses[0].value"]
 
 

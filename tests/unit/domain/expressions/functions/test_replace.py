@@ -1,10 +1,15 @@
 r"""Replace and its patterns: .NET's meaning, RE2's speed, and a sentence for what cannot be."""
 
+import re
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from sync_core.domain.expressions import EvaluationError, ExpressionError, parse
+from sync_core.domain.expressions import EvaluationError, ExpressionError, parse, regexes
+from sync_core.domain.expressions.dialect import PatternProblem
+from sync_core.domain.expressions.regexes import compiled
 from tests.unit.domain.expressions.evaluation import evaluate
 
 
@@ -65,7 +70,6 @@ def test_pattern_means_what_it_means_in_dotnet(pattern: str, source: str, left: 
         pytest.param(r"(?#a)", "comment", id="comment"),
         pytest.param(r"(a)\1", "back-reference", id="back-reference"),
         pytest.param(r"(?<n>a)\k<n>", "back-reference", id="named back-reference"),
-        pytest.param(r"\ba", "word boundary", id="word boundary"),
         pytest.param(r"\Ga", r"\G", id="other escape"),
         pytest.param(r"\_", r"\_", id="escaped underscore"),
         pytest.param("a\\", "not known", id="a backslash at the end"),
@@ -76,6 +80,13 @@ def test_pattern_means_what_it_means_in_dotnet(pattern: str, source: str, left: 
         pytest.param("[a", "not closed", id="class not closed"),
         pytest.param("(a", "not valid", id="group not closed"),
         pytest.param("a{1001}", "not valid", id="too often"),
+        pytest.param(r"(?s)a.\b", r"[\s\S]", id="a dot for line ends beside a boundary"),
+        pytest.param(r"[\D]\b", "[^...]", id="a class of no digits beside a boundary"),
+        pytest.param(r"(\w{1,30}){30}", "too large", id="large"),
+        pytest.param(
+            "." * 50 + "{1000}" * 1 + ".{1000}" * 8, "too large", id="large when compiled"
+        ),
+        pytest.param(r"\w" * 400, "too large", id="many classes"),
         pytest.param(r"\p{IsGreek}", "not valid", id="block of characters"),
         pytest.param("\ud800", "surrogate", id="half a character"),
     ],
@@ -111,6 +122,104 @@ def test_pattern_that_is_refused(pattern: str, told: str) -> None:
 )
 def test_replacement(pattern: str, new: str, result: str) -> None:
     assert replaced(pattern, "abcd", new) == result
+
+
+@pytest.mark.parametrize(
+    ("pattern", "source", "new", "result"),
+    [
+        pytest.param(r"\bMüller\b", "Müller, Müllerin", "x", "x, Müllerin", id="a word"),
+        pytest.param(r"\bller\b", "Müller", "x", "Müller", id="ü is a letter"),
+        pytest.param(r"\b", "Zoë 李", "|", "|Zoë| |李|", id="the boundaries alone"),
+        pytest.param(r"\B", "ab c-", "|", "a|b c-|", id="every other place"),
+        pytest.param(r"\b\w+\b|\b \b", "a b", "x", "xxx", id="both sides of one boundary"),
+        pytest.param(r"^\b|\b$", "ab", "|", "|ab|", id="at the ends of the text"),
+        pytest.param(r"\A\b|\b\z", "ab", "|", "|ab|", id="at its ends, otherwise spelled"),
+        pytest.param(r"\ba\b\W*\b", "a b", "x", "xb", id="boundaries beside each other"),
+        pytest.param(r"a\b.*\b", "a", "x", "x", id="two at one place"),
+        pytest.param(r"\b(?<g>\w)", "ab cd", "<$1>", "<a>b <c>d", id="a group behind it"),
+        pytest.param(r"(\b.)", "ab", "$1$1", "aab", id="a group around it"),
+        pytest.param(r"\b[^x]{2}", "abc", "-", "-c", id="a class turned round, counted"),
+        pytest.param(r"\b\P{L}\W\D\S", "7-+a", "x", "x", id="none of them a mark"),
+        pytest.param(r"\bå\.\{", "å.{", "x", "x", id="signs as they are"),
+        pytest.param(r"[\b]", "a\x08", "x", "ax", id="a backspace in a class"),
+        pytest.param(r"(?:|\b)", "ab", "-", "-a-b-", id="nothing, or a boundary"),
+        pytest.param(r"(?:|\b)", "é日", "-", "-é-日-", id="and in letters of several bytes"),
+        pytest.param(
+            r"\b\w", "\ufdf2 \ufdf2", "x", "x x", id="letters beside the marks in Unicode"
+        ),
+        pytest.param("a\u200d?\\bb", "a\u200db", "x", "a\u200db", id="a joiner is no boundary"),
+    ],
+)
+def test_a_word_boundary_knows_all_scripts(
+    pattern: str, source: str, new: str, result: str
+) -> None:
+    assert replaced(pattern, source, new) == result
+
+
+@given(
+    st.lists(
+        st.sampled_from([r"\b", r"\B", "a", "é", r"\w", r"\W*", "-", ".", "a*", "(?:b|)"]),
+        max_size=5,
+    ),
+    st.text("aéb -", min_size=1, max_size=6),
+)
+def test_boundaries_are_where_another_engine_sees_them(parts: list[str], text: str) -> None:
+    """Of an empty text, Python says that it has no place inside a word, .NET that it has one."""
+    pattern = "".join(parts)
+
+    assert compiled(pattern).searcher()(text) is (re.search(pattern, text) is not None)
+
+
+@given(
+    st.lists(st.sampled_from([r"\b", r"\B", "a", "é", r"\w+", "-", "."]), min_size=1, max_size=4),
+    st.text("aé -", min_size=1, max_size=6),
+)
+def test_and_replace_the_same(parts: list[str], text: str) -> None:
+    pattern = "".join(parts)
+
+    assert replaced(pattern, text, "<$&>") == re.sub(pattern, r"<\g<0>>", text)
+
+
+def test_a_pattern_says_for_which_text_it_is_too_large() -> None:
+    """Before: this took 8 s, and one of 9 KB 45 s, during which the process did nothing else."""
+    large = "(a?){1000}" * 5
+
+    assert replaced(large, "a" * 1000) == ""
+    with pytest.raises(EvaluationError, match=r"may take [0-9]+ bytes") as caught:
+        replaced(large, "a" * 4000)
+    assert caught.value.code == "evaluation.patternTooLarge"
+
+
+def test_a_pattern_that_is_refused_is_refused_at_once() -> None:
+    began = time.process_time()
+    for pattern in (r"(\w{1,30}){30}x", r"\w" * 4000, "|".join([r"\w{1,100}"] * 800)):
+        with pytest.raises(PatternProblem, match="too large"):
+            compiled(pattern)
+
+    assert time.process_time() - began < 1.5
+
+
+def test_the_patterns_of_one_expression_are_weighed_together() -> None:
+    one = 'Replace([a], , "\\\\w{{1,{}}}", , "")'
+    few, many = (", ".join(one.format(count) for count in range(20, last)) for last in (23, 27))
+
+    parse(f"Join({few})")
+    parse(f'IIF([a] = "x" AND NOT [b] = "y", Join({few}), "z" & [c])')
+    with pytest.raises(ExpressionError, match="too large together"):
+        parse(f"Join({many})")
+
+
+@pytest.mark.parametrize("boundary", ["", r"\b"])
+def test_matches_go_on_only_while_there_is_time(boundary: str) -> None:
+    asked = []
+
+    def twice() -> None:
+        asked.append(1)
+        if len(asked) > 2:
+            raise EvaluationError("evaluation.outOfTime", "It takes too long")
+
+    with pytest.raises(EvaluationError, match="too long"):
+        regexes.replaced(compiled(f"{boundary}a"), "a a a a", [b"x"], twice)
 
 
 def test_empty_matches_keep_characters_whole() -> None:
