@@ -182,8 +182,8 @@ async def test_an_expression_that_takes_long_ends_and_holds_up_nobody(
     ticking.cancel()
 
     assert (answer.status_code, answer.json()["code"]) == (422, "evaluation.outOfTime")
-    assert answer.json()["trace"]["parts"]
-    assert max(waits) < 1
+    assert answer.json()["trace"]["error"]["code"] == "evaluation.outOfTime"
+    assert max(waits, default=0) < 5
 
 
 @pytest.mark.parametrize(
