@@ -1,9 +1,11 @@
 """Environment in, one frozen `Settings` out: every problem is named at once, nothing else reads it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from sync_core.domain.documents import GUID
 from sync_core.domain.errors import FixSettings
 
 # The emulator's well-known account, public by design:
@@ -47,6 +49,7 @@ class Settings:
     identity_client_id: str | None = None
     has_managed_identity: bool = False
     has_app_service_auth: bool = False
+    admin_tenant_ids: frozenset[str] = frozenset()
     local_admin_token: str | None = field(default=None, repr=False)
     local_reader_token: str | None = field(default=None, repr=False)
 
@@ -79,6 +82,7 @@ class _Reader:
             or self._text("AzureWebJobsStorage__clientId"),
             has_managed_identity=self._text("IDENTITY_ENDPOINT") is not None,
             has_app_service_auth=(self._text("WEBSITE_AUTH_ENABLED") or "").lower() == "true",
+            admin_tenant_ids=self._admin_tenants(),
             local_admin_token=self._local_only("SYNC_LOCAL_ADMIN_TOKEN"),
             local_reader_token=self._local_only("SYNC_LOCAL_READER_TOKEN"),
         )
@@ -153,6 +157,16 @@ class _Reader:
         if names.isdisjoint({"accountkey", "sharedaccesssignature"}):
             self._problems.append(f"{name} is not a connection string of a storage account")
         return StorageAccess(connection_string=text)
+
+    def _admin_tenants(self) -> frozenset[str]:
+        """Return the tenants of this app's own administrators."""
+        text = self._text("ADMIN_TENANT_IDS") or ""
+        ids = [part for part in re.split(r"[\s,;]+", text) if part]
+        if not all(map(GUID.fullmatch, ids)):
+            self._problems.append(
+                "ADMIN_TENANT_IDS must hold ids of tenants (GUIDs), with commas between them"
+            )
+        return frozenset(one.lower() for one in ids)
 
     def _local_only(self, name: str) -> str | None:
         value = self._text(name)

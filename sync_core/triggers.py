@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from sync_core.connections import consent, verify
+from sync_core.connections import binding, verify
 from sync_core.connections.impact import SaveGuard
 from sync_core.domain.compatibility import read
 from sync_core.domain.documents import Purpose, SyncRequest, Trigger
@@ -44,7 +44,7 @@ async def maintained(*, past_due: bool) -> None:
     services = await process.services()
     await report_overdue(services)
     await journal.warn_of_expiry(services)
-    await consent.confirm_pending(services)
+    await binding.confirm_pending(services)
 
 
 async def requested(body: bytes) -> None:
@@ -59,7 +59,7 @@ async def requested(body: bytes) -> None:
 
 async def _do(services: Services, request: SyncRequest) -> None:
     if request.purpose is Purpose.VERIFY:
-        await consent.confirm_again(services, request.connection_id)
+        await binding.confirm_again(services, request.connection_id)
         await verify.retry(services, request.connection_id, SaveGuard(services).check_waiting)
     else:
         await worker.handle(services, request)

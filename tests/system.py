@@ -15,6 +15,7 @@ from local.sample import (
     SAMPLE_CLIENT_SECRET,
     SAMPLE_GROUP_ID,
     SAMPLE_TENANT_ID,
+    VENDOR_TENANT_ID,
 )
 from local.tls import TlsFiles
 from local.vault import VaultInThread
@@ -46,6 +47,7 @@ class Rig:
             "PUBLIC_BASE_URL": "http://localhost:7071",
             "GRAPH_ENDPOINT": emulator.graph_url,
             "AZURE_AUTHORITY_HOST": emulator.authority_url,
+            "ADMIN_TENANT_IDS": VENDOR_TENANT_ID,
             "SYNC_LOCAL_ADMIN_TOKEN": "admin-token",
             "SYNC_LOCAL_READER_TOKEN": "reader-token",
             **self.identity.environment,

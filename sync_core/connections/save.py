@@ -13,7 +13,7 @@ from typing import TypeVar
 from pydantic import SecretStr
 
 from sync_core.concurrency import TimeLimit
-from sync_core.connections import verify
+from sync_core.connections import tenants, verify
 from sync_core.connections.impact import SaveGuard
 from sync_core.connections.verify import Saved
 from sync_core.domain.connections import certificates
@@ -76,7 +76,9 @@ class Saver:
     async def create(self, draft: Draft) -> Saved:
         """Store a new connection; raise `Conflict` if the id is taken."""
         wanted = await self._ready(draft, None)
-        return await verify.create(self._services, wanted, self._guard.check)
+        saved = await verify.create(self._services, wanted, self._guard.check)
+        await tenants.hold(self._services, saved.stored.connection)
+        return saved
 
     async def replace(
         self, draft: Draft, stored: StoredConnection, alone: Draft | None = None
@@ -87,7 +89,10 @@ class Saver:
         """
         wanted = await self._ready(draft, stored.connection)
         by_itself = await self._ready(alone, stored.connection) if alone is not None else None
-        return await verify.replace(self._services, wanted, stored, by_itself, self._guard.check)
+        saved = await verify.replace(self._services, wanted, stored, by_itself, self._guard.check)
+        if saved.stored.connection.tenant_id != stored.connection.tenant_id:
+            await tenants.hold(self._services, saved.stored.connection)
+        return saved
 
     async def secret_problems(self, draft: Draft, stored: Connection | None) -> list[FieldProblem]:
         """Say whether the connection would rely on a secret that is not in Key Vault, or is of no use."""
@@ -114,6 +119,8 @@ class Saver:
         """Give what is to be stored, its secret in Key Vault; refuse before anything is written."""
         if problems := await self._people_problems(draft.connection, stored):
             raise Invalid("Another connection brings in the same people.", problems)
+        if problems := await tenants.cloud_problems(self._services, draft.connection, stored):
+            raise Invalid("The tenant lives in another cloud.", problems)
         if problems := await self.secret_problems(draft, stored):
             raise Invalid("The connection names a secret that does not exist.", problems)
         if draft.secret is None:

@@ -3,6 +3,7 @@
 import asyncio
 
 from sync_core.directory.lookup import count_people
+from sync_core.domain.connections.consent import refusal_words
 from sync_core.domain.connections.verification import Verification, VerificationStatus, state_words
 from sync_core.domain.connections.warnings import Warning  # noqa: A004 -- the word of the contract
 from sync_core.domain.documents import Connection, Guests, Scope
@@ -75,10 +76,18 @@ async def warnings_now(
     """Give the same, and what has happened to the connection: trouble, and what expires."""
     known = await journal.read(services, connection.id)
     found = warnings_about(connection) + warnings_from(known, state, connection, services)
-    pending = (
-        await services.store.consents.pending(connection.id) if not connection.tenant_id else None
-    )
-    return found + ([_unconfirmed(pending)] if pending else [])
+    return found + await _consent_warnings(services, connection)
+
+
+async def _consent_warnings(services: Services, connection: Connection) -> list[Warning]:
+    """Say that a consent waits for Entra, or how the last one was refused."""
+    consents = services.store.consents
+    if not connection.tenant_id and (pending := await consents.pending(connection.id)):
+        return [_unconfirmed(pending)]
+    refusal = await consents.refusal(connection.id, services.clock())
+    if refusal is None:
+        return []
+    return [Warning(code=refusal.outcome.value, message=refusal_words(refusal))]
 
 
 def _unconfirmed(pending: PendingConsent) -> Warning:

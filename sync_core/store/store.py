@@ -22,11 +22,13 @@ from sync_core.store.tables import (
     PLANS,
     RUNS,
     TABLES,
+    TENANT_CLAIMS,
     USERS,
     VERIFICATIONS,
     OnDelete,
     Tables,
 )
+from sync_core.store.tenant_claims import TenantClaimStore
 from sync_core.store.users import UserStore, bounded
 from sync_core.store.verifications import VerificationStore
 
@@ -50,6 +52,7 @@ class Store:
         self.verifications = VerificationStore(tables)
         self.approvals = ApprovalStore(tables)
         self.health = HealthStore(tables)
+        self.tenant_claims = TenantClaimStore(tables)
 
     def people(self, connection_id: str) -> People:
         """Return the way to read people and their history."""
@@ -102,6 +105,7 @@ class Store:
             VERIFICATIONS: partial(self.verifications.delete, connection_id),
             MATCHES: self.matches(connection_id).delete_all,
             APPROVALS: partial(self.approvals.forget_all, connection_id),
+            TENANT_CLAIMS: partial(self.tenant_claims.forget, connection_id),
         }
 
     async def _delete_plans(self, connection_id: str, still_held: StillHeld) -> None:

@@ -22,6 +22,7 @@ CONSENTS = "Consents"
 VERIFICATIONS = "Verifications"
 MATCHES = "Matches"
 APPROVALS = "Approvals"
+TENANT_CLAIMS = "TenantClaims"
 
 
 class OnDelete(Enum):
@@ -48,6 +49,7 @@ TABLES: Mapping[str, OnDelete] = MappingProxyType(
         VERIFICATIONS: OnDelete.DELETED,
         MATCHES: OnDelete.DELETED,
         APPROVALS: OnDelete.DELETED,
+        TENANT_CLAIMS: OnDelete.DELETED,
         CONNECTIONS: OnDelete.ORDERED,
         LEASES: OnDelete.ORDERED,
     }

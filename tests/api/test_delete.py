@@ -26,6 +26,7 @@ from sync_core.store.tables import (
     PLANS,
     RUNS,
     TABLES,
+    TENANT_CLAIMS,
     USERS,
     VERIFICATIONS,
 )
@@ -57,6 +58,8 @@ ROWS_OF_C = {
     LEASES: "RowKey eq 'c'",
     HEALTH: "RowKey eq 'c'",
     VERIFICATIONS: "RowKey eq 'c'",
+    # A row a tenant, which names its connections.
+    TENANT_CLAIMS: "PartitionKey eq 'tenantClaim'",
 }
 
 
@@ -84,7 +87,9 @@ async def left(services: Services, connection_id: str) -> dict[str, int]:
     for name in TABLES:
         table = await services.store.tables.table(name)
         condition = ROWS_OF_C[name].replace("'c", f"'{connection_id}")
-        counts[name] = len([row async for row in table.query_entities(condition)])
+        rows = [str(row) async for row in table.query_entities(condition)]
+        is_whole = name != TENANT_CLAIMS
+        counts[name] = len([row for row in rows if is_whole or f'"{connection_id}"' in row])
     return counts
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from local.sample import FABRIKAM_TENANT_ID
-from sync_core.connections import consent
+from sync_core.connections import binding
 from sync_core.domain.compatibility import SCHEMA
 from sync_core.health import journal
 from tests.api.conftest import retried
@@ -307,7 +307,7 @@ async def test_a_consent_that_was_given_before_is_confirmed(installed: Installat
     consents = installed.services.store.consents
     pending = await consents.pending(SOUTH)
 
-    await consent.confirm_pending(installed.services)
+    await binding.confirm_pending(installed.services)
 
     assert pending is not None
     assert pending.tenant_id == FABRIKAM_TENANT_ID

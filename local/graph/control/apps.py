@@ -98,7 +98,7 @@ class AppsControl(ControlBase):
         self.service.mint.is_opaque = opaque
 
     @on_loop
-    def change_id_tokens(self, *, unknown_key: bool = False, **claims: Any) -> None:
+    def change_id_tokens(self, /, *, unknown_key: bool = False, **claims: Any) -> None:
         """Put these claims into every ID token from now on (None: leave out); none puts things right."""
         self.service.id_tokens.changes = claims
         self.service.id_tokens.unknown_key = unknown_key

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 from pydantic import Field
 
+from sync_core.domain.clouds import CloudName
 from sync_core.domain.connections.certificates import CertificateFacts
 from sync_core.domain.documents import GUID, Connection, CredentialKind, Document
 from sync_core.domain.errors import RetryLater, SyncError
@@ -200,6 +201,18 @@ def token_check(connection: Connection, facts: TokenFacts | None) -> Check:
             "another one use an app registration there, with a federated credential.",
         )
     return passed(TOKEN, "Entra issued a token" + (f" for the tenant {tenant}." if tenant else "."))
+
+
+def cloud_check(connection: Connection, clouds: AbstractSet[CloudName]) -> Check:
+    """Say that a tenant's own metadata name another cloud than the connection."""
+    right = " or ".join(f'"{cloud}"' for cloud in CloudName if cloud in clouds)
+    return Check(
+        name=TOKEN,
+        ok=False,
+        code="credential.wrongCloud",
+        message=f"The tenant {connection.tenant_id} does not live in the cloud {connection.cloud}.",
+        remedy=f'Set the connection\'s "cloud" to {right}, with an app that is registered there.',
+    )
 
 
 # --- permissions ------------------------------------------------------------------------------------

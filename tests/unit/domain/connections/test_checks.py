@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
+from sync_core.domain.clouds import CloudName
 from sync_core.domain.connections.certificates import CertificateFacts
 from sync_core.domain.connections.checks import (
     Check,
@@ -15,6 +16,7 @@ from sync_core.domain.connections.checks import (
     Severity,
     TokenFacts,
     certificate_check,
+    cloud_check,
     conclude,
     effective_expiry,
     expiry_check,
@@ -113,6 +115,14 @@ def test_a_token_of_another_tenant_is_refused(
 
 def test_an_opaque_token_is_a_token() -> None:
     assert token_check(connection(), None).ok
+
+
+def test_a_tenant_of_another_cloud_is_told_with_the_cloud_to_set() -> None:
+    check = cloud_check(connection(), {CloudName.US_GOV, CloudName.US_GOV_DOD})
+
+    assert (check.ok, check.code, check.retryable) == (False, "credential.wrongCloud", False)
+    assert TENANT in check.message
+    assert '"cloud" to "usGov" or "usGovDoD"' in check.remedy
 
 
 # --- permissions ------------------------------------------------------------------------------------
