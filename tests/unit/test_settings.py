@@ -390,3 +390,30 @@ def test_a_secret_in_the_wrong_place_is_not_repeated(name: str) -> None:
     misplaced = {"AzureWebJobsStorage": None, name: "AccountName=x;Key=hush://hush"}
 
     assert "hush" not in str(problems(**misplaced))
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        pytest.param(None, set(), id="none"),
+        pytest.param("", set(), id="empty"),
+        pytest.param(
+            "117EA2E0-6B1F-4D5C-9E2A-7C8D9F0A1B04",
+            {"117ea2e0-6b1f-4d5c-9e2a-7c8d9f0a1b04"},
+            id="one",
+        ),
+        pytest.param(
+            "117ea2e0-6b1f-4d5c-9e2a-7c8d9f0a1b04, fab21ca0-7d42-4c9b-a5e1-3f0b8d2c6e02",
+            {"117ea2e0-6b1f-4d5c-9e2a-7c8d9f0a1b04", "fab21ca0-7d42-4c9b-a5e1-3f0b8d2c6e02"},
+            id="two",
+        ),
+    ],
+)
+def test_the_tenants_of_our_administrators(given: str | None, expected: set[str]) -> None:
+    assert settings(ADMIN_TENANT_IDS=given).admin_tenant_ids == expected
+
+
+def test_the_tenants_of_our_administrators_are_named_by_id() -> None:
+    assert problems(ADMIN_TENANT_IDS="contoso.com") == (
+        "ADMIN_TENANT_IDS must hold ids of tenants (GUIDs), with commas between them",
+    )
