@@ -119,6 +119,7 @@ async def _still_waits(services: Services, pending: PendingConsent) -> bool:
         return True
     await _settle(services, pending)
     log_event("consent.abandoned", connection=pending.connection_id, code=outcome.value)
+    await _refused(services, pending, Outcome.ABANDONED)
     return False
 
 

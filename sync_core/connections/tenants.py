@@ -16,6 +16,7 @@ from sync_core.domain.connections.tenant_claims import (
 )
 from sync_core.domain.documents import GUID, Connection
 from sync_core.domain.errors import FieldProblem, NotUnderstood, RetryLater
+from sync_core.logs import log_event
 from sync_core.services import Services
 
 
@@ -50,12 +51,17 @@ async def grant(services: Services, tenant_id: str, connection_id: str) -> Claim
 
 
 async def hold(services: Services, connection: Connection) -> None:
-    """Note that a stored connection has its tenant, whoever else has it."""
+    """Note that a stored connection has its tenant, whoever else has it; what is stored stays so."""
     tenant_id, now = await tenant_of(services, connection), services.clock()
-    if tenant_id is not None:
+    if tenant_id is None:
+        return
+    try:
         await services.store.tenant_claims.change(
             tenant_id, lambda known: held(known, connection.id, now, stored=True)
         )
+    except RetryLater as error:
+        # The Connections table is looked at as well, so nobody else gets the tenant for want of a note.
+        log_event("tenant.claimNotNoted", connection=connection.id, code=error.code)
 
 
 async def release(services: Services, tenant_id: str, connection_id: str) -> None:

@@ -44,7 +44,7 @@ from sync_core.store import consents
 from sync_core.store.consents import MAX_OPEN, STATE_LIFE, ConsentStore, PendingConsent
 from sync_core.store.tables import CONSENTS, Tables
 from sync_core.store.wire import BatchRefused, storage_unavailable
-from tests.api.conftest import Create, Json, calling, document, paths, retried
+from tests.api.conftest import Create, Json, app_over, calling, document, paths, retried
 from tests.certificates import certificate_pem, key_pem, rsa_key
 from tests.ports import free_port
 from tests.system import Rig, connection, run_now, set_clock
@@ -439,6 +439,18 @@ async def test_what_a_browser_keeps_is_for_the_callback_only(
     assert cookie.startswith(f"consent-{connection_id}=")
     parts = set(cookie.split("; ")[1:])
     assert parts == {"HttpOnly", "Max-Age=1800", "Path=/api/consent/callback", "SameSite=lax"}
+
+
+async def test_where_the_app_has_https_a_browser_sends_it_over_https_only(
+    way: Way, services: Services, unconnected: Tenant, connection_id: str
+) -> None:
+    public = dataclasses.replace(services.settings, public_base_url="https://sync.example")
+    app = app_over(dataclasses.replace(services, settings=public))
+    async with calling(app, {}) as browser:
+        back = await way.decide(await way.start(connection_id))
+        answer = await browser.get(f"{urlsplit(back).path}?{urlsplit(back).query}")
+
+    assert "; Secure" in answer.headers["Set-Cookie"]
 
 
 @pytest.mark.parametrize(
@@ -899,6 +911,28 @@ async def test_a_sign_in_needs_a_credential_that_works(
 
     assert (refused, left) == ("consent.signInFailed", [])
     assert await way.whole(connection_id) == "consent.granted"
+
+
+async def test_what_entra_never_confirms_is_given_up_and_shown(
+    *, way: Way, admin: httpx.AsyncClient, emulator: GraphEmulator, services: Services,
+    unconnected: Tenant, connection_id: str, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    caplog.set_level("INFO")
+    emulator.control.settings(consent_delay_requests=1000)
+    code = await way.whole(connection_id)
+    await later(services, binding.GIVE_UP - timedelta(minutes=1))
+    await binding.confirm_pending(services)
+    waiting = await on_their_way(services, connection_id)
+    await later(services, binding.GIVE_UP + timedelta(minutes=1))
+    await binding.confirm_pending(services)
+    told = await consent_warnings(admin, connection_id)
+
+    assert (code, len(waiting)) == ("consent.pending", 1)
+    assert await on_their_way(services, connection_id) == []
+    assert await unconnected() is None
+    assert (await services.store.tenant_claims.read(SAMPLE_TENANT_ID)).open == []
+    assert [one["code"] for one in told] == ["consent.abandoned"]
+    assert f"consent.abandoned connection={connection_id}" in caplog.text
 
 
 async def test_who_waits_may_start_again(

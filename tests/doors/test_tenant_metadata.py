@@ -8,7 +8,7 @@ from local.graph import GraphEmulator
 from local.sample import DOD_TENANT_ID, SAMPLE_DOMAIN, SAMPLE_TENANT_ID
 from sync_core.directory.tenant_metadata import KEPT, TenantMetadata
 from sync_core.domain.clouds import CloudName
-from sync_core.domain.tenants import UNKNOWN
+from sync_core.domain.tenants import UNKNOWN, TenantFacts
 
 NOBODYS = "99999999-9999-4999-8999-999999999999"
 
@@ -44,8 +44,7 @@ async def test_a_domain_is_told_by_its_id_and_asked_for_once_an_hour(
     await tenants.find(SAMPLE_DOMAIN)
 
     assert first == second
-    assert first is not None
-    assert (first.tenant_id, first.clouds) == (SAMPLE_TENANT_ID, {CloudName.PUBLIC})
+    assert first == TenantFacts(SAMPLE_TENANT_ID, frozenset({CloudName.PUBLIC}))
     assert (asked, len(emulator.requests)) == (1, 2)
 
 
@@ -54,8 +53,7 @@ async def test_a_tenant_of_another_cloud_is_told_by_the_global_one(
 ) -> None:
     told = await tenants.find(DOD_TENANT_ID)
 
-    assert told is not None
-    assert (told.tenant_id, told.clouds) == (DOD_TENANT_ID, {CloudName.US_GOV_DOD})
+    assert told == TenantFacts(DOD_TENANT_ID, frozenset({CloudName.US_GOV_DOD}))
 
 
 @pytest.mark.parametrize("tenant", [NOBODYS, "nobodys.example", "no~name"])

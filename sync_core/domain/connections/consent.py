@@ -33,6 +33,7 @@ class Outcome(StrEnum):
     GRANTED = "consent.granted"
     PENDING = "consent.pending"
     CREDENTIAL_REFUSED = "consent.credentialRefused"
+    ABANDONED = "consent.abandoned"
     STATE_UNKNOWN = "consent.stateUnknown"
     STATE_EXPIRED = "consent.stateExpired"
     CONNECTION_GONE = "consent.connectionGone"
@@ -257,6 +258,14 @@ WORDS = {
         "connection's own credential did not work.",
         "Check the connection's credential. If it works again within three hours, the connection is "
         "completed by itself; later, start again.",
+    ),
+    Outcome.ABANDONED: Words(
+        Tone.BAD,
+        "Microsoft Entra never confirmed it",
+        "For three hours, Microsoft Entra issued no token with the permissions to this application. "
+        "The connection was not changed.",
+        "Check the connection's credential, and that the app registration lists application "
+        f"permissions. {AGAIN}",
     ),
     Outcome.STATE_UNKNOWN: Words(
         Tone.BAD,
