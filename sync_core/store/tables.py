@@ -22,6 +22,9 @@ CONSENTS = "Consents"
 VERIFICATIONS = "Verifications"
 MATCHES = "Matches"
 APPROVALS = "Approvals"
+DELETIONS = "Deletions"
+AUDIT = "Audit"
+REFUSED_PLANS = "RefusedPlans"
 
 
 class OnDelete(Enum):
@@ -30,11 +33,13 @@ class OnDelete(Enum):
     `KEPT` with the people if they are kept: the next connection of the same id has them again.
     `DELETED` in any case: the next connection of the same id must not inherit them.
     `ORDERED`: deleted in any case, the document first or last, and the lease by the holder at the end.
+    `STAYS`: never deleted, whatever becomes of the connection.
     """
 
     KEPT = "kept"
     DELETED = "deleted"
     ORDERED = "ordered"
+    STAYS = "stays"
 
 
 # In the order in which their rows are deleted: plans are found by their runs.
@@ -48,8 +53,11 @@ TABLES: Mapping[str, OnDelete] = MappingProxyType(
         VERIFICATIONS: OnDelete.DELETED,
         MATCHES: OnDelete.DELETED,
         APPROVALS: OnDelete.DELETED,
+        REFUSED_PLANS: OnDelete.DELETED,
         CONNECTIONS: OnDelete.ORDERED,
         LEASES: OnDelete.ORDERED,
+        DELETIONS: OnDelete.ORDERED,
+        AUDIT: OnDelete.STAYS,
     }
 )
 
