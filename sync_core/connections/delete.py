@@ -264,6 +264,7 @@ async def _carry_out(services: Services, hold: Hold, deletion: Deletion) -> None
     lease = await store.leases.read(connection_id)
     if deletion.users is not Users.DELETE:
         await _close(services, connection_id, lease.next)
+    await _note_leftovers(services, deletion, stored)
     if stored is not None:
         await store.connections.delete(connection_id, stored.etag)
     await store.forget_state(connection_id)
@@ -304,6 +305,18 @@ async def _disable(
         f"Some people of {connection.id!r} could not be disabled, because their rows are being changed.",
         "Nothing to do: the connection is disabled, and the deletion goes on within minutes.",
     )
+
+
+async def _note_leftovers(
+    services: Services, deletion: Deletion, stored: StoredConnection | None
+) -> None:
+    """Remember whose rows stay, for a connection that is made to the same tenant under another id."""
+    leftovers = services.store.leftovers
+    if deletion.users is Users.DELETE:
+        await leftovers.forget(deletion.connection_id)
+    elif stored is not None and stored.connection.tenant_id is not None:
+        tenant_id = stored.connection.tenant_id
+        await leftovers.note(tenant_id, deletion.connection_id, services.clock())
 
 
 async def _conclude(services: Services, deletion: Deletion) -> None:

@@ -33,6 +33,7 @@ from sync_core.domain.plan.survey import (
 from sync_core.domain.scope.query import reading_plan
 from sync_core.runs.context import run_context
 from sync_core.runs.full import FullReading
+from sync_core.runs.leftovers import warnings_of_leftovers
 from sync_core.runs.planner import draft_plan
 from sync_core.services import Services
 from sync_core.store.approvals import Approval
@@ -170,6 +171,9 @@ async def _planned(
     async with draft_plan(context, gatherer) as draft:
         approval = await _confirmation(services, connection, draft.plan)
         found = _told(context.ledger, gatherer.reading, draft.plan, survey, approval)
+        found.warnings.extend(
+            [one async for one in warnings_of_leftovers(services, connection, draft.plan)]
+        )
         if not keep or not (found.counts.held or draft.plan.tally.changes > SHOWN):
             return found
         plan = draft.plan

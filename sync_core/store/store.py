@@ -11,6 +11,7 @@ from sync_core.store.consents import ConsentStore
 from sync_core.store.deletions import DeletionStore
 from sync_core.store.health import HealthStore
 from sync_core.store.leases import LeaseStore
+from sync_core.store.leftovers import LeftoverStore
 from sync_core.store.links import Links
 from sync_core.store.matches import MatchStore
 from sync_core.store.people import People
@@ -56,6 +57,7 @@ class Store:
         self.health = HealthStore(tables)
         self.refused_plans = RefusedPlanStore(tables, self.plans)
         self.deletions = DeletionStore(tables)
+        self.leftovers = LeftoverStore(tables)
         self.audit = AuditStore(tables)
 
     def people(self, connection_id: str) -> People:

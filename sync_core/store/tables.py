@@ -25,6 +25,7 @@ APPROVALS = "Approvals"
 DELETIONS = "Deletions"
 AUDIT = "Audit"
 REFUSED_PLANS = "RefusedPlans"
+LEFTOVERS = "Leftovers"
 
 
 class OnDelete(Enum):
@@ -33,7 +34,7 @@ class OnDelete(Enum):
     `KEPT` with the people if they are kept: the next connection of the same id has them again.
     `DELETED` in any case: the next connection of the same id must not inherit them.
     `ORDERED`: deleted in any case, the document first or last, and the lease by the holder at the end.
-    `STAYS`: never deleted, whatever becomes of the connection.
+    `STAYS`: it tells of connections that were deleted.
     """
 
     KEPT = "kept"
@@ -57,6 +58,7 @@ TABLES: Mapping[str, OnDelete] = MappingProxyType(
         CONNECTIONS: OnDelete.ORDERED,
         LEASES: OnDelete.ORDERED,
         DELETIONS: OnDelete.ORDERED,
+        LEFTOVERS: OnDelete.STAYS,
         AUDIT: OnDelete.STAYS,
     }
 )

@@ -30,6 +30,7 @@ from sync_core.store.tables import (
     DELETIONS,
     HEALTH,
     LEASES,
+    LEFTOVERS,
     MATCHES,
     PLANS,
     REFUSED_PLANS,
@@ -43,7 +44,7 @@ from sync_core.store.wire import MAX_OPERATIONS
 from tests.api.conftest import Create, document
 from tests.api.description import mismatches
 from tests.api.stored import apply, creation, disabling, object_id, people, planned, saved_run
-from tests.system import active, history_of, rows_of
+from tests.system import active, history_of, rows_of, run_now
 
 ANN = object_id("a", 1)
 BEN = object_id("b", 2)
@@ -57,7 +58,7 @@ def url(connection_id: str) -> str:
 
 
 # What `lived_in` leaves of a connection; people have history, and an application's rows are not theirs.
-EVERYTHING = dict.fromkeys(TABLES, 1) | {USERS: 7, PLANS: 2, DELETIONS: 0, AUDIT: 0}
+EVERYTHING = dict.fromkeys(TABLES, 1) | {USERS: 7, PLANS: 2, DELETIONS: 0, LEFTOVERS: 0, AUDIT: 0}
 # Who deleted it is told for good.
 NOTHING = dict.fromkeys(TABLES, 0) | {AUDIT: 1}
 # How a table names the rows of the connection "c".
@@ -75,6 +76,7 @@ ROWS_OF_C = {
     DELETIONS: "RowKey eq 'c'",
     REFUSED_PLANS: "PartitionKey eq 'c'",
     AUDIT: "ConnectionId eq 'c'",
+    LEFTOVERS: "RowKey eq 'c'",
 }
 
 
@@ -172,7 +174,12 @@ async def test_people_who_are_kept_are_left_as_they_are(
     assert (answer.status_code, answer.content) == (204, b"")
     assert gone.status_code == 404
     assert before == EVERYTHING
-    assert await left(services, connection_id) == NOTHING | {USERS: 7, RUNS: 1, PLANS: 1}
+    assert await left(services, connection_id) == NOTHING | {
+        USERS: 7,
+        RUNS: 1,
+        PLANS: 1,
+        LEFTOVERS: 1,
+    }
     assert active(await rows_of(services, connection_id)) == {CAT}
 
 
@@ -186,6 +193,44 @@ async def test_a_connection_made_anew_has_its_people_again(
     users = (await admin.get(f"{url}/users")).json()["items"]
 
     assert [person["objectId"] for person in users] == [ANN, CAT]
+
+
+@pytest.mark.parametrize("users", ["disable", "keep", "delete"])
+async def test_the_preview_of_another_connection_says_whose_rows_stand_already(
+    *,
+    admin: httpx.AsyncClient,
+    create: Create,
+    connection_id: str,
+    services: Services,
+    url: str,
+    users: str,
+) -> None:
+    """Made again under another id, it would bring in everybody a second time."""
+    await create()
+    await run_now(services, connection_id)
+    number = len(await rows_of(services, connection_id))
+    other = document(f"{connection_id}-again", enabled=False)
+    await admin.post("/api/connections", json=other)
+    while_it_is_there = await admin.post(f"{url}-again/preview")
+    if users == "keep":
+        await admin.delete(url, params={"users": "keep"})
+    else:
+        await confirmed(admin, url, users=users)
+    afterwards = await admin.post(f"{url}-again/preview")
+
+    assert number > 1
+    assert said(while_it_is_there, connection_id) == []
+    expected = [] if users == "delete" else [number]
+    assert [one["people"] for one in said(afterwards, connection_id)] == expected
+
+
+def said(answer: httpx.Response, connection_id: str) -> list[dict[str, Any]]:
+    """Return what a preview says of rows of a connection that was deleted."""
+    return [
+        one
+        for one in answer.json()["warnings"]
+        if one["code"] == "people.ofDeletedConnection" and repr(connection_id) in one["message"]
+    ]
 
 
 async def test_everything_goes_when_asked_and_confirmed(
