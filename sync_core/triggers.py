@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from sync_core.connections import binding, verify
+from sync_core.connections import binding, delete, verify
 from sync_core.connections.impact import SaveGuard
 from sync_core.domain.compatibility import read
 from sync_core.domain.documents import Purpose, SyncRequest, Trigger
@@ -35,6 +35,7 @@ async def scheduled(*, past_due: bool) -> None:
     services = await process.services()
     await request_due(services)
     await verify.request_due(services)
+    await delete.request_unfinished(services)
 
 
 async def maintained(*, past_due: bool) -> None:
@@ -45,6 +46,7 @@ async def maintained(*, past_due: bool) -> None:
     await report_overdue(services)
     await journal.warn_of_expiry(services)
     await binding.confirm_pending(services)
+    await services.store.refused_plans.forget_old(services.clock())
 
 
 async def requested(body: bytes) -> None:
@@ -61,6 +63,8 @@ async def _do(services: Services, request: SyncRequest) -> None:
     if request.purpose is Purpose.VERIFY:
         await binding.confirm_again(services, request.connection_id)
         await verify.retry(services, request.connection_id, SaveGuard(services).check_waiting)
+    elif request.purpose is Purpose.DELETE:
+        await delete.go_on(services, request.connection_id)
     else:
         await worker.handle(services, request)
 

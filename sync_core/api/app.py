@@ -27,6 +27,7 @@ from sync_core.api.routes import (
     matches,
     person_sync,
     pickers,
+    plans,
     preview,
     runs,
     users,
@@ -48,6 +49,7 @@ from sync_core.api.shapes import (
     HistoryList,
     Match,
     MatchList,
+    PlanChangeList,
     RunChangeList,
     RunList,
     UserList,
@@ -154,8 +156,9 @@ ROUTES = (
         path=CONNECTION,
         call=connections.delete_connection,
         role=Role.ADMIN,
-        answers={204: None},
+        answers={204: None, 202: Run},
         refusals=(404, 409, 412, 422, 503),
+        headers=("Location",),
     ),
     Route(
         method="POST",
@@ -183,6 +186,16 @@ ROUTES = (
         answers={200: Preview},
         refusals=(400, 404, 413, 415, 422, 502, 503, 504),
         body=openapi.PREVIEW_BODY,
+    ),
+    # For administrators: what was tried may read any property of anybody in the directory.
+    Route(
+        method="GET",
+        path=f"{CONNECTION}/plans/{{planHash}}",
+        call=plans.list_plan_changes,
+        role=Role.ADMIN,
+        answers={200: PlanChangeList},
+        refusals=(404, 422),
+        also=(plans.CSV,),
     ),
     Route(
         method="POST",
@@ -442,7 +455,8 @@ def _responses(route: Route) -> dict[int | str, dict[str, Any]]:
     }
     responses: dict[int | str, dict[str, Any]] = {}
     for status, model in route.answers.items():
-        responses[status] = {"description": HTTPStatus(status).phrase, "headers": headers}
+        shown = {} if status == HTTPStatus.NO_CONTENT else headers
+        responses[status] = {"description": HTTPStatus(status).phrase, "headers": shown}
         if model is not None:
             responses[status]["model"] = model
         if route.also:

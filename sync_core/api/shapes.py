@@ -25,7 +25,7 @@ from sync_core.domain.documents import (
 from sync_core.domain.formats.config_file import Action as ConfigAction
 from sync_core.domain.matching.decide import DecisionKind, Why
 from sync_core.domain.model import Action, Reason, Value
-from sync_core.runs.preview import PreviewCounts, RowLink
+from sync_core.runs.preview import PreviewChange, PreviewCounts, RowLink
 from sync_core.store.people import HistoryEntry, Person
 
 Next = Annotated[
@@ -81,6 +81,10 @@ class Problem(Document):
     )
     plan_hash: str | None = Field(
         default=None, description="With `connection.needsConfirmation`: send it as `?confirm=`."
+    )
+    plan_url: str | None = Field(
+        default=None,
+        description="With `connection.needsConfirmation`: the whole plan, in pages; `?format=csv` too.",
     )
     counts: PreviewCounts | None = None
     leavers_by_reason: dict[str, int] | None = None
@@ -155,6 +159,13 @@ class RunChangeList(Document):
     """A run's plan, in its order."""
 
     items: list[RunChange]
+    next: Next
+
+
+class PlanChangeList(Document):
+    """A refused plan, by object id."""
+
+    items: list[PreviewChange]
     next: Next
 
 
@@ -429,6 +440,7 @@ class ConfigConfirmation(Document):
     message: str
     remedy: str
     plan_hash: str
+    plan_url: str
     counts: PreviewCounts
     leavers_by_reason: dict[str, int]
     changes: list[Mover]

@@ -18,6 +18,7 @@ from sync_core.connections.impact import SaveGuard
 from sync_core.connections.verify import Saved
 from sync_core.domain.connections import certificates
 from sync_core.domain.connections.certificates import UnusableCertificate
+from sync_core.domain.connections.deletion import being_deleted
 from sync_core.domain.connections.draft import (
     SECRET_FIELDS,
     Draft,
@@ -117,6 +118,9 @@ class Saver:
 
     async def _ready(self, draft: Draft, stored: Connection | None) -> Connection:
         """Give what is to be stored, its secret in Key Vault; refuse before anything is written."""
+        # A new connection, too: the end of the deletion would take it for the old one.
+        if deletion := await self._services.store.deletions.find(draft.connection.id):
+            raise being_deleted(deletion)
         if problems := await self._people_problems(draft.connection, stored):
             raise Invalid("Another connection brings in the same people.", problems)
         if problems := await tenants.cloud_problems(self._services, draft.connection, stored):

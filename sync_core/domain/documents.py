@@ -478,6 +478,7 @@ class Trigger(StrEnum):
     IMPORT = "import"
     APPROVAL = "approval"
     UNDO = "undo"
+    BY_HAND = "byHand"
 
 
 class Mode(StrEnum):
@@ -581,6 +582,7 @@ class Purpose(StrEnum):
 
     SYNC = "sync"
     VERIFY = "verify"
+    DELETE = "delete"
 
 
 def _known_mode(value: Any, info: ValidationInfo) -> Any:
@@ -591,7 +593,8 @@ def _known_mode(value: Any, info: ValidationInfo) -> Any:
 class SyncRequest(Document):
     """One message of the queue `sync-requests`: run this connection, and why.
 
-    With the purpose `verify` nothing is run: settings that wait for Entra are tried once more.
+    With the purpose `verify` nothing is run: settings that wait for Entra are tried once more. With
+    `delete` a deletion that an administrator has confirmed goes on.
     """
 
     connection_id: ConnectionId

@@ -23,6 +23,10 @@ VERIFICATIONS = "Verifications"
 MATCHES = "Matches"
 APPROVALS = "Approvals"
 TENANT_CLAIMS = "TenantClaims"
+DELETIONS = "Deletions"
+AUDIT = "Audit"
+REFUSED_PLANS = "RefusedPlans"
+LEFTOVERS = "Leftovers"
 
 
 class OnDelete(Enum):
@@ -31,11 +35,13 @@ class OnDelete(Enum):
     `KEPT` with the people if they are kept: the next connection of the same id has them again.
     `DELETED` in any case: the next connection of the same id must not inherit them.
     `ORDERED`: deleted in any case, the document first or last, and the lease by the holder at the end.
+    `STAYS`: it tells of connections that were deleted.
     """
 
     KEPT = "kept"
     DELETED = "deleted"
     ORDERED = "ordered"
+    STAYS = "stays"
 
 
 # In the order in which their rows are deleted: plans are found by their runs.
@@ -50,8 +56,12 @@ TABLES: Mapping[str, OnDelete] = MappingProxyType(
         MATCHES: OnDelete.DELETED,
         APPROVALS: OnDelete.DELETED,
         TENANT_CLAIMS: OnDelete.DELETED,
+        REFUSED_PLANS: OnDelete.DELETED,
         CONNECTIONS: OnDelete.ORDERED,
         LEASES: OnDelete.ORDERED,
+        DELETIONS: OnDelete.ORDERED,
+        LEFTOVERS: OnDelete.STAYS,
+        AUDIT: OnDelete.STAYS,
     }
 )
 

@@ -22,7 +22,7 @@ from sync_core.connections import verify
 from sync_core.connections.impact import SaveGuard
 from sync_core.domain.connections.verification import Verification
 from sync_core.services import Services
-from sync_core.store.tables import CONNECTIONS
+from sync_core.store.tables import CONNECTIONS, LEFTOVERS
 from tests.system import Rig, group_scope
 
 ADMIN = {"Authorization": "Bearer admin-token"}
@@ -41,10 +41,11 @@ def emulator(rig: Rig) -> Iterator[GraphEmulator]:
 async def services(rig: Rig, emulator: GraphEmulator) -> AsyncIterator[Services]:
     """Open the services; every test finds the Connections table empty, because each looks at all."""
     async with rig.services(emulator) as opened:
-        table = await opened.store.tables.table(CONNECTIONS)
         # Whatever other tests left on this account, rows that this release cannot read included.
-        async for row in table.list_entities(select=["PartitionKey", "RowKey"]):
-            await table.delete_entity(row["PartitionKey"], row["RowKey"])
+        for name in (CONNECTIONS, LEFTOVERS):
+            table = await opened.store.tables.table(name)
+            async for row in table.list_entities(select=["PartitionKey", "RowKey"]):
+                await table.delete_entity(row["PartitionKey"], row["RowKey"])
         yield opened
 
 

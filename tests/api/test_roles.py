@@ -13,8 +13,11 @@ from sync_core.services import Services
 from tests.api.conftest import ADMIN, app_over, calling
 from tests.api.description import OPEN, ROUTES, Call
 
-# Reads that change something: who follows them begins a consent.
-NOT_FOR_READERS = {("GET", "/api/consent/start")}
+# Who follows the first begins a consent; a plan was tried with properties that no connection copies.
+NOT_FOR_READERS = {
+    ("GET", "/api/consent/start"),
+    ("GET", "/api/connections/{id}/plans/{planHash}"),
+}
 # Sends what it works on, so it is no GET; it reads and writes nothing of anybody's.
 HARMLESS = {("POST", "/api/expressions/evaluate")}
 READ_ONLY_METHODS = {"GET", "HEAD", "OPTIONS"}
@@ -23,6 +26,7 @@ VALUES = {
     "runId": "8233998400000-1f2e3d4c",
     "objectId": "6d2f5a80-1c3b-4e5f-8a9d-7b6c5d4e3f21",
     "who": "ann@contoso.com",
+    "planHash": "1f0c.9a3b",
 }
 
 

@@ -40,6 +40,15 @@ def from_cursor(kind: str, cursor: str | None) -> str | None:
     return position
 
 
+def number_of(position: str | None) -> int:
+    """Return how many items were listed before, of a list that is paged by number."""
+    if position is None:
+        return 0
+    if not position.isdecimal():
+        raise foreign_cursor()
+    return int(position)
+
+
 def foreign_cursor() -> Invalid:
     problem = FieldProblem("cursor", 'must be the "next" of an earlier page of the same list')
     return Invalid("The cursor does not belong to this list.", [problem])

@@ -1,7 +1,6 @@
 """Connections over HTTP: list, load, create, replace, patch, delete."""
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Annotated
 
 from fastapi import Header, Query, Response
@@ -13,7 +12,7 @@ from sync_core.api.http.confirmation import Confirm
 from sync_core.api.http.etags import check_if_match, check_if_none_match, is_known, strong
 from sync_core.api.http.names import ConnectionIdHere, ids_for
 from sync_core.api.http.paging import Cursor, Top, from_cursor, page, to_cursor
-from sync_core.connections.delete import erase, forget
+from sync_core.connections.delete import delete
 from sync_core.connections.impact import SaveGuard
 from sync_core.connections.refusals import NotVerified
 from sync_core.connections.save import Saver, checked_draft, settled
@@ -24,6 +23,7 @@ from sync_core.connections.warnings import (
     warnings_now,
     warnings_with_count,
 )
+from sync_core.domain.connections.deletion import Users
 from sync_core.domain.connections.draft import Draft, patched, with_id, with_kept_secret
 from sync_core.domain.connections.verification import (
     Verification,
@@ -32,7 +32,7 @@ from sync_core.domain.connections.verification import (
     verification_document,
 )
 from sync_core.domain.connections.warnings import Warning  # noqa: A004 -- the word of the contract
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents import Connection, Run
 from sync_core.domain.errors import Conflict, Invalid, PreconditionFailed
 from sync_core.health import journal
 from sync_core.logs import log_event
@@ -43,13 +43,6 @@ KIND = "connections"
 
 IfMatch = Annotated[str | None, Header(description="The ETag that must still be current, or `*`.")]
 IfNoneMatch = Annotated[str | None, Header(description="ETags that the caller has, or `*`.")]
-
-
-class Users(StrEnum):
-    """What happens to the people of a connection that is deleted."""
-
-    KEEP = "keep"
-    DELETE = "delete"
 
 
 async def list_connections(
@@ -201,25 +194,31 @@ async def _alone(
 
 
 async def delete_connection(
+    *,
     services: ServicesHere,
     caller: CallerHere,
     connection_id: ConnectionIdHere,
     users: Annotated[
-        Users, Query(description="Whether its people stay in the Users table.")
-    ] = Users.KEEP,
+        Users,
+        Query(
+            description="What becomes of its people: disabled, left as they are, or deleted with their "
+            "history."
+        ),
+    ] = Users.DISABLE,
+    confirm: Confirm = None,
     if_match: IfMatch = None,
 ) -> Response:
-    """Delete a connection, and its people too with `users=delete`."""
-    remove = erase if users is Users.DELETE else forget
+    """Delete a connection; what that does to people has to be confirmed."""
 
-    async def delete() -> None:
+    async def attempt() -> Run | None:
         stored = await services.store.connections.get(connection_id)
         check_if_match(if_match, stored.etag)
-        await remove(services, stored)
+        return await delete(services, stored, users, confirm or (), caller.name)
 
-    await settled(delete, conditional=if_match is not None)
-    log_event("connection.deletedBy", connection=connection_id, by=caller.name)
-    return Response(status_code=204)
+    run = await settled(attempt, conditional=if_match is not None)
+    if run is None:
+        return Response(status_code=204)
+    return json_answer(run, 202, {"Location": f"/api/connections/{connection_id}/runs/{run.id}"})
 
 
 async def _saved_answer(services: Services, saved: Saved, *, created: bool) -> Response:

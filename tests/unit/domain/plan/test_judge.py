@@ -109,7 +109,7 @@ def absent(judging: Judge, evidence: Evidence, known: StoredPerson) -> Outcome:
 
 @pytest.mark.parametrize(
     ("reason", "wanted", "origin", "manager"),
-    [*product([None, *Reason], REMOVALS, Origin, MANAGERS)],
+    [*product([None, *POLICY_NAMES], REMOVALS, Origin, MANAGERS)],
 )
 def test_a_person_who_was_not_found_in_scope(
     reason: Reason | None, wanted: str, origin: Origin, manager: str
