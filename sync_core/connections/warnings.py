@@ -143,7 +143,11 @@ async def _count(services: Services, connection: Connection) -> tuple[int, int]:
         users = await count_people(graph)
         guests = await count_people(graph, "userType eq 'Guest'")
     if users is None or guests is None:
-        raise IncompleteReading("graph.uncounted", "This tenant does not count its users.")
+        raise IncompleteReading(
+            "graph.uncounted",
+            "This tenant does not count its users.",
+            "Nothing to do: the preview counts them.",
+        )
     return users, guests
 
 

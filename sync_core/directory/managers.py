@@ -68,14 +68,14 @@ async def check_hidden(client: GraphClient, without: Sequence[str]) -> None:
         raise _hidden()
 
 
-def check_managers(people: Iterable[Manager], what: str) -> None:
-    """Refuse managers that come without their attributes; see `check_attributes`.
+def told_managers(people: Iterable[Manager]) -> list[Manager]:
+    """Return the managers who have to come with their attributes; see `check_attributes`.
 
     Only those who are users: of organizational contacts, who may be managers, too, an app that may read
     users learns the id (learn.microsoft.com/graph/api/user-list-manager).
     """
     told = (person[MANAGER] for person in people if person.get(MANAGER))
-    check_attributes([one for one in told if _is_user(one)], what)
+    return [one for one in told if _is_user(one)]
 
 
 def _is_user(manager: Manager) -> bool:
@@ -117,7 +117,7 @@ class _Managers:
             [one_user(sdk, object_id, ONLY_MANAGER) for object_id in missing], needs=USERS_READ
         )
         found += [user for user in again if user is not None]
-        check_managers(found, "the managers of users")
+        await check_attributes(self.client, told_managers(found), "the managers of users")
         yield {user["id"]: user.get(MANAGER) for user in found}
 
 

@@ -554,6 +554,13 @@ class RunError(Document):
         return cls(code=error.code, message=error.message, remedy=error.remedy)
 
 
+class RunWarning(Document):
+    """What a run could not check and went on without."""
+
+    code: str
+    message: str
+
+
 class Run(Document):
     """One run, as the API gives it and the Runs table keeps it."""
 
@@ -570,6 +577,7 @@ class Run(Document):
     graph: GraphUse = GraphUse()
     plan_hash: str | None = None
     errors: list[RecordError] = Field(default_factory=list)
+    warnings: list[RunWarning] = Field(default_factory=list)
     error: RunError | None = None
 
     def replaced(self, **changes: object) -> Self:

@@ -1,6 +1,6 @@
 """The record of a run: how it begins, what was planned and counted, and how it ends."""
 
-from sync_core.directory.client import Usage
+from sync_core.directory.trouble import Usage
 from sync_core.domain.compatibility import word
 from sync_core.domain.documents import (
     Connection,
@@ -97,7 +97,9 @@ def measured(run: Run, usage: Usage, ledger: Ledger) -> Run:
         retried=usage.retried,
         bytes=usage.bytes,
     )
-    return run.replaced(counts=ledger.counts, errors=ledger.errors, graph=graph)
+    return run.replaced(
+        counts=ledger.counts, errors=ledger.errors, warnings=ledger.warnings, graph=graph
+    )
 
 
 def finished(run: Run, plan: Plan) -> Run:

@@ -14,14 +14,13 @@ from sync_core.api.http.paging import DEFAULT_TOP, Top, from_cursor, page, to_cu
 from sync_core.directory.attributes import Readiness
 from sync_core.directory.client import GraphClient
 from sync_core.directory.group_search import find_groups, more_groups
-from sync_core.domain.connections.checks import needs_of
+from sync_core.domain.connections.permissions import needs_of
 from sync_core.domain.documents import Connection
 from sync_core.domain.errors import FieldProblem, Invalid
 from sync_core.logs import log_event
 from sync_core.services import Services
 
 # Somebody waits for the answer, and the Functions host ends an HTTP request after 230 seconds.
-ATTEMPTS = 3
 RETRY_BUDGET_S = 20.0
 # Each group that is counted is a request of its own inside of a batch.
 MOST_COUNTED = 100
@@ -38,7 +37,7 @@ LongCursor = Annotated[
 @asynccontextmanager
 async def opened(services: Services, connection: Connection) -> AsyncIterator[GraphClient]:
     """Open a connection's way to Graph for somebody who waits."""
-    little = replace(services.directory.retry_budget(), attempts=ATTEMPTS, budget_s=RETRY_BUDGET_S)
+    little = replace(services.directory.retry_budget(), budget_s=RETRY_BUDGET_S)
     async with services.directory.open(connection, little) as client:
         yield client
 

@@ -14,7 +14,6 @@ from sync_core.domain.connections.checks import (
     Expiry,
     ExpirySource,
     Severity,
-    TokenFacts,
     certificate_check,
     cloud_check,
     conclude,
@@ -24,16 +23,15 @@ from sync_core.domain.connections.checks import (
     given_expiry,
     groups_check,
     hidden_check,
-    needs_of,
     passed,
     permission_check,
-    permissions,
     privilege_check,
-    read_token,
     secret_end,
     token_check,
     with_check,
 )
+from sync_core.domain.connections.permissions import needs_of, permissions
+from sync_core.domain.connections.token import TokenFacts, read_token
 from sync_core.domain.documents import Connection, CredentialKind
 from sync_core.domain.errors import FixConnection, RetryLater
 
