@@ -30,10 +30,12 @@ from sync_core.domain.connections.verification import (
     newest,
     state_words,
     verification_document,
+    waiting_remedy,
 )
 from sync_core.domain.connections.warnings import Warning  # noqa: A004 -- the word of the contract
 from sync_core.domain.documents import Connection, Run
 from sync_core.domain.errors import Conflict, Invalid, PreconditionFailed
+from sync_core.domain.health import QUARANTINED
 from sync_core.health import journal
 from sync_core.logs import log_event
 from sync_core.services import Services
@@ -240,8 +242,7 @@ def _not_verified(services: Services, saved: Saved, headers: Mapping[str, str]) 
     else:
         kept = "is stored, not verified and not enabled"
     remedy = f"POST /api/connections/{name}/check tries again and brings them into use if they pass"
-    if state.next_try_at is not None:
-        remedy = f"Nothing to do if it passes: what waits comes into use by itself. {remedy}"
+    remedy = f"{waiting_remedy(state)} {remedy}".lstrip()
     return NotVerified(
         f"The connection {name!r} {kept}. {state_words(state, services.clock())}",
         f"{remedy}; DELETE /api/connections/{name}/pending forgets them.",
@@ -268,5 +269,6 @@ def _document(
     connection: Connection, warnings: list[Warning], state: Verification, services: Services
 ) -> JsonObject:
     said = [one.model_dump(mode="json", by_alias=True, exclude_none=True) for one in warnings]
-    shown = verification_document(state, services.clock())
+    trouble = next((one.message for one in warnings if one.code == QUARANTINED), None)
+    shown = verification_document(state, services.clock(), trouble)
     return connection.to_json() | {"warnings": said, "verification": shown}
