@@ -1,5 +1,6 @@
 """The rig in this process, for tests: real Azurite, and emulators where Microsoft's side has to be."""
 
+import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
