@@ -28,6 +28,7 @@ from sync_core.domain.connections.checks import (
     privilege_check,
     secret_end,
     token_check,
+    unfinished_check,
     with_check,
 )
 from sync_core.domain.connections.permissions import needs_of, permissions
@@ -438,3 +439,10 @@ def test_a_check_has_the_names_of_the_contract() -> None:
     document = failed("token", FixConnection("c", "m", "r")).to_json()
 
     assert {"name", "ok", "code", "message", "remedy"} <= document.keys()
+
+
+def test_a_forest_of_groups_is_only_a_note() -> None:
+    note = unfinished_check(400)
+
+    assert (note.ok, note.severity) == (True, Severity.NOTE)
+    assert "400" in note.message
