@@ -5,7 +5,7 @@ from typing import Any
 
 from sync_core.directory.answers import to_page
 from sync_core.directory.client import GraphClient
-from sync_core.directory.groups import GroupTree
+from sync_core.directory.groups import GroupTree, inside
 from sync_core.directory.lookup import check_attributes
 from sync_core.directory.managers import check_hidden, told_managers
 from sync_core.directory.members import first_pages, groups_of, rest
@@ -68,11 +68,7 @@ async def _groups(
     asked: frozenset[str],
     tree: GroupTree | None,
 ) -> dict[str, frozenset[str]]:
-    """Read which of the named groups each person is in, by the person rather than by the group.
-
-    Graph's answer has been seen to lack groups (microsoft-graph-explorer-v4 issues 2518, 3336), so whoever is
-    in any group of the tree that was read is in the named groups above it as well.
-    """
+    """Read which of the named groups each person is in, by the person rather than by the group."""
     wanted = scope.groups | asked
     if not wanted:
         return {}
@@ -86,8 +82,7 @@ async def _groups(
         groups: set[str] = set()
         async for page in rest(client, listed, first or to_page({"value": []})):
             groups.update(item["id"] for item in page.items)
-        roots = (above.get(group, frozenset()) for group in groups)
-        result[object_id] = (wanted & groups).union(*roots)
+        result[object_id] = inside(groups, wanted, above)
     return result
 
 

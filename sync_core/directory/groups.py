@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +49,17 @@ class GroupTree:
     def name(self, group: str) -> str:
         """Return what a group is called, or its id."""
         return self.names.get(group) or group
+
+
+def inside(
+    groups: AbstractSet[str], wanted: AbstractSet[str], above: Mapping[str, frozenset[str]]
+) -> frozenset[str]:
+    """Return the wanted groups that a person who is in these groups is in; `above` is the tree's.
+
+    Graph's own answer about a person has been seen to lack groups (microsoft-graph-explorer-v4 issues
+    2518 and 3336), so it has to agree with every group of the tree before it counts as absence.
+    """
+    return frozenset(wanted & groups).union(*(above.get(one, frozenset()) for one in groups))
 
 
 async def read_group_tree(

@@ -63,9 +63,9 @@ async def check_hidden(client: GraphClient, without: Sequence[str]) -> None:
     try:
         answers = await client.batch(requests, needs=USERS_READ)
     except FixConnection as error:
-        raise _hidden() from error
+        raise await _hidden(client) from error
     if any(answer is not None for answer in answers):
-        raise _hidden()
+        raise await _hidden(client)
 
 
 def told_managers(people: Iterable[Manager]) -> list[Manager]:
@@ -126,11 +126,17 @@ def _put(person: Any, managers: dict[str, Manager | None]) -> dict[str, Any]:
     return {**person, MANAGER: managers[object_id]} if object_id in managers else person
 
 
-def _hidden() -> FixConnection:
+async def _hidden(client: GraphClient) -> FixConnection:
+    take_out = "take manager out of the connection's scope and mapping"
+    remedy = (
+        f"In Entra, grant the app registration the application permission {USERS_READ} and admin "
+        "consent; "
+    )
+    if await client.may(USERS_READ):
+        remedy = f"{USERS_READ} is granted, so look in Entra for what restricts the app; "
     return FixConnection(
         "graph.managersHidden",
         "Graph gives people without their managers, and does not let this app ask for one. Nothing was "
         "changed.",
-        f"In Entra, grant the app registration the application permission {USERS_READ} and admin consent; "
-        "or take manager out of the connection's scope and mapping.",
+        f"{remedy}or {take_out}.",
     )

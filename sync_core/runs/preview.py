@@ -209,6 +209,7 @@ def _told(
         leavers_by_reason=leavers_by_reason(found.reasons),
         warnings=[
             *warnings_of_reading(problems),
+            *(PreviewWarning(code=one.code, message=one.message) for one in ledger.warnings),
             *warnings_of_plan(
                 plan.verdict,
                 counts,
