@@ -11,7 +11,7 @@ from sync_core.directory.client import GraphClient
 from sync_core.directory.denials import PermissionMissing, denied_all_the_same
 from sync_core.directory.members import groups_of, pages
 from sync_core.directory.requests import USERS_READ, count_users, users_named
-from sync_core.domain.errors import FixConnection, SyncError
+from sync_core.domain.errors import FixConnection, IncompleteReading
 
 # A count is a plausibility check and not worth the patience that a run has for its people.
 COUNT_BUDGET_S = 10.0
@@ -21,14 +21,14 @@ async def count_people(client: GraphClient, condition: str | None = None) -> int
     """Return how many users Graph counts, all or those of a `$filter`; None where it cannot count.
 
     Tenants of Azure AD B2C have no advanced queries, and counting is one
-    (learn.microsoft.com/graph/aad-advanced-queries). Elsewhere its index may be away for a while.
+    (learn.microsoft.com/graph/aad-advanced-queries). Raises what else keeps it from counting, before long.
     """
     request = count_users(client.sdk, condition)
     try:
         count = await client.get(
             request, needs=USERS_READ, budget=client.little_budget(COUNT_BUDGET_S)
         )
-    except SyncError:
+    except IncompleteReading:
         return None
     return count if isinstance(count, int) else None
 

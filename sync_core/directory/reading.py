@@ -24,7 +24,7 @@ from sync_core.directory.merging import merged
 from sync_core.directory.requests import USERS_READ, all_users
 from sync_core.domain.connections.permissions import HIDDEN
 from sync_core.domain.documents import GROUPS, Operator, RecordError
-from sync_core.domain.errors import FixConnection, IncompleteReading
+from sync_core.domain.errors import FixConnection, IncompleteReading, SyncError
 from sync_core.domain.model import Attributes
 from sync_core.domain.scope.compile import CompiledScope
 from sync_core.domain.scope.query import reading_plan
@@ -232,13 +232,20 @@ class Reading:
     ) -> AsyncIterator[list[Sighting]]:
         # An advanced query counts by itself.
         # Counted to notice a list that ends early; each removal is proven by id all the same.
-        expected = None if advanced else await count_people(self.client, condition)
+        expected = None if advanced else await self._count(condition)
         request = all_users(self.client.sdk, self.select, condition, advanced=advanced)
         known = self._groups_of
         listed = self.client.pages(request, needs=USERS_READ)
         async for items in self._counted(listed, "the users of the tenant", expected):
             await check_attributes(self.client, items, "users")
             yield [(item, known.get(item["id"], NOBODY)) for item in items]
+
+    async def _count(self, condition: str | None) -> int | None:
+        """Ask how many users there are; whatever keeps Graph from saying so keeps nobody from being read."""
+        try:
+            return await count_people(self.client, condition)
+        except SyncError:
+            return None
 
     async def _counted(
         self, listed: AsyncIterator[Page], what: str, expected: int | None = None
