@@ -89,7 +89,9 @@ async def go_on(services: Services, connection_id: str) -> None:
     except OutOfTime:
         await _ask(services, connection_id)
     except UnderWay as busy:
-        log_event("connection.deletionDeferred", connection=connection_id, running=busy.lease.run_id)
+        log_event(
+            "connection.deletionDeferred", connection=connection_id, running=busy.lease.run_id
+        )
 
 
 async def _left_to_the_queue(services: Services, connection_id: str) -> Run | None:
