@@ -12,6 +12,7 @@ import pytest
 
 from sync_core import triggers
 from sync_core.connections import delete
+from sync_core.domain.connections.deletion import Deletion, Users
 from sync_core.domain.documents import Purpose, Run, RunStatus, SyncRequest, Trigger
 from sync_core.domain.errors import RetryLater
 from sync_core.domain.health import Step
@@ -517,6 +518,7 @@ async def test_a_deletion_that_takes_long_goes_on_in_the_queue(
     assert answer.json() == run.json()
     assert (run.json()["status"], run.json()["trigger"]) == ("running", "byHand")
     assert between["enabled"] is False
+    assert "connection.beingDeleted" in {one["code"] for one in between["warnings"]}
     assert made.status_code == 409
     assert [one.purpose for one in sent] == [Purpose.DELETE] * 2
     assert (await admin.get(url)).status_code == 404
@@ -527,6 +529,25 @@ async def test_a_deletion_that_takes_long_goes_on_in_the_queue(
     )
     assert active(await rows_of(services, connection_id)) == set()
     assert (await left(services, connection_id))[DELETIONS] == 0
+
+
+async def test_a_message_leaves_a_deletion_alone_that_another_worker_has_in_hand(
+    *, create: Create, connection_id: str, services: Services
+) -> None:
+    await create()
+    deletion = Deletion(connection_id, Users.DELETE, "an administrator", "8228000000000-1f", 0)
+    await services.store.deletions.begin(deletion)
+    wanted = Next(new_run_id(services.clock()), "manual", "auto")
+    await services.store.leases.acquire(connection_id, wanted, "worker", services.clock())
+    await delete.go_on(services, connection_id)
+    found = await services.store.connections.find(connection_id)
+    await services.store.leases.release(connection_id, "worker")
+    await delete.go_on(services, connection_id)
+    await delete.go_on(services, connection_id)
+
+    assert found is not None
+    assert await services.store.connections.find(connection_id) is None
+    assert await services.store.deletions.find(connection_id) is None
 
 
 async def test_a_person_whose_row_changes_meanwhile_is_disabled_all_the_same(
