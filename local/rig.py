@@ -212,6 +212,9 @@ class Rig:
             "REQUESTS_CA_BUNDLE": bundle,
             "SYNC_LOCAL_ADMIN_TOKEN": self.keys.admin_token,
             "SYNC_LOCAL_READER_TOKEN": self.keys.reader_token,
+            # The host lets nobody say from outside who has signed in.
+            "SYNC_LOCAL_SIGN_IN": "true",
+            "ADMIN_TENANT_IDS": identity.TENANT_ID,
             FUNCTION_KEY: self.keys.function_key,
             MASTER_KEY: self.keys.master_key,
         }

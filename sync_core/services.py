@@ -1,6 +1,7 @@
 """Settings in, live clients out: everything that is opened is opened, and closed, here."""
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,6 +14,7 @@ from azure.keyvault.secrets.aio import SecretClient
 
 from sync_core.directory.access import Directory
 from sync_core.directory.retry_budget import RetryBudget
+from sync_core.logs import log_event
 from sync_core.settings import Settings
 from sync_core.store.queue import RequestQueue
 from sync_core.store.store import Store
@@ -89,6 +91,8 @@ class Process:
         async with self._opening:
             if self._services is None:
                 settings = Settings.from_env(os.environ)
+                for warning in settings.warnings:
+                    log_event("settings.warning", level=logging.WARNING, message=warning)
                 self._services = await self._stack.enter_async_context(open_services(settings))
         return self._services
 

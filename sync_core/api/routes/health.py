@@ -7,7 +7,7 @@ from typing import Literal
 from fastapi import Response
 
 from sync_core.api.http.answers import json_answer
-from sync_core.api.http.auth import CallerIfAny, Role, ServicesHere
+from sync_core.api.http.auth import LocalCaller, Role, ServicesHere
 from sync_core.api.http.version import VERSION
 from sync_core.api.shapes import Check, ConnectionCounts, Health, LastRun
 from sync_core.domain.documents import Connection
@@ -22,7 +22,7 @@ LAST_RUNS = 20
 PROBE = "entra-user-sync-health-probe"
 
 
-async def get_health(services: ServicesHere, caller: CallerIfAny) -> Response:
+async def get_health(services: ServicesHere, caller: LocalCaller) -> Response:
     """Tell that the app is alive; a reader is told about storage, Key Vault and the last runs."""
     if caller is None or not caller.may(Role.READER):
         return json_answer({"status": "ok"})
