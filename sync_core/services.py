@@ -14,7 +14,7 @@ from azure.keyvault.secrets.aio import SecretClient
 
 from sync_core.directory.access import Directory
 from sync_core.directory.retry_budget import RetryBudget
-from sync_core.logs import log_event
+from sync_core.logs import log_event, quiet_clients
 from sync_core.settings import Settings
 from sync_core.store.queue import RequestQueue
 from sync_core.store.store import Store
@@ -53,6 +53,7 @@ async def open_services(
     retry_budget: Callable[[], RetryBudget] = RetryBudget,
 ) -> AsyncIterator[Services]:
     """Open everything; nothing is asked of any service before it is used."""
+    quiet_clients()
     async with AsyncExitStack() as stack:
         own = identity(settings)
         stack.push_async_callback(own.close)

@@ -19,6 +19,7 @@ from sync_core.runs import worker
 from sync_core.runs.notifications import Deliveries
 from sync_core.runs.request import request_due, request_now
 from sync_core.services import Services, process
+from sync_core.store.patience import caller_waits
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -117,7 +118,8 @@ def _check_delivery(body: bytes, media_type: str) -> None:
 
 async def _answered(ask: Callable[[], Awaitable[Answer]]) -> Answer:
     try:
-        return await ask()
+        with caller_waits():
+            return await ask()
     except SyncError as error:
         log_event("trigger.refused", code=error.code)
         return _status(error), orjson.dumps(

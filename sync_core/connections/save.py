@@ -20,11 +20,14 @@ from sync_core.domain.connections import certificates
 from sync_core.domain.connections.certificates import UnusableCertificate
 from sync_core.domain.connections.draft import (
     SECRET_FIELDS,
+    SECRET_NAME,
     Draft,
     JsonObject,
     certificate_problems,
     checked,
+    secret_name_problems,
 )
+from sync_core.domain.connections.verification import Verification, newest
 from sync_core.domain.documents import Connection, CredentialKind
 from sync_core.domain.errors import (
     Conflict,
@@ -34,12 +37,12 @@ from sync_core.domain.errors import (
     PreconditionFailed,
 )
 from sync_core.domain.scope.overlap import chosen_people, doubled_people
+from sync_core.domain.secret_names import folded, is_same
 from sync_core.services import Services
 from sync_core.store.connections import StoredConnection
 from sync_core.store.vault import SECRET_DISABLED, SECRET_MISSING
 
 ATTEMPTS = 5
-SECRET_NAME = "credential.secretName"  # noqa: S105 -- a path, not a secret
 
 T = TypeVar("T")
 
@@ -114,6 +117,8 @@ class Saver:
         """Give what is to be stored, its secret in Key Vault; refuse before anything is written."""
         if problems := await self._people_problems(draft.connection, stored):
             raise Invalid("Another connection brings in the same people.", problems)
+        if problems := secret_name_problems(draft, stored, await self._others(draft)):
+            raise Invalid("The connection names a secret that is not its own.", problems)
         if problems := await self.secret_problems(draft, stored):
             raise Invalid("The connection names a secret that does not exist.", problems)
         if draft.secret is None:
@@ -142,12 +147,23 @@ class Saver:
         ]
         return doubled_people(connection, others)
 
+    async def _others(self, draft: Draft) -> list[Connection]:
+        """Return the other connections with the settings that wait, of which a secret may be one."""
+        if draft.named_secret is None:
+            return []
+        store = self._services.store
+        states = {state.connection_id: state async for state in store.verifications.all()}
+        return [
+            newest(one, states.get(one.id) or Verification(connection_id=one.id))
+            async for one in store.connections.all()
+        ]
+
     async def _untried_problems(self, draft: Draft) -> list[FieldProblem]:
         """Refuse to store over a secret of which a connection uses whatever version is the latest.
 
         The new one would be in use from that moment on, whether it works or not.
         """
-        if draft.secret_name in self._versions:  # stored by this request
+        if folded(draft.secret_name) in self._versions:  # stored by this request
             return []
         message = (
             "is a secret that the connection {!r} uses in its current version (secretVersion is null), "
@@ -158,20 +174,20 @@ class Saver:
             FieldProblem(SECRET_NAME, message.format(one.id))
             async for one in self._services.store.connections.all()
             if one.enabled
-            and one.credential.secret_name == draft.secret_name
+            and is_same(one.credential.secret_name, draft.secret_name)
             and one.credential.secret_version is None
         ][:1]
 
     async def _stored(self, draft: Draft, secret: SecretStr) -> str:
-        name = draft.secret_name
-        if name not in self._versions:
-            self._versions[name] = await self._services.vault.set(
+        name, known = draft.secret_name, folded(draft.secret_name)
+        if known not in self._versions:
+            self._versions[known] = await self._services.vault.set(
                 name,
                 secret.get_secret_value(),
                 content_type=draft.content_type,
                 expires_on=draft.secret_ends,
             )
-        return self._versions[name]
+        return self._versions[known]
 
 
 async def settled(attempt: Callable[[], Awaitable[T]], *, conditional: bool) -> T:

@@ -3,13 +3,13 @@
 from typing import Annotated
 
 from fastapi import Header, Response
-from pydantic import ValidationError
+from pydantic import StringConstraints, ValidationError
 
 from sync_core.api.http.answers import json_answer
 from sync_core.api.http.auth import CallerHere, ServicesHere
 from sync_core.api.http.bodies import BodyIfAny, JsonObject
 from sync_core.api.http.names import ConnectionIdHere, RunIdHere
-from sync_core.api.http.paging import Cursor, Top, foreign_cursor, from_cursor, page, to_cursor
+from sync_core.api.http.paging import Cursor, Top, from_cursor, page, to_cursor
 from sync_core.api.http.preferences import wait_s
 from sync_core.api.shapes import SyncBody
 from sync_core.domain.errors import Invalid
@@ -21,8 +21,10 @@ RUNS = "runs"
 CHANGES = "changes"
 
 Prefer = Annotated[
-    list[str] | None,
-    Header(description="`wait=SECONDS` (at most 200): answer when the run has ended."),
+    list[Annotated[str, StringConstraints(max_length=2_000)]] | None,
+    Header(
+        max_length=20, description="`wait=SECONDS` (at most 200): answer when the run has ended."
+    ),
 ]
 
 
@@ -61,11 +63,12 @@ async def list_runs(
     cursor: Cursor = None,
 ) -> Response:
     """List the runs of a connection, newest first."""
-    after = from_cursor(RUNS, cursor)
+    kind = f"{RUNS}/{connection_id}"
+    after = await from_cursor(services, kind, cursor)
     await services.store.connections.get(connection_id)
     runs = await services.store.runs.page(connection_id, top=top + 1, after=after)
-    more = len(runs) > top
-    return json_answer(page(runs[:top], to_cursor(RUNS, runs[top - 1].id) if more else None))
+    last = runs[top - 1].id if len(runs) > top else None
+    return json_answer(page(runs[:top], await to_cursor(services, kind, last)))
 
 
 async def get_run(
@@ -84,7 +87,8 @@ async def list_run_changes(
     cursor: Cursor = None,
 ) -> Response:
     """List the changes that a run decided on, in the order of its plan."""
-    skip = _number(from_cursor(CHANGES, cursor))
+    kind = f"{CHANGES}/{connection_id}/{run_id}"
+    skip = int(await from_cursor(services, kind, cursor) or "0")
     await services.store.connections.get(connection_id)
     await services.store.runs.get(connection_id, run_id)
     changes: list[dict[str, object]] = []
@@ -92,13 +96,5 @@ async def list_run_changes(
         changes.append(change)
         if len(changes) > top:
             break
-    more = len(changes) > top
-    return json_answer(page(changes[:top], to_cursor(CHANGES, str(skip + top)) if more else None))
-
-
-def _number(position: str | None) -> int:
-    if position is None:
-        return 0
-    if not position.isdecimal():
-        raise foreign_cursor()
-    return int(position)
+    last = str(skip + top) if len(changes) > top else None
+    return json_answer(page(changes[:top], await to_cursor(services, kind, last)))
