@@ -27,8 +27,8 @@ from sync_core.domain.connections.draft import (
     checked,
     secret_name_problems,
 )
-from sync_core.domain.connections.verification import Verification, newest
-from sync_core.domain.documents import Connection, CredentialKind
+from sync_core.domain.connections.verification import waiting_credential
+from sync_core.domain.documents import Connection, Credential, CredentialKind
 from sync_core.domain.errors import (
     Conflict,
     FieldProblem,
@@ -117,7 +117,7 @@ class Saver:
         """Give what is to be stored, its secret in Key Vault; refuse before anything is written."""
         if problems := await self._people_problems(draft.connection, stored):
             raise Invalid("Another connection brings in the same people.", problems)
-        if problems := secret_name_problems(draft, stored, await self._others(draft)):
+        if problems := secret_name_problems(draft, stored, await self._credentials(draft)):
             raise Invalid("The connection names a secret that is not its own.", problems)
         if problems := await self.secret_problems(draft, stored):
             raise Invalid("The connection names a secret that does not exist.", problems)
@@ -147,16 +147,18 @@ class Saver:
         ]
         return doubled_people(connection, others)
 
-    async def _others(self, draft: Draft) -> list[Connection]:
-        """Return the other connections with the settings that wait, of which a secret may be one."""
+    async def _credentials(self, draft: Draft) -> list[tuple[str, Credential]]:
+        """Return the credentials of all connections, those that wait as well."""
         if draft.named_secret is None:
             return []
         store = self._services.store
-        states = {state.connection_id: state async for state in store.verifications.all()}
-        return [
-            newest(one, states.get(one.id) or Verification(connection_id=one.id))
-            async for one in store.connections.all()
+        in_use = [(one.id, one.credential) async for one in store.connections.all()]
+        waiting = [
+            (state.connection_id, credential)
+            async for state in store.verifications.all()
+            if (credential := waiting_credential(state)) is not None
         ]
+        return in_use + waiting
 
     async def _untried_problems(self, draft: Draft) -> list[FieldProblem]:
         """Refuse to store over a secret of which a connection uses whatever version is the latest.

@@ -5,7 +5,8 @@ import pytest
 from fastapi import FastAPI
 
 from tests.api.conftest import ADMIN, calling
-from tests.api.test_roles import NOT_FOR_READERS, READ_ONLY_METHODS, ROUTES, VALUES
+from tests.api.description import ROUTES
+from tests.api.test_roles import NOT_FOR_READERS, READ_ONLY_METHODS, VALUES
 
 CHANGES = [one for one in ROUTES if one[0] not in READ_ONLY_METHODS or one in NOT_FOR_READERS]
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}

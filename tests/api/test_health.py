@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from local.azurite import Azurite
 from local.graph import GraphEmulator
@@ -22,9 +22,15 @@ from sync_core.api.routes import health
 from sync_core.health.overdue import report_overdue
 from sync_core.services import Services
 from sync_core.store import patience
-from tests.api.conftest import ADMIN, READER, Create, app_over, calling, document
+from tests.api.conftest import ADMIN, READER, Create, app_over, calling, document, the_app
 from tests.api.stored import saved_run
 from tests.system import Rig, connection, set_clock
+
+
+@pytest.fixture(autouse=True)
+def no_pulse() -> None:
+    """What one test saw is not told to the next: the app stands for a process, and is kept."""
+    the_app().state.pulse = health.Pulse()
 
 
 @pytest.mark.parametrize(
@@ -122,7 +128,7 @@ async def test_a_signed_in_reader_has_the_details_at_an_address_of_its_own(
 
 
 async def test_a_run_that_is_missing_is_told_to_everybody(
-    *, create: Create, reader: httpx.AsyncClient, services: Services, app: FastAPI
+    *, create: Create, reader: httpx.AsyncClient, services: Services, app: ASGIApp
 ) -> None:
     """Also if the very timer that would note it does not run."""
     await create()
@@ -137,7 +143,7 @@ async def test_a_run_that_is_missing_is_told_to_everybody(
 
 
 async def test_what_everybody_is_told_is_looked_up_once_in_a_while(
-    app: FastAPI, monkeypatch: pytest.MonkeyPatch
+    app: ASGIApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Anybody may ask, as often as they like."""
     looks: list[Services] = []
@@ -168,7 +174,7 @@ async def test_settings_that_are_not_used_are_told(services: Services) -> None:
 @pytest.fixture(params=["frozen", "gone"])
 async def stopped(
     request: pytest.FixtureRequest, rig: Rig, emulator: GraphEmulator
-) -> AsyncIterator[FastAPI]:
+) -> AsyncIterator[ASGIApp]:
     """The app over a storage that takes requests and never answers, or that is not there at all."""
     with Azurite() as azurite:
         async with replace(rig, azurite=azurite).services(emulator) as services:
@@ -180,7 +186,7 @@ async def stopped(
 
 
 async def test_without_storage_health_says_so_within_seconds(
-    stopped: FastAPI, monkeypatch: pytest.MonkeyPatch
+    stopped: ASGIApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(health, "RETRY_BUDGET_S", 1.0)
     began = time.monotonic()
@@ -205,7 +211,7 @@ async def test_without_storage_health_says_so_within_seconds(
     ],
 )
 async def test_without_storage_no_call_hangs(
-    stopped: FastAPI, monkeypatch: pytest.MonkeyPatch, method: str, path: str
+    stopped: ASGIApp, monkeypatch: pytest.MonkeyPatch, method: str, path: str
 ) -> None:
     """Azure's clients would wait for five minutes, four times."""
     monkeypatch.setattr(patience, "CALLER_WAITS_S", 1.0)

@@ -26,7 +26,8 @@ from sync_core.domain.errors import (
 )
 from sync_core.services import Services
 from tests.api.conftest import ADMIN, calling, document
-from tests.api.test_roles import ROUTES, VALUES
+from tests.api.description import ROUTES
+from tests.api.test_roles import VALUES
 
 MEMBERS = {"type", "title", "status", "detail", "code", "remedy"}
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.infra.test_imports import ROOT
+from tests.infra.sources import ROOT
 
 LOCKS = (
     "requirements.txt",

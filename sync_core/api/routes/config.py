@@ -380,7 +380,8 @@ def _doubled(
     problems = []
     for name, draft in drafts.items():
         before = stored.get(name)
-        found = secret_name_problems(draft, before, after.values())
+        credentials = ((one.id, one.credential) for one in after.values())
+        found = secret_name_problems(draft, before, credentials)
         if before is None or chosen_people(before) != chosen_people(draft.connection):
             found += doubled_people(draft.connection, after.values())
         problems += [FieldProblem(f"{paths[name]}.{one.path}", one.message) for one in found]

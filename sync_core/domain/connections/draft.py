@@ -24,7 +24,7 @@ from sync_core.domain.mapping.compile import mapping_problems
 from sync_core.domain.mapping.rule_tests import mapping_test_problems
 from sync_core.domain.problems import document_problems
 from sync_core.domain.scope.compile import scope_problems
-from sync_core.domain.secret_names import OWN_PREFIX, is_own, is_same
+from sync_core.domain.secret_names import OWN_PREFIX, folded, is_own, is_same
 
 JsonObject = dict[str, Any]
 
@@ -95,12 +95,7 @@ class Draft:
         if self.secret is not None or not self.connection.enabled or after.kind in NEVER_EXPIRES:
             return False
         before = stored.credential if stored is not None and stored.enabled else None
-        if before is None or before.kind is not after.kind:
-            return True
-        same = before.secret_name == after.secret_name or is_same(
-            before.secret_name, after.secret_name
-        )
-        return not same or before.secret_version != after.secret_version
+        return before is None or _relied_on(before) != _relied_on(after)
 
     @property
     def named_secret(self) -> str | None:
@@ -109,28 +104,35 @@ class Draft:
         return self.secret_name if self.secret is not None else named
 
 
+def _relied_on(credential: Credential) -> tuple[object, ...]:
+    return credential.kind, folded(credential.secret_name or ""), credential.secret_version
+
+
 def secret_name_problems(
-    draft: Draft, stored: Connection | None, others: Iterable[Connection]
+    draft: Draft, stored: Connection | None, credentials: Iterable[tuple[str, Credential]]
 ) -> list[FieldProblem]:
     """Refuse a name that is not the connection's alone; one that it has already stays.
 
-    Two connections over one secret would store over each other's; one that takes the name of another
-    connection's would get its secret, to be sent to a tenant of its own choice.
+    `credentials` are those of all connections by their ids. Two connections over one secret would store
+    over each other's; one that takes the name of another connection's would get its secret, to be sent
+    to a tenant of its own choice.
     """
     name = draft.named_secret
-    if name is None or (stored is not None and is_same(stored.credential.secret_name, name)):
+    if name is None:
         return []
-    if is_own(name):
+    is_kept = stored is not None and is_same(stored.credential.secret_name, name)
+    if is_own(name) and not (is_kept and draft.secret is None):
         message = f"names that begin with {OWN_PREFIX} are the app's own; choose another one"
         return [FieldProblem(SECRET_NAME, message)]
-    for other in others:
-        if other.id != draft.connection.id and is_same(other.credential.secret_name, name):
-            message = (
-                f"is the secret of the connection {other.id!r}; each connection has its own: choose "
-                "another name, and send the secret with it"
-            )
-            return [FieldProblem(SECRET_NAME, message)]
-    return []
+    owners = [owner for owner, one in credentials if is_same(one.secret_name, name)]
+    others = [owner for owner in owners if owner != draft.connection.id]
+    if is_kept or not others:
+        return []
+    message = (
+        f"is the secret of the connection {others[0]!r}; each connection has its own: choose another "
+        "name, and send the secret with it"
+    )
+    return [FieldProblem(SECRET_NAME, message)]
 
 
 def default_secret_name(connection_id: str, kind: CredentialKind) -> str:
