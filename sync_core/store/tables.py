@@ -10,6 +10,7 @@ from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFo
 from azure.data.tables.aio import TableClient, TableServiceClient
 
 from sync_core.settings import StorageAccess
+from sync_core.store.patience import PatientTransport
 from sync_core.store.wire import storage_unavailable
 
 USERS = "Users"
@@ -78,12 +79,15 @@ class Tables:
 
     @classmethod
     def open(cls, access: StorageAccess, credential: AsyncTokenCredential | None) -> Self:
+        transport = PatientTransport(storage_unavailable)
         if access.connection_string:
-            return cls(TableServiceClient.from_connection_string(access.connection_string))
+            text = access.connection_string
+            return cls(TableServiceClient.from_connection_string(text, transport=transport))
         if access.service_url is None or credential is None:
             msg = "a table service needs a connection string, or a URL and an identity"
             raise ValueError(msg)
-        return cls(TableServiceClient(access.service_url, credential=credential))
+        client = TableServiceClient(access.service_url, credential=credential, transport=transport)
+        return cls(client)
 
     async def table(self, name: str) -> TableClient:
         """Give a table's client; all tables are made once, where they are missing."""

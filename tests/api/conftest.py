@@ -53,7 +53,7 @@ _services: ContextVar[Services] = ContextVar("services")
 
 
 @cache
-def _app() -> FastAPI:
+def the_app() -> FastAPI:
     """Build the app once: the description of its routes takes longer than most of the tests."""
 
     async def opened() -> Services:
@@ -67,7 +67,7 @@ def app_over(services: Services) -> ASGIApp:
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         _services.set(services)
-        await _app()(scope, receive, send)
+        await the_app()(scope, receive, send)
 
     return app
 

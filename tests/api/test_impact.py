@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from local.graph import GraphEmulator
-from local.sample import SAMPLE_ROLES
+from local.sample import SAMPLE_CLIENT_SECRET, SAMPLE_ROLES
 from sync_core.connections import impact
 from sync_core.domain.documents import RunStatus
 from sync_core.domain.plan.digest import moves_of
@@ -420,14 +420,12 @@ async def test_a_file_is_no_way_around(
 ) -> None:
     """The plan of a file says what applying it will be refused for; both are confirmed at once."""
     other = f"{connection_id}-b"
-    shared = {**imported.json(), "credential": {"clientSecret": "x"}}
-    del shared["credential"]
     made = await admin.post(
         "/api/connections",
-        json=shared
+        json=imported.json()
         | {
             "id": other,
-            "credential": {"secretName": imported.json()["credential"]["secretName"]},
+            "credential": {"clientSecret": SAMPLE_CLIENT_SECRET},
             "scope": wide | {"guests": "include"},
         },
     )

@@ -43,15 +43,20 @@ from sync_core.store.connections import StoredConnection
 
 KIND = "connections"
 
-IfMatch = Annotated[str | None, Header(description="The ETag that must still be current, or `*`.")]
-IfNoneMatch = Annotated[str | None, Header(description="ETags that the caller has, or `*`.")]
+IfMatch = Annotated[
+    str | None,
+    Header(max_length=2_000, description="The ETag that must still be current, or `*`."),
+]
+IfNoneMatch = Annotated[
+    str | None, Header(max_length=2_000, description="ETags that the caller has, or `*`.")
+]
 
 
 async def list_connections(
     services: ServicesHere, top: Top = 100, cursor: Cursor = None
 ) -> Response:
     """List the connections by id."""
-    after = from_cursor(KIND, cursor) or ""
+    after = await from_cursor(services, KIND, cursor) or ""
     found: list[Connection] = []
     async for connection in services.store.connections.all():
         if connection.id > after:
@@ -65,8 +70,8 @@ async def list_connections(
         state = states.get(one.id) or Verification(connection_id=one.id)
         said = warnings_about(one) + warnings_from(known.get(one.id), state, one, services)
         items.append(_document(one, said, state, services))
-    more = len(found) > top
-    return json_answer(page(items, to_cursor(KIND, found[top - 1].id) if more else None))
+    last = found[top - 1].id if len(found) > top else None
+    return json_answer(page(items, await to_cursor(services, KIND, last)))
 
 
 async def create_connection(

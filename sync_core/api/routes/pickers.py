@@ -61,7 +61,7 @@ async def list_groups(
         message = f"members are counted for at most {MOST_COUNTED} groups at a time"
         raise Invalid("Too many groups to count.", [FieldProblem("top", message)])
     kind = f"groups-{connection_id}"
-    position = from_cursor(kind, cursor)
+    position = await from_cursor(services, kind, cursor)
     stored = await services.store.connections.get(connection_id)
     async with opened(services, stored.connection) as client:
         if position is None:
@@ -70,7 +70,7 @@ async def list_groups(
             how, _, link = position.partition(" ")
             found = await more_groups(client, link, by_words=how == WORDS, members=members)
     how = WORDS if found.by_words else BEGINNING
-    onward = to_cursor(kind, f"{how} {found.link}") if found.link else None
+    onward = await to_cursor(services, kind, f"{how} {found.link}" if found.link else None)
     return json_answer(page(found.groups, onward) | {"searched": how})
 
 

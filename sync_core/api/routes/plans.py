@@ -56,14 +56,15 @@ async def list_plan_changes(
     if format_ is Format.CSV or (format_ is None and CSV in request.headers.get("accept", "")):
         rows = [as_row(change) async for change in plans.load(connection_id, plan_hash)]
         return Response(to_csv(rows), media_type=f"{CSV}; charset=utf-8")
-    skip = number_of(from_cursor(KIND, cursor))
+    kind = f"{KIND}/{connection_id}/{plan_hash}"
+    skip = number_of(await from_cursor(services, kind, cursor))
     changes: list[Mapping[str, Any]] = []
     async for change in plans.load(connection_id, plan_hash, skip=skip):
         changes.append(change)
         if len(changes) > top:
             break
-    more = len(changes) > top
-    return json_answer(page(changes[:top], to_cursor(KIND, str(skip + top)) if more else None))
+    last = str(skip + top) if len(changes) > top else None
+    return json_answer(page(changes[:top], await to_cursor(services, kind, last)))
 
 
 def to_csv(rows: list[list[str]]) -> str:

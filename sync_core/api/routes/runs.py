@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import Header, Response
-from pydantic import ValidationError
+from pydantic import StringConstraints, ValidationError
 
 from sync_core.api.http.answers import json_answer
 from sync_core.api.http.auth import CallerHere, ServicesHere
@@ -23,8 +23,10 @@ RUNS = "runs"
 CHANGES = "changes"
 
 Prefer = Annotated[
-    list[str] | None,
-    Header(description="`wait=SECONDS` (at most 200): answer when the run has ended."),
+    list[Annotated[str, StringConstraints(max_length=2_000)]] | None,
+    Header(
+        max_length=20, description="`wait=SECONDS` (at most 200): answer when the run has ended."
+    ),
 ]
 
 
@@ -63,11 +65,12 @@ async def list_runs(
     cursor: Cursor = None,
 ) -> Response:
     """List the runs of a connection, newest first."""
-    after = from_cursor(RUNS, cursor)
+    kind = f"{RUNS}/{connection_id}"
+    after = await from_cursor(services, kind, cursor)
     await services.store.connections.get(connection_id)
     runs = await services.store.runs.page(connection_id, top=top + 1, after=after)
-    more = len(runs) > top
-    return json_answer(page(runs[:top], to_cursor(RUNS, runs[top - 1].id) if more else None))
+    last = runs[top - 1].id if len(runs) > top else None
+    return json_answer(page(runs[:top], await to_cursor(services, kind, last)))
 
 
 async def get_run(
@@ -85,15 +88,16 @@ async def list_run_changes(
     cursor: Cursor = None,
 ) -> Response:
     """List the changes that a run decided on, in the order of its plan."""
-    skip = number_of(from_cursor(CHANGES, cursor))
+    kind = f"{CHANGES}/{connection_id}/{run_id}"
+    skip = number_of(await from_cursor(services, kind, cursor))
     await _run(services, connection_id, run_id)
     changes: list[dict[str, object]] = []
     async for change in services.store.plans.load(connection_id, run_id, skip=skip):
         changes.append(change)
         if len(changes) > top:
             break
-    more = len(changes) > top
-    return json_answer(page(changes[:top], to_cursor(CHANGES, str(skip + top)) if more else None))
+    last = str(skip + top) if len(changes) > top else None
+    return json_answer(page(changes[:top], await to_cursor(services, kind, last)))
 
 
 async def _run(services: Services, connection_id: str, run_id: str) -> Run:

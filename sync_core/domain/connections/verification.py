@@ -20,6 +20,7 @@ from sync_core.domain.connections.checks import TOKEN, Check, CheckResult
 from sync_core.domain.connections.permissions import needs_of
 from sync_core.domain.documents import Connection, Credential, Document
 from sync_core.domain.errors import NotUnderstood
+from sync_core.domain.secret_names import folded
 
 # Entra knows a new secret, consent or permission everywhere within minutes, seldom within hours.
 FIRST_WAIT = timedelta(seconds=10)
@@ -190,16 +191,27 @@ def pinned(credential: Credential | None) -> SecretVersion | None:
     """
     if credential is None or credential.secret_name is None or credential.secret_version is None:
         return None
-    return SecretVersion(name=credential.secret_name, version=credential.secret_version)
+    # As Key Vault compares them: a version must not be retired that another spelling still names.
+    return SecretVersion(name=folded(credential.secret_name), version=credential.secret_version)
 
 
 def left_over(
     known: Verification, before: Iterable[Credential | None], after: Iterable[Credential | None]
 ) -> list[SecretVersion]:
-    """Give the versions that were needed and are not any more; each once."""
-    needed = [pinned(one) for one in after]
-    found = [*known.unneeded, *filter(None, map(pinned, before))]
-    return [one for number, one in enumerate(found) if one not in [*needed, *found[:number]]]
+    """Give the versions that were needed and are not any more; each once.
+
+    Of a secret that is used in its current version, whichever that is, none is left over.
+    """
+    kept = [one for one in after if one is not None and one.secret_name is not None]
+    needed = [pinned(one) for one in kept]
+    current = {folded(one.secret_name or "") for one in kept if one.secret_version is None}
+    noted = [one.model_copy(update={"name": folded(one.name)}) for one in known.unneeded]
+    found = [*noted, *filter(None, map(pinned, before))]
+    return [
+        one
+        for number, one in enumerate(found)
+        if one not in [*needed, *found[:number]] and one.name not in current
+    ]
 
 
 # --- what stops an enabled connection ---------------------------------------------------------------
@@ -216,7 +228,7 @@ def _asked(connection: Connection) -> tuple[object, ...]:
         connection.tenant_id,
         connection.client_id,
         connection.cloud,
-        credential.secret_name,
+        folded(credential.secret_name) if credential.secret_name is not None else None,
         credential.secret_version,
         needs_of(connection),
     )

@@ -271,6 +271,25 @@ def test_versions_that_nobody_needs_any_more_are_collected_once() -> None:
     assert left_over(known, before, after) == [named("1"), named("2")]
 
 
+def test_no_version_is_left_over_of_a_secret_that_is_used_in_its_current_one() -> None:
+    """The version that was pinned may be the current one: disabling it would stop every run."""
+    known = KNOWN.replaced(unneeded=[SecretVersion(name="A", version="1")])
+    before = [Credential(secret_name="a", secret_version="2")]
+
+    assert left_over(known, before, [Credential(secret_name="A")]) == []
+
+
+def test_another_spelling_of_a_name_is_the_same_secret() -> None:
+    """As Key Vault compares names; what is still in use must not be retired."""
+    known = KNOWN.replaced(unneeded=[SecretVersion(name="Contoso", version="1")])
+    before = [Credential(secret_name="CONTOSO", secret_version="1")]
+    other = connection(credential={"secretName": "Contoso", "secretVersion": "1"})
+    same = connection(credential={"secretName": "contoso", "secretVersion": "1"})
+
+    assert left_over(known, before, [Credential(secret_name="contoso", secret_version="1")]) == []
+    assert looks_the_same(same, other)
+
+
 # --- what stops an enabled connection ---------------------------------------------------------------
 
 
