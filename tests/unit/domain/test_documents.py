@@ -734,6 +734,7 @@ def test_a_run_as_the_api_gives_it() -> None:
         "graph": {"requests": 0, "throttled": 0, "retried": 0, "bytes": 0},
         "planHash": None,
         "errors": [],
+        "warnings": [],
         "error": None,
     }
 
