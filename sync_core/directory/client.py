@@ -5,6 +5,7 @@ issue 584), so answers are asked for as bytes and decoded here. Its retry handle
 seconds of Retry-After and does not see items of a batch, so it is off: `RetryBudget` retries, in one place.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -88,6 +89,8 @@ class GraphClient:
         self.sdk = GraphServiceClient(request_adapter=adapter)
         # Until this tenant is seen to have none; see `members`.
         self.has_casts = True
+        self._has_new_token = False
+        self._one_at_a_time = asyncio.Lock()
         self.usage = Usage()
 
     @property
@@ -136,30 +139,41 @@ class GraphClient:
 
     async def roles(self) -> frozenset[str] | None:
         """Return the permissions in the token; None for a token that does not tell."""
-        # With the option that the SDK's pipeline uses, so that this is the token that requests carry.
-        token = await self.credential.get_token(self._scope, enable_cae=True)
-        facts = read_token(token.token)
-        return facts.roles if facts else None
+        trouble = self._trouble()
+        while True:
+            try:
+                # With the option that the SDK's pipeline uses, so that it is the token of the requests.
+                token = await self.credential.get_token(self._scope, enable_cae=True)
+            except RetryLater as error:
+                await trouble.outlast([error])
+            else:
+                facts = read_token(token.token)
+                return facts.roles if facts else None
+
+    async def _new_roles(self) -> frozenset[str] | None:
+        """Return the permissions in a new token, which is asked for once: lists are read side by side."""
+        if not self._has_new_token:
+            self._has_new_token = True
+            await self.credential.renew()
+        return await self.roles()
 
     async def may(self, needs: str) -> bool | None:
         """Tell whether the token, or a new one, has a permission; None where tokens do not tell."""
-        roles = await self.roles()
-        if roles is None or has_all(needs, roles):
-            return None if roles is None else True
-        await self.credential.renew()
-        return has_all(needs, await self.roles() or frozenset())
+        async with self._one_at_a_time:
+            roles = await self.roles()
+            if roles is None or has_all(needs, roles):
+                return None if roles is None else True
+            return has_all(needs, await self._new_roles() or frozenset())
 
     async def _granted_meanwhile(self, error: PermissionMissing) -> None:
         """Return if a new token has the permission that the old one lacked; else raise why access is refused.
 
         A token keeps the permissions of the moment it was issued, so a new one is asked for first.
         """
-        before = await self.roles()
-        if before is None:
-            raise error
-        await self.credential.renew()
-        after = await self.roles() or frozenset()
-        if not has_all(error.needs, after):
+        async with self._one_at_a_time:
+            before = await self.roles()
+            after = await self._new_roles() if before is not None else None
+        if before is None or not has_all(error.needs, after or frozenset()):
             raise error
         if has_all(error.needs, before):
             raise denied_all_the_same(error)
