@@ -15,7 +15,7 @@ from sync_core.directory.requests import (
     one_user,
 )
 from sync_core.domain.attributes import MANAGER
-from sync_core.domain.model import Evidence, Reason
+from sync_core.domain.model import BECAME_GUEST, Evidence, Reason
 from sync_core.domain.scope.compile import CompiledScope
 
 
@@ -54,6 +54,8 @@ def _judge(user: dict[str, Any], groups: frozenset[str], scope: CompiledScope) -
         facts["excluded"] = True
     if not scope.matches(user, groups):
         reason: Reason | None = Reason.LEFT_SCOPE
+        if user.get("userType") == "Guest" and scope.matches({**user, "userType": None}, groups):
+            facts[BECAME_GUEST] = True  # nothing else keeps the person out
     else:
         reason = Reason.ACCOUNT_DISABLED if user.get("accountEnabled") is False else None
     return Evidence(user["id"], reason, facts, user, groups)

@@ -19,6 +19,7 @@ from sync_core.domain.scope.compile import CompiledScope, compile_scope
 from sync_core.runs.linking import Linking
 from sync_core.services import Services
 from sync_core.store.rows import Stamp
+from sync_core.store.runs import RunStore
 from sync_core.store.users import UserStore
 
 # A person takes microseconds; one of whom an expression takes longer than this is left as stored.
@@ -32,6 +33,7 @@ class RunContext:
     connection: Connection
     client: GraphClient
     users: UserStore
+    runs: RunStore
     stamp: Stamp
     scope: CompiledScope
     mapping: CompiledMapping
@@ -72,6 +74,7 @@ def run_context(
         connection=connection,
         client=client,
         users=services.store.users(connection.id),
+        runs=services.store.runs,
         stamp=Stamp(connection.id, connection.known_tenant(), run_id, now),
         scope=compile_scope(connection.scope),
         mapping=compile_mapping(connection.mapping, patience=partial(TimeLimit, PERSON_LIMIT_S)),

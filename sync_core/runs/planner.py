@@ -20,15 +20,16 @@ from sync_core.domain.model import (
     Reason,
     StoredIndex,
     StoredPerson,
-    Tally,
 )
-from sync_core.domain.plan.guard import Verdict, check_guard
+from sync_core.domain.plan.decide import is_blocked
+from sync_core.domain.plan.guard import Verdict, check_guard, check_values, tally_of
 from sync_core.domain.plan.judge import Judge, manager_unknown
 from sync_core.domain.plan.plan import ALLOWED, Plan
 from sync_core.domain.plan.roster import EitherWay, Outcome, Roster
+from sync_core.domain.plan.values import by_column
 from sync_core.logs import log_event
 from sync_core.runs.context import RunContext
-from sync_core.runs.detail import write_detail
+from sync_core.runs.detail import Detail, write_detail
 from sync_core.runs.spool import ChangeSpool, EitherWaySpool
 
 CONFIRM_AT_ONCE = 200
@@ -101,6 +102,7 @@ async def draft_plan(
     """
     stored, inventory = await gatherer.stored()
     roster = await gatherer.roster(stored) if context.mapping.refers else None
+    context.ledger.set("active", inventory.active)
     policy, now = context.connection.policy, context.stamp.now
     judge = Judge(context.scope, context.mapping, policy, now, roster, context.observer)
     with ExitStack() as spools:
@@ -112,8 +114,11 @@ async def draft_plan(
         if by_name:
             verdict = ALLOWED.blocked(context.assertions.broken_by_one())
         else:
-            verdict = planner.verdict(detail.tally, confirmed=not unconfirmed)
-        plan = Plan(planned, detail.tally, verdict, detail.plan_hash)
+            verdict = planner.verdict(detail, confirmed=not unconfirmed)
+        columns = by_column(detail.losses)
+        plan = Plan(
+            planned, detail.tally, verdict, detail.plan_hash, by_name=by_name, columns=columns
+        )
         yield Draft(plan, judge, gatherer, inventory, decided, unconfirmed, spools)
 
 
@@ -139,9 +144,11 @@ class _Planner:
             await self._decide_deferred(confirmed=not unconfirmed)
         return unconfirmed
 
-    def verdict(self, tally: Tally, *, confirmed: bool) -> Verdict:
+    def verdict(self, detail: Detail, *, confirmed: bool) -> Verdict:
         """Ask guard and assertions what has to wait; removals that are not `confirmed` always do."""
-        verdict = check_guard(tally, self.context.connection.policy.guard)
+        guard = self.context.connection.policy.guard
+        verdict = check_guard(detail.tally, guard)
+        verdict = check_values(verdict, detail.losses, guard, self.inventory.active)
         if not confirmed:
             verdict = replace(verdict, hold_removals=True)
         return self.context.assertions.applied(verdict, self.inventory.active)
@@ -195,7 +202,7 @@ class _Planner:
         return {}
 
     def _is_over(self, removals: int) -> bool:
-        tally = Tally(active=self.inventory.active, creates=0, removals=removals)
+        tally = tally_of(self.inventory, {Action.DISABLE: removals})
         return check_guard(tally, self.context.connection.policy.guard).hold_removals
 
     def _leave_unconfirmed(self, object_ids: Sequence[str]) -> dict[str, StoredPerson]:
@@ -250,8 +257,9 @@ class _Planner:
             for change in self.deferred.changes():
                 self.context.assertions.change(change)
         creates = detail.tally.creates + len(roster.newcomers)
-        verdict = self.verdict(replace(detail.tally, creates=creates), confirmed=confirmed)
-        if not verdict.hold_removals:
+        foreseen = replace(detail, tally=replace(detail.tally, creates=creates))
+        verdict = self.verdict(foreseen, confirmed=confirmed)
+        if not verdict.waits(Action.DELETE):
             roster.lose(deleted)
         if verdict.hold_creates:
             roster.hold()
@@ -286,4 +294,6 @@ class _Sieve:
             return False
         self.seen.add(object_id)
         self.context.ledger.count("inScope")
+        if is_blocked(person):
+            self.context.ledger.count("blocked")
         return True

@@ -113,7 +113,7 @@ async def _run(services: Services, connection: Connection, run: Run, hold: Hold)
         run, cause = _failed(run, error)
     except Exception:  # noqa: BLE001 -- a run always ends with a record, whatever happened
         logger.exception("run.unexpected connection=%s run=%s", connection.id, run.id)
-        run, cause = _failed(run, record.unexpected(run))
+        run, cause = _failed(run.replaced(counts_at_least=True), record.unexpected(run))
     return run.replaced(finished_at=services.clock()), cause
 
 

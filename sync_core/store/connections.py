@@ -19,6 +19,7 @@ from azure.data.tables import UpdateMode
 from pydantic import ValidationError
 
 from sync_core.domain.compatibility import FIRST_SCHEMA, kept, read, schema_after, strange_paths
+from sync_core.domain.connections.limits import with_new_limits
 from sync_core.domain.connections.verification import with_unknown
 from sync_core.domain.documents import Connection
 from sync_core.domain.errors import (
@@ -57,8 +58,7 @@ class StoredConnection:
     @property
     def document(self) -> dict[str, Any]:
         """The document as stored, with what only another release knows."""
-        document: dict[str, Any] = orjson.loads(joined(DOCUMENT, self.row))
-        return document
+        return with_new_limits(orjson.loads(joined(DOCUMENT, self.row)))
 
 
 class ConnectionStore:
@@ -113,7 +113,7 @@ class ConnectionStore:
             ) from error
         except AzureError as error:
             raise storage_unavailable(error) from error
-        return StoredConnection(connection, str(answer["etag"]), row)
+        return StoredConnection(_connection(row), str(answer["etag"]), row)
 
     async def replace(
         self,
@@ -138,7 +138,7 @@ class ConnectionStore:
             raise changed_meanwhile(connection.id) from error
         except AzureError as error:
             raise storage_unavailable(error) from error
-        return StoredConnection(connection, str(answer["etag"]), row)
+        return StoredConnection(_connection(row), str(answer["etag"]), row)
 
     async def delete(self, connection_id: str, etag: str) -> None:
         """Delete the version with this ETag."""
@@ -190,9 +190,18 @@ def _row(connection: Connection, document: Mapping[str, Any], schema: object = N
     }
 
 
+def _document(row: Entity) -> dict[str, Any]:
+    """Return the stored document; an empty one, in which all is missing, where it is no JSON object."""
+    try:
+        document = orjson.loads(joined(DOCUMENT, row))
+    except orjson.JSONDecodeError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
 def _connection(row: Entity) -> Connection:
     try:
-        connection = read(Connection, joined(DOCUMENT, row))
+        connection = read(Connection, with_new_limits(_document(row)))
     except ValidationError as error:
         name, schema = row["RowKey"], row.get(SCHEMA, FIRST_SCHEMA)
         raise NotUnderstood(
