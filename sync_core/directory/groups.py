@@ -16,12 +16,15 @@ from sync_core.directory.requests import GROUPS_READ, member_groups, one_group
 class GroupTree:
     """Groups by id with their names, and which group is a member of which.
 
-    `missing` are named groups that Graph does not have (deleted, or never there).
+    `missing` are named groups that Graph does not have (deleted, or never there). Of the `dynamic` ones a
+    rule decides who is in; for the `paused` of them Entra does not look at it at the moment.
     """
 
     names: dict[str, str] = field(default_factory=dict)
     parents: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     missing: set[str] = field(default_factory=set)
+    dynamic: set[str] = field(default_factory=set)
+    paused: set[str] = field(default_factory=set)
 
     def above(self, roots: Iterable[str]) -> Mapping[str, frozenset[str]]:
         """For each group, the given roots that contain it, directly or through nesting, itself too."""
@@ -59,6 +62,10 @@ async def read_group_tree(client: GraphClient, roots: Iterable[str], *, nested: 
 def _add(tree: GroupTree, groups: Iterable[dict[str, Any]]) -> None:
     for group in groups:
         tree.names[group["id"]] = str(group.get("displayName") or "")
+        if "DynamicMembership" in (group.get("groupTypes") or []):
+            tree.dynamic.add(group["id"])
+            if group.get("membershipRuleProcessingState") == "Paused":
+                tree.paused.add(group["id"])
 
 
 async def _next_level(

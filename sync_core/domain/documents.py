@@ -359,6 +359,7 @@ class Guard(Document):
 
     max_removals: Limit | None = 500
     max_removal_percent: Percent | None = 20
+    max_group_loss_percent: Percent | None = 50
     max_deletes: Limit | None = 20
     max_creates: Limit | None = 500
     max_create_percent: Percent | None = 50

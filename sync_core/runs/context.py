@@ -18,6 +18,7 @@ from sync_core.domain.plan.ledger import Ledger
 from sync_core.domain.scope.compile import CompiledScope, compile_scope
 from sync_core.runs.linking import Linking
 from sync_core.services import Services
+from sync_core.store.group_sizes import GroupSizeStore
 from sync_core.store.rows import Stamp
 from sync_core.store.runs import RunStore
 from sync_core.store.users import UserStore
@@ -34,6 +35,7 @@ class RunContext:
     client: GraphClient
     users: UserStore
     runs: RunStore
+    group_sizes: GroupSizeStore
     stamp: Stamp
     scope: CompiledScope
     mapping: CompiledMapping
@@ -75,6 +77,7 @@ def run_context(
         client=client,
         users=services.store.users(connection.id),
         runs=services.store.runs,
+        group_sizes=services.store.group_sizes,
         stamp=Stamp(connection.id, connection.known_tenant(), run_id, now),
         scope=compile_scope(connection.scope),
         mapping=compile_mapping(connection.mapping, patience=partial(TimeLimit, PERSON_LIMIT_S)),

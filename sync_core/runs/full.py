@@ -8,6 +8,7 @@ from sync_core.domain.attributes import MANAGER
 from sync_core.domain.documents import RecordError, Run, RunStatus
 from sync_core.domain.model import Evidence, Inventory, StoredIndex, StoredPerson
 from sync_core.domain.plan.decide import may_delete, removal_candidates
+from sync_core.domain.plan.groups import losses, remembered
 from sync_core.domain.plan.roster import Roster
 from sync_core.domain.plan.window import WindowLog
 from sync_core.runs.context import RunContext
@@ -79,6 +80,24 @@ class FullReading:
 
     async def look(self, object_ids: Sequence[str]) -> list[Evidence]:
         return await self._context.look(object_ids)
+
+    async def group_losses(self) -> tuple[str, ...]:
+        guard = self._context.connection.policy.guard
+        if not (self._context.scope.groups and self.reading.complete):
+            return ()
+        known = await self._context.group_sizes.read(self._context.connection.id)
+        return losses(known, self.reading.direct_sizes(), guard)
+
+    async def note_groups(self, *, accepted: bool) -> None:
+        """Remember how many people the groups have; `accepted`: who left them was confirmed."""
+        if not (self._context.scope.groups and self.reading.complete):
+            return
+        connection = self._context.connection
+        known = await self._context.group_sizes.read(connection.id)
+        hours, now = connection.policy.guard.window_hours, self._context.stamp.now
+        found = self.reading.direct_sizes()
+        sizes = remembered(known, found, now, hours, accepted=accepted)
+        await self._context.group_sizes.note(sizes)
 
     async def groups_exist(self) -> bool:
         """Whether the reading found all groups; if not, it is not complete, and no person is absent."""

@@ -22,7 +22,7 @@ from sync_core.domain.model import (
     StoredPerson,
 )
 from sync_core.domain.plan.decide import is_blocked
-from sync_core.domain.plan.guard import Verdict, check_guard, check_values, tally_of
+from sync_core.domain.plan.guard import Verdict, check_groups, check_guard, check_values, tally_of
 from sync_core.domain.plan.judge import Judge, manager_unknown
 from sync_core.domain.plan.plan import ALLOWED, Plan
 from sync_core.domain.plan.roster import EitherWay, Outcome, Roster
@@ -69,6 +69,9 @@ class Gatherer(Protocol):
 
     async def look(self, object_ids: Sequence[str]) -> list[Evidence]:
         """Return Graph's answer for each of these people."""
+
+    async def group_losses(self) -> tuple[str, ...]:
+        """Say which groups of the scope have lost more people than the guard allows."""
 
     async def groups_exist(self) -> bool:
         """Whether the scope's groups are all there: the members of one that is gone have not left."""
@@ -133,6 +136,11 @@ class _Planner:
     inventory: Inventory
     decided: ChangeSpool
     deferred: EitherWaySpool = field(default_factory=EitherWaySpool)
+    group_losses: tuple[str, ...] = ()
+
+    async def look_at_groups(self) -> None:
+        """Learn which groups were emptied; known once all people were read."""
+        self.group_losses = await self.gatherer.group_losses()
 
     async def decide(self) -> dict[str, StoredPerson]:
         """Decide about everyone; return the people to be removed who were not asked for by id."""
@@ -141,6 +149,7 @@ class _Planner:
             self.context.ledger.errors += self.gatherer.problems
             unconfirmed = await self._decide_absent()
             await self._match()
+            await self.look_at_groups()
             await self._decide_deferred(confirmed=not unconfirmed)
         return unconfirmed
 
@@ -149,6 +158,7 @@ class _Planner:
         guard = self.context.connection.policy.guard
         verdict = check_guard(detail.tally, guard)
         verdict = check_values(verdict, detail.losses, guard, self.inventory.active)
+        verdict = check_groups(verdict, detail.tally, self.group_losses)
         if not confirmed:
             verdict = replace(verdict, hold_removals=True)
         return self.context.assertions.applied(verdict, self.inventory.active)

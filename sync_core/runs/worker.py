@@ -143,9 +143,12 @@ async def _sync(
     context = run_context(services, connection, client, run.id, services.clock())
     ledger = context.ledger
     try:
-        async with draft_plan(context, FullReading(context)) as draft:
+        gatherer = FullReading(context)
+        async with draft_plan(context, gatherer) as draft:
             run = record.planned(run, draft.plan)
             plan = await _carry_out(services, run, context, draft, hold)
+        if not plan.verdict.hold_removals:
+            await gatherer.note_groups(accepted=plan.approved.holds)
         return record.finished(record.measured(run, client.usage, ledger), plan), None
     except OutOfTime as error:
         late = record.measured(run, client.usage, ledger)

@@ -58,7 +58,8 @@ class StoredConnection:
     @property
     def document(self) -> dict[str, Any]:
         """The document as stored, with what only another release knows."""
-        return with_new_limits(orjson.loads(joined(DOCUMENT, self.row)))
+        document: dict[str, Any] = orjson.loads(joined(DOCUMENT, self.row))
+        return document
 
 
 class ConnectionStore:
@@ -167,7 +168,8 @@ def changed_meanwhile(connection_id: str) -> PreconditionFailed:
 def _replacement(
     connection: Connection, stored: StoredConnection, waited: Mapping[str, Any]
 ) -> Entity:
-    document = kept(stored.document, stored.connection.to_json(), connection.to_json())
+    raw = with_new_limits(stored.document)
+    document = kept(raw, stored.connection.to_json(), connection.to_json())
     if waited:
         document = with_unknown(waited, stored.connection, document)
     columns = foreign_columns(stored.row, COLUMNS, DOCUMENT)

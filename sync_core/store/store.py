@@ -7,6 +7,7 @@ from sync_core.domain.model import StillHeld
 from sync_core.store.approvals import ApprovalStore
 from sync_core.store.connections import ConnectionStore
 from sync_core.store.consents import ConsentStore
+from sync_core.store.group_sizes import GroupSizeStore
 from sync_core.store.health import HealthStore
 from sync_core.store.leases import LeaseStore
 from sync_core.store.links import Links
@@ -17,6 +18,7 @@ from sync_core.store.runs import RunStore
 from sync_core.store.tables import (
     APPROVALS,
     CONSENTS,
+    GROUPS,
     HEALTH,
     MATCHES,
     PLANS,
@@ -50,6 +52,7 @@ class Store:
         self.verifications = VerificationStore(tables)
         self.approvals = ApprovalStore(tables)
         self.health = HealthStore(tables)
+        self.group_sizes = GroupSizeStore(tables)
 
     def people(self, connection_id: str) -> People:
         """Return the way to read people and their history."""
@@ -102,6 +105,7 @@ class Store:
             VERIFICATIONS: partial(self.verifications.delete, connection_id),
             MATCHES: self.matches(connection_id).delete_all,
             APPROVALS: partial(self.approvals.forget_all, connection_id),
+            GROUPS: partial(self.group_sizes.delete, connection_id),
         }
 
     async def _delete_plans(self, connection_id: str, still_held: StillHeld) -> None:

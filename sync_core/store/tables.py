@@ -22,6 +22,7 @@ CONSENTS = "Consents"
 VERIFICATIONS = "Verifications"
 MATCHES = "Matches"
 APPROVALS = "Approvals"
+GROUPS = "Groups"
 
 
 class OnDelete(Enum):
@@ -48,6 +49,7 @@ TABLES: Mapping[str, OnDelete] = MappingProxyType(
         VERIFICATIONS: OnDelete.DELETED,
         MATCHES: OnDelete.DELETED,
         APPROVALS: OnDelete.DELETED,
+        GROUPS: OnDelete.DELETED,
         CONNECTIONS: OnDelete.ORDERED,
         LEASES: OnDelete.ORDERED,
     }

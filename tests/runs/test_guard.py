@@ -13,7 +13,9 @@ from sync_core.runs.hold import Hold, OutOfTime
 from sync_core.runs.preview import preview
 from sync_core.services import Services
 from tests.runs.events import stop_clock
-from tests.system import active, changes_of, rows_of, run_now, stored_connection
+from tests.system import active, changes_of, group_scope, rows_of, run_now, stored_connection
+
+NO_LIMITS = {"maxRemovals": None, "maxRemovalPercent": None, "maxGroupLossPercent": None}
 
 
 async def leave(emulator: GraphEmulator, services: Services, connection_id: str, count: int) -> int:
@@ -82,7 +84,7 @@ async def test_the_same_removals_make_the_same_plan(
     [
         pytest.param({"maxRemovals": 3, "maxRemovalPercent": 100}, 3, "succeeded", id="at count"),
         pytest.param({"maxRemovals": 3, "maxRemovalPercent": 100}, 4, "held", id="over count"),
-        pytest.param({"maxRemovals": None, "maxRemovalPercent": None}, 20, "succeeded", id="none"),
+        pytest.param(NO_LIMITS, 20, "succeeded", id="none"),
         pytest.param({"maxRemovals": 0}, 1, "held", id="zero allows nobody"),
     ],
 )
@@ -201,7 +203,9 @@ async def test_who_was_approved_or_came_back_is_not_counted(
 async def test_people_who_come_back_at_once_wait_like_new_ones(
     services: Services, emulator: GraphEmulator, connection_id: str
 ) -> None:
-    await imported(services, connection_id, maxRemovalPercent=90, maxCreates=10)
+    await imported(
+        services, connection_id, maxRemovalPercent=90, maxCreates=10, maxGroupLossPercent=None
+    )
     await leave(emulator, services, connection_id, 20)
     left = await run_now(services, connection_id)
     disabled = await rows_of(services, connection_id)
@@ -297,3 +301,27 @@ async def test_leavers_who_are_kept_by_policy_never_hold_a_run(
     run = await run_now(services, connection_id)
 
     assert (run.status, run.counts.held) == (RunStatus.SUCCEEDED, 0)
+
+
+async def test_an_emptied_group_is_held_though_it_is_a_small_part_of_all(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    clock = stop_clock(services)
+    people = sorted(emulator.control.members(SAMPLE_GROUP_ID, transitive=True))[:12]
+    group = emulator.control.create_group("Team North", members=people, membership_rule="a")["id"]
+    guard = {"guard": {"maxRemovalPercent": 90}}
+    await stored_connection(services, connection_id, scope=group_scope(group), policy=guard)
+    first = await run_now(services, connection_id)
+    emulator.control.remove_members(group, *people[:4])
+    some = await run_now(services, connection_id)
+    emulator.control.remove_members(group, *people[4:8])
+    clock.skip(hours=1)
+    held = await run_now(services, connection_id)
+    emulator.control.add_members(group, *people[4:8])
+    back = await run_now(services, connection_id)
+
+    assert first.counts.created - some.counts.disabled > some.counts.disabled > 0
+    assert (held.status, held.counts.disabled) == (RunStatus.HELD, 0)
+    assert held.error is not None
+    assert "group Team North lost 8 of 12, and is dynamic" in held.error.message
+    assert (back.status, back.counts.disabled) == (RunStatus.SUCCEEDED, 0)

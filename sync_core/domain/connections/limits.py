@@ -5,6 +5,7 @@ release stores is one that an administrator gave a reason for; it stores `maxCre
 by that the two are told apart.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from sync_core.domain.documents import Connection, Guard, Policy, RemovalAction
@@ -14,8 +15,9 @@ CAUSES = ("left_scope", "account_disabled", "soft_deleted")
 NEW_FIELD = "maxCreatePercent"
 
 
-def with_new_limits(document: dict[str, Any]) -> dict[str, Any]:
+def with_new_limits(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return a stored document with the new default of `maxCreates` in place of the old one."""
+    document = dict(document)
     policy = document.get("policy")
     if not isinstance(policy, dict):
         return document

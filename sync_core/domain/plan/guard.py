@@ -11,7 +11,8 @@ from typing import TypeVar
 
 from sync_core.domain.documents import Guard
 from sync_core.domain.model import Action, Change, Inventory, Tally
-from sync_core.domain.plan.values import Loss, losses, over, reason
+from sync_core.domain.plan.values import Loss, over, reason
+from sync_core.domain.plan.values import losses as losses_of
 
 Number = TypeVar("Number", int, float)
 
@@ -46,7 +47,7 @@ class Verdict:
     def holds_change(self, change: Change) -> bool:
         """Whether a change waits, for its kind or for the values that it takes away."""
         if change.action is Action.UPDATE and self.hold_values:
-            return not self.hold_values.isdisjoint(losses(change))
+            return not self.hold_values.isdisjoint(losses_of(change))
         return self.waits(change.action)
 
     def waits(self, action: Action) -> bool:
@@ -91,6 +92,13 @@ def check_values(
     held = over(counts, guard, active)
     reasons = tuple(reason(loss, counts[loss], guard, active) for loss in held)
     return replace(verdict, hold_values=frozenset(held), reasons=verdict.reasons + reasons)
+
+
+def check_groups(verdict: Verdict, tally: Tally, losses: tuple[str, ...]) -> Verdict:
+    """Return the verdict once it is known which groups were emptied: removals wait on their account."""
+    if not (losses and tally.removals):
+        return verdict
+    return replace(verdict, hold_removals=True, reasons=verdict.reasons + losses)
 
 
 def careful(one: Guard, other: Guard) -> Guard:

@@ -76,6 +76,7 @@ FULL: dict[str, Any] = {
         "guard": {
             "maxRemovals": 500,
             "maxRemovalPercent": 20,
+            "maxGroupLossPercent": 50,
             "maxDeletes": 20,
             "maxCreates": 500,
             "maxCreatePercent": 50,
