@@ -9,6 +9,7 @@ from sync_core.store.connections import ConnectionStore
 from sync_core.store.consents import ConsentStore
 from sync_core.store.group_sizes import GroupSizeStore
 from sync_core.store.health import HealthStore
+from sync_core.store.incidents import IncidentStore
 from sync_core.store.leases import LeaseStore
 from sync_core.store.links import Links
 from sync_core.store.matches import MatchStore
@@ -20,6 +21,7 @@ from sync_core.store.tables import (
     CONSENTS,
     GROUPS,
     HEALTH,
+    INCIDENTS,
     MATCHES,
     PLANS,
     RUNS,
@@ -52,6 +54,7 @@ class Store:
         self.verifications = VerificationStore(tables)
         self.approvals = ApprovalStore(tables)
         self.health = HealthStore(tables)
+        self.incidents = IncidentStore(tables)
         self.group_sizes = GroupSizeStore(tables)
 
     def people(self, connection_id: str) -> People:
@@ -106,6 +109,7 @@ class Store:
             MATCHES: self.matches(connection_id).delete_all,
             APPROVALS: partial(self.approvals.forget_all, connection_id),
             GROUPS: partial(self.group_sizes.delete, connection_id),
+            INCIDENTS: partial(self.incidents.delete_all, connection_id),
         }
 
     async def _delete_plans(self, connection_id: str, still_held: StillHeld) -> None:

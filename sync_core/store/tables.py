@@ -23,6 +23,7 @@ VERIFICATIONS = "Verifications"
 MATCHES = "Matches"
 APPROVALS = "Approvals"
 GROUPS = "Groups"
+INCIDENTS = "Incidents"
 
 
 class OnDelete(Enum):
@@ -50,6 +51,7 @@ TABLES: Mapping[str, OnDelete] = MappingProxyType(
         MATCHES: OnDelete.DELETED,
         APPROVALS: OnDelete.DELETED,
         GROUPS: OnDelete.DELETED,
+        INCIDENTS: OnDelete.DELETED,
         CONNECTIONS: OnDelete.ORDERED,
         LEASES: OnDelete.ORDERED,
     }

@@ -6,6 +6,8 @@ import pytest
 
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_GROUP_ID
+from sync_core.connections.warnings import warnings_now
+from sync_core.domain.connections.warnings import Warning  # noqa: A004 -- the word of the contract
 from sync_core.domain.documents import RunStatus, Scope
 from sync_core.domain.plan.digest import moves_of
 from sync_core.runs import planner
@@ -325,3 +327,29 @@ async def test_an_emptied_group_is_held_though_it_is_a_small_part_of_all(
     assert held.error is not None
     assert "group Team North lost 8 of 12, and is dynamic" in held.error.message
     assert (back.status, back.counts.disabled) == (RunStatus.SUCCEEDED, 0)
+
+
+async def test_a_held_run_is_told_by_its_connection_until_it_is_over(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    await imported(services, connection_id)
+    people = sorted(active(await rows_of(services, connection_id)))[:20]
+    emulator.control.change_many("softDelete", keys=people)
+    await run_now(services, connection_id)
+    held = await warnings_of(services, connection_id)
+    opened = await services.store.incidents.all(connection_id)
+    emulator.control.change_many("restore", keys=people)
+    await run_now(services, connection_id)
+    [(code, ended_at)] = await services.store.incidents.all(connection_id)
+
+    [message] = [one.message for one in held if one.code == "guard.held"]
+    assert "20 of " in message
+    assert opened == [("guard.held", None)]
+    assert (code, ended_at is None) == ("guard.held", False)
+    assert "guard.held" not in {one.code for one in await warnings_of(services, connection_id)}
+
+
+async def warnings_of(services: Services, connection_id: str) -> list[Warning]:
+    stored = await services.store.connections.get(connection_id)
+    state = await services.store.verifications.read(connection_id)
+    return await warnings_now(services, stored.connection, state)
