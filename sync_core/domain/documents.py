@@ -286,6 +286,7 @@ class MappingRule(Document):
     """One column of the Users table and where its value comes from: exactly one of three sources.
 
     Its `tests` run at every save, and a red one stops it; without any they are neither stored nor shown.
+    A rise to one of the `sensitive` values, such as a role that may do everything, waits for approval.
     """
 
     target: TargetName
@@ -295,6 +296,10 @@ class MappingRule(Document):
     when_null: WhenNull = WhenNull.CLEAR
     default: Scalar | None = None
     apply: Apply = Apply.ALWAYS
+    sensitive: Annotated[
+        list[Scalar] | None,
+        Field(max_length=100, exclude_if=lambda given: not given),
+    ] = None
     tests: Annotated[
         list[MappingTest] | None,
         Field(max_length=50, exclude_if=lambda given: not given),

@@ -214,7 +214,6 @@ class Tally:
     """What the guard reads: how many people a plan would create or remove, of how many.
 
     `deletes` are among the `removals`; `window` is what was decided before, in the last hours.
-    `held_updates` are people of whom a value would go together with those of too many others.
     """
 
     active: int
@@ -225,7 +224,6 @@ class Tally:
     deletes: int = 0
     window: Window = NO_WINDOW
     first_import: bool = False
-    held_updates: int = 0
 
     @property
     def base(self) -> int:

@@ -2,14 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from sync_core.domain.model import HEX_DIGITS, Action, Change, Inventory, Tally
 from sync_core.domain.plan.decide import is_protected
 from sync_core.domain.plan.digest import PlanDigest
 from sync_core.domain.plan.guard import tally_of
-from sync_core.domain.plan.values import Loss, losses, name_of, over
+from sync_core.domain.plan.values import Loss, Rise, losses, name_of, over, rises, sensitive_values
 from sync_core.runs.context import RunContext
 from sync_core.runs.spool import ChangeSpool
 from sync_core.store.rows import old_values
@@ -22,6 +22,7 @@ class Detail:
     tally: Tally
     plan_hash: str
     losses: Mapping[Loss, int]
+    rises: Mapping[Rise, int]
 
 
 async def write_detail(
@@ -32,6 +33,8 @@ async def write_detail(
     digest = PlanDigest(context.connection.id)
     actions: Counter[Action] = Counter()
     lost: Counter[Loss] = Counter()
+    gained: Counter[Rise] = Counter()
+    sensitive = sensitive_values(context.connection.mapping)
     for digit in HEX_DIGITS:
         changes = context.linking.settled(decided.read(digit))
         rows = await context.users.load_rows(digit, changes, inventory.by_digit.get(digit, 0))
@@ -44,15 +47,13 @@ async def write_detail(
             context.assertions.change(change)
             actions[change.action] += 1
             lost.update(losses(change))
+            for rise in () if inventory.first_import else rises(change, sensitive):
+                gained[rise] += 1
+                digest.hold([f"{change.object_id}|{rise.column}|{rise.value}"])
             digest.add(change)
     held = over(lost, context.connection.policy.guard, inventory.active)
     digest.hold(_names(context, held, lost, inventory.active))
-    tally = tally_of(inventory, actions)
-    if held:
-        waiting = frozenset(held)
-        number = sum(not waiting.isdisjoint(losses(change)) for change in planned)
-        tally = replace(tally, held_updates=number)
-    return Detail(tally, digest.text, lost)
+    return Detail(tally_of(inventory, actions), digest.text, lost, gained)
 
 
 def _names(

@@ -22,11 +22,18 @@ from sync_core.domain.model import (
     StoredPerson,
 )
 from sync_core.domain.plan.decide import is_blocked
-from sync_core.domain.plan.guard import Verdict, check_groups, check_guard, check_values, tally_of
+from sync_core.domain.plan.guard import (
+    Verdict,
+    check_groups,
+    check_guard,
+    check_rises,
+    check_values,
+    tally_of,
+)
 from sync_core.domain.plan.judge import Judge, manager_unknown
 from sync_core.domain.plan.plan import ALLOWED, Plan
 from sync_core.domain.plan.roster import EitherWay, Outcome, Roster
-from sync_core.domain.plan.values import by_column
+from sync_core.domain.plan.values import by_column, sensitive_values
 from sync_core.logs import log_event
 from sync_core.runs.context import RunContext
 from sync_core.runs.detail import Detail, write_detail
@@ -158,6 +165,8 @@ class _Planner:
         guard = self.context.connection.policy.guard
         verdict = check_guard(detail.tally, guard)
         verdict = check_values(verdict, detail.losses, guard, self.inventory.active)
+        sensitive = sensitive_values(self.context.connection.mapping)
+        verdict = check_rises(verdict, detail.rises, sensitive)
         verdict = check_groups(verdict, detail.tally, self.group_losses)
         if not confirmed:
             verdict = replace(verdict, hold_removals=True)

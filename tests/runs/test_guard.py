@@ -353,3 +353,26 @@ async def warnings_of(services: Services, connection_id: str) -> list[Warning]:
     stored = await services.store.connections.get(connection_id)
     state = await services.store.verifications.read(connection_id)
     return await warnings_now(services, stored.connection, state)
+
+
+async def test_a_rise_to_a_sensitive_value_waits_for_approval(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    role = {"target": "role", "source": "jobTitle", "sensitive": ["admin"]}
+    await stored_connection(services, connection_id, mapping=[role])
+    await run_now(services, connection_id)
+    riser, other, *_ = sorted(active(await rows_of(services, connection_id)))
+    emulator.control.patch_person(riser, {"jobTitle": "admin"})
+    emulator.control.patch_person(other, {"jobTitle": "user"})
+    held = await run_now(services, connection_id)
+    before = await rows_of(services, connection_id)
+    moves = moves_of(held.plan_hash or "")
+    await services.store.approvals.remember(connection_id, moves, "Ann", services.clock())
+    approved = await run_now(services, connection_id)
+
+    assert (held.status, held.counts.held, held.counts.updated) == (RunStatus.HELD, 1, 1)
+    assert held.error is not None
+    assert "column role would become admin for 1 person" in held.error.message
+    assert (before[riser].get("role"), before[other]["role"]) != ("admin", None)
+    assert (approved.status, approved.counts.updated) == (RunStatus.SUCCEEDED, 1)
+    assert (await rows_of(services, connection_id))[riser]["role"] == "admin"

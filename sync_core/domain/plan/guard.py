@@ -5,13 +5,13 @@ decided before, within the window, counts as if this plan held it, too.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TypeVar
 
 from sync_core.domain.documents import Guard
 from sync_core.domain.model import Action, Change, Inventory, Tally
-from sync_core.domain.plan.values import Loss, over, reason
+from sync_core.domain.plan.values import Loss, Rise, Sensitive, over, reason, rise_reason, rises
 from sync_core.domain.plan.values import losses as losses_of
 
 Number = TypeVar("Number", int, float)
@@ -26,7 +26,8 @@ class Verdict:
     """What has to wait, and the sentences for the administrator.
 
     `hold_creates` are people who come back as well, `hold_deletes` removals that take the row away;
-    `hold_values` are columns: whoever would lose a value of one is not updated.
+    `hold_values` are columns: whoever would lose a value of one is not updated. `hold_rises` are sensitive
+    values: whoever would get one is not written.
     `reasons` are those of the limits; `broken` are assertions that would not be true, which no
     confirmation overrules.
     """
@@ -37,6 +38,7 @@ class Verdict:
     broken: tuple[str, ...] = ()
     hold_deletes: bool = False
     hold_values: frozenset[Loss] = frozenset()
+    hold_rises: Sensitive = field(default_factory=dict)
 
     def blocked(self, broken: tuple[str, ...]) -> "Verdict":
         """Return the verdict once these assertions are broken: no person comes and none goes."""
@@ -46,9 +48,14 @@ class Verdict:
 
     def holds_change(self, change: Change) -> bool:
         """Whether a change waits, for its kind or for the values that it takes away."""
-        if change.action is Action.UPDATE and self.hold_values:
-            return not self.hold_values.isdisjoint(losses_of(change))
-        return self.waits(change.action)
+        if self.waits(change.action) or any(True for _ in rises(change, self.hold_rises)):
+            return True
+        return bool(self.hold_values) and not self.hold_values.isdisjoint(losses_of(change))
+
+    @property
+    def holds_single(self) -> bool:
+        """Whether it takes the changes themselves to know which of them wait."""
+        return bool(self.hold_values or self.hold_rises)
 
     def waits(self, action: Action) -> bool:
         """Whether changes of this kind wait."""
@@ -59,7 +66,7 @@ class Verdict:
     @property
     def holds(self) -> bool:
         people = self.hold_removals or self.hold_creates or self.hold_deletes
-        return people or bool(self.hold_values)
+        return people or self.holds_single
 
 
 def tally_of(inventory: Inventory, actions: Mapping[Action, int]) -> Tally:
@@ -92,6 +99,14 @@ def check_values(
     held = over(counts, guard, active)
     reasons = tuple(reason(loss, counts[loss], guard, active) for loss in held)
     return replace(verdict, hold_values=frozenset(held), reasons=verdict.reasons + reasons)
+
+
+def check_rises(verdict: Verdict, counts: Mapping[Rise, int], sensitive: Sensitive) -> Verdict:
+    """Return the verdict once it is known how many people would get which sensitive value."""
+    if not counts:
+        return verdict
+    reasons = tuple(rise_reason(rise, number) for rise, number in counts.items())
+    return replace(verdict, hold_rises=sensitive, reasons=verdict.reasons + reasons)
 
 
 def check_groups(verdict: Verdict, tally: Tally, losses: tuple[str, ...]) -> Verdict:
@@ -141,7 +156,8 @@ def _over_removal_percent(tally: Tally, guard: Guard) -> str | None:
 
 def _over_create_percent(tally: Tally, guard: Guard) -> str | None:
     few = tally.comers + tally.window.creates < FEWEST_CREATES
-    if tally.first_import or few:
+    # Of a connection whose people are all disabled, no share can be said.
+    if tally.first_import or few or tally.base <= 0:
         return None
     limit = guard.max_create_percent
     return _over_percent(tally.comers, tally.window.creates, limit, _coming(tally), tally)

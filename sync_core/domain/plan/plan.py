@@ -52,10 +52,11 @@ class Plan:
     approved: Verdict = ALLOWED
     by_name: bool = False
     columns: Mapping[str, ColumnCount] = field(default_factory=dict)
+    _held: int | None = field(default=None, init=False)
 
     def mark(self, change: Change) -> str:
         """Return the letter with which the guard's window remembers a change."""
-        decided_by_run = not (self.by_name or self.approved.waits(change.action))
+        decided_by_run = not (self.by_name or self.approved.holds_change(change))
         first = self.tally.first_import
         return mark_of(change.action, decided_by_run=decided_by_run, first_import=first)
 
@@ -77,8 +78,11 @@ class Plan:
     @property
     def held(self) -> int:
         verdict, tally = self.verdict, self.tally
-        held = tally.held_updates if verdict.hold_values else 0
-        held += tally.comers if verdict.hold_creates else 0
+        if verdict.holds_single:
+            if self._held is None:  # once: the changes of a large plan are on disk
+                self._held = sum(map(self.is_held, self.changes))
+            return self._held
+        held = tally.comers if verdict.hold_creates else 0
         if verdict.hold_removals:
             return held + tally.removals
         return held + self.unconfirmed + (tally.deletes if verdict.hold_deletes else 0)

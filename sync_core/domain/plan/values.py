@@ -5,13 +5,13 @@ leaves.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
-from sync_core.domain.documents import ColumnCount, Guard
-from sync_core.domain.model import Action, Change
+from sync_core.domain.documents import ColumnCount, Guard, MappingRule
+from sync_core.domain.model import Action, Change, Value
 
 # A share says little of a handful of people.
 FEWEST = 5
@@ -31,6 +31,38 @@ class Loss(NamedTuple):
 
     column: str
     kind: Kind
+
+
+# The values of each column to which nobody rises without approval.
+Sensitive = Mapping[str, frozenset[Value]]
+
+
+class Rise(NamedTuple):
+    """A column that gets a sensitive value, which it had not before."""
+
+    column: str
+    value: Value
+
+
+def sensitive_values(rules: Iterable[MappingRule]) -> Sensitive:
+    """Return the sensitive values of a mapping by column."""
+    return {rule.target: frozenset(rule.sensitive) for rule in rules if rule.sensitive}
+
+
+def rises(change: Change, sensitive: Sensitive) -> Iterator[Rise]:
+    """Yield the sensitive values that a person would get."""
+    if change.action.is_removal:
+        return
+    for column, values in sensitive.items():
+        new = change.values.get(column)
+        if new in values and column not in change.kept and change.before.get(column) != new:
+            yield Rise(column, new)
+
+
+def rise_reason(rise: Rise, number: int) -> str:
+    """Say how many people would get a sensitive value."""
+    people = "1 person" if number == 1 else f"{number} people"
+    return f"the column {rise.column} would become {rise.value} for {people}, which is sensitive"
 
 
 def losses(change: Change) -> Iterator[Loss]:

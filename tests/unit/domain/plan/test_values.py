@@ -1,14 +1,23 @@
 """What a plan takes from people who are there, by column, and when this waits."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
 
-from sync_core.domain.documents import ColumnCount, Guard
+from sync_core.domain.documents import ColumnCount, Guard, MappingRule
 from sync_core.domain.model import Action
-from sync_core.domain.plan.guard import check_values
+from sync_core.domain.plan.guard import check_rises, check_values
 from sync_core.domain.plan.plan import ALLOWED
-from sync_core.domain.plan.values import Kind, Loss, by_column, losses, name_of
+from sync_core.domain.plan.values import (
+    Kind,
+    Loss,
+    by_column,
+    losses,
+    name_of,
+    rises,
+    sensitive_values,
+)
 from tests.unit.builders import change
 
 EMPTIED, REWRITTEN = Loss("email", Kind.BLANKED), Loss("email", Kind.REWRITTEN)
@@ -76,3 +85,37 @@ def test_a_confirmation_of_values_is_for_a_rule_and_an_extent(
     number: int, rule: str, *, same: bool
 ) -> None:
     assert (name_of(EMPTIED, number, 100, rule) == name_of(EMPTIED, 11, 100, "a")) is same
+
+
+SENSITIVE = sensitive_values(
+    [
+        MappingRule(target="role", source="jobTitle", sensitive=["admin"]),
+        MappingRule(target="email", source="mail"),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("changed", "rising"),
+    [
+        pytest.param({"before": {"role": "user"}, "values": {"role": "admin"}}, True, id="rises"),
+        pytest.param(
+            {"before": {"role": "admin"}, "values": {"role": "admin"}}, False, id="is one"
+        ),
+        pytest.param({"before": {"role": "admin"}, "values": {"role": "user"}}, False, id="falls"),
+        pytest.param(
+            {"action": Action.CREATE, "values": {"role": "admin"}}, True, id="comes as one"
+        ),
+        pytest.param({"action": Action.DISABLE, "values": {"role": "admin"}}, False, id="leaves"),
+        pytest.param({"values": {"role": "admin"}, "kept": ("role",)}, False, id="kept as stored"),
+    ],
+)
+def test_a_rise_to_a_sensitive_value_waits(changed: dict[str, Any], *, rising: bool) -> None:
+    rise = change(**({"action": Action.UPDATE} | changed))
+    counts = Counter(rises(rise, SENSITIVE))
+
+    verdict = check_rises(ALLOWED, counts, SENSITIVE)
+
+    said = ("the column role would become admin for 1 person, which is sensitive",)
+    assert (verdict.holds_change(rise), verdict.holds) == (rising, rising)
+    assert verdict.reasons == (said if rising else ())
