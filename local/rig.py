@@ -23,6 +23,7 @@ from local.data_folder import DEFAULT_DATA, REPOSITORY, Ports, keep_keys, keep_p
 from local.host.__main__ import FUNCTION_KEY, MASTER_KEY
 from local.logs import Log
 from local.processes import Child, ChildError
+from local.sample import VENDOR_TENANT_ID
 from local.tls import TlsFiles, issue
 
 SCHEDULE = "0 */5 * * * *"
@@ -210,8 +211,12 @@ class Rig:
             # The first for asynchronous clients, the second for those built on requests.
             "SSL_CERT_FILE": bundle,
             "REQUESTS_CA_BUNDLE": bundle,
+            # Litware runs the app that customers consent to.
+            "ADMIN_TENANT_IDS": VENDOR_TENANT_ID,
             "SYNC_LOCAL_ADMIN_TOKEN": self.keys.admin_token,
             "SYNC_LOCAL_READER_TOKEN": self.keys.reader_token,
+            # The host lets nobody say from outside who has signed in.
+            "SYNC_LOCAL_SIGN_IN": "true",
             FUNCTION_KEY: self.keys.function_key,
             MASTER_KEY: self.keys.master_key,
         }

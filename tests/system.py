@@ -1,6 +1,8 @@
 """The rig in this process, for tests: real Azurite, and emulators where Microsoft's side has to be."""
 
+import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from local.sample import (
     SAMPLE_CLIENT_SECRET,
     SAMPLE_GROUP_ID,
     SAMPLE_TENANT_ID,
+    VENDOR_TENANT_ID,
 )
 from local.tls import TlsFiles
 from local.vault import VaultInThread
@@ -46,6 +49,7 @@ class Rig:
             "PUBLIC_BASE_URL": "http://localhost:7071",
             "GRAPH_ENDPOINT": emulator.graph_url,
             "AZURE_AUTHORITY_HOST": emulator.authority_url,
+            "ADMIN_TENANT_IDS": VENDOR_TENANT_ID,
             "SYNC_LOCAL_ADMIN_TOKEN": "admin-token",
             "SYNC_LOCAL_READER_TOKEN": "reader-token",
             **self.identity.environment,
@@ -84,12 +88,23 @@ def set_clock(services: Services, now: Callable[[], datetime]) -> None:
     services.clock.now = now
 
 
-async def no_sleep(_: float) -> None:
-    """Retry at once: the logic of waiting stays, the time does not."""
+class Hurried:
+    """Time in which every wait is over at once: the logic of waiting stays, the time does not."""
+
+    def __init__(self) -> None:
+        self._slept_s = 0.0
+
+    def now(self) -> float:
+        return time.monotonic() + self._slept_s
+
+    async def sleep(self, seconds: float) -> None:
+        self._slept_s += seconds
+        await asyncio.sleep(0)
 
 
 def impatient() -> RetryBudget:
-    return RetryBudget(sleep=no_sleep)
+    hurried = Hurried()
+    return RetryBudget(sleep=hurried.sleep, clock=hurried.now)
 
 
 @contextmanager

@@ -19,7 +19,8 @@ from local.graph.control.control import Control
 from local.graph.control.routes import control_routes
 from local.graph.entra.consent import consent_answer, consent_trouble
 from local.graph.entra.errors import TokenError, transient, without_cause
-from local.graph.entra.tokens import instance_discovery, issue_token, openid_configuration
+from local.graph.entra.sign_in import answer_token, sign_in_answer
+from local.graph.entra.tokens import instance_discovery, openid_configuration
 from local.graph.faults.faults import STATUS_KINDS, Fault
 from local.graph.http.access import Caller
 from local.graph.http.errors import GraphError, error_body
@@ -138,7 +139,7 @@ def login_app(service: Service, authority_url: str) -> ASGIApp:
         return await _login_answer(
             service,
             request,
-            lambda body: issue_token(service, authority_url, tenant, body),
+            lambda body: answer_token(service, authority_url, tenant, body),
         )
 
     async def configuration(request: Request) -> Response:
@@ -150,25 +151,44 @@ def login_app(service: Service, authority_url: str) -> ASGIApp:
     async def discovery(request: Request) -> Response:
         return await _login_answer(service, request, lambda _: instance_discovery(authority_url))
 
+    async def keys(request: Request) -> Response:
+        return await _login_answer(
+            service, request, lambda _: service.id_tokens.published(authority_url)
+        )
+
     async def consent(request: Request) -> Response:
-        given = await request.body() if request.method == "POST" else request.url.query.encode()
+        tenant, method = request.path_params["tenant"], request.method
+        return await _page(
+            service, request, lambda given: consent_answer(service, tenant, method, given)
+        )
+
+    async def sign_in(request: Request) -> Response:
         tenant = request.path_params["tenant"]
-        try:
-            answer = consent_answer(service, tenant, request.method, given)
-        except TokenError as error:
-            answer = consent_trouble(error)
-        # Without the query: it holds the application's state.
-        service.recorder.add(Recorded(request.method, request.scope["path"], "", answer.status))
-        return _Sent(answer)
+        return await _page(service, request, lambda given: sign_in_answer(service, tenant, given))
 
     return Starlette(
         routes=[
             Route("/common/discovery/instance", discovery),
             Route("/{tenant}/v2.0/adminconsent", consent, methods=["GET", "POST"]),
+            Route("/{tenant}/oauth2/v2.0/authorize", sign_in),
+            Route("/{tenant}/discovery/v2.0/keys", keys),
             Route("/{tenant}/v2.0/.well-known/openid-configuration", configuration),
             Route("/{tenant}/oauth2/v2.0/token", token, methods=["POST"]),
         ]
     )
+
+
+async def _page(
+    service: Service, request: Request, answered: Callable[[bytes], Answer]
+) -> Response:
+    given = await request.body() if request.method == "POST" else request.url.query.encode()
+    try:
+        answer = answered(given)
+    except TokenError as error:
+        answer = consent_trouble(error)
+    # Without the query: it holds the application's state.
+    service.recorder.add(Recorded(request.method, request.scope["path"], "", answer.status))
+    return _Sent(answer)
 
 
 async def _login_answer(

@@ -10,6 +10,7 @@ from local.graph.faults.faults import Faults
 from local.graph.faults.stale_members import StaleMembers
 from local.graph.http.access import READ_LEAVE_DATES, Caller, TokenMint
 from local.graph.http.budgets import Budgets
+from local.graph.http.id_tokens import IdTokens
 from local.graph.http.messages import GraphRequest
 from local.graph.http.recorder import Recorder
 from local.graph.odata.delta import Rounds
@@ -71,6 +72,7 @@ class Service:
     mint: TokenMint
     links: Links
     notifier: Notifier
+    id_tokens: IdTokens = field(default_factory=IdTokens)
     settings: RigSettings = field(default_factory=RigSettings)
     faults: Faults = field(default_factory=Faults)
     recorder: Recorder = field(default_factory=Recorder)

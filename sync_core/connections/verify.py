@@ -11,8 +11,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from sync_core.connections.tenants import tenant_of
 from sync_core.directory.checks import check_connection
-from sync_core.domain.connections.checks import MOVES, PEOPLE, CheckResult, failed, with_check
+from sync_core.domain.connections.checks import (
+    MOVES,
+    PEOPLE,
+    CheckResult,
+    cloud_check,
+    conclude,
+    failed,
+    with_check,
+)
 from sync_core.domain.connections.decide_save import (
     Approve,
     Decision,
@@ -147,8 +156,16 @@ async def _switched_off(services: Services, wanted: Connection, stored: StoredCo
 
 
 async def _try(services: Services, connection: Connection) -> CheckResult:
-
+    """Check a connection; where its tenant lives is asked first, since no secret belongs elsewhere."""
+    named = connection.tenant_id
+    told = await services.directory.tenants.find(named) if named else None
+    if told is not None and not told.may_live_in(connection.cloud):
+        check = cloud_check(connection, told.clouds)
+        return conclude([check], tenant_id=told.tenant_id, expiries=[])
     result = await check_connection(services.directory, connection, services.clock())
+    if told is not None and result.tenant_id is None and not GUID.fullmatch(named or ""):
+        # Known without a token, so that nobody else gets the tenant meanwhile.
+        result = result.model_copy(update={"tenant_id": told.tenant_id})
     if result.tenant_id is None:
         return result
     try:
@@ -175,14 +192,6 @@ async def _check_people(services: Services, connection: Connection, tenant_id: s
                 f"The scope {alike[0].message}.",
                 "Name the tenant by its id in both connections, and choose other people in one.",
             )
-
-
-async def tenant_of(services: Services, connection: Connection) -> str | None:
-    """Give the GUID of a connection's tenant, as far as it is known."""
-    named = connection.tenant_id
-    if named is None or GUID.fullmatch(named):
-        return named
-    return (await services.store.verifications.read(connection.id)).tenant_id
 
 
 async def _approved(

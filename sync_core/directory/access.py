@@ -1,13 +1,14 @@
 """The way to a tenant's Graph: a credential of the connection's kind, and a client over it."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
 
 from sync_core.directory.client import GraphClient, open_graph
+from sync_core.directory.client_proof import ASSERTION_TYPE, certificate_assertion
 from sync_core.directory.credentials import (
     Application,
     AsyncCredential,
@@ -15,8 +16,10 @@ from sync_core.directory.credentials import (
     OwnIdentity,
 )
 from sync_core.directory.retry_budget import RetryBudget
+from sync_core.directory.signing_keys import SigningKeys
+from sync_core.directory.tenant_metadata import TenantMetadata
 from sync_core.directory.token_errors import Asked
-from sync_core.domain.clouds import CLOUDS
+from sync_core.domain.clouds import CLOUDS, CloudName
 from sync_core.domain.connections import certificates
 from sync_core.domain.documents import GUID, Connection, Credential, CredentialKind
 from sync_core.domain.errors import FixConnection
@@ -33,12 +36,23 @@ class Secrets(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """The tenants of all connections; `retry_budget` makes the budget of whoever brings none."""
+    """The tenants of all connections; `retry_budget` makes the budget of who brings none."""
 
     settings: Settings
     vault: Secrets
     clock: Callable[[], datetime]
     retry_budget: Callable[[], RetryBudget] = RetryBudget
+    signing_keys: SigningKeys = field(default_factory=SigningKeys)
+    tenants: TenantMetadata = field(init=False)
+
+    def __post_init__(self) -> None:
+        # The global login service knows the tenants of every cloud.
+        login_url = self.settings.authority_host or CLOUDS[CloudName.PUBLIC].login_url
+        object.__setattr__(self, "tenants", TenantMetadata(login_url, self.clock))
+
+    def login_url(self, connection: Connection) -> str:
+        """Return the address of the login service of a connection's cloud."""
+        return self.settings.authority_host or CLOUDS[connection.cloud].login_url
 
     @asynccontextmanager
     async def open(
@@ -59,6 +73,23 @@ class Directory:
         """Ask Entra for a new token for Graph: what it says of tenant and roles is Entra's own word."""
         async with await self._credential(connection) as credential:
             return (await credential.get_token(CLOUDS[connection.cloud].graph_scope)).token
+
+    async def proof(self, connection: Connection, endpoint: str) -> Mapping[str, str]:
+        """Return what a form of the token endpoint carries to prove that it comes from the app."""
+        kind = connection.credential.kind
+        if kind is CredentialKind.CLIENT_SECRET:
+            return {"client_secret": await self._secret(connection.credential)}
+        if kind is CredentialKind.CERTIFICATE:
+            pem = certificates.signing_part(await self._secret(connection.credential), self.clock())
+            assertion = certificate_assertion(pem, connection.client_id, endpoint, self.clock())
+        else:
+            self._check_has_identity()
+            exchange = CLOUDS[connection.cloud].exchange
+            async with GraphCredential(
+                partial(OwnIdentity, self.settings.identity_client_id)
+            ) as identity:
+                assertion = (await identity.get_token(f"{exchange}/.default")).token
+        return {"client_assertion_type": ASSERTION_TYPE, "client_assertion": assertion}
 
     async def _credential(self, connection: Connection) -> GraphCredential:
         """Make a credential of the connection's kind; secrets come from Key Vault only."""
@@ -83,6 +114,13 @@ class Directory:
         self, connection: Connection, app: Application
     ) -> Callable[[], AsyncCredential]:
         """In its own tenant an identity is the app; elsewhere it signs for the connection's."""
+        self._check_has_identity()
+        if connection.credential.kind is CredentialKind.MANAGED_IDENTITY:
+            return partial(OwnIdentity, connection.client_id)
+        signer = self.settings.identity_client_id
+        return partial(app.by_identity, signer, CLOUDS[connection.cloud].exchange)
+
+    def _check_has_identity(self) -> None:
         if not self.settings.has_managed_identity:
             raise FixConnection(
                 "credential.identityMissing",
@@ -90,10 +128,6 @@ class Directory:
                 "Assign one to the Function App (Settings, Identity) and name it in AZURE_CLIENT_ID, "
                 "or use a client secret or a certificate.",
             )
-        if connection.credential.kind is CredentialKind.MANAGED_IDENTITY:
-            return partial(OwnIdentity, connection.client_id)
-        signer = self.settings.identity_client_id
-        return partial(app.by_identity, signer, CLOUDS[connection.cloud].exchange)
 
     async def _secret(self, credential: Credential) -> str:
         if credential.secret_name is None:
@@ -115,6 +149,6 @@ class Directory:
 
     def _authority(self, connection: Connection) -> dict[str, Any]:
         known = {cloud.login_url for cloud in CLOUDS.values()}
-        host = self.settings.authority_host or CLOUDS[connection.cloud].login_url
+        host = self.login_url(connection)
         # azure-identity would ask login.microsoftonline.com about a host that it does not know.
         return {"authority": host, "disable_instance_discovery": host not in known}

@@ -6,10 +6,10 @@ not repeated: it names ids and thumbprints, and it is written for developers.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from azure.core.exceptions import AzureError, ClientAuthenticationError
+from azure.core.exceptions import ClientAuthenticationError
 
 from sync_core.directory.answers import retry_after_s
 from sync_core.domain.clouds import CLOUDS, CloudName
@@ -26,6 +26,15 @@ class Asked:
 
     cloud: CloudName = CloudName.PUBLIC
     secret_is_guid: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What Entra answered in place of a token."""
+
+    text: str
+    status: int
+    headers: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +96,11 @@ BAD_ASSERTION = Advice(
     "Check client id, tenant id and cloud of the connection, and that the certificate or federated "
     "credential belongs to this app registration.",
 )
+CODE_REFUSED = Advice(
+    "signIn.codeRefused",
+    "Entra does not take the code of this sign-in, or not any more.",
+    "Sign in again.",
+)
 NOT_FEDERATED = Advice(
     "credential.federationMismatch",
     "The app registration has no federated credential that fits this app's managed identity.",
@@ -98,13 +112,16 @@ NOT_FEDERATED = Advice(
 # 7000229 microsoft.github.io/teams-sdk (app authentication, troubleshooting),
 # 900382 github.com/MicrosoftDocs/azure-docs/issues/35616, 900432 .../issues/35243,
 # 70021x github.com/Azure/azure-workload-identity/issues/616 and /1200,
-# 700222 github.com/MicrosoftDocs/azure-docs/issues/90276.
+# 700222 github.com/MicrosoftDocs/azure-docs/issues/90276,
+# 54005 github.com/AzureAD/microsoft-identity-web/issues/2328,
+# 501481 github.com/AzureAD/microsoft-authentication-library-for-js/issues/2694.
 ADVICE: dict[int, Advice] = {
     7000215: Advice(
         "credential.secretInvalid",
         "Entra refused the client secret.",
-        "Store the secret's value, not its id. Entra shows the value only once: if it is lost, make "
-        "a new secret in the app registration. Right after making one, wait a few minutes.",
+        "If you made it a minute ago, wait: Entra needs some minutes to know it everywhere. Otherwise it is "
+        "wrong. Store the secret's value, not its id; Entra shows the value only once, so if it is lost, "
+        "make a new secret in the app registration.",
     ),
     7000222: Advice(
         "credential.secretExpired",
@@ -167,8 +184,21 @@ ADVICE: dict[int, Advice] = {
         "Let an administrator of the tenant exempt the app, or allow the addresses it calls from.",
     ),
 }
+# The code of a person's sign-in is used, expired, of another application, or does not fit its verifier.
+CODES = (54005, 70000, 70008, 501481, 9002313)
 NO_TENANT = 90002
-ELSEWHERE = {90038, 900382, 900432}
+ELSEWHERE = {
+    90038: "The tenant or the app does not live in the cloud {cloud}.",
+    900382: "The tenant or the app does not live in the cloud {cloud}.",
+    900432: "The app and the tenant live in different clouds, and the connection says {cloud}.",
+    # The name of 900439 is USGClientNotSupportedOnPublicEndpoint; 900440 is reported as its reverse.
+    900439: "The app is registered in the US Government's cloud, and the connection says {cloud}.",
+    900440: "The app or the tenant is one of the public cloud, and the connection says {cloud}.",
+}
+POINTS_TO = {
+    900439: [CloudName.US_GOV, CloudName.US_GOV_DOD],
+    900440: [CloudName.PUBLIC],
+}
 TRANSIENT = {90033, 90006, 90012, 90024, 90055, 90090}
 NUMBER = re.compile(r"AADSTS(\d+)")
 REDIRECTED = re.compile(r"National Cloud '([^']+)'")
@@ -176,18 +206,24 @@ REDIRECTED = re.compile(r"National Cloud '([^']+)'")
 
 def explain_token_error(error: ClientAuthenticationError, asked: Asked) -> SyncError:
     """Turn Entra's refusal into what the administrator, or time, can mend."""
-    text = str(error.message)
-    found = NUMBER.search(text)
+    headers = getattr(error.response, "headers", {})
+    refusal = Refusal(str(error.message), error.status_code or 0, headers)
+    return explain_refusal(refusal, asked) or no_proper_answer(error)
+
+
+def explain_refusal(refusal: Refusal, asked: Asked) -> SyncError | None:
+    """Turn a refusal into an error; None for what is none of Entra's, since each of those has a number."""
+    found = NUMBER.search(refusal.text)
     number = int(found[1]) if found else 0
-    if number in TRANSIENT or _is_transient(error, text):
-        return _busy(error, number)
-    if not number:  # every refusal of Entra has one
-        return no_proper_answer(error)
-    advice = _advice(number, text, asked)
+    if number in TRANSIENT or _is_transient(refusal):
+        return _busy(refusal, number)
+    if not number:
+        return None
+    advice = _advice(number, refusal.text, asked)
     return FixConnection(advice.code, f"{advice.message} (AADSTS{number})", advice.remedy)
 
 
-def no_proper_answer(error: AzureError) -> RetryLater:
+def no_proper_answer(error: Exception) -> RetryLater:
     """Say that Entra was not reached: no connection, or something else answered in its place."""
     return RetryLater(
         "credential.entraUnreachable",
@@ -199,8 +235,10 @@ def no_proper_answer(error: AzureError) -> RetryLater:
 
 def explain_identity_error(error: ClientAuthenticationError, client_id: str | None) -> SyncError:
     """Say why the app's managed identity gave no token."""
-    if (error.status_code or 0) >= 500 or error.status_code == 429:
-        return _busy(error, 0)
+    headers = getattr(error.response, "headers", {})
+    refusal = Refusal("", error.status_code or 0, headers)
+    if _is_transient(refusal):
+        return _busy(refusal, 0)
     named = f" {client_id}" if client_id else ""
     return FixConnection(
         "credential.identityUnavailable",
@@ -210,15 +248,15 @@ def explain_identity_error(error: ClientAuthenticationError, client_id: str | No
     )
 
 
-def _is_transient(error: ClientAuthenticationError, text: str) -> bool:
-    status = error.status_code or 0
-    return status == 429 or status >= 500 or "temporarily_unavailable" in text
+def _is_transient(refusal: Refusal) -> bool:
+    status = refusal.status
+    return status == 429 or status >= 500 or "temporarily_unavailable" in refusal.text
 
 
-def _busy(error: ClientAuthenticationError, number: int) -> RetryLater:
+def _busy(refusal: Refusal, number: int) -> RetryLater:
     suffix = f" (AADSTS{number})." if number else "."
     message = f"Entra could not issue a token just now{suffix}"
-    wait_s = retry_after_s(getattr(error.response, "headers", {}))
+    wait_s = retry_after_s(refusal.headers)
     if wait_s is None:
         return RetryLater("credential.entraBusy", message, WAIT)
     return EntraBusy(message, retry_after_s=wait_s)
@@ -233,10 +271,11 @@ def _advice(number: int, text: str, asked: Asked) -> Advice:
             f'connection\'s "cloud" to {_words(_others(asked.cloud))}.',
         )
     if number in ELSEWHERE:
+        clouds = POINTS_TO.get(number) or _named(text, asked.cloud)
         return Advice(
             "credential.wrongCloud",
-            f"The tenant or the app does not live in the cloud {asked.cloud}.",
-            f'Set the connection\'s "cloud" to {_words(_named(text, asked.cloud))}, with an app that '
+            ELSEWHERE[number].format(cloud=asked.cloud),
+            f'Set the connection\'s "cloud" to {_words(clouds)}, with an app that '
             "is registered there.",
         )
     if asked.secret_is_guid and number == 7000215:
@@ -246,6 +285,8 @@ def _advice(number: int, text: str, asked: Asked) -> Advice:
             "Store the secret's value. Entra shows it only once, beside the id, right after the "
             "secret was made: if it is lost, make a new secret.",
         )
+    if number in CODES:
+        return CODE_REFUSED
     return ADVICE.get(number) or Advice(
         "credential.refused",
         "Entra did not issue a token.",

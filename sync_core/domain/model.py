@@ -39,6 +39,7 @@ class Reason(StrEnum):
     ACCOUNT_DISABLED = "accountDisabled"
     SOFT_DELETED = "softDeleted"
     HARD_DELETED = "hardDeleted"
+    CONNECTION_DELETED = "connectionDeleted"
 
 
 # What the evidence says of an employee who was made a guest where the scope takes no guests.

@@ -1,6 +1,6 @@
 """The record of a run: how it begins, what was planned and counted, and how it ends."""
 
-from sync_core.directory.client import Usage
+from sync_core.directory.trouble import Usage
 from sync_core.domain.compatibility import word
 from sync_core.domain.documents import (
     Connection,
@@ -107,6 +107,7 @@ def measured(run: Run, usage: Usage, ledger: Ledger) -> Run:
         counts=ledger.counts,
         counts_at_least=ledger.at_least,
         errors=ledger.errors,
+        warnings=ledger.warnings,
         graph=graph,
     )
 

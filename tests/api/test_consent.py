@@ -1,6 +1,7 @@
 """Admin consent, clicked through: the API, the emulated Entra, and back again."""
 
 import asyncio
+import dataclasses
 import re
 import ssl
 from base64 import b64encode
@@ -14,18 +15,24 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 import httpx
 import pytest
 from azure.data.tables.aio import TableServiceClient
+from fastapi import FastAPI
 
 from local.graph import GraphEmulator
+from local.identity import EXCHANGE, IDENTITY_OBJECT_ID, ISSUER
 from local.sample import (
     FABRIKAM_DOMAIN,
     FABRIKAM_TENANT_ID,
     OTHER_CLOUD_TENANT_ID,
+    SAMPLE_CLIENT_ID,
     SAMPLE_DOMAIN,
+    SAMPLE_ROLES,
     SAMPLE_TENANT_ID,
     VENDOR_CLIENT_ID,
     VENDOR_CLIENT_SECRET,
+    VENDOR_DOMAIN,
+    VENDOR_TENANT_ID,
 )
-from sync_core.connections import consent
+from sync_core.connections import binding, tenants
 from sync_core.directory.access import Directory
 from sync_core.domain.connections.consent import Outcome
 from sync_core.domain.connections.verification import VerificationStatus
@@ -37,14 +44,18 @@ from sync_core.store import consents
 from sync_core.store.consents import MAX_OPEN, STATE_LIFE, ConsentStore, PendingConsent
 from sync_core.store.tables import CONSENTS, Tables
 from sync_core.store.wire import BatchRefused, storage_unavailable
-from tests.api.conftest import Create, Json, document, paths, retried
+from tests.api.conftest import Create, Json, app_over, calling, document, paths, retried
+from tests.certificates import certificate_pem, key_pem, rsa_key
 from tests.ports import free_port
 from tests.system import Rig, connection, run_now, set_clock
 
 ADMINISTRATOR = f"admin@{SAMPLE_DOMAIN}"
 EMPLOYEE = f"employee@{SAMPLE_DOMAIN}"
 SOMEBODY_ELSE = f"admin@{FABRIKAM_DOMAIN}"
+ADMINISTRATORS = {SAMPLE_TENANT_ID: ADMINISTRATOR, FABRIKAM_TENANT_ID: SOMEBODY_ELSE}
 NOBODYS_TENANT = "99999999-9999-4999-8999-999999999999"
+# What a browser waits for is ten seconds: waits of one, two and four, and no more.
+ATTEMPTS = 4
 NO_DELAYS = {"consent_delay_requests": 0, "roles_delay_requests": 0}
 
 
@@ -53,6 +64,8 @@ def nobody_has_consented(emulator: GraphEmulator) -> Iterator[None]:
     yield
     emulator.control.settings(**NO_DELAYS)
     emulator.control.issue_opaque_tokens(False)
+    emulator.control.change_id_tokens()
+    emulator.control.set_group_claims("DirectoryRole", app=VENDOR_CLIENT_ID)
     for tenant in (SAMPLE_TENANT_ID, FABRIKAM_TENANT_ID):
         emulator.control.remove_from_tenant(app=VENDOR_CLIENT_ID, tenant=tenant)
 
@@ -89,14 +102,27 @@ class Way:
         assert answer.status_code == 302, answer.text
         return answer.headers["Location"]
 
-    async def come_back(self, address: str, **changes: str) -> str:
-        """Give the code of the page on which the browser ends."""
+    async def come_back(self, address: str, account: str | None = None, **changes: str) -> str:
+        """Give the code of the page on which the browser ends, after a sign-in if it is sent to one."""
+        there = await self.return_to_us(address, **changes)
+        if "/oauth2/v2.0/authorize?" in there:
+            there = await self.return_to_us(await self.sign_in(there, account))
+        return outcome_of(there)
+
+    async def return_to_us(self, address: str, **changes: str) -> str:
+        """Follow Entra's way back, and give where the browser is sent from there."""
         query = dict(parse_qsl(urlsplit(address).query)) | changes
         answer = await self.nobody.get(f"{urlsplit(address).path}?{urlencode(query)}")
         assert answer.status_code == 302, answer.text
-        result = urlsplit(answer.headers["Location"])
-        assert (result.scheme, result.netloc, result.path) == ("", "", "/api/consent/result")
-        return parse_qs(result.query)["code"][0]
+        return answer.headers["Location"]
+
+    async def sign_in(self, address: str, account: str | None = None) -> str:
+        """Sign in at Entra, as the tenant's administrator if nobody else is named."""
+        tenant = urlsplit(address).path.split("/")[1]
+        chosen = urlencode({"account": account or ADMINISTRATORS[tenant]})
+        answer = await self.browser.get(f"{address}&{chosen}")
+        assert answer.status_code == 302, answer.text
+        return answer.headers["Location"]
 
     async def whole(self, connection_id: str, **changes: str) -> str:
         return await self.come_back(await self.decide(await self.start(connection_id)), **changes)
@@ -105,6 +131,13 @@ class Way:
 @pytest.fixture
 def way(admin: httpx.AsyncClient, nobody: httpx.AsyncClient, browser: httpx.AsyncClient) -> Way:
     return Way(admin, nobody, browser)
+
+
+def outcome_of(address: str) -> str:
+    """Give the outcome of a result page, which is one of ours."""
+    result = urlsplit(address)
+    assert (result.scheme, result.netloc, result.path) == ("", "", "/api/consent/result")
+    return parse_qs(result.query)["code"][0]
 
 
 def vendors(**changes: Any) -> Json:
@@ -135,6 +168,11 @@ async def later(services: Services, by: timedelta) -> None:
 async def rows(services: Services, connection_id: str) -> list[dict[str, Any]]:
     table = await services.store.tables.table(CONSENTS)
     return [dict(row) async for row in table.query_entities(f"PartitionKey eq '{connection_id}'")]
+
+
+async def on_their_way(services: Services, connection_id: str) -> list[dict[str, Any]]:
+    """Give what of a consent is not over: all but how the last one was refused."""
+    return [row for row in await rows(services, connection_id) if row["RowKey"] != "refused"]
 
 
 # --- the whole way --------------------------------------------------------------------------------
@@ -235,7 +273,7 @@ async def test_a_state_ends_after_half_an_hour(
 
     assert code == expected
     assert (await unconnected() is None) == (expected != "consent.granted")
-    assert await rows(services, connection_id) == []
+    assert await on_their_way(services, connection_id) == []
 
 
 @pytest.mark.parametrize(
@@ -302,72 +340,454 @@ async def test_a_refusal_changes_nothing(
     assert await way.come_back(back) == "consent.stateUnknown"
 
 
-async def test_a_tenant_that_exists_nowhere_is_not_stored(
-    way: Way, services: Services, unconnected: Tenant, connection_id: str
+@pytest.mark.parametrize(
+    "tenant",
+    [
+        pytest.param(NOBODYS_TENANT, id="of nobody"),
+        pytest.param(OTHER_CLOUD_TENANT_ID, id="of another cloud"),
+        pytest.param(FABRIKAM_TENANT_ID, id="without consent"),
+    ],
+)
+async def test_a_tenant_without_the_application_ends_at_entra(
+    way: Way, services: Services, unconnected: Tenant, connection_id: str, tenant: str
 ) -> None:
-    code = await way.whole(connection_id, tenant=NOBODYS_TENANT)
+    """Nobody can sign in there, so nothing comes back, and nothing is claimed or asked for again."""
+    back = await way.decide(await way.start(connection_id))
+    there = await way.return_to_us(back, tenant=tenant)
+    page = await way.browser.get(f"{there}&account={SOMEBODY_ELSE}")
+    await binding.confirm_pending(services)
 
-    assert code == "consent.tenantUnknown"
+    assert page.status_code == 400
+    assert re.search("AADSTS(90002|90038|700016)", page.text)
     assert await unconnected() is None
-    assert await rows(services, connection_id) == []
+    assert (await services.store.tenant_claims.read(tenant)).open == []
 
 
-async def test_a_tenant_of_another_cloud_is_not_stored(
+# --- whose tenant it is ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def consented_once(emulator: GraphEmulator) -> None:
+    """Let the vendor's app into Fabrikam, as if it had been there for years."""
+    emulator.control.set_roles(SAMPLE_ROLES, app=VENDOR_CLIENT_ID, tenant=FABRIKAM_TENANT_ID)
+
+
+@pytest.mark.parametrize(
+    ("account", "expected"),
+    [
+        pytest.param(ADMINISTRATOR, "consent.wrongAccount", id="of another tenant"),
+        pytest.param(f"employee@{FABRIKAM_DOMAIN}", "consent.adminNeeded", id="no administrator"),
+        pytest.param(f"app-admin@{FABRIKAM_DOMAIN}", "consent.adminNeeded", id="of applications"),
+    ],
+)
+async def test_a_forged_consent_binds_no_tenant_of_others(
+    *, way: Way, unconnected: Tenant, services: Services, connection_id: str,
+    consented_once: None, account: str, expected: str,
+) -> None:  # fmt: skip
+    """The state of any link, and a tenant that consented once, bound that tenant without a sign-in."""
+    address = await way.start(connection_id)
+    state = parse_qs(urlsplit(address).query)["state"][0]
+    forged = f"/api/consent/callback?admin_consent=True&tenant={FABRIKAM_TENANT_ID}&state={state}"
+    there = await way.return_to_us(forged)
+    code = await way.come_back(await way.sign_in(there, account))
+    await binding.confirm_pending(services)
+
+    assert urlsplit(there).path == f"/{FABRIKAM_TENANT_ID}/oauth2/v2.0/authorize"
+    assert code == expected
+    assert await unconnected() is None
+    assert await on_their_way(services, connection_id) == []
+
+
+async def test_the_sign_in_asks_for_an_account_and_binds_its_answer_to_this_request(
     way: Way, unconnected: Tenant, connection_id: str
 ) -> None:
-    assert await way.whole(connection_id, tenant=OTHER_CLOUD_TENANT_ID) == "consent.otherCloud"
-    assert await unconnected() is None
+    there = await way.return_to_us(await way.decide(await way.start(connection_id)))
+    query = {name: values[0] for name, values in parse_qs(urlsplit(there).query).items()}
+
+    assert query["response_type"] == "code"
+    assert query["prompt"] == "select_account"
+    assert query["code_challenge_method"] == "S256"
+    assert query["redirect_uri"] == "http://localhost:7071/api/consent/callback"
+    assert len(query["nonce"]) == len(query["code_challenge"]) == 43
+    again = await way.return_to_us(await way.decide(await way.start(connection_id)))
+    assert {"state", "nonce", "code_challenge"}.isdisjoint(
+        name for name, value in query.items() if value in again
+    )
 
 
-async def test_a_tenant_that_did_not_consent_is_never_stored(
-    *, way: Way, services: Services, unconnected: Tenant, connection_id: str,
-    caplog: pytest.LogCaptureFixture,
-) -> None:  # fmt: skip
-    """Entra does not know yet, or it is a lie: the program cannot tell, so it waits and gives up."""
-    caplog.set_level("INFO")
-    code = await way.whole(connection_id, tenant=FABRIKAM_TENANT_ID)
-    await later(services, consent.GIVE_UP - timedelta(minutes=1))
-    await consent.confirm_pending(services)
-    waiting = await rows(services, connection_id)
-    await later(services, consent.GIVE_UP + timedelta(minutes=1))
-    await consent.confirm_pending(services)
-
-    assert code == "consent.pending"
-    assert len(waiting) == 1
-    assert await rows(services, connection_id) == []
-    assert await unconnected() is None
-    assert f"consent.abandoned connection={connection_id}" in caplog.text
-
-
-async def test_a_tenant_connected_by_its_domain_is_taken_as_well(
-    way: Way, admin: httpx.AsyncClient, unconnected: Tenant, connection_id: str, services: Services
+async def test_an_administrator_is_not_led_through_anothers_sign_in(
+    way: Way, app: FastAPI, unconnected: Tenant, connection_id: str, consented_once: None
 ) -> None:
-    victim = f"{connection_id}-victim"
-    await admin.post("/api/connections", json=document(victim) | vendors())
-    back = await way.decide(await way.start(victim), SOMEBODY_ELSE)
-    await way.come_back(back)
-    stored = await services.store.connections.get(victim)
-    by_domain = stored.connection.model_copy(update={"tenant_id": FABRIKAM_DOMAIN})
-    await services.store.connections.replace(by_domain, stored)
-    await admin.post(f"/api/connections/{victim}/check")
-    code = await way.whole(connection_id, tenant=FABRIKAM_TENANT_ID)
+    """Entra knows the administrator, so an address that is sent to them would be enough."""
+    address = await way.start(connection_id)
+    state = parse_qs(urlsplit(address).query)["state"][0]
+    forged = f"/api/consent/callback?admin_consent=True&tenant={FABRIKAM_TENANT_ID}&state={state}"
+    there = await way.return_to_us(forged)
+    async with calling(app, {}) as victim:
+        led = dataclasses.replace(way, nobody=victim)
+        code = await led.come_back(await led.sign_in(there, SOMEBODY_ELSE))
 
-    assert code == "consent.tenantTaken"
+    assert code == "consent.otherBrowser"
+    assert await unconnected() is None
+
+
+async def test_what_a_browser_keeps_is_for_the_callback_only(
+    way: Way, nobody: httpx.AsyncClient, unconnected: Tenant, connection_id: str
+) -> None:
+    back = await way.decide(await way.start(connection_id))
+    answer = await nobody.get(f"{urlsplit(back).path}?{urlsplit(back).query}")
+
+    cookie = answer.headers["Set-Cookie"]
+    assert cookie.startswith(f"consent-{connection_id}=")
+    parts = set(cookie.split("; ")[1:])
+    assert parts == {"HttpOnly", "Max-Age=1800", "Path=/api/consent/callback", "SameSite=lax"}
+
+
+async def test_where_the_app_has_https_a_browser_sends_it_over_https_only(
+    way: Way, services: Services, unconnected: Tenant, connection_id: str
+) -> None:
+    public = dataclasses.replace(services.settings, public_base_url="https://sync.example")
+    app = app_over(dataclasses.replace(services, settings=public))
+    async with calling(app, {}) as browser:
+        back = await way.decide(await way.start(connection_id))
+        answer = await browser.get(f"{urlsplit(back).path}?{urlsplit(back).query}")
+
+    assert "; Secure" in answer.headers["Set-Cookie"]
+
+
+@pytest.mark.parametrize(
+    ("account", "expected"),
+    [
+        pytest.param(f"role-admin@{SAMPLE_DOMAIN}", "consent.granted", id="of privileged roles"),
+        pytest.param(f"app-admin@{SAMPLE_DOMAIN}", "consent.adminNeeded", id="of applications"),
+        pytest.param(EMPLOYEE, "consent.adminNeeded", id="none"),
+    ],
+)
+async def test_who_signs_in_has_to_be_one_who_may_consent(
+    *, way: Way, unconnected: Tenant, connection_id: str, account: str, expected: str
+) -> None:
+    back = await way.decide(await way.start(connection_id))
+    code = await way.come_back(back, account)
+
+    assert code == expected
+    assert (await unconnected() == SAMPLE_TENANT_ID) == (expected == "consent.granted")
+
+
+async def test_without_roles_in_the_token_nobody_is_believed_and_the_setting_is_named(
+    *, way: Way, emulator: GraphEmulator, admin: httpx.AsyncClient, nobody: httpx.AsyncClient,
+    unconnected: Tenant, connection_id: str,
+) -> None:  # fmt: skip
+    emulator.control.set_group_claims(None, app=VENDOR_CLIENT_ID)
+    code = await way.whole(connection_id)
+    page = await nobody.get("/api/consent/result", params={"code": code})
+    told = (await admin.get(f"/api/connections/{connection_id}")).json()["warnings"]
+
+    assert code == "consent.roleUnknown"
+    assert await unconnected() is None
+    assert "&quot;groupMembershipClaims&quot; to &quot;DirectoryRole&quot;" in page.text
+    assert [one["code"] for one in told if one["code"].startswith("consent.")] == [code]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"tid": FABRIKAM_TENANT_ID}, id="another tenant"),
+        pytest.param({"iss": "https://login.example/x/v2.0"}, id="another issuer"),
+        pytest.param({"aud": SAMPLE_CLIENT_ID}, id="another application"),
+        pytest.param({"nonce": "another"}, id="another sign-in"),
+        pytest.param({"exp": 1}, id="expired"),
+        pytest.param({"unknown_key": True}, id="another key"),
+    ],
+)
+async def test_a_token_that_is_not_right_in_everything_binds_nothing(
+    *, way: Way, emulator: GraphEmulator, services: Services, unconnected: Tenant,
+    connection_id: str, changes: dict[str, Any],
+) -> None:  # fmt: skip
+    emulator.control.change_id_tokens(**changes)
+    code = await way.whole(connection_id)
+
+    assert code == "consent.signInFailed"
+    assert await unconnected() is None
+    assert await on_their_way(services, connection_id) == []
+
+
+async def test_a_sign_in_is_over_when_it_was_used_and_after_half_an_hour(
+    way: Way, services: Services, unconnected: Tenant, connection_id: str
+) -> None:
+    there = await way.return_to_us(await way.decide(await way.start(connection_id)))
+    back = await way.sign_in(there)
+    late = await way.sign_in(
+        await way.return_to_us(await way.decide(await way.start(connection_id)))
+    )
+    await later(services, STATE_LIFE)
+    expired = await way.come_back(late)
+    set_clock(services, utc_now)
+    browser = outcome_of(await way.return_to_us(back))
+
+    assert expired == "consent.stateExpired"
+    # The second sign-in of this browser took the place of the first.
+    assert browser == "consent.otherBrowser"
+    assert outcome_of(await way.return_to_us(back)) == "consent.stateUnknown"
+    assert await unconnected() is None
+
+
+async def test_an_answer_to_the_one_is_none_to_the_other(
+    way: Way, unconnected: Tenant, connection_id: str
+) -> None:
+    back = await way.decide(await way.start(connection_id))
+    state = parse_qs(urlsplit(back).query)["state"][0]
+    code_for_a_consent = await way.return_to_us(f"/api/consent/callback?code=1.x&state={state}")
+    there = await way.return_to_us(await way.decide(await way.start(connection_id)))
+    state = parse_qs(urlsplit(there).query)["state"][0]
+    consent_for_a_sign_in = await way.return_to_us(back, state=state)
+
+    assert outcome_of(code_for_a_consent) == "consent.answerInvalid"
+    assert outcome_of(consent_for_a_sign_in) == "consent.answerInvalid"
+    assert await unconnected() is None
+
+
+@pytest.mark.parametrize("kind", ["certificate", "federated"])
+async def test_every_kind_of_credential_can_confirm_a_sign_in(
+    *, way: Way, create: Create, emulator: GraphEmulator, rig: Rig, services: Services,
+    connection_id: str, kind: str,
+) -> None:  # fmt: skip
+    control, credential = emulator.control, {"kind": kind}
+    if kind == "certificate":
+        key = rsa_key()
+        certificate = certificate_pem(key)
+        credential["certificate"] = f"{key_pem(key)}\n{certificate}"
+        control.add_certificate(certificate, app=VENDOR_CLIENT_ID)
+    else:
+        control.add_federated_credential(
+            issuer=ISSUER,
+            subject=IDENTITY_OBJECT_ID,
+            audience=EXCHANGE,
+            public_key=rig.identity.identity.public_key,
+            app=VENDOR_CLIENT_ID,
+        )
+    await create(**vendors(credential=credential))
+
+    assert await way.whole(connection_id) == "consent.granted"
+
+
+async def test_a_sign_in_that_cannot_be_confirmed_now_binds_nothing(
+    *, way: Way, emulator: GraphEmulator, unconnected: Tenant, connection_id: str
+) -> None:
+    there = await way.return_to_us(await way.decide(await way.start(connection_id)))
+    back = await way.sign_in(there)
+    emulator.control.add_fault("outage")
+    code = outcome_of(await way.return_to_us(back))
+    emulator.control.clear_faults()
+
+    assert code == "consent.entraBusy"
+    assert await unconnected() is None
+
+
+async def test_the_tenant_of_our_own_administrators_is_not_bound_by_a_consent(
+    *, way: Way, admin: httpx.AsyncClient, services: Services, unconnected: Tenant,
+    connection_id: str,
+) -> None:  # fmt: skip
+    """Litware runs the app: its administrators set their tenant themselves, if they mean it."""
+    back = await way.decide(await way.start(connection_id), f"admin@{VENDOR_DOMAIN}")
+    code = outcome_of(await way.return_to_us(back))
+    await admin.patch(f"/api/connections/{connection_id}", json={"tenantId": VENDOR_TENANT_ID})
+    again = await way.decide(await way.start(connection_id), f"admin@{VENDOR_DOMAIN}")
+
+    assert code == "consent.homeTenant"
+    assert await way.come_back(again) == "consent.granted"
+
+
+# --- one tenant, several connections --------------------------------------------------------------
+
+
+@pytest.fixture
+def other_id(connection_id: str) -> str:
+    return f"{connection_id}-other"
+
+
+@pytest.fixture
+async def other(admin: httpx.AsyncClient, other_id: str) -> str:
+    """Create a second connection of the vendor's app without a tenant."""
+    made = await admin.post("/api/connections", json=document(other_id) | vendors())
+    assert made.status_code == 201, made.text
+    return other_id
+
+
+async def consent_warnings(admin: httpx.AsyncClient, connection_id: str) -> list[Json]:
+    told = (await admin.get(f"/api/connections/{connection_id}")).json()["warnings"]
+    return [one for one in told if one["code"].startswith("consent.")]
+
+
+async def test_two_open_claims_of_a_tenant_grant_neither_and_both_are_named(
+    *, way: Way, admin: httpx.AsyncClient, emulator: GraphEmulator, services: Services,
+    unconnected: Tenant, connection_id: str, other: str, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    caplog.set_level("INFO")
+    emulator.control.settings(consent_delay_requests=ATTEMPTS + 2)
+    first = await way.whole(connection_id)
+    second = await way.whole(other)
+    emulator.control.settings(**NO_DELAYS)
+    for _ in range(3):
+        await binding.confirm_pending(services)
+
+    assert (first, second) == ("consent.pending", "consent.tenantContested")
+    assert await unconnected() is None
+    assert (await services.store.connections.get(other)).connection.tenant_id is None
+    for one, another in ((connection_id, other), (other, connection_id)):
+        told = await consent_warnings(admin, one)
+        assert [warning["code"] for warning in told] == ["consent.tenantContested"]
+        assert f"The connection {another} claimed it" in told[0]["message"]
+        assert re.search(
+            rf"consent.refused connection={one} code=consent.tenantContested .*others={another}",
+            caplog.text,
+        )
+    # Whoever is meant starts again, and has it.
+    assert await way.whole(connection_id) == "consent.granted"
+    assert await consent_warnings(admin, connection_id) == []
+
+
+async def test_callbacks_at_once_bind_a_tenant_once(
+    *, way: Way, app: FastAPI, services: Services, unconnected: Tenant, connection_id: str,
+    other: str,
+) -> None:  # fmt: skip
+    """Both have signed in and both tokens are good; the claim of the tenant lets one through, or none."""
+    async with calling(app, {}) as browser:
+        ways = [way, dataclasses.replace(way, nobody=browser)]
+        backs = []
+        for one, who in zip(ways, (connection_id, other), strict=True):
+            there = await one.return_to_us(await one.decide(await one.start(who)))
+            backs.append(await one.sign_in(there))
+        codes = await asyncio.gather(
+            *(one.come_back(back) for one, back in zip(ways, backs, strict=True))
+        )
+    tenants = [
+        (await services.store.connections.get(one)).connection.tenant_id
+        for one in (connection_id, other)
+    ]
+
+    assert codes.count("consent.granted") == tenants.count(SAMPLE_TENANT_ID) <= 1
+    assert set(codes) <= {"consent.granted", "consent.tenantTaken", "consent.tenantContested"}
+
+
+async def test_a_claim_that_is_lost_while_entra_is_asked_binds_nothing(
+    *, way: Way, services: Services, unconnected: Tenant, connection_id: str, other: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """The other one claims between this one's token and the storing of its tenant."""
+    token = Directory.token
+
+    async def asked(directory: Directory, asked_with: Connection) -> str:
+        told = await token(directory, asked_with)
+        await tenants.claim(services, SAMPLE_TENANT_ID, other)
+        return told
+
+    monkeypatch.setattr(Directory, "token", asked)
+
+    assert await way.whole(connection_id) == "consent.tenantContested"
     assert await unconnected() is None
 
 
 async def test_another_customers_tenant_cannot_be_taken_over(
-    way: Way, admin: httpx.AsyncClient, unconnected: Tenant, connection_id: str
-) -> None:
-    """The vendor's app has consent in many tenants, so a token for one proves too little."""
-    victim = f"{connection_id}-victim"
-    await admin.post("/api/connections", json=document(victim) | vendors())
-    back = await way.decide(await way.start(victim), SOMEBODY_ELSE)
+    *, way: Way, admin: httpx.AsyncClient, nobody: httpx.AsyncClient, unconnected: Tenant,
+    connection_id: str, other: str,
+) -> None:  # fmt: skip
+    """Not even by who may consent there; the page tells a customer nothing, the connection tells us."""
+    back = await way.decide(await way.start(other), SOMEBODY_ELSE)
     assert await way.come_back(back) == "consent.granted"
     code = await way.whole(connection_id, tenant=FABRIKAM_TENANT_ID)
+    page = await nobody.get("/api/consent/result", params={"code": code})
+    told = await consent_warnings(admin, connection_id)
 
     assert code == "consent.tenantTaken"
     assert await unconnected() is None
+    assert other not in page.text
+    assert [warning["code"] for warning in told] == ["consent.tenantTaken"]
+    assert f"The connection {other} has this tenant." in told[0]["message"]
+    assert FABRIKAM_TENANT_ID in told[0]["message"]
+
+
+async def test_a_tenant_named_by_its_domain_is_taken_though_no_token_was_ever_seen(
+    *, way: Way, admin: httpx.AsyncClient, services: Services, unconnected: Tenant,
+    connection_id: str, other_id: str, consented_once: None,
+) -> None:  # fmt: skip
+    """Its id is asked of Entra without a credential, and kept."""
+    wrong = vendors(tenantId=FABRIKAM_DOMAIN, credential={"clientSecret": "smp8Q~wrong"})
+    await admin.post("/api/connections", json=document(other_id) | wrong)
+    code = await way.whole(connection_id, tenant=FABRIKAM_TENANT_ID)
+    known = await services.store.verifications.read(other_id)
+
+    assert code == "consent.tenantTaken"
+    assert await unconnected() is None
+    assert known.tenant_id == FABRIKAM_TENANT_ID
+
+
+async def test_a_tenant_that_cannot_be_looked_up_may_be_this_one(
+    *, way: Way, services: Services, unconnected: Tenant, connection_id: str, other_id: str,
+    emulator: GraphEmulator,
+) -> None:  # fmt: skip
+    """Then the consent is not granted; started again when Entra answers, it is."""
+    by_domain = connection(other_id, tenantId=FABRIKAM_DOMAIN)
+    await services.store.connections.create(by_domain)
+    emulator.control.add_fault("unavailable", path=f"/{FABRIKAM_DOMAIN}/v2.0/.well-known/*")
+    first = await way.whole(connection_id)
+    emulator.control.clear_faults()
+
+    assert (first, await unconnected()) == ("consent.appBusy", None)
+    assert await way.whole(connection_id) == "consent.granted"
+
+
+async def test_an_administrator_may_use_a_tenant_twice_and_a_consent_may_not(
+    *, way: Way, admin: httpx.AsyncClient, services: Services, unconnected: Tenant,
+    connection_id: str, other: str,
+) -> None:  # fmt: skip
+    assert await way.whole(connection_id) == "consent.granted"
+    change = {"tenantId": SAMPLE_TENANT_ID}
+    added = await admin.patch(f"/api/connections/{other}", json=change)
+    claim = await services.store.tenant_claims.read(SAMPLE_TENANT_ID)
+    third = f"{connection_id}-third"
+    await admin.post("/api/connections", json=document(third) | vendors())
+
+    assert added.status_code == 200
+    assert [one.connection_id for one in claim.holders] == [connection_id, other]
+    assert await way.whole(other) == "consent.granted"
+    assert await way.whole(third) == "consent.tenantTaken"
+
+
+async def test_a_tenant_that_was_given_up_can_be_had_by_another(
+    *, way: Way, admin: httpx.AsyncClient, services: Services, unconnected: Tenant,
+    connection_id: str, other: str,
+) -> None:  # fmt: skip
+    await way.whole(connection_id)
+    await admin.patch(f"/api/connections/{connection_id}", json={"tenantId": None})
+
+    assert await way.whole(other) == "consent.granted"
+
+
+async def test_what_an_older_release_left_waiting_is_not_believed(
+    services: Services, unconnected: Tenant, connection_id: str, consented_once: None
+) -> None:
+    """It did not ask who had consented."""
+    await services.store.consents.wait(connection_id, FABRIKAM_TENANT_ID, utc_now())
+    await binding.confirm_pending(services)
+    refusal = await services.store.consents.refusal(connection_id, utc_now())
+
+    assert await unconnected() is None
+    assert refusal is not None
+    assert refusal.outcome is Outcome.ROLE_UNKNOWN
+    assert await on_their_way(services, connection_id) == []
+
+
+@pytest.mark.parametrize("age", [consents.REFUSAL_LIFE, timedelta()])
+async def test_a_refusal_is_shown_for_a_month(
+    way: Way, admin: httpx.AsyncClient, services: Services, unconnected: Tenant,
+    connection_id: str, age: timedelta,
+) -> None:  # fmt: skip
+    back = await way.decide(await way.start(connection_id), ADMINISTRATOR, "cancel")
+    await way.come_back(back)
+    await later(services, age)
+    told = await consent_warnings(admin, connection_id)
+
+    assert [one["code"] for one in told] == ([] if age else ["consent.declined"])
 
 
 @pytest.mark.parametrize(
@@ -389,7 +809,7 @@ async def test_a_tenant_that_was_given_stays(
 
     assert code == expected
     assert stored.connection.tenant_id == known
-    assert await rows(services, connection_id) == []
+    assert await on_their_way(services, connection_id) == []
 
 
 # --- waiting for Entra ----------------------------------------------------------------------------
@@ -414,8 +834,8 @@ async def test_settings_that_waited_for_this_consent_are_tried_at_once(
 @pytest.mark.parametrize(
     ("requests", "expected"),
     [
-        pytest.param(consent.ATTEMPTS - 1, "consent.granted", id="while the browser waits"),
-        pytest.param(consent.ATTEMPTS, "consent.pending", id="longer"),
+        pytest.param(ATTEMPTS - 1, "consent.granted", id="while the browser waits"),
+        pytest.param(ATTEMPTS, "consent.pending", id="longer"),
     ],
 )
 async def test_entra_may_take_its_time(
@@ -426,7 +846,7 @@ async def test_entra_may_take_its_time(
     emulator.control.settings(**{delay: requests})
     code = await way.whole(connection_id)
     before = await unconnected()
-    await consent.confirm_pending(services)
+    await binding.confirm_pending(services)
 
     assert code == expected
     assert (before is None) == (expected == "consent.pending")
@@ -451,14 +871,14 @@ async def test_a_consent_that_waits_is_asked_for_again_with_growing_pauses_and_c
         sent.append((request.purpose, delay_s))
 
     monkeypatch.setattr(services.queue, "send", send)
-    emulator.control.settings(consent_delay_requests=consent.ATTEMPTS + 2)
+    emulator.control.settings(consent_delay_requests=ATTEMPTS + 2)
     await way.whole(connection_id)
     told = (await admin.get(f"/api/connections/{connection_id}")).json()["warnings"]
-    await consent.confirm_again(services, connection_id)
+    await binding.confirm_again(services, connection_id)
     await later(services, timedelta(minutes=2))
-    await consent.confirm_again(services, connection_id)
-    await consent.confirm_again(services, connection_id)
-    await consent.confirm_again(services, connection_id)
+    await binding.confirm_again(services, connection_id)
+    await binding.confirm_again(services, connection_id)
+    await binding.confirm_again(services, connection_id)
 
     assert "consent.pending" in [one["code"] for one in told]
     assert [delay for _, delay in sent[:3]] == [15, 15, 120]
@@ -471,23 +891,56 @@ async def test_a_consent_that_waits_is_asked_for_again_with_growing_pauses_and_c
 async def test_a_consent_waits_for_a_credential_that_works(
     *, way: Way, create: Create, admin: httpx.AsyncClient, services: Services, connection_id: str
 ) -> None:
-    await create(**vendors(credential={"clientSecret": "smp8Q~wrong"}))
+    await create(**vendors(tenantId=SAMPLE_TENANT_ID, credential={"clientSecret": "smp8Q~wrong"}))
     code = await way.whole(connection_id)
-    await consent.confirm_pending(services)
-    waiting = (await admin.get(f"/api/connections/{connection_id}")).json()["tenantId"]
     secret = {"credential": {"clientSecret": VENDOR_CLIENT_SECRET}}
     await admin.patch(f"/api/connections/{connection_id}", json=secret)
-    await consent.confirm_pending(services)
+    await binding.confirm_pending(services)
 
-    assert (code, waiting) == ("consent.credentialRefused", None)
-    stored = await services.store.connections.get(connection_id)
-    assert stored.connection.tenant_id == SAMPLE_TENANT_ID
+    assert code == "consent.credentialRefused"
+    assert await rows(services, connection_id) == []
+
+
+async def test_a_sign_in_needs_a_credential_that_works(
+    way: Way, create: Create, admin: httpx.AsyncClient, services: Services, connection_id: str
+) -> None:
+    """Its code lives for minutes, so nothing waits: the administrator starts again."""
+    await create(**vendors(credential={"clientSecret": "smp8Q~wrong"}))
+    refused = await way.whole(connection_id)
+    left = await on_their_way(services, connection_id)
+    secret = {"credential": {"clientSecret": VENDOR_CLIENT_SECRET}}
+    await admin.patch(f"/api/connections/{connection_id}", json=secret)
+
+    assert (refused, left) == ("consent.signInFailed", [])
+    assert await way.whole(connection_id) == "consent.granted"
+
+
+async def test_what_entra_never_confirms_is_given_up_and_shown(
+    *, way: Way, admin: httpx.AsyncClient, emulator: GraphEmulator, services: Services,
+    unconnected: Tenant, connection_id: str, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    caplog.set_level("INFO")
+    emulator.control.settings(consent_delay_requests=1000)
+    code = await way.whole(connection_id)
+    await later(services, binding.GIVE_UP - timedelta(minutes=1))
+    await binding.confirm_pending(services)
+    waiting = await on_their_way(services, connection_id)
+    await later(services, binding.GIVE_UP + timedelta(minutes=1))
+    await binding.confirm_pending(services)
+    told = await consent_warnings(admin, connection_id)
+
+    assert (code, len(waiting)) == ("consent.pending", 1)
+    assert await on_their_way(services, connection_id) == []
+    assert await unconnected() is None
+    assert (await services.store.tenant_claims.read(SAMPLE_TENANT_ID)).open == []
+    assert [one["code"] for one in told] == ["consent.abandoned"]
+    assert f"consent.abandoned connection={connection_id}" in caplog.text
 
 
 async def test_who_waits_may_start_again(
     way: Way, emulator: GraphEmulator, services: Services, unconnected: Tenant, connection_id: str
 ) -> None:
-    emulator.control.settings(consent_delay_requests=consent.ATTEMPTS)
+    emulator.control.settings(consent_delay_requests=ATTEMPTS)
     first = await way.whole(connection_id)
     second = await way.whole(connection_id)
 
@@ -555,7 +1008,7 @@ async def test_a_connection_that_changes_all_the_time_is_left_alone(
     async def never(*_: object) -> None:
         raise PreconditionFailed("connection.changedMeanwhile", "x")
 
-    monkeypatch.setattr(consent, "_store", never)
+    monkeypatch.setattr(binding, "_store", never)
 
     assert await way.whole(connection_id) == "consent.connectionGone"
     assert await unconnected() is None
@@ -614,7 +1067,7 @@ async def test_storage_that_is_down_is_named(services: Services, connection_id: 
         store.take(connection_id, "digest"),
         store.wait(connection_id, SAMPLE_TENANT_ID, utc_now()),
         store.waiting(),
-        store.settle(PendingConsent(connection_id, SAMPLE_TENANT_ID, utc_now(), "*")),
+        store.settle(PendingConsent(connection_id, SAMPLE_TENANT_ID, None, utc_now(), "*")),
     ]
     async with tables:
         for call in calls:

@@ -24,7 +24,7 @@ from local.sample import (
     VENDOR_CLIENT_ID,
     VENDOR_CLIENT_SECRET,
 )
-from sync_core.connections import consent as granting
+from sync_core.connections import binding
 from sync_core.health import journal
 from sync_core.services import Services, utc_now
 from tests.api.conftest import document, retried
@@ -110,14 +110,21 @@ class Session:
         decided = await browser.post(
             address.partition("?")[0], data=fields | {"decision": "accept"}
         )
-        back = urlsplit(decided.headers["Location"])
-        await self.ask("GET", f"{back.path}?{urlencode(parse_qsl(back.query))}")
-        await granting.confirm_pending(services)
+        sent_on = await self.ask("GET", _ours(decided.headers["Location"]))
+        account = urlencode({"account": f"admin@{FABRIKAM_DOMAIN}"})
+        signed_in = await browser.get(f"{sent_on.headers['Location']}&{account}")
+        await self.ask("GET", _ours(signed_in.headers["Location"]))
+        await binding.confirm_pending(services)
         set_clock(services, lambda: utc_now() + timedelta(minutes=1))
         await retried(services, name)
         return (
             await self.ask("PATCH", f"/api/connections/{name}", json={"enabled": True})
         ).status_code
+
+
+def _ours(address: str) -> str:
+    back = urlsplit(address)
+    return f"{back.path}?{urlencode(parse_qsl(back.query))}"
 
 
 @pytest.fixture(autouse=True)

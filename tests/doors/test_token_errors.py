@@ -174,6 +174,8 @@ REFUSALS: list[tuple[int, Cause, str]] = [
     (90038, tenant_in_another_cloud, "credential.wrongCloud"),
     (900432, app_in_another_cloud, "credential.wrongCloud"),
     (900382, told(900382), "credential.wrongCloud"),
+    (900439, told(900439), "credential.wrongCloud"),
+    (900440, told(900440), "credential.wrongCloud"),
     (7000218, told(7000218), "credential.requestIncomplete"),
     (900144, told(900144), "credential.requestIncomplete"),
     (70011, two_scopes, "credential.scopeInvalid"),
@@ -363,6 +365,8 @@ async def test_a_secret_with_the_shape_of_an_id_is_told_apart(
         pytest.param(
             900382, "Cross Cloud request.", "public", {"usGov", "usGovDoD", "china"}, id="cross cloud"
         ),
+        pytest.param(900439, "", "public", {"usGov", "usGovDoD"}, id="US application"),
+        pytest.param(900440, "", "usGov", {"public"}, id="public at US"),
         pytest.param(
             90002, "Tenant not found.", "china", {"public", "usGov", "usGovDoD"}, id="no such tenant"
         ),

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from local.sample import FABRIKAM_TENANT_ID
-from sync_core.connections import consent
+from sync_core.connections import binding
 from sync_core.domain.compatibility import SCHEMA
 from sync_core.domain.connections.limits import with_new_limits
 from sync_core.health import journal
@@ -314,7 +314,7 @@ async def test_a_consent_that_was_given_before_is_confirmed(installed: Installat
     consents = installed.services.store.consents
     pending = await consents.pending(SOUTH)
 
-    await consent.confirm_pending(installed.services)
+    await binding.confirm_pending(installed.services)
 
     assert pending is not None
     assert pending.tenant_id == FABRIKAM_TENANT_ID
@@ -323,10 +323,19 @@ async def test_a_consent_that_was_given_before_is_confirmed(installed: Installat
 
 
 async def test_a_connection_can_be_deleted_with_its_people(installed: Installation) -> None:
-    answer = await installed.admin.delete(f"/api/connections/{NORTH}?users=delete")
+    """Its assertions are asked first: at least one person is to be active."""
+    path = f"/api/connections/{NORTH}"
+    url = f"{path}?users=delete"
+    asserted = (await installed.admin.delete(url)).json()
+    patched = await installed.admin.patch(path, json={"assertions": []})
+    refused = (await installed.admin.delete(url)).json()
+    answer = await installed.admin.delete(f"{url}&confirm={refused['planHash']}")
 
     tables = installed.tables()
     left = {row["ConnectionId"] for row in tables["Users"] if "ConnectionId" in row}
+    assert asserted["code"] == "assertion.failed"
+    assert patched.status_code == 200, patched.text
+    assert refused["counts"]["deleted"] == len(people_of(installed.dump, NORTH))
     assert answer.status_code == 204, answer.text
     assert [row["RowKey"] for row in tables["Connections"]] == [SOUTH]
     assert left == {SOUTH}

@@ -1,6 +1,7 @@
 """Changing app registrations: their credentials, their permissions, the tenants they are in."""
 
 from datetime import datetime
+from typing import Any
 
 from local.graph.control.base import ControlBase, ControlError, Document
 from local.graph.control.loop import on_loop
@@ -61,6 +62,14 @@ class AppsControl(ControlBase):
         self._app(app).enabled = enabled
 
     @on_loop
+    def set_group_claims(self, claims: str | None, *, app: str = SAMPLE_CLIENT_ID) -> None:
+        """`groupMembershipClaims` of the registration: whether ID tokens tell directory roles."""
+        known = (None, "All", "DirectoryRole", "SecurityGroup", "ApplicationGroup")
+        if claims not in known:
+            raise ControlError(f"groupMembershipClaims is one of {known}, not {claims!r}")
+        self._app(app).group_claims = claims
+
+    @on_loop
     def add_certificate(self, pem: str, *, app: str = SAMPLE_CLIENT_ID) -> None:
         self._app(app).certificates.append(pem)
 
@@ -88,6 +97,17 @@ class AppsControl(ControlBase):
     def issue_opaque_tokens(self, opaque: bool) -> None:
         self.service.mint.is_opaque = opaque
 
+    @on_loop
+    def change_id_tokens(self, /, *, unknown_key: bool = False, **claims: Any) -> None:
+        """Put these claims into every ID token from now on (None: leave out); none puts things right."""
+        self.service.id_tokens.changes = claims
+        self.service.id_tokens.unknown_key = unknown_key
+
+    @on_loop
+    def rotate_signing_keys(self, *, keep_old: bool = True) -> None:
+        """Sign ID tokens with a new key."""
+        self.service.id_tokens.rotate(keep_old=keep_old)
+
     def _app(self, app_id: str) -> App:
         found = self.service.registry.app(app_id)
         if found is None:
@@ -101,6 +121,7 @@ def _app(app: App) -> Document:
         "displayName": app.name,
         "homeTenant": app.home_tenant,
         "enabled": app.enabled,
+        "groupMembershipClaims": app.group_claims,
         "grants": app.grants,
         "secrets": [
             {"keyId": s.key_id, "hint": s.value[:3], "endDateTime": timestamp(s.ends)}

@@ -91,6 +91,8 @@ def _apps(control: Control) -> list[Route]:
             control.set_roles(body["roles"], app=app, tenant=tenant)
         if "enabled" in body:
             control.enable_app(body["enabled"], app=app)
+        if "groupMembershipClaims" in body:
+            control.set_group_claims(body["groupMembershipClaims"], app=app)
         return None
 
     return [
@@ -110,6 +112,9 @@ def _apps(control: Control) -> list[Route]:
         _route("/apps/{key}/federated", "POST", lambda r, b: control.add_federated_credential(
             issuer=b["issuer"], subject=b["subject"], audience=b["audience"],
             public_key=b["publicKey"], app=_key(r))),
+        _route("/idTokens", "PATCH", lambda _, b: control.change_id_tokens(**b)),
+        _route("/idTokens/keys", "POST", lambda _, b: control.rotate_signing_keys(
+            keep_old=b.get("keepOld", True))),
         _route("/identities", "POST", lambda _, b: control.trust_identity(b["publicKey"])),
     ]  # fmt: skip
 

@@ -99,6 +99,8 @@ class App:
     required: list[str] = field(default_factory=list)
     """The application permissions that its registration lists; consent grants these."""
     redirect_uris: list[str] = field(default_factory=list)
+    group_claims: str | None = None
+    """`groupMembershipClaims` of its registration: with "All" or "DirectoryRole", `wids` is in its tokens."""
     arrivals: dict[str, Arrival] = field(default_factory=dict)
     """Tenant id to the consent that is still on its way there."""
 
@@ -204,6 +206,7 @@ def sample_registry(clock: Clock, *, people: int, groups: int, seed: int) -> Reg
             is_multi_tenant=sample.is_multi_tenant,
             required=list(SAMPLE_ROLES),
             redirect_uris=[SAMPLE_REDIRECT_URI],
+            group_claims="DirectoryRole",
         )
         app.add_secret(clock.now(), sample.client_secret)
         app.grants[sample.tenant_id] = list(SAMPLE_ROLES)

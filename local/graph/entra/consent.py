@@ -9,8 +9,8 @@ from datetime import timedelta
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from local.graph.directory.tenants import App, Arrival, Delay, Tenant
+from local.graph.entra.accounts import accounts, find_account
 from local.graph.entra.consent_pages import (
-    Account,
     accounts_page,
     approval_page,
     consent_page,
@@ -33,8 +33,6 @@ from local.graph.entra.tokens import find_tenant
 from local.graph.http.messages import Answer
 from local.graph.service import Service
 
-ADMINISTRATOR = "admin"
-EMPLOYEE = "employee"
 _ANY_TENANT = "organizations"
 _DEFAULT = "/.default"
 _NOT_KEPT = {"Cache-Control": "no-store"}
@@ -72,17 +70,17 @@ def consent_answer(service: Service, tenant_key: str, method: str, given: bytes)
     """Answer one step of the way: choose an account, look at the permissions, accept or not."""
     form = dict(parse_qsl(given.decode("utf-8", "replace"), keep_blank_values=True))
     request = read_request(service, tenant_key, form)
-    chosen = _account(service, form.get("account"))
-    if chosen is None:
-        return _page(accounts_page(request.app.name, _accounts(service), request.fields()))
-    account, tenant = chosen
+    account = find_account(service, form.get("account"))
+    if account is None:
+        return page(accounts_page(request.app.name, accounts(service), request.fields()))
+    tenant = account.tenant
     if request.tenant is not None and tenant.id != request.tenant.id:
         error = account_of_another_tenant(account.name, request.tenant.name, request.app.app_id)
         return _refused(request, error)
-    if not account.is_administrator:
+    if not account.may_consent:
         if method == "POST":
             return _refused(request, admin_needed(request.app.name))
-        return _page(approval_page(request.app.name, account, request.fields()))
+        return page(approval_page(request.app.name, account, request.fields()))
     if method == "POST":
         accepted = form.get("decision") == "accept"
         return (
@@ -90,7 +88,7 @@ def consent_answer(service: Service, tenant_key: str, method: str, given: bytes)
             if accepted
             else _refused(request, consent_declined())
         )
-    return _page(consent_page(request.app.name, account, request.app.required, request.fields()))
+    return page(consent_page(request.app.name, account, request.app.required, request.fields()))
 
 
 def read_request(service: Service, tenant_key: str, form: dict[str, str]) -> ConsentRequest:
@@ -102,8 +100,8 @@ def read_request(service: Service, tenant_key: str, form: dict[str, str]) -> Con
     for name in ("client_id", "redirect_uri", "scope"):
         if not form.get(name):
             raise missing(name)
-    app = _app(service, form["client_id"], tenant)
-    if not any(_same_address(form["redirect_uri"], known) for known in app.redirect_uris):
+    app = find_app(service, form["client_id"], tenant)
+    if not any(same_address(form["redirect_uri"], known) for known in app.redirect_uris):
         raise unknown_redirect(form["redirect_uri"], app.app_id)
     resource = _resource(service, form["scope"], tenant)
     return ConsentRequest(
@@ -111,7 +109,7 @@ def read_request(service: Service, tenant_key: str, form: dict[str, str]) -> Con
     )
 
 
-def _app(service: Service, client_id: str, tenant: Tenant | None) -> App:
+def find_app(service: Service, client_id: str, tenant: Tenant | None) -> App:
     app = service.registry.app(client_id)
     if app is None:
         raise unknown_app(client_id, _called(tenant))
@@ -138,7 +136,7 @@ def _called(tenant: Tenant | None) -> str:
     return tenant.name if tenant else _ANY_TENANT
 
 
-def _same_address(asked: str, registered: str) -> bool:
+def same_address(asked: str, registered: str) -> bool:
     """Exactly the same, but for the port of a localhost address.
 
     learn.microsoft.com/entra/identity-platform/reply-url#localhost-exceptions
@@ -149,20 +147,6 @@ def _same_address(asked: str, registered: str) -> bool:
     if ours.hostname != "localhost" or theirs.hostname != "localhost" or ours.username is not None:
         return False
     return ours._replace(netloc="") == theirs._replace(netloc="")
-
-
-def _accounts(service: Service) -> list[Account]:
-    return [
-        Account(f"{name}@{tenant.domains[0]}", tenant.name, name == ADMINISTRATOR)
-        for tenant in service.registry.tenants.values()
-        for name in (ADMINISTRATOR, EMPLOYEE)
-    ]
-
-
-def _account(service: Service, name: str | None) -> tuple[Account, Tenant] | None:
-    found = next((one for one in _accounts(service) if one.name == name), None)
-    tenant = service.registry.tenant(found.name.partition("@")[2]) if found else None
-    return (found, tenant) if found and tenant else None
 
 
 def _granted(service: Service, request: ConsentRequest, tenant: Tenant) -> Answer:
@@ -178,24 +162,24 @@ def _granted(service: Service, request: ConsentRequest, tenant: Tenant) -> Answe
     before = app.grants.get(tenant.id, [])
     app.grants[tenant.id] = [*before, *(one for one in app.required if one not in before)]
     scope = " ".join(f"{request.resource}/{role}" for role in app.required)
-    return _redirect(request.back(admin_consent="True", tenant=tenant.id, scope=scope))
+    return redirect(request.back(admin_consent="True", tenant=tenant.id, scope=scope))
 
 
 def _refused(request: ConsentRequest, error: TokenError) -> Answer:
     description = str(error.body(None)["error_description"])
-    return _redirect(
+    return redirect(
         request.back(admin_consent="True", error=error.error, error_description=description)
     )
 
 
-def _redirect(address: str) -> Answer:
+def redirect(address: str) -> Answer:
     return Answer(302, headers={"Location": address, **_NOT_KEPT})
 
 
 def consent_trouble(error: TokenError) -> Answer:
     """Say on a page what is wrong: nobody knows whether the address of the application is its own."""
-    return _page(trouble_page(str(error.body(None)["error_description"])), error.status)
+    return page(trouble_page(str(error.body(None)["error_description"])), error.status)
 
 
-def _page(html: str, status: int = 200) -> Answer:
+def page(html: str, status: int = 200) -> Answer:
     return Answer(status, html.encode(), dict(_NOT_KEPT), content_type="text/html; charset=utf-8")

@@ -1,9 +1,10 @@
-"""The pages of the emulated admin consent: names and form fields in, HTML out."""
+"""The pages of the emulated sign-in and admin consent: names and form fields in, HTML out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
 from string import Template
+
+from local.graph.entra.accounts import Account
 
 _WHAT_THEY_MEAN = {
     "User.Read.All": ("Read all users' full profiles", "Names, addresses, departments and so on."),
@@ -58,23 +59,10 @@ $content
 """)
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
-    """Somebody who can sign in on the page, without a password."""
-
-    name: str
-    tenant: str
-    is_administrator: bool
-
-    @property
-    def role(self) -> str:
-        return "Administrator" if self.is_administrator else "No administrator"
-
-
 def accounts_page(app: str, accounts: Sequence[Account], fields: Mapping[str, str]) -> str:
     choices = "\n".join(
         f'<button class="account" name="account" value="{escape(one.name)}">{escape(one.name)}'
-        f"<span>{escape(one.tenant)} · {one.role}</span></button>"
+        f"<span>{escape(one.tenant.name)} · {one.role_name}</span></button>"
         for one in accounts
     )
     return _page(
@@ -95,7 +83,7 @@ def consent_page(
         "Permissions requested",
         f"""<h1>Permissions requested</h1>
 <p class="soft">Signed in as {escape(account.name)}</p>
-<p><b>{escape(app)}</b> would like to do this in all of {escape(account.tenant)}, without anybody
+<p><b>{escape(app)}</b> would like to do this in all of {escape(account.tenant.name)}, without anybody
 signed in:</p>
 <ul>
 {rows}
@@ -114,7 +102,7 @@ def approval_page(app: str, account: Account, fields: Mapping[str, str]) -> str:
         "Need admin approval",
         f"""<h1>Need admin approval</h1>
 <p class="soft">Signed in as {escape(account.name)}</p>
-<p><b>{escape(app)}</b> needs permissions in {escape(account.tenant)} that only an administrator can
+<p><b>{escape(app)}</b> needs permissions in {escape(account.tenant.name)} that only an administrator can
 grant.</p>
 <form method="post">{_hidden({**fields, "account": account.name})}
 <div class="buttons">

@@ -196,6 +196,56 @@ def consent_declined() -> TokenError:
     )
 
 
+def unsupported_response(response_type: str) -> TokenError:
+    return TokenError(
+        700054,
+        "unsupported_response_type",
+        f"response_type '{response_type}' is not enabled for the application.",
+    )
+
+
+def code_malformed() -> TokenError:
+    return TokenError(
+        9002313, "invalid_grant", "Invalid request. Request is malformed or invalid: 'code'."
+    )
+
+
+def code_of_another() -> TokenError:
+    return TokenError(
+        70000,
+        "invalid_grant",
+        "The provided authorization code or refresh token is not valid for this application, tenant "
+        "or redirect URI.",
+    )
+
+
+def code_redeemed() -> TokenError:
+    """github.com/AzureAD/microsoft-identity-web/issues/2328."""
+    return TokenError(
+        54005,
+        "invalid_grant",
+        "OAuth2 Authorization code was already redeemed, please retry with a new valid code or use an "
+        "existing refresh token.",
+    )
+
+
+def code_expired() -> TokenError:
+    return TokenError(
+        70008,
+        "invalid_grant",
+        "The provided authorization code or refresh token has expired due to inactivity.",
+    )
+
+
+def verifier_mismatch() -> TokenError:
+    """github.com/AzureAD/microsoft-authentication-library-for-js/issues/2694."""
+    return TokenError(
+        501481,
+        "invalid_grant",
+        "The Code_Verifier does not match the code_challenge supplied in the authorization request.",
+    )
+
+
 def transient() -> TokenError:
     return TokenError(
         90033,

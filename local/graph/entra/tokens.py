@@ -1,8 +1,7 @@
-"""The login endpoints: client-credentials tokens, and the two discovery documents clients ask for."""
+"""The login endpoints: client-credentials tokens, and the discovery documents clients ask for."""
 
 import re
 from typing import Any
-from urllib.parse import parse_qsl
 
 from local.graph.directory.places import Place
 from local.graph.directory.tenants import App, Tenant
@@ -33,14 +32,12 @@ _DEFAULT = "/.default"
 
 
 def issue_token(
-    service: Service, authority_url: str, tenant_key: str, body: bytes
+    service: Service, authority_url: str, tenant_key: str, form: dict[str, str]
 ) -> dict[str, Any]:
-    """The answer to POST /{tenant}/oauth2/v2.0/token; TokenError when Entra would refuse."""
-    form = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+    """The answer to a client that asks for itself; TokenError when Entra would refuse."""
     tenant = find_tenant(service, tenant_key)
-    for name in ("grant_type", "client_id", "scope"):
-        if not form.get(name):
-            raise missing(name)
+    if not form.get("scope"):
+        raise missing("scope")
     if form["grant_type"] != "client_credentials":
         raise TokenError(
             70003,
@@ -48,17 +45,11 @@ def issue_token(
             f"The app requested an unsupported grant type '{form['grant_type']}'.",
         )
     resource = _resource(form["scope"])
-    app = service.registry.app(form["client_id"])
-    if form["client_id"].lower() in service.registry.other_clouds:
-        raise cross_cloud_client()
-    if app is None or tenant.id not in app.grants:
-        raise unknown_app(form["client_id"], tenant.name)
+    app = known_app(service, form["client_id"], tenant)
     arrival = app.arrivals.get(tenant.id)
     if arrival is not None and not arrival.known.is_over(service.clock.now()):
         raise unknown_app(form["client_id"], tenant.name)
-    if not app.enabled:
-        raise disabled_app(app.app_id, app.name)
-    _check_credential(service, app, form, _audiences(authority_url, tenant, tenant_key))
+    check_client(service, app, form, audiences(authority_url, tenant, tenant_key))
     if not service.mint.knows_resource(resource):
         raise unknown_resource(resource, tenant.name)
     granted = app.grants[tenant.id]
@@ -77,6 +68,15 @@ def issue_token(
         "ext_expires_in": TOKEN_LIFE_S,
         "access_token": token,
     }
+
+
+def known_app(service: Service, client_id: str, tenant: Tenant) -> App:
+    app = service.registry.app(client_id)
+    if client_id.lower() in service.registry.other_clouds:
+        raise cross_cloud_client()
+    if app is None or tenant.id not in app.grants:
+        raise unknown_app(client_id, tenant.name)
+    return app
 
 
 def find_tenant(service: Service, key: str) -> Tenant:
@@ -98,7 +98,7 @@ def _resource(scope: str) -> str:
     return scope.removesuffix(_DEFAULT)
 
 
-def _audiences(authority_url: str, tenant: Tenant, tenant_key: str) -> set[str]:
+def audiences(authority_url: str, tenant: Tenant, tenant_key: str) -> set[str]:
     """What an assertion may name as its audience: this endpoint, under any name of the tenant."""
     hosts = (authority_url, "https://login.microsoftonline.com")
     keys = {tenant.id, tenant_key, *tenant.domains}
@@ -110,15 +110,16 @@ def _audiences(authority_url: str, tenant: Tenant, tenant_key: str) -> set[str]:
     }
 
 
-def _check_credential(
-    service: Service, app: App, form: dict[str, str], audiences: set[str]
-) -> None:
+def check_client(service: Service, app: App, form: dict[str, str], ours: set[str]) -> None:
+    """Refuse a disabled application, and one whose credential does not fit; `ours` are good audiences."""
+    if not app.enabled:
+        raise disabled_app(app.app_id, app.name)
     if form.get("client_secret"):
         _check_secret(service, app, form["client_secret"])
     elif form.get("client_assertion"):
         if form.get("client_assertion_type") != _ASSERTION_TYPE:
             raise missing("client_assertion_type")
-        check_assertion(app, form["client_assertion"], audiences=audiences, clock=service.clock)
+        check_assertion(app, form["client_assertion"], audiences=ours, clock=service.clock)
     else:
         raise no_credential()
 

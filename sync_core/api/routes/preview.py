@@ -23,7 +23,7 @@ async def preview_connection(
     """Say what a run would do now, with the settings of the body in place of the stored ones."""
     stored = await services.store.connections.get(connection_id)
     connection = await tried(stored.connection, body, services.clock())
-    found = await preview(services, connection)
+    found = await preview(services, connection, keep=True)
     log_event(
         "connection.previewed",
         connection=connection_id,

@@ -1,7 +1,8 @@
 """Admin consent, the pure part: where to send an administrator, what came back, and what to say about it.
 
 learn.microsoft.com/entra/identity-platform/v2-admin-consent tells the parameters. Two traps are in
-there: a refusal says `admin_consent=True`, too, and the `tenant` that comes back proves nothing.
+there: a refusal says `admin_consent=True`, too, and the `tenant` that comes back proves nothing. So a
+sign-in follows, whose token says of which tenant the administrator is (domain/sign_in).
 """
 
 import hashlib
@@ -9,11 +10,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from urllib.parse import urlencode
 
 from sync_core.domain.clouds import CLOUDS
 from sync_core.domain.documents import GUID, Connection
+from sync_core.domain.sign_in import Identity
 
 CALLBACK_PATH = "/api/consent/callback"
 RESULT_PATH = "/api/consent/result"
@@ -30,6 +33,7 @@ class Outcome(StrEnum):
     GRANTED = "consent.granted"
     PENDING = "consent.pending"
     CREDENTIAL_REFUSED = "consent.credentialRefused"
+    ABANDONED = "consent.abandoned"
     STATE_UNKNOWN = "consent.stateUnknown"
     STATE_EXPIRED = "consent.stateExpired"
     CONNECTION_GONE = "consent.connectionGone"
@@ -43,6 +47,11 @@ class Outcome(StrEnum):
     TENANT_UNKNOWN = "consent.tenantUnknown"
     WRONG_TENANT = "consent.wrongTenant"
     TENANT_TAKEN = "consent.tenantTaken"
+    TENANT_CONTESTED = "consent.tenantContested"
+    HOME_TENANT = "consent.homeTenant"
+    ROLE_UNKNOWN = "consent.roleUnknown"
+    SIGN_IN_FAILED = "consent.signInFailed"
+    OTHER_BROWSER = "consent.otherBrowser"
     ENTRA_BUSY = "consent.entraBusy"
     APP_BUSY = "consent.appBusy"
     REFUSED = "consent.refused"
@@ -81,7 +90,24 @@ class Declined:
     number: int | None = None
 
 
-Answer = Consented | Declined
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """Entra says that somebody signed in; who it was is told only for the code."""
+
+    code: str
+
+
+Answer = Consented | Declined | SignedIn
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """How a consent of a connection ended that was not granted; `others` are connections it is about."""
+
+    outcome: Outcome
+    at: datetime
+    tenant_id: str | None = None
+    others: tuple[str, ...] = ()
 
 
 # --- on the way there -----------------------------------------------------------------------------
@@ -119,7 +145,7 @@ def state_digest(state: str) -> str:
 
 # --- on the way back ------------------------------------------------------------------------------
 
-KNOWN = ("admin_consent", "tenant", "error", "error_description", "state")
+KNOWN = ("admin_consent", "tenant", "code", "error", "error_description", "state")
 NUMBER = re.compile(r"AADSTS(\d{4,9})\b")
 # What Entra's numbers mean for the administrator. Entra may change them, so they choose words and
 # nothing else; whatever the number, nobody has consented and the connection stays as it is.
@@ -135,7 +161,7 @@ NUMBERS = {
         Outcome.APP_INCOMPLETE,
     ),
     **dict.fromkeys(range(650_050, 650_100), Outcome.APP_INCOMPLETE),
-    **dict.fromkeys((90038, 900382, 900432), Outcome.OTHER_CLOUD),
+    **dict.fromkeys((90038, 900382, 900432, 900439, 900440), Outcome.OTHER_CLOUD),
     **dict.fromkeys((90002, 900023), Outcome.TENANT_UNKNOWN),
     **dict.fromkeys((90033, 90006, 90012, 90024, 90055, 90090), Outcome.ENTRA_BUSY),
 }
@@ -168,6 +194,8 @@ def read_callback(query: Iterable[tuple[str, str]]) -> Callback:
 def _answer(given: dict[str, str]) -> Answer:
     if "error" in given:
         return _declined(given["error"], given.get("error_description", ""))
+    if given.get("code"):
+        return SignedIn(given["code"])
     if given.get("admin_consent", "").lower() != "true":
         return Declined(Outcome.ANSWER_INVALID)
     tenant = given.get("tenant", "")
@@ -181,6 +209,19 @@ def _declined(error: str, description: str) -> Declined:
     return Declined(known or ERRORS.get(error.lower(), Outcome.REFUSED), number)
 
 
+def sign_in_objection(identity: Identity, tenant_id: str) -> Outcome | None:
+    """Say why who signed in cannot connect the tenant, or None.
+
+    The directory roles are read from the token, since asking Graph for them takes a permission that
+    nothing else here needs.
+    """
+    if identity.tenant_id != tenant_id:
+        return Outcome.WRONG_TENANT
+    if identity.roles is None:
+        return Outcome.ROLE_UNKNOWN
+    return None if identity.may_consent else Outcome.ADMIN_NEEDED
+
+
 def result_address(outcome: Outcome) -> str:
     """Give the page that tells of an outcome: a path, so it cannot lead to another host."""
     return f"{RESULT_PATH}?{urlencode({'code': outcome.value})}"
@@ -190,6 +231,10 @@ def result_address(outcome: Outcome) -> str:
 
 AGAIN = "Start again from the connection."
 ASK_THE_APP = "tell the people who run this application: the log names the reason."
+ROLE_SETTING = (
+    'the app registration has to ask for directory roles: set "groupMembershipClaims" to '
+    '"DirectoryRole" in its manifest (Token configuration, Add groups claim, Directory roles)'
+)
 
 WORDS = {
     Outcome.GRANTED: Words(
@@ -213,6 +258,14 @@ WORDS = {
         "connection's own credential did not work.",
         "Check the connection's credential. If it works again within three hours, the connection is "
         "completed by itself; later, start again.",
+    ),
+    Outcome.ABANDONED: Words(
+        Tone.BAD,
+        "Microsoft Entra never confirmed it",
+        "For three hours, Microsoft Entra issued no token with the permissions to this application. "
+        "The connection was not changed.",
+        "Check the connection's credential, and that the app registration lists application "
+        f"permissions. {AGAIN}",
     ),
     Outcome.STATE_UNKNOWN: Words(
         Tone.BAD,
@@ -249,8 +302,8 @@ WORDS = {
     Outcome.ADMIN_NEEDED: Words(
         Tone.BAD,
         "An administrator has to do this",
-        "The account that signed in may not grant permissions for the whole organization. Nothing "
-        "was changed.",
+        "The account that signed in may not grant permissions for the whole organization. The "
+        "connection was not changed.",
         "Let somebody sign in who has the role Privileged Role Administrator or Global "
         f"Administrator. {AGAIN}",
     ),
@@ -302,12 +355,50 @@ WORDS = {
         Tone.BAD,
         "The tenant could not be connected here",
         "This connection may not take over that tenant by itself. The connection was not changed.",
-        "If the tenant is right, set it at the connection yourself, and start again.",
+        "If you run this application and the tenant is right, set it at the connection yourself, and "
+        "start again.",
+    ),
+    Outcome.TENANT_CONTESTED: Words(
+        Tone.BAD,
+        "The tenant is being connected elsewhere, too",
+        "Two connections claimed this tenant at the same time, so neither of them has it.",
+        "Start again from the one connection that is meant. If the other was not begun by you, "
+        f"{ASK_THE_APP}",
+    ),
+    Outcome.HOME_TENANT: Words(
+        Tone.BAD,
+        "This is the application's own tenant",
+        "The tenant of the people who run this application is not connected by a consent. The "
+        "connection was not changed.",
+        "Sign in with an administrator's account of the tenant whose people shall come in. If it is "
+        "this one, set tenantId at the connection.",
+    ),
+    Outcome.ROLE_UNKNOWN: Words(
+        Tone.BAD,
+        "Nobody could see that you are an administrator",
+        "The permissions were granted, but Microsoft Entra does not tell this application the "
+        "directory roles of the account that signed in. The connection was not changed.",
+        f"If you run this application: {ROLE_SETTING}, then start again from the connection. "
+        f"Otherwise, {ASK_THE_APP}",
+    ),
+    Outcome.SIGN_IN_FAILED: Words(
+        Tone.BAD,
+        "The sign-in could not be confirmed",
+        "The permissions were granted, but this application could not confirm with Microsoft Entra "
+        "who signed in. The connection was not changed.",
+        f"Check the connection's credential. {AGAIN} If it happens a second time, {ASK_THE_APP}",
+    ),
+    Outcome.OTHER_BROWSER: Words(
+        Tone.BAD,
+        "The sign-in began in another browser",
+        "A sign-in has to end in the browser in which it began, with cookies allowed. Nothing was "
+        "changed.",
+        AGAIN,
     ),
     Outcome.ENTRA_BUSY: Words(
         Tone.BAD,
         "Microsoft Entra is busy",
-        "Microsoft Entra could not finish the request just now. Nothing was changed.",
+        "Microsoft Entra could not finish the request just now. The connection was not changed.",
         f"Wait a few minutes. {AGAIN}",
     ),
     Outcome.APP_BUSY: Words(
@@ -331,3 +422,22 @@ NOTHING = Words(
     "This page tells how a consent ended, and this address names none.",
     AGAIN,
 )
+
+
+def refusal_words(refusal: Refusal) -> str:
+    """Say to an administrator of ours how a consent was refused, with the names that no customer reads."""
+    words, connections = WORDS[refusal.outcome], ", ".join(refusal.others)
+    tenant = f" (tenant {refusal.tenant_id})" if refusal.tenant_id else ""
+    ended = f"A consent ended on {refusal.at:%Y-%m-%d at %H:%M} UTC{tenant}: {words.title}."
+    match refusal.outcome:
+        case Outcome.TENANT_TAKEN:
+            return (
+                f"{ended} The connection {connections} has this tenant. To use it here, too, set tenantId "
+                "at this connection."
+            )
+        case Outcome.TENANT_CONTESTED:
+            return (
+                f"{ended} The connection {connections} claimed it at the same time, and neither has it. "
+                "Find out who began the other consent, then start again from the right one."
+            )
+    return f"{ended} {words.happened} {words.remedy}"

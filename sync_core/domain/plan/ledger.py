@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from sync_core.domain.documents import Counts, RecordError
+from sync_core.domain.documents import Counts, RecordError, RunWarning
 from sync_core.domain.errors import RecordRejected
 from sync_core.domain.model import Action, Change
 from sync_core.domain.plan.roster import Outcome
@@ -24,6 +24,7 @@ class Ledger:
     errors: list[RecordError] = field(default_factory=list)
     # While batches are under way, or if they broke off, more may be written than is counted.
     at_least: bool = False
+    warnings: list[RunWarning] = field(default_factory=list)
     _counts: dict[str, int] = field(default_factory=dict)
 
     @property

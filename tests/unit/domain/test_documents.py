@@ -751,6 +751,7 @@ def test_a_run_as_the_api_gives_it() -> None:
         "graph": {"requests": 0, "throttled": 0, "retried": 0, "bytes": 0},
         "planHash": None,
         "errors": [],
+        "warnings": [],
         "error": None,
     }
 
@@ -789,7 +790,7 @@ def test_a_run_ends_once(status: str, final: bool) -> None:
 @pytest.mark.parametrize(
     ("kind", "names"),
     [
-        (Trigger, "timer manual webhook lifecycle import approval undo"),
+        (Trigger, "timer manual webhook lifecycle import approval undo byHand"),
         (RunStatus, "queued running succeeded partial held failed rejected"),
     ],
 )

@@ -7,14 +7,15 @@ from typing import Any
 import orjson
 import pytest
 
+from sync_core.domain.clouds import CloudName
 from sync_core.domain.connections.certificates import CertificateFacts
 from sync_core.domain.connections.checks import (
     Check,
     Expiry,
     ExpirySource,
     Severity,
-    TokenFacts,
     certificate_check,
+    cloud_check,
     conclude,
     effective_expiry,
     expiry_check,
@@ -22,16 +23,16 @@ from sync_core.domain.connections.checks import (
     given_expiry,
     groups_check,
     hidden_check,
-    needs_of,
     passed,
     permission_check,
-    permissions,
     privilege_check,
-    read_token,
     secret_end,
     token_check,
+    unfinished_check,
     with_check,
 )
+from sync_core.domain.connections.permissions import needs_of, permissions
+from sync_core.domain.connections.token import TokenFacts, read_token
 from sync_core.domain.documents import Connection, CredentialKind
 from sync_core.domain.errors import FixConnection, RetryLater
 
@@ -113,6 +114,14 @@ def test_a_token_of_another_tenant_is_refused(
 
 def test_an_opaque_token_is_a_token() -> None:
     assert token_check(connection(), None).ok
+
+
+def test_a_tenant_of_another_cloud_is_told_with_the_cloud_to_set() -> None:
+    check = cloud_check(connection(), {CloudName.US_GOV, CloudName.US_GOV_DOD})
+
+    assert (check.ok, check.code, check.retryable) == (False, "credential.wrongCloud", False)
+    assert TENANT in check.message
+    assert '"cloud" to "usGov" or "usGovDoD"' in check.remedy
 
 
 # --- permissions ------------------------------------------------------------------------------------
@@ -430,3 +439,10 @@ def test_a_check_has_the_names_of_the_contract() -> None:
     document = failed("token", FixConnection("c", "m", "r")).to_json()
 
     assert {"name", "ok", "code", "message", "remedy"} <= document.keys()
+
+
+def test_a_forest_of_groups_is_only_a_note() -> None:
+    note = unfinished_check(400)
+
+    assert (note.ok, note.severity) == (True, Severity.NOTE)
+    assert "400" in note.message

@@ -1,5 +1,6 @@
 """Admin consent without any network: the address there, the answer back, and the words."""
 
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
@@ -12,14 +13,19 @@ from sync_core.domain.connections.consent import (
     Consented,
     Declined,
     Outcome,
+    Refusal,
+    SignedIn,
     Tone,
     consent_url,
     make_state,
     read_callback,
+    refusal_words,
     result_address,
+    sign_in_objection,
     state_connection,
     state_digest,
 )
+from sync_core.domain.sign_in import GLOBAL_ADMINISTRATOR, Identity
 from tests.unit.builders import GUID, connection
 
 RANDOM = "r" * 43
@@ -203,3 +209,50 @@ def test_the_result_is_on_this_very_host(outcome: Outcome) -> None:
 
     assert (parts.scheme, parts.netloc, parts.path) == ("", "", "/api/consent/result")
     assert parse_qs(parts.query) == {"code": [outcome.value]}
+
+
+# --- the sign-in ----------------------------------------------------------------------------------
+
+
+def test_the_answer_of_a_sign_in_is_a_code() -> None:
+    callback = read_callback([("code", "1.x"), ("state", STATE), ("session_state", "y")])
+
+    assert callback == Callback(STATE, SignedIn("1.x"))
+
+
+def test_a_code_beside_a_consent_is_no_consent() -> None:
+    pairs = [("admin_consent", "True"), ("tenant", GUID), ("code", "1.x"), ("state", STATE)]
+
+    assert read_callback(pairs).answer == SignedIn("1.x")
+
+
+@pytest.mark.parametrize(
+    ("tenant", "roles", "expected"),
+    [
+        pytest.param(GUID, {GLOBAL_ADMINISTRATOR}, None, id="an administrator of it"),
+        pytest.param("another", {GLOBAL_ADMINISTRATOR}, Outcome.WRONG_TENANT, id="of another"),
+        pytest.param(GUID, None, Outcome.ROLE_UNKNOWN, id="roles not told"),
+        pytest.param(GUID, set(), Outcome.ADMIN_NEEDED, id="no role"),
+    ],
+)
+def test_only_an_administrator_of_the_tenant_connects_it(
+    tenant: str, roles: set[str] | None, expected: Outcome | None
+) -> None:
+    known = frozenset(roles) if roles is not None else None
+
+    assert sign_in_objection(Identity(tenant, GUID, known), GUID) is expected
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+@pytest.mark.parametrize("tenant", [None, GUID])
+def test_a_refusal_says_when_which_tenant_and_what_to_do(
+    outcome: Outcome, tenant: str | None
+) -> None:
+    at = datetime(2026, 11, 29, 9, 5, tzinfo=UTC)
+    said = refusal_words(Refusal(outcome, at, tenant, ("fabrikam",)))
+
+    assert said.startswith("A consent ended on 2026-11-29 at 09:05 UTC")
+    assert (GUID in said) == (tenant is not None)
+    names_others = outcome in {Outcome.TENANT_TAKEN, Outcome.TENANT_CONTESTED}
+    assert ("The connection fabrikam" in said) == names_others
+    assert said.endswith(".")
