@@ -409,8 +409,8 @@ async def test_everything_wrong_is_told_at_once_and_nothing_is_saved(
         entry(connection_id),
         kind="Config",
     )
-    for url in (PLAN, APPLY):
-        answer = await admin.post(url, json=file, params={"planHash": "x"})
+    for url, query in ((PLAN, {}), (APPLY, {"planHash": "x"})):
+        answer = await admin.post(url, json=file, params=query)
 
         assert answer.status_code == 422
         assert set(paths(answer)) == {

@@ -25,6 +25,8 @@ from sync_core.domain.documents import (
     Scope,
     SyncRequest,
     Trigger,
+    is_connection_id,
+    is_run_id,
 )
 from sync_core.domain.errors import FixConnection
 from tests.unit.builders import GUID, SALES, clause, connection, in_groups
@@ -853,3 +855,22 @@ def test_defaults_of_the_parts() -> None:
     assert Guard().to_json() == FULL["policy"]["guard"]
     assert (Schedule().every_minutes, Schedule().full_every_hours) == (60, 24)
     assert Connection.model_validate(FULL).credential.expires_on == date(2027, 1, 31)
+
+
+@pytest.mark.parametrize(
+    ("text", "connection", "run"),
+    [
+        pytest.param("contoso-2", True, True, id="both"),
+        pytest.param("8233998400000-1f2e3d4c", True, True, id="a run"),
+        pytest.param("Contoso", False, True, id="capital"),
+        pytest.param("a" * 49, False, True, id="longer than a connection's"),
+        pytest.param("a" * 65, False, False, id="longer than a run's"),
+        pytest.param("", False, False, id="empty"),
+        pytest.param("a/b", False, False, id="slash"),
+        pytest.param("a\n", False, False, id="line break"),
+        pytest.param("ä", False, False, id="letter of another script"),
+    ],
+)
+def test_what_can_be_an_id(text: str, connection: bool, run: bool) -> None:
+    """Table Storage has its own errors for keys that it cannot have."""
+    assert (is_connection_id(text), is_run_id(text)) == (connection, run)
