@@ -15,6 +15,7 @@ from sync_core.domain.documents import (
     MAX_EXPRESSION,
     MAX_KEYS,
     MAX_RULES,
+    ColumnCount,
     Connection,
     Document,
     Guid,
@@ -29,7 +30,7 @@ from sync_core.domain.documents import (
 from sync_core.domain.formats.config_file import Action as ConfigAction
 from sync_core.domain.matching.decide import DecisionKind, Why
 from sync_core.domain.model import Action, Reason, Value
-from sync_core.runs.preview import PreviewChange, PreviewCounts, RowLink
+from sync_core.runs.preview import HeldValues, PreviewChange, PreviewCounts, RowLink
 from sync_core.store.people import HistoryEntry, Person
 
 Next = Annotated[
@@ -100,6 +101,11 @@ class Problem(Document):
     changes: list[Mover] | None = Field(
         default=None, description="With `connection.needsConfirmation`: the first who come or go."
     )
+    columns: dict[str, ColumnCount] | None = None
+    held_values: list[HeldValues] | None = Field(
+        default=None,
+        description="With `connection.needsConfirmation`: columns that lose the values of too many.",
+    )
     confirmations: list["ConfigConfirmation"] | None = Field(
         default=None,
         description="With `connection.needsConfirmation` for a file: one a connection.",
@@ -158,6 +164,10 @@ class RunChange(Document):
     object_id: str
     user_principal_name: str
     reason: Reason | None
+    cause: str | None = Field(
+        default=None,
+        description="The reason, or what says it more exactly: `becameGuest` for a member made a guest.",
+    )
     held: bool
     fields: dict[str, tuple[Value, Value]] = Field(description="Old and new value by target.")
     evidence: dict[str, Any] | None = Field(description="What Graph answered, for removals.")
@@ -462,6 +472,8 @@ class ConfigConfirmation(Document):
     counts: PreviewCounts
     leavers_by_reason: dict[str, int]
     changes: list[Mover]
+    columns: dict[str, ColumnCount]
+    held_values: list[HeldValues]
 
 
 class BitwardenFilters(Document):

@@ -16,10 +16,9 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any
 
-from sync_core.connections.refusals import NAMED, NeedsConfirmation, members
+from sync_core.connections.refusals import NAMED, NeedsConfirmation, ReasonNeeded, members
 from sync_core.domain.documents import Connection, Guard
 from sync_core.domain.errors import Conflict, FixConnection, RetryLater, SyncError
-from sync_core.domain.model import Status
 from sync_core.domain.plan.digest import moves_of
 from sync_core.domain.plan.guard import careful
 from sync_core.domain.scope.overlap import chosen_people, doubled_people
@@ -39,23 +38,46 @@ REMEDY = (
 class SaveGuard:
     """The confirmations of one request, and what has been let through on their account."""
 
-    def __init__(self, services: Services, confirm: Iterable[str] = (), by: str = "") -> None:
+    def __init__(
+        self,
+        services: Services,
+        confirm: Iterable[str] = (),
+        by: str = "",
+        reason: str | None = None,
+    ) -> None:
         self._services = services
+        self._reason = reason
         self._confirmed = {moves_of(one) for one in confirm}
         self._by = by
         self._let_through: list[tuple[Connection, Connection]] = []
         self._until = asyncio.get_running_loop().time() + LIMIT_S
+
+    def need_reason(self, stored: Connection | None, wanted: Connection) -> None:
+        """Raise `ReasonNeeded` if a limit is taken away without a word on why; log the word."""
+        before = stored.policy.guard.open_limits if stored else frozenset()
+        opened = sorted(wanted.policy.guard.open_limits - before)
+        if not opened:
+            return
+        if not self._reason:
+            raise ReasonNeeded(wanted.id, opened)
+        log_event(
+            "guard.limitTakenAway",
+            connection=wanted.id,
+            by=self._by,
+            limits=",".join(opened),
+            reason=self._reason,
+        )
 
     async def check(self, stored: Connection | None, wanted: Connection) -> None:
         """Raise `NeedsConfirmation` if saving would move too many people and nobody has confirmed it.
 
         `stored` is None for a connection that is made.
         """
-        new, stored = stored is None, stored or as_if_stored(wanted)
+        stored = stored or as_if_stored(wanted)
         if not _decides(stored, wanted) or (stored, wanted) in self._let_through:
             return
         limits = careful(stored.policy.guard, wanted.policy.guard)
-        if await self._can_hold(wanted, limits, new=new):
+        if await self._can_hold(wanted):
             await self._plan(stored, wanted, limits)
         self._let_through.append((stored, wanted))
 
@@ -89,15 +111,9 @@ class SaveGuard:
                 )
         await self.check(stored, wanted)
 
-    async def _can_hold(self, wanted: Connection, limits: Guard, *, new: bool) -> bool:
-        """Tell whether there is anybody whom the guard could hold: most first saves have nobody.
-
-        Whom a new connection brings in, nobody has to be warned of.
-        """
-        if limits.max_creates is not None and not new:
-            return True
-        people = self._services.store.people(wanted.id)
-        found, onward = await people.page(top=1, status=Status.ACTIVE)
+    async def _can_hold(self, wanted: Connection) -> bool:
+        """Whether there is any person stored: a first import is never held."""
+        found, onward = await self._services.store.people(wanted.id).page(top=1)
         return bool(found or onward)
 
     async def _plan(self, stored: Connection, wanted: Connection, limits: Guard) -> None:
@@ -114,8 +130,9 @@ class SaveGuard:
             log_event("connection.movesUnknown", connection=wanted.id, code=error.code)
             return
         await self._need_confirmation(wanted, found)
-        if raised and "unasked" in found.leavers_by_reason:
-            # How many were asked for depends on the limits, and the run has the new ones.
+        if raised and ("unasked" in found.leavers_by_reason or found.held_values):
+            # How many were asked for, and what of the values waits, depends on the limits, and the
+            # run has the new ones.
             as_run = await self._preview(wanted, wanted.policy.guard)
             await self._remember(wanted, as_run)
 
@@ -177,7 +194,7 @@ def _refusal(wanted: Connection, found: Preview, *, outdated: bool) -> NeedsConf
     other = " This is not the plan that was confirmed." if outdated else ""
     held_ones = islice((one.to_json() for one in found.changes if one.held), NAMED)
     return NeedsConfirmation(
-        f"The change of the connection {wanted.id!r} would move more people than its guard allows.{other} "
+        f"The change of the connection {wanted.id!r} would {_does(found)} than its guard allows.{other} "
         f"{held}",
         REMEDY.format(planUrl=found.plan_url, planHash=found.plan_hash),
         members(
@@ -186,8 +203,18 @@ def _refusal(wanted: Connection, found: Preview, *, outdated: bool) -> NeedsConf
             found.counts.to_json(),
             found.leavers_by_reason,
             list(held_ones),
-        ),
+        )
+        | {
+            "columns": {name: count.to_json() for name, count in found.columns.items()},
+            "heldValues": [one.to_json() for one in found.held_values],
+        },
     )
+
+
+def _does(found: Preview) -> str:
+    moves = "move more people" if found.counts.joiners or found.counts.leavers else ""
+    values = "take or rewrite the values of more people" if found.held_values else ""
+    return " and ".join(filter(None, [moves, values])) or "move more people"
 
 
 def described(refusals: Sequence[tuple[str, NeedsConfirmation]]) -> list[dict[str, Any]]:

@@ -54,3 +54,21 @@ class NeedsConfirmation(RequestRefused):
     def __init__(self, message: str, remedy: str, members: Mapping[str, Any]) -> None:
         super().__init__("connection.needsConfirmation", message, remedy)
         self.members = dict(members)
+
+
+class ReasonNeeded(Invalid):
+    """A limit of the guard would be taken away, and it is not said why."""
+
+    def __init__(self, connection_id: str, limits: Sequence[str]) -> None:
+        super().__init__(
+            f"The connection {connection_id!r} would have no limit any more for {', '.join(limits)}.",
+            [
+                FieldProblem(
+                    f"policy.guard.{name}", "holds nothing: it is null, or a share of 100 %"
+                )
+                for name in limits
+            ],
+            "Choose a limit that lets through what you expect. If there must be none, send the same "
+            "request again with ?reason=<why>; the reason is logged with your name.",
+        )
+        self.code = "guard.reasonNeeded"

@@ -132,6 +132,7 @@ class Saver:
             raise Invalid("The connection names a secret that is not its own.", problems)
         if problems := await self.secret_problems(draft, stored):
             raise Invalid("The connection names a secret that does not exist.", problems)
+        self._guard.need_reason(stored, draft.connection)
         if draft.secret is None:
             return draft.connection
         if problems := await self._untried_problems(draft):

@@ -2,9 +2,12 @@
 
 import asyncio
 
+from pydantic.alias_generators import to_camel
+
 from sync_core.directory.lookup import count_people
 from sync_core.domain.connections.consent import refusal_words
 from sync_core.domain.connections.deletion import Deletion, being_deleted
+from sync_core.domain.connections.limits import CAUSES, deletes, has_old_limits
 from sync_core.domain.connections.verification import Verification, VerificationStatus, state_words
 from sync_core.domain.connections.warnings import Warning  # noqa: A004 -- the word of the contract
 from sync_core.domain.documents import Connection, Guests, Scope
@@ -111,9 +114,35 @@ def warnings_from(
 ) -> list[Warning]:
     now = services.clock()
     found = [Warning.model_validate(one) for one in connection_warnings(known, connection, now)]
+    found += _about_limits(connection)
     if state.status in {VerificationStatus.WAITING, VerificationStatus.NOT_VERIFIED}:
         found.append(Warning(code="connection.notVerified", message=state_words(state, now)))
     return found
+
+
+def _about_limits(connection: Connection) -> list[Warning]:
+    """Say what the guard will do that it did not do before, or that cannot be undone."""
+    found, guard = [], connection.policy.guard
+    if has_old_limits(connection):
+        text = (
+            "This release counts over a window of hours and has new limits; the connection was stored "
+            f"before and takes their defaults: at most {guard.max_creates} people and "
+            f"{guard.max_create_percent:g} % come in within {guard.window_hours} hours without "
+            f"approval, at most {guard.max_deletes} are deleted. Saving the connection keeps them."
+        )
+        found.append(Warning(code="guard.newLimits", message=text))
+    causes = [to_camel(name) for name in CAUSES if deletes(connection.policy, name)]
+    if causes:
+        found.append(Warning(code="policy.deletes", message=_deletion(causes, guard.max_deletes)))
+    return found
+
+
+def _deletion(causes: list[str], limit: int | None) -> str:
+    most = "any number" if limit is None else f"up to {limit} of them in the window"
+    return (
+        f"policy {' and '.join(causes)} deletes: the row and all that the application wrote into it are "
+        f"gone for good, {most} without a question. With disable they stay, and can come back."
+    )
 
 
 async def warnings_with_count(

@@ -12,7 +12,7 @@ from sync_core.directory.members import first_pages, groups_of, rest
 from sync_core.directory.requests import USERS_READ, one_deleted, one_user
 from sync_core.domain.attributes import MANAGER
 from sync_core.domain.errors import FixConnection
-from sync_core.domain.model import Evidence, Reason
+from sync_core.domain.model import BECAME_GUEST, Evidence, Reason
 from sync_core.domain.scope.compile import CompiledScope
 
 
@@ -56,6 +56,8 @@ def _judge(user: dict[str, Any], groups: frozenset[str], scope: CompiledScope) -
         facts["excluded"] = True
     if not scope.matches(user, groups):
         reason: Reason | None = Reason.LEFT_SCOPE
+        if user.get("userType") == "Guest" and scope.matches({**user, "userType": None}, groups):
+            facts[BECAME_GUEST] = True  # nothing else keeps the person out
     else:
         reason = Reason.ACCOUNT_DISABLED if user.get("accountEnabled") is False else None
     return Evidence(user["id"], reason, facts, user, groups)

@@ -20,12 +20,15 @@ class GroupTree:
     """Groups by id with their names, and which group is a member of which.
 
     `missing` are named groups that Graph does not have (deleted, or never there). `hiding` are groups that
-    hide their members, `unreadable` those of them whose members this app does not get to see.
+    hide their members, `unreadable` those of them whose members this app does not get to see. Of the
+    `dynamic` ones a rule decides who is in; of the `paused` ones Entra does not look at it now.
     """
 
     names: dict[str, str] = field(default_factory=dict)
     parents: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     missing: set[str] = field(default_factory=set)
+    dynamic: set[str] = field(default_factory=set)
+    paused: set[str] = field(default_factory=set)
     hiding: set[str] = field(default_factory=set)
     unreadable: set[str] = field(default_factory=set)
 
@@ -86,6 +89,10 @@ async def read_group_tree(
 def _add(tree: GroupTree, groups: Iterable[dict[str, Any]]) -> None:
     for group in groups:
         tree.names[group["id"]] = str(group.get("displayName") or "")
+        if "DynamicMembership" in (group.get("groupTypes") or []):
+            tree.dynamic.add(group["id"])
+            if group.get("membershipRuleProcessingState") == "Paused":
+                tree.paused.add(group["id"])
         if group.get("visibility") == HIDDEN_MEMBERSHIP:
             tree.hiding.add(group["id"])
 

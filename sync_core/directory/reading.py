@@ -26,6 +26,7 @@ from sync_core.domain.connections.permissions import HIDDEN
 from sync_core.domain.documents import GROUPS, Operator, RecordError
 from sync_core.domain.errors import FixConnection, IncompleteReading, SyncError
 from sync_core.domain.model import Attributes
+from sync_core.domain.plan.groups import GroupNow
 from sync_core.domain.scope.compile import CompiledScope
 from sync_core.domain.scope.query import reading_plan
 from sync_core.logs import log_event
@@ -62,6 +63,7 @@ class Reading:
     uncounted: list[str] = field(default_factory=list)
     applied_filter: bool = True
     tree: GroupTree = field(default_factory=GroupTree)
+    _lengths: dict[str, int] = field(default_factory=dict)
     _groups_of: dict[str, frozenset[str]] = field(default_factory=dict)
     _unions: dict[tuple[frozenset[str], frozenset[str]], frozenset[str]] = field(
         default_factory=dict
@@ -95,6 +97,19 @@ class Reading:
             for group in inside:
                 sizes[group] += people
         return sizes
+
+    def direct_sizes(self) -> dict[str, GroupNow]:
+        """Count, after the reading, who is directly in each group that the scope reads, nested ones too."""
+        tree = self.tree
+        return {
+            group: GroupNow(
+                name=tree.names[group],
+                people=self._lengths.get(f"the members of group {group}", 0),
+                dynamic=group in tree.dynamic,
+                paused=group in tree.paused,
+            )
+            for group in tree.above(self.scope.groups)
+        }
 
     def members(self) -> int:
         """Count, after the reading, who is in any of the groups whose members come in."""
@@ -255,6 +270,7 @@ class Reading:
         async for page in listed:
             expected = page.count if page.count is not None else expected
             read = len(page.items) + (read if page.number else 0)
+            self._lengths[what] = read
             yield page.items
         if expected is None:
             self.uncounted.append(what)

@@ -43,7 +43,13 @@ from sync_core.domain.attributes import MANAGER
 MAX_PAGE = 999  # learn.microsoft.com/graph/api/user-list, group-list-members
 # learn.microsoft.com/graph/known-issues: "in" takes so many values by default.
 MAX_VALUES = 15
-GROUP_PROPERTIES = ["id", "displayName", "groupTypes", "visibility"]
+GROUP_PROPERTIES = [
+    "id",
+    "displayName",
+    "groupTypes",
+    "membershipRuleProcessingState",
+    "visibility",
+]
 
 USERS_READ = "User.Read.All"
 GROUPS_READ = "GroupMember.Read.All (or Group.Read.All)"

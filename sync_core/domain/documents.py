@@ -331,6 +331,7 @@ class MappingRule(Document):
     """One column of the Users table and where its value comes from: exactly one of three sources.
 
     Its `tests` run at every save, and a red one stops it; without any they are neither stored nor shown.
+    A rise to one of the `sensitive` values, such as a role that may do everything, waits for approval.
     """
 
     target: TargetName
@@ -342,6 +343,10 @@ class MappingRule(Document):
     when_null: WhenNull = WhenNull.CLEAR
     default: ColumnValue | None = None
     apply: Apply = Apply.ALWAYS
+    sensitive: Annotated[
+        list[Scalar] | None,
+        Field(max_length=100, exclude_if=lambda given: not given),
+    ] = None
     tests: Annotated[
         list[MappingTest] | None,
         Field(max_length=50, exclude_if=lambda given: not given),
@@ -395,12 +400,34 @@ class RemovalAction(StrEnum):
 Limit = Annotated[int, Field(ge=0, le=1_000_000_000)]
 
 
+Percent = Annotated[float, Field(ge=0, le=100)]
+
+
 class Guard(Document):
-    """Limits of one run; null means no limit. Over a removal limit every removal waits."""
+    """Limits on what runs decide by themselves within `windowHours`; null means no limit.
+
+    Over a limit all changes of that kind wait for approval. What is counted: docs/connection.md.
+    """
 
     max_removals: Limit | None = 500
-    max_removal_percent: Annotated[float, Field(ge=0, le=100)] | None = 20
-    max_creates: Limit | None = None
+    max_removal_percent: Percent | None = 20
+    max_group_loss_percent: Percent | None = 50
+    max_deletes: Limit | None = 20
+    max_creates: Limit | None = 500
+    max_create_percent: Percent | None = 50
+    max_blanked_percent: Percent | None = 10
+    max_rewritten_percent: Percent | None = 30
+    window_hours: Annotated[int, Field(ge=1, le=168)] = 24
+
+    @property
+    def open_limits(self) -> frozenset[str]:
+        """The limits that hold nothing: null, or a share of 100 %; by their names on the wire."""
+        given = self.to_json()
+        return frozenset(
+            name
+            for name, limit in given.items()
+            if limit is None or (name.endswith("Percent") and limit == 100)
+        )
 
 
 class Policy(Document):
@@ -557,19 +584,31 @@ class RunStatus(StrEnum):
 
 
 class Counts(Document):
-    """People, by what the run did with them; those `linked` took over a row, and are `created` too."""
+    """People, by what the run did with them; those `linked` took over a row, and are `created` too.
+
+    `active` were stored as active before; `blocked` are in scope with an account that is blocked in Entra.
+    """
 
     read: int = 0
     in_scope: int = 0
+    active: int = 0
     created: int = 0
     updated: int = 0
     reenabled: int = 0
     disabled: int = 0
     deleted: int = 0
     unchanged: int = 0
+    blocked: int = 0
     failed: int = 0
     held: int = 0
     linked: int = 0
+
+
+class ColumnCount(Document):
+    """Of how many people who are there a column is emptied, and of how many it gets another value."""
+
+    blanked: int = 0
+    rewritten: int = 0
 
 
 class GraphUse(Document):
@@ -622,6 +661,9 @@ class Run(Document):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     counts: Counts = Counts()
+    # Set where the writing broke off: a batch may have been written whose answer did not come.
+    counts_at_least: bool = False
+    columns: dict[str, ColumnCount] = Field(default_factory=dict)
     graph: GraphUse = GraphUse()
     plan_hash: str | None = None
     errors: list[RecordError] = Field(default_factory=list)

@@ -139,6 +139,8 @@ class Health(_State):
     watched_since: datetime | None = None
     overdue: Incident | None = None
     warned: Warned | None = None
+    # By code: what waits for an administrator while the connection runs (`incidents`).
+    waiting: dict[str, Incident] = Field(default_factory=dict)
 
     @property
     def status(self) -> Status:
@@ -262,11 +264,12 @@ def _released(health: Health, now: datetime, by: str) -> Step:
         "failures": health.failures,
         "quarantined_s": _seconds(quarantine.since, now),
     }
-    events = (_resolved(quarantine.incident, now), Event("connection.released", fields=fields))
+    events = (resolved(quarantine.incident, now), Event("connection.released", fields=fields))
     return Step(health.replaced(quarantine=None), events)
 
 
-def _resolved(incident: Incident, now: datetime) -> Event:
+def resolved(incident: Incident, now: datetime) -> Event:
+    """Say that an incident is over."""
     fields = {"code": incident.code, "lasted_s": _seconds(incident.since, now)}
     return Event("incident.resolved", fields=fields)
 
@@ -328,7 +331,7 @@ def _overdue(health: Health, connection: Connection, since: datetime) -> Step:
 def _ran(health: Health, now: datetime) -> Step:
     if health.overdue is None:
         return Step(health)
-    return Step(health.replaced(overdue=None), (_resolved(health.overdue, now),))
+    return Step(health.replaced(overdue=None), (resolved(health.overdue, now),))
 
 
 # --- expiry ---------------------------------------------------------------------------------------
@@ -406,6 +409,7 @@ def connection_warnings(
     if health.overdue is not None and connection.enabled:
         text = f"{health.overdue.message} {health.overdue.remedy}"
         found.append((OVERDUE, text))
+    found += [(one.code, f"{one.message} {one.remedy}") for one in health.waiting.values()]
     expiry = _expiry(health, connection)
     if expiry is not None and (days_left := _days_left(expiry.expires_on, now)) <= STAGES[0]:
         found.append(_expiry_text(expiry, days_left))
@@ -415,7 +419,8 @@ def connection_warnings(
 def health_document(health: Health) -> dict[str, Any]:
     """Give the state as the API shows it."""
     shown, quarantine = health.to_json(), health.quarantine
-    incidents = (quarantine.incident if quarantine is not None else None, health.overdue)
+    failing = quarantine.incident if quarantine is not None else None
+    incidents = (failing, health.overdue, *health.waiting.values())
     return {
         "status": health.status.value,
         "failures": health.failures,

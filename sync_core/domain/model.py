@@ -42,6 +42,10 @@ class Reason(StrEnum):
     CONNECTION_DELETED = "connectionDeleted"
 
 
+# What the evidence says of an employee who was made a guest where the scope takes no guests.
+BECAME_GUEST = "becameGuest"
+
+
 class Status(StrEnum):
     """Whether an application should let the person in."""
 
@@ -94,16 +98,46 @@ class StoredIndex:
 
 
 @dataclass(frozen=True, slots=True)
+class Window:
+    """What runs have decided by themselves in the last hours, as the guard counts it.
+
+    `creates` are people who came in or came back, `removals` those who left, `deletes` the removed whose
+    row went. `gain` is by how many the active people have become more by them.
+    """
+
+    hours: int = 24
+    creates: int = 0
+    removals: int = 0
+    deletes: int = 0
+    gain: int = 0
+
+
+NO_WINDOW = Window()
+
+
+@dataclass(frozen=True, slots=True)
 class Inventory:
-    """How many people are stored: the active ones, and all by the first digit of their ids."""
+    """How many people are stored: the active ones, and all by the first digit of their ids.
+
+    `first_import`: there are no people yet, or a first import has not come to its end.
+    """
 
     active: int
     by_digit: Mapping[str, int]
+    window: Window = NO_WINDOW
+    first_import: bool = False
 
     @classmethod
-    def of(cls, people: Mapping[str, StoredPerson]) -> "Inventory":
+    def of(
+        cls,
+        people: Mapping[str, StoredPerson],
+        window: Window = NO_WINDOW,
+        *,
+        first_import: bool = False,
+    ) -> "Inventory":
         active = sum(known.status is Status.ACTIVE for known in people.values())
-        return cls(active, Counter(object_id[0] for object_id in people))
+        by_digit = Counter(object_id[0] for object_id in people)
+        return cls(active, by_digit, window, first_import)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +190,13 @@ class Change:
     evidence: dict[str, Any] | None = None
     link: Link | None = None
 
+    @property
+    def cause(self) -> str | None:
+        """Why a person is removed, more exactly than the reason that is stored with the row."""
+        if self.evidence and self.evidence.get(BECAME_GUEST):
+            return BECAME_GUEST
+        return self.reason.value if self.reason else None
+
     def fields(self) -> dict[str, tuple[Value, Value]]:
         """Return the targets that differ, each with its old and new value."""
         if self.action.is_removal:
@@ -171,13 +212,29 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What the guard reads: how many people a plan would create or remove, of how many."""
+    """What the guard reads: how many people a plan would create or remove, of how many.
+
+    `deletes` are among the `removals`; `window` is what was decided before, in the last hours.
+    """
 
     active: int
     creates: int
     removals: int
     reenables: int = 0
     others: int = 0
+    deletes: int = 0
+    window: Window = NO_WINDOW
+    first_import: bool = False
+
+    @property
+    def base(self) -> int:
+        """The active people at the window's start: what every percentage is a share of."""
+        return self.active - self.window.gain
+
+    @property
+    def comers(self) -> int:
+        """All who come: new people, and people who come back."""
+        return self.creates + self.reenables
 
     @property
     def changes(self) -> int:

@@ -14,6 +14,7 @@ from sync_core.domain import health
 from sync_core.domain.documents import Connection, Run, RunStatus
 from sync_core.domain.errors import SyncError
 from sync_core.domain.health import Cause, Expiry, ExpirySource, Failure, Health, Step
+from sync_core.domain.incidents import Turns, findings_of, noticed, turns
 from sync_core.logs import log_event, logger
 from sync_core.services import Services
 from sync_core.store.users import bounded
@@ -47,7 +48,7 @@ async def run_ended(services: Services, run: Run, cause: Cause | None) -> None:
     """Note how a run ended; `cause` says of a failed one who mends it."""
     now, error = services.clock(), run.error
     if run.status in WORKED:
-        await _note(services, run.connection_id, lambda known: health.worked(known, now))
+        await _note(services, run.connection_id, partial(_worked, run, now))
     elif error is not None and cause is not None:
         failure = Failure(code=error.code, message=error.message, remedy=error.remedy, cause=cause)
         await _note(services, run.connection_id, lambda known: health.failed(known, failure, now))
@@ -110,14 +111,35 @@ async def _note(
     services: Services, connection_id: str, change: Callable[[Health], Step]
 ) -> Health | None:
     """Change the state and log what there is to tell, once it is kept; None where it cannot be."""
+    before: list[Health] = []
+
+    def watched(known: Health) -> Step:
+        before[:] = [known]  # tried again where another worker was faster: the last one counts
+        return change(known)
+
     try:
-        step = await services.store.health.change(connection_id, change)
+        step = await services.store.health.change(connection_id, watched)
+        await _keep(services, connection_id, turns(before[0], step.health))
     except SyncError as error:
         _not_kept(connection_id, error)
         return None
     for event in step.events:
         log_event(event.name, level=event.level, connection=connection_id, **event.fields)
     return step.health
+
+
+def _worked(run: Run, now: datetime, known: Health) -> Step:
+    worked = health.worked(known, now)
+    step = noticed(worked.health, findings_of(run), now)
+    return Step(step.health, worked.events + step.events)
+
+
+async def _keep(services: Services, connection_id: str, found: Turns) -> None:
+    """Write into the table of incidents what has begun and what has ended."""
+    for incident in found.opened:
+        await services.store.incidents.put(connection_id, incident)
+    for incident in found.ended:
+        await services.store.incidents.put(connection_id, incident, services.clock())
 
 
 def _not_kept(connection_id: str | None, error: SyncError) -> None:

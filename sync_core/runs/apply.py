@@ -20,12 +20,16 @@ async def apply(
         stored = inventory.by_digit.get(digit, 0)
         rows = await context.users.load_rows(digit, plan.to_write(digit), stored)
         changes = plan.to_write(digit)
-        async for change, error in context.users.apply(changes, rows, context.stamp, still_held):
+        async for change, error in context.users.apply(
+            changes, rows, context.stamp, still_held, plan.mark
+        ):
             if error is None:
                 context.ledger.written(change)
                 context.linking.done(change)
             else:
                 context.ledger.reject(change.object_id, error)
 
+    context.ledger.at_least = True
     await bounded(PARTITIONS_AT_ONCE, (partial(write, digit) for digit in HEX_DIGITS))
+    context.ledger.at_least = False
     await context.linking.forget_done(still_held)

@@ -29,7 +29,7 @@ async def let_through(context: RunContext, draft: Draft, still_held: StillHeld) 
     active = draft.inventory.active
     if not draft.unconfirmed:
         verdict = context.assertions.applied(ALLOWED, active)
-        return replace(draft.plan, verdict=verdict)
+        return replace(draft.plan, verdict=verdict, approved=draft.plan.verdict)
     decided = draft.spools.enter_context(ChangeSpool())
     planned = draft.spools.enter_context(ChangeSpool())
     decided.extend(
@@ -42,6 +42,7 @@ async def let_through(context: RunContext, draft: Draft, still_held: StillHeld) 
         changes=planned,
         tally=detail.tally,
         verdict=context.assertions.applied(ALLOWED, active),
+        approved=draft.plan.verdict,
         unconfirmed=sum(change.action.is_removal and change.reason is None for change in planned),
     )
 

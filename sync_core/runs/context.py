@@ -19,7 +19,9 @@ from sync_core.domain.plan.ledger import Ledger
 from sync_core.domain.scope.compile import CompiledScope, compile_scope
 from sync_core.runs.linking import Linking
 from sync_core.services import Services
+from sync_core.store.group_sizes import GroupSizeStore
 from sync_core.store.rows import Stamp
+from sync_core.store.runs import RunStore
 from sync_core.store.users import UserStore
 
 # A person takes microseconds; one of whom an expression takes longer than this is left as stored.
@@ -33,6 +35,8 @@ class RunContext:
     connection: Connection
     client: GraphClient
     users: UserStore
+    runs: RunStore
+    group_sizes: GroupSizeStore
     stamp: Stamp
     scope: CompiledScope
     mapping: CompiledMapping
@@ -80,6 +84,8 @@ def run_context(
         connection=connection,
         client=client,
         users=services.store.users(connection.id),
+        runs=services.store.runs,
+        group_sizes=services.store.group_sizes,
         stamp=Stamp(connection.id, connection.known_tenant(), run_id, now),
         scope=compile_scope(connection.scope),
         mapping=compile_mapping(connection.mapping, patience=partial(TimeLimit, PERSON_LIMIT_S)),

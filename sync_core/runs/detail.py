@@ -1,6 +1,7 @@
 """What was decided, made a plan: stored values beside the new ones, counted, and named by a digest."""
 
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,7 @@ from sync_core.domain.model import HEX_DIGITS, Action, Change, Inventory, Tally
 from sync_core.domain.plan.decide import is_protected
 from sync_core.domain.plan.digest import PlanDigest
 from sync_core.domain.plan.guard import tally_of
+from sync_core.domain.plan.values import Loss, Rise, losses, name_of, over, rises, sensitive_values
 from sync_core.runs.context import RunContext
 from sync_core.runs.spool import ChangeSpool
 from sync_core.store.rows import old_values
@@ -15,10 +17,12 @@ from sync_core.store.rows import old_values
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """What the guard reads of a plan, and the plan's name."""
+    """What the guard reads of a plan, from how many people it takes which values, and the plan's name."""
 
     tally: Tally
     plan_hash: str
+    losses: Mapping[Loss, int]
+    rises: Mapping[Rise, int]
 
 
 async def write_detail(
@@ -28,6 +32,9 @@ async def write_detail(
     context.assertions.begin()
     digest = PlanDigest(context.connection.id)
     actions: Counter[Action] = Counter()
+    lost: Counter[Loss] = Counter()
+    gained: Counter[Rise] = Counter()
+    sensitive = sensitive_values(context.connection.mapping)
     for digit in HEX_DIGITS:
         changes = context.linking.settled(decided.read(digit))
         rows = await context.users.load_rows(digit, changes, inventory.by_digit.get(digit, 0))
@@ -39,8 +46,22 @@ async def write_detail(
             planned.add(change)
             context.assertions.change(change)
             actions[change.action] += 1
+            lost.update(losses(change))
+            for rise in () if inventory.first_import else rises(change, sensitive):
+                gained[rise] += 1
+                digest.hold([f"{change.object_id}|{rise.column}|{rise.value}"])
             digest.add(change)
-    return Detail(tally_of(inventory.active, actions), digest.text)
+    held = over(lost, context.connection.policy.guard, inventory.active)
+    digest.hold(_names(context, held, lost, inventory.active))
+    return Detail(tally_of(inventory, actions), digest.text, lost, gained)
+
+
+def _names(
+    context: RunContext, held: Sequence[Loss], lost: Mapping[Loss, int], active: int
+) -> Iterator[str]:
+    """Name what would be lost by the rules of its columns; a column without a rule is emptied."""
+    rules = {rule.target: rule.model_dump_json() for rule in context.connection.mapping}
+    return (name_of(loss, lost[loss], active, rules.get(loss.column, "")) for loss in held)
 
 
 def _put_stored(change: Change, row: dict[str, Any]) -> None:

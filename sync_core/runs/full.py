@@ -1,13 +1,16 @@
 """A full reading as a gatherer: everyone in scope is read, and who is stored and not found is absent."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import timedelta
 
 from sync_core.directory.managers import with_managers
 from sync_core.domain.attributes import MANAGER
-from sync_core.domain.documents import RecordError, RunWarning
+from sync_core.domain.documents import RecordError, Run, RunStatus, RunWarning
 from sync_core.domain.model import Evidence, Inventory, StoredIndex, StoredPerson
 from sync_core.domain.plan.decide import may_delete, removal_candidates
+from sync_core.domain.plan.groups import losses, remembered
 from sync_core.domain.plan.roster import Roster
+from sync_core.domain.plan.window import WindowLog
 from sync_core.runs.context import RunContext
 from sync_core.runs.planner import InScope, Page
 
@@ -17,6 +20,7 @@ class FullReading:
 
     def __init__(self, context: RunContext) -> None:
         self._context = context
+        self._first_import = False
         self.reading = context.reading()
 
     @property
@@ -42,18 +46,32 @@ class FullReading:
         ]
 
     async def stored(self) -> tuple[StoredIndex, Inventory]:
-        context = self._context
+        context, log = self._context, WindowLog()
         watch = context.assertions.stored if context.connection.assertions else None
-        stored = await context.users.load_index(context.linking.registry, watch)
+        hours = context.connection.policy.guard.window_hours
+        before = (log, context.stamp.now - timedelta(hours=hours))
+        stored = await context.users.load_index(context.linking.registry, watch, before)
         await context.linking.begin(stored.people)
-        return stored, Inventory.of(stored.people)
+        self._first_import = await self._imports_first(stored, log)
+        inventory = Inventory.of(stored.people, log.window(hours), first_import=self._first_import)
+        return stored, inventory
+
+    async def _imports_first(self, stored: StoredIndex, log: WindowLog) -> bool:
+        """Whether there is no person yet, or no run has come to the end of the first import."""
+        if log.holds_all(len(stored.people)):
+            return True
+        if not log.first_runs:
+            return False
+        runs, connection_id = self._context.runs, self._context.connection.id
+        found = [await runs.find(connection_id, run_id) for run_id in log.first_runs]
+        return not any(run is not None and has_ended_well(run) for run in found)
 
     async def roster(self, stored: StoredIndex) -> Roster:
         connection = self._context.connection
         return Roster(
             stored=set(stored.people),
             may_delete=may_delete(connection.policy),
-            may_hold=connection.policy.guard.max_creates is not None
+            may_hold=not self._first_import
             or bool(connection.matching)
             or bool(connection.assertions),
         )
@@ -77,6 +95,31 @@ class FullReading:
     async def look(self, object_ids: Sequence[str]) -> list[Evidence]:
         return await self._context.look(object_ids, self.reading.tree)
 
+    async def group_losses(self) -> tuple[str, ...]:
+        guard = self._context.connection.policy.guard
+        if not (self._context.scope.groups and self.reading.complete):
+            return ()
+        known = await self._context.group_sizes.read(self._context.connection.id)
+        return losses(known, self.reading.direct_sizes(), guard)
+
+    async def note_groups(self, *, accepted: bool) -> None:
+        """Remember how many people the groups have; `accepted`: who left them was confirmed."""
+        if not (self._context.scope.groups and self.reading.complete):
+            return
+        connection = self._context.connection
+        known = await self._context.group_sizes.read(connection.id)
+        hours, now = connection.policy.guard.window_hours, self._context.stamp.now
+        found = self.reading.direct_sizes()
+        sizes = remembered(known, found, now, hours, accepted=accepted)
+        await self._context.group_sizes.note(sizes)
+
     async def groups_exist(self) -> bool:
         """Whether the reading found all groups; if not, it is not complete, and no person is absent."""
         return self.reading.complete
+
+
+def has_ended_well(run: Run) -> bool:
+    """Whether a run has written all of its plan, whatever it held or rejected of it."""
+    return (run.error is None and run.status in {RunStatus.SUCCEEDED, RunStatus.PARTIAL}) or (
+        run.status is RunStatus.HELD
+    )

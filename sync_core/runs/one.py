@@ -146,6 +146,10 @@ class _Look:
         """Return what is known already: only this person can be absent."""
         return [self.evidence for _ in object_ids]
 
+    async def group_losses(self) -> tuple[str, ...]:
+        """Return none: of a group only one person was read."""
+        return ()
+
     async def groups_exist(self) -> bool:
         if not self._context.scope.groups:
             return True

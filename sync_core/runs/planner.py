@@ -20,15 +20,23 @@ from sync_core.domain.model import (
     Reason,
     StoredIndex,
     StoredPerson,
-    Tally,
 )
-from sync_core.domain.plan.guard import Verdict, check_guard
+from sync_core.domain.plan.decide import is_blocked
+from sync_core.domain.plan.guard import (
+    Verdict,
+    check_groups,
+    check_guard,
+    check_rises,
+    check_values,
+    tally_of,
+)
 from sync_core.domain.plan.judge import Judge, manager_unknown, no_sign_in_name
 from sync_core.domain.plan.plan import ALLOWED, Plan
 from sync_core.domain.plan.roster import EitherWay, Outcome, Roster
+from sync_core.domain.plan.values import by_column, sensitive_values
 from sync_core.logs import log_event
 from sync_core.runs.context import RunContext
-from sync_core.runs.detail import write_detail
+from sync_core.runs.detail import Detail, write_detail
 from sync_core.runs.spool import ChangeSpool, EitherWaySpool
 
 CONFIRM_AT_ONCE = 200
@@ -73,6 +81,9 @@ class Gatherer(Protocol):
     async def look(self, object_ids: Sequence[str]) -> list[Evidence]:
         """Return Graph's answer for each of these people."""
 
+    async def group_losses(self) -> tuple[str, ...]:
+        """Say which groups of the scope have lost more people than the guard allows."""
+
     async def groups_exist(self) -> bool:
         """Whether the scope's groups are all there: the members of one that is gone have not left."""
 
@@ -105,6 +116,7 @@ async def draft_plan(
     """
     stored, inventory = await gatherer.stored()
     roster = await gatherer.roster(stored) if context.mapping.refers else None
+    context.ledger.set("active", inventory.active)
     policy, now = context.connection.policy, context.stamp.now
     judge = Judge(context.scope, context.mapping, policy, now, roster, context.observer)
     with ExitStack() as spools:
@@ -116,8 +128,11 @@ async def draft_plan(
         if by_name:
             verdict = ALLOWED.blocked(context.assertions.broken_by_one())
         else:
-            verdict = planner.verdict(detail.tally, confirmed=not unconfirmed)
-        plan = Plan(planned, detail.tally, verdict, detail.plan_hash)
+            verdict = planner.verdict(detail, confirmed=not unconfirmed)
+        columns = by_column(detail.losses)
+        plan = Plan(
+            planned, detail.tally, verdict, detail.plan_hash, by_name=by_name, columns=columns
+        )
         yield Draft(plan, judge, gatherer, inventory, decided, unconfirmed, spools)
 
 
@@ -132,6 +147,11 @@ class _Planner:
     inventory: Inventory
     decided: ChangeSpool
     deferred: EitherWaySpool = field(default_factory=EitherWaySpool)
+    group_losses: tuple[str, ...] = ()
+
+    async def look_at_groups(self) -> None:
+        """Learn which groups were emptied; known once all people were read."""
+        self.group_losses = await self.gatherer.group_losses()
 
     async def decide(self) -> dict[str, StoredPerson]:
         """Decide about everyone; return the people to be removed who were not asked for by id."""
@@ -141,12 +161,18 @@ class _Planner:
             self.context.ledger.warnings += self.gatherer.warnings
             unconfirmed = await self._decide_absent()
             await self._match()
+            await self.look_at_groups()
             await self._decide_deferred(confirmed=not unconfirmed)
         return unconfirmed
 
-    def verdict(self, tally: Tally, *, confirmed: bool) -> Verdict:
+    def verdict(self, detail: Detail, *, confirmed: bool) -> Verdict:
         """Ask guard and assertions what has to wait; removals that are not `confirmed` always do."""
-        verdict = check_guard(tally, self.context.connection.policy.guard)
+        guard = self.context.connection.policy.guard
+        verdict = check_guard(detail.tally, guard)
+        verdict = check_values(verdict, detail.losses, guard, self.inventory.active)
+        sensitive = sensitive_values(self.context.connection.mapping)
+        verdict = check_rises(verdict, detail.rises, sensitive)
+        verdict = check_groups(verdict, detail.tally, self.group_losses)
         if not confirmed:
             verdict = replace(verdict, hold_removals=True)
         return self.context.assertions.applied(verdict, self.inventory.active)
@@ -200,7 +226,7 @@ class _Planner:
         return {}
 
     def _is_over(self, removals: int) -> bool:
-        tally = Tally(active=self.inventory.active, creates=0, removals=removals)
+        tally = tally_of(self.inventory, {Action.DISABLE: removals})
         return check_guard(tally, self.context.connection.policy.guard).hold_removals
 
     def _leave_unconfirmed(self, object_ids: Sequence[str]) -> dict[str, StoredPerson]:
@@ -258,8 +284,9 @@ class _Planner:
             for change in self.deferred.changes():
                 self.context.assertions.change(change)
         creates = detail.tally.creates + len(roster.newcomers)
-        verdict = self.verdict(replace(detail.tally, creates=creates), confirmed=confirmed)
-        if not verdict.hold_removals:
+        foreseen = replace(detail, tally=replace(detail.tally, creates=creates))
+        verdict = self.verdict(foreseen, confirmed=confirmed)
+        if not verdict.waits(Action.DELETE):
             roster.lose(deleted)
         if verdict.hold_creates:
             roster.hold()
@@ -294,4 +321,6 @@ class _Sieve:
             return False
         self.seen.add(object_id)
         self.context.ledger.count("inScope")
+        if is_blocked(person):
+            self.context.ledger.count("blocked")
         return True

@@ -16,9 +16,9 @@ from pydantic import Field
 
 from sync_core.directory.client import GraphClient
 from sync_core.directory.reading import Reading
-from sync_core.domain.documents import Connection, Counts, Document, RecordError
+from sync_core.domain.documents import ColumnCount, Connection, Counts, Document, RecordError
 from sync_core.domain.errors import RequestRefused
-from sync_core.domain.model import Action, Change, Reason, Value
+from sync_core.domain.model import Action, Change, Reason, Tally, Value
 from sync_core.domain.plan.digest import moves_of
 from sync_core.domain.plan.ledger import Ledger
 from sync_core.domain.plan.plan import Plan
@@ -30,6 +30,7 @@ from sync_core.domain.plan.survey import (
     warnings_of_plan,
     warnings_of_reading,
 )
+from sync_core.domain.plan.values import Kind, Loss, losses
 from sync_core.domain.scope.query import reading_plan
 from sync_core.runs.context import run_context
 from sync_core.runs.full import FullReading
@@ -44,6 +45,7 @@ LIMIT_S = 200.0
 # A caller is waiting: report throttling beyond this instead of waiting it out.
 RETRY_BUDGET_S = 60.0
 SHOWN = 200
+EXAMPLES = 3
 # Leavers are what people fear, so they stand first.
 ORDER = (Action.DELETE, Action.DISABLE, Action.CREATE, Action.REENABLE, Action.UPDATE)
 RUN_ID = "preview"
@@ -73,14 +75,11 @@ class PreviewReading(Document):
 class PreviewCounts(Counts):
     """A run's counts, as if everything were written: `held` of them would wait for approval.
 
-    `joiners` are created or enabled again, `leavers` disabled or deleted; `blocked` are in scope with an
-    account that is blocked, `active` the people who are stored as active now.
+    `joiners` are created or enabled again, `leavers` disabled or deleted.
     """
 
     joiners: int = 0
     leavers: int = 0
-    blocked: int = 0
-    active: int = 0
 
 
 class RowLink(Document):
@@ -98,20 +97,54 @@ class PreviewChange(Document):
     user_principal_name: str
     display_name: str | None
     reason: Reason | None
+    cause: str | None
     held: bool
     fields: dict[str, tuple[Value, Value]]
     evidence: dict[str, Any] | None
     link: RowLink | None
 
 
+class PreviewWindow(Document):
+    """What runs decided by themselves in the last `hours`, of `active` people at their beginning."""
+
+    hours: int
+    creates: int
+    removals: int
+    deletes: int
+    active: int
+
+
+class ValueExample(Document):
+    """One person of whom a value would go."""
+
+    object_id: str
+    user_principal_name: str
+    before: Value
+    after: Value
+
+
+class HeldValues(Document):
+    """A column that would lose the values of more people than the guard allows, with examples."""
+
+    column: str
+    what: Kind
+    people: int
+    examples: list[ValueExample]
+
+
 class Preview(Document):
     """What a run would do now; `changes` are the first 200, leavers before joiners before updates.
 
+    `window` is what runs decided by themselves in the last hours: the guard counts it together with
+    this plan.
     `plan_url` has all of them where these are not all, or some would be held.
     """
 
     reading: PreviewReading
     counts: PreviewCounts
+    window: PreviewWindow
+    columns: dict[str, ColumnCount]
+    held_values: list[HeldValues]
     by_user_type: dict[str, int]
     leavers_by_reason: dict[str, int]
     warnings: list[PreviewWarning]
@@ -199,12 +232,15 @@ def _told(
 ) -> Preview:
     found = _look_through(plan)
     held = 0 if approval else plan.held
-    counts = _counts(ledger.counts, plan, found, survey).model_copy(update={"held": held})
+    counts = _counts(ledger.counts, plan, found).model_copy(update={"held": held})
     problems = reading.problems
     errors = [error for error in ledger.errors if error not in problems]
     return Preview(
         reading=_reading(reading, counts.read),
         counts=counts,
+        window=_window(plan.tally),
+        columns=dict(plan.columns),
+        held_values=_held_values(plan),
         by_user_type=dict(survey.by_user_type),
         leavers_by_reason=leavers_by_reason(found.reasons),
         warnings=[
@@ -241,19 +277,19 @@ class _Found:
     """What one look through a plan's changes finds."""
 
     actions: Counter[Action]
-    reasons: Counter[Reason | None]
+    reasons: Counter[str | None]
     first: list[Change]
 
 
 def _look_through(plan: Plan) -> _Found:
     actions: Counter[Action] = Counter()
-    reasons: Counter[Reason | None] = Counter()
+    reasons: Counter[str | None] = Counter()
 
     def counted() -> Iterator[Change]:
         for change in plan.changes:
             actions[change.action] += 1
             if change.action.is_removal:
-                reasons[change.reason] += 1
+                reasons[change.cause] += 1
             yield change
 
     first = nsmallest(
@@ -262,7 +298,7 @@ def _look_through(plan: Plan) -> _Found:
     return _Found(actions, reasons, first)
 
 
-def _counts(done: Counts, plan: Plan, found: _Found, survey: Survey) -> PreviewCounts:
+def _counts(done: Counts, plan: Plan, found: _Found) -> PreviewCounts:
     number = found.actions
     return PreviewCounts(
         read=done.read,
@@ -276,8 +312,47 @@ def _counts(done: Counts, plan: Plan, found: _Found, survey: Survey) -> PreviewC
         failed=done.failed,
         joiners=number[Action.CREATE] + number[Action.REENABLE],
         leavers=number[Action.DISABLE] + number[Action.DELETE],
-        blocked=survey.blocked,
+        blocked=done.blocked,
         active=plan.tally.active,
+    )
+
+
+def _window(tally: Tally) -> PreviewWindow:
+    window = tally.window
+    return PreviewWindow(
+        hours=window.hours,
+        creates=window.creates,
+        removals=window.removals,
+        deletes=window.deletes,
+        active=tally.base,
+    )
+
+
+def _held_values(plan: Plan) -> list[HeldValues]:
+    """Return the columns that wait, each with the first people it is about."""
+    examples: dict[Loss, list[ValueExample]] = {loss: [] for loss in plan.verdict.hold_values}
+    for change in plan.changes if examples else ():
+        for loss in losses(change):
+            if loss in examples and len(examples[loss]) < EXAMPLES:
+                examples[loss].append(_example(change, loss))
+    return [
+        HeldValues(
+            column=loss.column,
+            what=loss.kind,
+            people=getattr(plan.columns[loss.column], loss.kind.value),
+            examples=examples[loss],
+        )
+        for loss in sorted(examples)
+    ]
+
+
+def _example(change: Change, loss: Loss) -> ValueExample:
+    before, after = change.fields()[loss.column]
+    return ValueExample(
+        object_id=change.object_id,
+        user_principal_name=change.user_principal_name,
+        before=before,
+        after=after,
     )
 
 
@@ -316,6 +391,7 @@ def shown(change: Change, *, held: bool) -> PreviewChange:
         user_principal_name=change.user_principal_name,
         display_name=str(name) if name else None,
         reason=change.reason,
+        cause=change.cause,
         held=held,
         fields=change.fields(),
         evidence=change.evidence,

@@ -53,7 +53,13 @@ async def interrupt(services: Services, connection_id: str, run_id: str) -> None
         remedy="Nothing to do: another run has taken over; what was written stays and is complete.",
     )
     log_event("run.interrupted", connection=connection_id, run=run_id)
-    dead = dead.replaced(status=RunStatus.FAILED, finished_at=services.clock(), error=error)
+    # What it has written it could not record any more.
+    dead = dead.replaced(
+        status=RunStatus.FAILED,
+        finished_at=services.clock(),
+        error=error,
+        counts_at_least=True,
+    )
     await services.store.runs.save(dead)
     await run_ended(services, dead, Cause.PASSING)
 
@@ -86,7 +92,7 @@ def planned(run: Run, plan: Plan) -> Run:
         others=plan.tally.others,
         held=plan.held,
     )
-    return run.replaced(plan_hash=plan.plan_hash)
+    return run.replaced(plan_hash=plan.plan_hash, columns=dict(plan.columns))
 
 
 def measured(run: Run, usage: Usage, ledger: Ledger) -> Run:
@@ -98,7 +104,11 @@ def measured(run: Run, usage: Usage, ledger: Ledger) -> Run:
         bytes=usage.bytes,
     )
     return run.replaced(
-        counts=ledger.counts, errors=ledger.errors, warnings=ledger.warnings, graph=graph
+        counts=ledger.counts,
+        counts_at_least=ledger.at_least,
+        errors=ledger.errors,
+        warnings=ledger.warnings,
+        graph=graph,
     )
 
 

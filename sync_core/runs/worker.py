@@ -114,7 +114,7 @@ async def _run(services: Services, connection: Connection, run: Run, hold: Hold)
         run, cause = _failed(run, error)
     except Exception:  # noqa: BLE001 -- a run always ends with a record, whatever happened
         logger.exception("run.unexpected connection=%s run=%s", connection.id, run.id)
-        run, cause = _failed(run, record.unexpected(run))
+        run, cause = _failed(run.replaced(counts_at_least=True), record.unexpected(run))
     return run.replaced(finished_at=services.clock()), cause
 
 
@@ -144,9 +144,12 @@ async def _sync(
     context = run_context(services, connection, client, run.id, services.clock())
     ledger = context.ledger
     try:
-        async with draft_plan(context, FullReading(context)) as draft:
+        gatherer = FullReading(context)
+        async with draft_plan(context, gatherer) as draft:
             run = record.planned(run, draft.plan)
             plan = await _carry_out(services, run, context, draft, hold)
+        if not plan.verdict.hold_removals:
+            await gatherer.note_groups(accepted=plan.approved.holds)
         return record.finished(record.measured(run, client.usage, ledger), plan), None
     except OutOfTime as error:
         late = record.measured(run, client.usage, ledger)

@@ -19,6 +19,7 @@ from azure.data.tables import UpdateMode
 from pydantic import ValidationError
 
 from sync_core.domain.compatibility import FIRST_SCHEMA, kept, read, schema_after, strange_paths
+from sync_core.domain.connections.limits import with_new_limits
 from sync_core.domain.connections.verification import with_unknown
 from sync_core.domain.documents import Connection, is_connection_id
 from sync_core.domain.errors import (
@@ -116,7 +117,7 @@ class ConnectionStore:
             ) from error
         except AzureError as error:
             raise storage_unavailable(error) from error
-        return StoredConnection(connection, str(answer["etag"]), row)
+        return StoredConnection(_connection(row), str(answer["etag"]), row)
 
     async def replace(
         self,
@@ -141,7 +142,7 @@ class ConnectionStore:
             raise changed_meanwhile(connection.id) from error
         except AzureError as error:
             raise storage_unavailable(error) from error
-        return StoredConnection(connection, str(answer["etag"]), row)
+        return StoredConnection(_connection(row), str(answer["etag"]), row)
 
     async def delete(self, connection_id: str, etag: str) -> None:
         """Delete the version with this ETag."""
@@ -170,7 +171,8 @@ def changed_meanwhile(connection_id: str) -> PreconditionFailed:
 def _replacement(
     connection: Connection, stored: StoredConnection, waited: Mapping[str, Any]
 ) -> Entity:
-    document = kept(stored.document, stored.connection.to_json(), connection.to_json())
+    raw = with_new_limits(stored.document)
+    document = kept(raw, stored.connection.to_json(), connection.to_json())
     if waited:
         document = with_unknown(waited, stored.connection, document)
     columns = foreign_columns(stored.row, COLUMNS, DOCUMENT)
@@ -193,9 +195,18 @@ def _row(connection: Connection, document: Mapping[str, Any], schema: object = N
     }
 
 
+def _document(row: Entity) -> dict[str, Any]:
+    """Return the stored document; an empty one, in which all is missing, where it is no JSON object."""
+    try:
+        document = orjson.loads(joined(DOCUMENT, row))
+    except orjson.JSONDecodeError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
 def _connection(row: Entity) -> Connection:
     try:
-        connection = read(Connection, joined(DOCUMENT, row))
+        connection = read(Connection, with_new_limits(_document(row)))
     except ValidationError as error:
         name, schema = row["RowKey"], row.get(SCHEMA, FIRST_SCHEMA)
         raise NotUnderstood(

@@ -9,7 +9,9 @@ from sync_core.store.audit import AuditStore
 from sync_core.store.connections import ConnectionStore
 from sync_core.store.consents import ConsentStore
 from sync_core.store.deletions import DeletionStore
+from sync_core.store.group_sizes import GroupSizeStore
 from sync_core.store.health import HealthStore
+from sync_core.store.incidents import IncidentStore
 from sync_core.store.leases import LeaseStore
 from sync_core.store.leftovers import LeftoverStore
 from sync_core.store.links import Links
@@ -21,7 +23,9 @@ from sync_core.store.runs import RunStore
 from sync_core.store.tables import (
     APPROVALS,
     CONSENTS,
+    GROUPS,
     HEALTH,
+    INCIDENTS,
     MATCHES,
     PLANS,
     REFUSED_PLANS,
@@ -57,6 +61,8 @@ class Store:
         self.verifications = VerificationStore(tables)
         self.approvals = ApprovalStore(tables)
         self.health = HealthStore(tables)
+        self.incidents = IncidentStore(tables)
+        self.group_sizes = GroupSizeStore(tables)
         self.tenant_claims = TenantClaimStore(tables)
         self.refused_plans = RefusedPlanStore(tables, self.plans)
         self.deletions = DeletionStore(tables)
@@ -118,6 +124,8 @@ class Store:
             VERIFICATIONS: partial(self.verifications.delete, connection_id),
             MATCHES: self.matches(connection_id).delete_all,
             APPROVALS: partial(self.approvals.forget_all, connection_id),
+            GROUPS: partial(self.group_sizes.delete, connection_id),
+            INCIDENTS: partial(self.incidents.delete_all, connection_id),
             TENANT_CLAIMS: partial(self.tenant_claims.forget, connection_id),
             REFUSED_PLANS: partial(self.refused_plans.forget_all, connection_id),
         }

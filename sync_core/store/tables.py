@@ -23,6 +23,8 @@ CONSENTS = "Consents"
 VERIFICATIONS = "Verifications"
 MATCHES = "Matches"
 APPROVALS = "Approvals"
+GROUPS = "Groups"
+INCIDENTS = "Incidents"
 TENANT_CLAIMS = "TenantClaims"
 DELETIONS = "Deletions"
 AUDIT = "Audit"
@@ -56,6 +58,8 @@ TABLES: Mapping[str, OnDelete] = MappingProxyType(
         VERIFICATIONS: OnDelete.DELETED,
         MATCHES: OnDelete.DELETED,
         APPROVALS: OnDelete.DELETED,
+        GROUPS: OnDelete.DELETED,
+        INCIDENTS: OnDelete.DELETED,
         TENANT_CLAIMS: OnDelete.DELETED,
         REFUSED_PLANS: OnDelete.DELETED,
         CONNECTIONS: OnDelete.ORDERED,

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from itertools import islice
 
@@ -11,7 +12,15 @@ from azure.data.tables.aio import TableClient
 from sync_core.domain.errors import RecordRejected, RetryLater
 from sync_core.domain.matching.registry import Registry
 from sync_core.domain.model import HEX_DIGITS, Change, Status, StillHeld, StoredIndex, StoredPerson
+from sync_core.domain.plan.window import NOTHING, WindowLog
 from sync_core.store.links import take_over
+from sync_core.store.marks import (
+    MARK_COLUMNS,
+    MARKS_BYTES,
+    marks_before,
+    marks_of,
+    note_marks,
+)
 from sync_core.store.rows import (
     HISTORY,
     INDEX_COLUMNS,
@@ -36,22 +45,31 @@ from sync_core.store.wire import (
 )
 
 PARTITIONS_AT_ONCE = 4
-# A change and its history row are two operations: one full batch.
-CHANGES_AT_ONCE = MAX_OPERATIONS // 2
+# A change and its history row are two operations; with the batch's marks, one full batch.
+CHANGES_AT_ONCE = (MAX_OPERATIONS - 1) // 2
 POINT_READS_AT_ONCE = 16
 # Beyond this share of a partition, reading all of it is cheaper than asking for rows one by one.
 POINT_READ_SHARE = 0.05
 PRINCIPAL_NAME = "UserPrincipalName"
 
 Watch = Callable[[str, str, Status], None]
+# Takes the marks that were written since a moment.
+Before = tuple[WindowLog, datetime]
+Mark = Callable[[Change], str]
+
+
+def unmarked(_: Change) -> str:
+    """Return the mark of what the guard does not count at all."""
+    return NOTHING
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A change with the operations that write it."""
+    """A change with the operations that write it, and the letter that marks it."""
 
     change: Change
     operations: Sequence[Operation]
+    letter: str
 
 
 class UserStore:
@@ -62,12 +80,15 @@ class UserStore:
         self._connection_id = connection_id
 
     async def load_index(
-        self, registry: Registry | None = None, watch: Watch | None = None
+        self,
+        registry: Registry | None = None,
+        watch: Watch | None = None,
+        before: Before | None = None,
     ) -> StoredIndex:
         """Read what planning needs of everybody stored, whatever their status.
 
         Matching has a `registry`: it is told of every row, and free rows are then not foreign. `watch`
-        is told of everybody's sign-in name.
+        is told of everybody's sign-in name, `before` of the marks of the guard's window.
         """
         table = await self._tables.table(USERS)
         people: dict[str, StoredPerson] = {}
@@ -76,11 +97,16 @@ class UserStore:
         shared: dict[StoredPerson, StoredPerson] = {}
         columns = {*INDEX_COLUMNS, *(registry.columns if registry else ())}
         columns |= {PRINCIPAL_NAME} if watch else set()
+        columns |= MARK_COLUMNS if before else set()
 
         async def load(digit: str) -> None:
             partition = f"{self._connection_id}-{digit}"
-            async for page in query(table, self._people_of(digit), sorted(columns)):
+            condition = self._people_of(digit, before[1] if before else None)
+            async for page in query(table, condition, sorted(columns)):
                 for row in page:
+                    if before and row["RowKey"].startswith(HISTORY):
+                        note_marks(before[0], row)
+                        continue
                     stored = to_stored(row, self._connection_id)
                     known = registry is not None and registry.add(partition, row, stored)
                     if stored is not None:
@@ -104,9 +130,11 @@ class UserStore:
             return StoredIndex({}, frozenset({object_id}))
         return StoredIndex({object_id: stored}, frozenset())
 
-    def _people_of(self, digit: str) -> str:
+    def _people_of(self, digit: str, since: datetime | None = None) -> str:
+        """Return the condition for the people of a partition, and for the marks since a moment."""
         partition = quoted(f"{self._connection_id}-{digit}")
-        return f"PartitionKey eq {partition} and RowKey lt {quoted(HISTORY)}"
+        end = HISTORY if since is None else marks_before(since)
+        return f"PartitionKey eq {partition} and RowKey lt {quoted(end)}"
 
     async def load_rows(
         self, digit: str, changes: Iterable[Change], stored: int
@@ -136,10 +164,12 @@ class UserStore:
         rows: dict[str, Entity],
         stamp: Stamp,
         still_held: StillHeld,
+        mark: Mark = unmarked,
     ) -> AsyncIterator[tuple[Change, RecordRejected | None]]:
         """Write changes of one partition in batches; give each with what went wrong with it, if anything.
 
-        `still_held` is called before every batch and raises when this run must stop writing.
+        `still_held` is called before every batch and raises when this run must stop writing. `mark` says
+        how the guard's window counts a change; that is written with it.
         """
         table = await self._tables.table(USERS)
         onward = iter(changes)
@@ -147,11 +177,12 @@ class UserStore:
             rows |= await take_over(table, chunk, still_held)
             present = [one for one in chunk if one.object_id in rows or not needs_row(one)]
             prepared = [
-                Prepared(one, operations(one, rows.get(one.object_id), stamp)) for one in present
+                Prepared(one, operations(one, rows.get(one.object_id), stamp), mark(one))
+                for one in present
             ]
             for batch in _batches(prepared):
                 await still_held()
-                for done in await _write(table, batch):
+                for done in await _write(table, batch, stamp):
                     yield done
             for vanished in (one for one in chunk if one not in present):
                 yield vanished, _changed_meanwhile()
@@ -159,18 +190,20 @@ class UserStore:
 
 def _batches(prepared: Sequence[Prepared]) -> list[list[Prepared]]:
     batches, start = [], 0
-    for groups in split([one.operations for one in prepared]):
+    groups_of = [one.operations for one in prepared]
+    for groups in split(groups_of, spare=1, spare_bytes=MARKS_BYTES):
         batches.append(list(prepared[start : start + len(groups)]))
         start += len(groups)
     return batches
 
 
 async def _write(
-    table: TableClient, batch: Sequence[Prepared]
+    table: TableClient, batch: Sequence[Prepared], stamp: Stamp
 ) -> list[tuple[Change, RecordRejected | None]]:
     """Write a batch; where one record is at fault, write the others without it."""
     try:
-        await submit(table, [operation for one in batch for operation in one.operations])
+        marks = marks_of([(one.letter, one.change.object_id) for one in batch], stamp)
+        await submit(table, [*(each for one in batch for each in one.operations), *marks])
     except BatchRefused as refused:
         if refused.status >= 500 or refused.status == 429:
             raise RetryLater(
@@ -183,9 +216,9 @@ async def _write(
         culprit = _culprit(batch, refused.index)
         if culprit is None:
             halves = batch[: len(batch) // 2], batch[len(batch) // 2 :]
-            return [done for half in halves for done in await _write(table, half)]
+            return [done for half in halves for done in await _write(table, half, stamp)]
         others = [one for one in batch if one is not culprit]
-        return [(culprit.change, _rejected(refused)), *await _write(table, others)]
+        return [(culprit.change, _rejected(refused)), *await _write(table, others, stamp)]
     return [(one.change, None) for one in batch]
 
 

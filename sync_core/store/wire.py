@@ -147,13 +147,19 @@ async def submit_current(
     return operations
 
 
-def split(groups: Sequence[Sequence[Operation]]) -> list[list[Sequence[Operation]]]:
-    """Cut groups of operations that belong together into batches that the service accepts."""
+def split(
+    groups: Sequence[Sequence[Operation]], *, spare: int = 0, spare_bytes: int = 0
+) -> list[list[Sequence[Operation]]]:
+    """Cut groups of operations that belong together into batches that the service accepts.
+
+    In each there is room left for `spare` operations of `spare_bytes` together.
+    """
+    most, most_bytes = MAX_OPERATIONS - spare, MAX_BATCH_BYTES - spare_bytes
     batches: list[list[Sequence[Operation]]] = []
     count = size = 0
     for group in groups:
         length = sum(len(one.body()) + PART_OVERHEAD_BYTES for one in group)
-        if not batches or count + len(group) > MAX_OPERATIONS or size + length > MAX_BATCH_BYTES:
+        if not batches or count + len(group) > most or size + length > most_bytes:
             batches.append([])
             count = size = 0
         batches[-1].append(group)

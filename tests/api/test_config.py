@@ -190,7 +190,7 @@ async def test_what_was_exported_changes_nothing(
         displayName="NO: 007",
         credential={"clientSecret": SAMPLE_CLIENT_SECRET, "expiresOn": "2031-01-31"},
         mapping=[{"target": "a", "expression": 'Join(" ",\n  [givenName], [surname])'}],
-        policy={"guard": {"maxRemovals": None}, "protected": ["ann@contoso.com "]},
+        policy={"guard": {"maxRemovals": 7}, "protected": ["ann@contoso.com "]},
     )
     before = await etags(admin)
     exported = (await admin.get(CONFIG, params={"format": notation})).content

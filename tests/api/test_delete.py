@@ -15,9 +15,10 @@ from sync_core.connections import delete
 from sync_core.domain.connections.deletion import Deletion, Users
 from sync_core.domain.documents import Purpose, Run, RunStatus, SyncRequest, Trigger
 from sync_core.domain.errors import RetryLater
-from sync_core.domain.health import Step
+from sync_core.domain.health import Incident, Step
 from sync_core.domain.matching.decide import Wait, Why
 from sync_core.domain.model import Action, Change
+from sync_core.domain.plan.groups import KnownSize, KnownSizes
 from sync_core.services import Services
 from sync_core.store.leases import Next
 from sync_core.store.matches import Match
@@ -29,7 +30,9 @@ from sync_core.store.tables import (
     CONNECTIONS,
     CONSENTS,
     DELETIONS,
+    GROUPS,
     HEALTH,
+    INCIDENTS,
     LEASES,
     LEFTOVERS,
     MATCHES,
@@ -71,6 +74,8 @@ ROWS_OF_C = {
     MATCHES: "PartitionKey eq 'c'",
     CONSENTS: "PartitionKey eq 'c'",
     APPROVALS: "PartitionKey eq 'c'",
+    GROUPS: "RowKey eq 'c'",
+    INCIDENTS: "PartitionKey eq 'c'",
     CONNECTIONS: "RowKey eq 'c'",
     LEASES: "RowKey eq 'c'",
     HEALTH: "RowKey eq 'c'",
@@ -95,6 +100,10 @@ async def lived_in(services: Services, connection_id: str) -> None:
     waiting = Match(BEN, "ben@contoso.com", Wait(Why.SEVERAL_PEOPLE, "email"), now)
     await store.matches(connection_id).save_waits([waiting], {})
     await store.approvals.remember(connection_id, "moves", "an administrator", now)
+    size = KnownSizes(connection_id=connection_id, groups={"g": KnownSize(people=10)})
+    await store.group_sizes.note(size)
+    incident = Incident(code="guard.held", message="Too many.", remedy="Look.", since=now)
+    await store.incidents.put(connection_id, incident)
     await store.refused_plans.save(connection_id, "1f", [planned(ANN)], now)
     await store.consents.open(connection_id, "digest", now)
     await store.health.change(connection_id, lambda known: Step(known.replaced(failures=1)))

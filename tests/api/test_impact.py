@@ -10,7 +10,7 @@ import pytest
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_CLIENT_SECRET, SAMPLE_ROLES
 from sync_core.connections import impact
-from sync_core.domain.documents import RunStatus
+from sync_core.domain.documents import DEFAULT_MAPPING, RunStatus
 from sync_core.domain.plan.digest import moves_of
 from sync_core.runs import confirmed, planner
 from sync_core.services import Services, utc_now
@@ -188,7 +188,7 @@ async def test_a_deleted_connection_forgets_its_confirmations(
 async def test_raised_limits_are_no_way_around(
     services: Services, connection_id: str, patch: Patch, narrow: Json, people: list[str]
 ) -> None:
-    policy = {"guard": {"maxRemovals": None, "maxRemovalPercent": None}}
+    policy = {"guard": {"maxRemovals": 1000, "maxRemovalPercent": 99}}
     refused = await patch(scope=narrow, policy=policy)
     saved = await patch(refused.json()["planHash"], scope=narrow, policy=policy)
     run = await run_now(services, connection_id)
@@ -223,7 +223,8 @@ async def test_what_is_held_anyway_is_not_asked_for_and_not_confirmed(
 ) -> None:
     """Whoever edits the mapping while removals wait must not have to approve them."""
     emulator.control.soft_delete(*people[:5])
-    saved = await patch(mapping=[{"target": "email", "source": "mail"}])
+    mapping = [rule.to_json() for rule in DEFAULT_MAPPING]
+    saved = await patch(mapping=[*mapping, {"target": "city", "source": "city"}])
     run = await run_now(services, connection_id)
 
     assert saved.status_code == 200, saved.text
@@ -244,15 +245,58 @@ async def test_enabling_a_connection_counts_as_a_change(
 
 
 async def test_too_many_joiners_need_confirmation_where_there_is_a_limit(
-    create: Create, patch: Patch, wide: Json, connection_id: str, services: Services
+    *,
+    create: Create,
+    patch: Patch,
+    wide: Json,
+    narrow: Json,
+    connection_id: str,
+    services: Services,
 ) -> None:
-    await create(scope=wide, enabled=False, policy={"guard": {"maxCreates": 5}})
-    refused = await patch(enabled=True)
-    await patch(refused.json()["planHash"], enabled=True)
+    """The first import is nobody's mistake; who comes after it may be."""
+    await create(scope=narrow, policy={"guard": {"maxCreates": 5}})
+    first = await run_now(services, connection_id)
+    refused = await patch(scope=wide)
+    await patch(refused.json()["planHash"], scope=wide)
     run = await run_now(services, connection_id)
 
-    assert (refused.status_code, refused.json()["counts"]["joiners"]) == (409, 10)
-    assert run.counts.created == 10
+    assert first.counts.created == 4
+    assert (refused.status_code, refused.json()["counts"]["joiners"]) == (409, 6)
+    assert run.counts.created == 6
+
+
+@pytest.mark.usefixtures("imported")
+async def test_a_mapping_that_empties_columns_by_mistake_needs_confirmation(
+    *,
+    admin: httpx.AsyncClient,
+    services: Services,
+    connection_id: str,
+    url: str,
+    patch: Patch,
+) -> None:
+    before = await rows_of(services, connection_id)
+    one_rule = [{"target": "email", "constant": "all@contoso.com"}]
+    refused = await patch(mapping=one_rule)
+    unchanged = (await admin.get(url)).json()
+    saved = await patch(refused.json()["planHash"], mapping=one_rule)
+    run = await run_now(services, connection_id)
+
+    problem = refused.json()
+    held = {one["column"]: one for one in problem["heldValues"]}
+    example = held["email"]["examples"][0]
+    assert (refused.status_code, problem["code"]) == (409, CODE)
+    assert (
+        "displayName would be emptied for 10 of 10 people; the limit is 10 %" in problem["detail"]
+    )
+    assert problem["columns"]["displayName"] == {"blanked": 10, "rewritten": 0}
+    assert (held["email"]["what"], held["email"]["people"]) == ("rewritten", 10)
+    assert example["before"] == before[example["objectId"]]["email"]
+    assert example["after"] == "all@contoso.com"
+    assert len(unchanged["mapping"]) == 10
+    assert saved.status_code == 200, saved.text
+    assert (run.status, run.counts.updated) == (RunStatus.SUCCEEDED, 10)
+    assert run.columns["email"].rewritten == 10
+    assert mismatches(problem, "Problem") == []
 
 
 @pytest.mark.usefixtures("imported")
@@ -479,7 +523,7 @@ async def test_people_who_were_kept_are_not_lost_to_a_new_connection_of_the_same
 ) -> None:
     await admin.delete(url, params={"users": "keep"})
     secret = imported.json()["credential"]["secretName"]
-    unlimited = {"guard": {"maxRemovals": None, "maxRemovalPercent": None}}
+    unlimited = {"guard": {"maxRemovals": 1000, "maxRemovalPercent": 99}}
     document = imported.json() | {"scope": narrow, "policy": unlimited}
     document["credential"] = {"secretName": secret}
     del document["warnings"]

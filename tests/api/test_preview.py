@@ -41,7 +41,7 @@ async def test_the_stored_settings_are_previewed_without_a_body(
             "mapping.empty",
             id="mapping",
         ),
-        pytest.param({"policy": {"guard": {"maxCreates": 1}}}, None, "guard.held", id="policy"),
+        pytest.param({"policy": {"accountDisabled": "keep"}}, 18, "mapping.empty", id="policy"),
         pytest.param({"matching": ["preferredLanguage"]}, None, "matching.doubled", id="matching"),
     ],
 )

@@ -84,13 +84,17 @@ async def test_columns_of_the_application_survive_an_update(
     assert after["appLogins"].value == 2**40
 
 
+# The change was confirmed: the guard asks whether columns may be emptied.
+ANY_VALUES = {"maxBlankedPercent": None, "maxRewrittenPercent": None}
+
+
 async def test_a_changed_mapping_rewrites_and_removes_columns(
     services: Services, connection_id: str, somebody: str
 ) -> None:
     stored = await services.store.connections.get(connection_id)
     mapping = [{"target": "name", "source": "displayName"}]
     changed = type(stored.connection).model_validate(
-        stored.connection.to_json() | {"mapping": mapping}
+        stored.connection.to_json() | {"mapping": mapping, "policy": {"guard": ANY_VALUES}}
     )
     await services.store.connections.replace(changed, stored)
     before = (await rows_of(services, connection_id))[somebody]

@@ -7,6 +7,7 @@ import pytest
 
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_GROUP_ID
+from sync_core.runs.preview import preview
 from sync_core.services import Services
 from tests.system import (
     active,
@@ -51,6 +52,24 @@ async def somebody_in(services: Services, connection_id: str, **policy: object) 
     await stored_connection(services, connection_id, policy=policy)
     await run_now(services, connection_id)
     return min(await rows_of(services, connection_id))
+
+
+async def test_who_is_made_a_guest_has_a_cause_of_their_own(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    person = await somebody_in(services, connection_id)
+    emulator.control.patch_person(person, {"userType": "Guest"})
+    shown = await preview(
+        services, (await services.store.connections.get(connection_id)).connection
+    )
+
+    run = await run_now(services, connection_id)
+
+    [change] = [one for one in await changes_of(services, run) if one["objectId"] == person]
+    [newest, *_] = await history_of(services, connection_id, person)
+    assert shown.leavers_by_reason == {"becameGuest": 1}
+    assert (change["reason"], change["cause"]) == ("leftScope", "becameGuest")
+    assert orjson.loads(newest["Evidence"])["becameGuest"] is True
 
 
 @pytest.mark.parametrize(("leave", "reason"), CAUSES)

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from sync_core.api.http.answers import json_answer
 from sync_core.api.http.auth import CallerHere, ServicesHere
 from sync_core.api.http.bodies import JSON, YAML, limited_body, media_type
-from sync_core.api.http.confirmation import MAX_HASH, Confirm
+from sync_core.api.http.confirmation import MAX_HASH, Confirm, Reason
 from sync_core.api.http.etags import strong
 from sync_core.api.http.names import ConnectionIdHere, ConnectionName, connection_id
 from sync_core.api.http.problems import problem
@@ -240,6 +240,7 @@ async def apply_config(
     ],
     prune: Prune = False,
     confirm: Confirm = None,
+    reason: Reason = None,
 ) -> Response:
     """Carry out a plan, connection by connection; refused when it is not the plan of this moment."""
     outlook = await _look(services, file, prune=prune)
@@ -250,7 +251,7 @@ async def apply_config(
             "is different now. Nothing was changed.",
             "POST the file to /api/config/plan again, read the new plan, and apply that.",
         )
-    guard = SaveGuard(services, confirm or (), caller.name)
+    guard = SaveGuard(services, confirm or (), caller.name, reason)
     refused, unknown = await guard.refused(_replacements(outlook))
     if refused:
         raise several(refused)

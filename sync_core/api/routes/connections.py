@@ -8,7 +8,7 @@ from fastapi import Header, Query, Response
 from sync_core.api.http.answers import json_answer
 from sync_core.api.http.auth import CallerHere, ServicesHere
 from sync_core.api.http.bodies import Body, JsonObject, Patch
-from sync_core.api.http.confirmation import Confirm
+from sync_core.api.http.confirmation import Confirm, Reason
 from sync_core.api.http.etags import check_if_match, check_if_none_match, is_known, strong
 from sync_core.api.http.names import ConnectionIdHere, ids_for
 from sync_core.api.http.paging import Cursor, Top, from_cursor, page, to_cursor
@@ -75,10 +75,14 @@ async def list_connections(
 
 
 async def create_connection(
-    services: ServicesHere, caller: CallerHere, body: Body, confirm: Confirm = None
+    services: ServicesHere,
+    caller: CallerHere,
+    body: Body,
+    confirm: Confirm = None,
+    reason: Reason = None,
 ) -> Response:
     """Create a connection; without an `id` one is made of the display name."""
-    saver = Saver(services, guard=SaveGuard(services, confirm or (), caller.name))
+    saver = Saver(services, guard=SaveGuard(services, confirm or (), caller.name, reason))
     if "id" in body:
         saved = await _create(services, saver, body)
     else:
@@ -133,9 +137,10 @@ async def put_connection(
     if_match: IfMatch = None,
     if_none_match: IfNoneMatch = None,
     confirm: Confirm = None,
+    reason: Reason = None,
 ) -> Response:
     """Replace a connection, or create it; the stored secret is kept unless another one is sent."""
-    saver = Saver(services, guard=SaveGuard(services, confirm or (), caller.name))
+    saver = Saver(services, guard=SaveGuard(services, confirm or (), caller.name, reason))
     document = with_id(body, connection_id)
 
     async def put() -> tuple[Saved, bool]:
@@ -171,9 +176,10 @@ async def patch_connection(
     patch: Patch,
     if_match: IfMatch = None,
     confirm: Confirm = None,
+    reason: Reason = None,
 ) -> Response:
     """Change some fields of a connection (JSON merge patch, RFC 7396)."""
-    saver = Saver(services, guard=SaveGuard(services, confirm or (), caller.name))
+    saver = Saver(services, guard=SaveGuard(services, confirm or (), caller.name, reason))
 
     async def apply() -> Saved:
         stored = await services.store.connections.get(connection_id)

@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError
 
 from sync_core.domain.compatibility import kept, read, strange_paths
 from sync_core.domain.connections.checks import TOKEN, Check, CheckResult
+from sync_core.domain.connections.limits import with_new_limits
 from sync_core.domain.connections.permissions import needs_of
 from sync_core.domain.documents import Connection, Credential, Document
 from sync_core.domain.errors import NotUnderstood
@@ -156,7 +157,8 @@ def in_use_of(document: Fields, names: Iterable[str]) -> str:
 def waiting_fields(document: Fields, known: Verification) -> Fields:
     """Return the fields that wait beside a stored document, unless they are out of date."""
     pending = known.pending or {}
-    return pending if known.beside in {None, in_use_of(document, pending)} else {}
+    in_date = known.beside in {None, in_use_of(document, pending)}
+    return with_new_limits(pending) if in_date else {}
 
 
 def newest(connection: Connection, document: Fields, known: Verification) -> Connection:

@@ -108,14 +108,14 @@ class Assertions:
     def _is_in(self, object_id: str, verdict: Verdict) -> bool:
         """Whether a person is active once everything that is not held was written."""
         change = self._changes.get(object_id)
-        if change is None or _waits(change.action, verdict):
+        if change is None or verdict.waits(change.action):
             return object_id in self._active
         return not change.action.is_removal
 
     def _gain(self, verdict: Verdict) -> int:
         gain = 0
         for action, count in self._counts.items():
-            if not _waits(action, verdict):
+            if not verdict.waits(action):
                 gain += count * _WORTH[action]
         return gain
 
@@ -127,12 +127,6 @@ _WORTH = {
     Action.DISABLE: -1,
     Action.DELETE: -1,
 }
-
-
-def _waits(action: Action, verdict: Verdict) -> bool:
-    if action.is_removal:
-        return verdict.hold_removals
-    return verdict.hold_creates and action is Action.CREATE
 
 
 def _brings_in(change: Change) -> bool:

@@ -12,10 +12,14 @@ from sync_core.domain.model import Action, Attributes, Change, Mapped, Reason, S
 
 def is_turned_away(person: Attributes, policy: Policy) -> bool:
     """Whether a blocked account keeps a person out who is in scope otherwise."""
+    return is_blocked(person) and policy.account_disabled is not RemovalAction.KEEP
+
+
+def is_blocked(person: Attributes) -> bool:
+    """Whether the account is blocked in Entra."""
     # A missing flag is not a blocked account: only an explicit false says so. A program that took
     # the unselected property for "disabled" is a known accident (FIELD.md, Casdoor).
-    blocked = person.get("accountEnabled") is False
-    return blocked and policy.account_disabled is not RemovalAction.KEEP
+    return person.get("accountEnabled") is False
 
 
 def plan_present(person: Attributes, mapped: Mapped, stored: StoredPerson | None) -> Change | None:

@@ -1,10 +1,12 @@
 """The name of a plan: a digest of who comes and goes, a dot, and a digest of everything else. Pure.
 
 Two parts, because a confirmation is about people, not about phone numbers: an update of another
-person between the preview and the run changes the second part only.
+person between the preview and the run changes the second part only. Columns that lose the values of too
+many people are in the first part, by their rules.
 """
 
 import hashlib
+from collections.abc import Iterable
 
 from sync_core.domain.model import Action, Change
 
@@ -23,10 +25,15 @@ class PlanDigest:
         self._rest = hashlib.sha256()
 
     def add(self, change: Change) -> None:
-        if change.action.is_removal or change.action is Action.CREATE:
+        if change.action is not Action.UPDATE:
             self._moves.update(_move(change))
         if not change.action.is_removal:
             self._rest.update(_values(change))
+
+    def hold(self, names: Iterable[str]) -> None:
+        """Take in which columns lose so many values that this waits for approval."""
+        for name in names:
+            self._moves.update(f"{name}\n".encode())
 
     @property
     def text(self) -> str:

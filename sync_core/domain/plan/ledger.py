@@ -22,6 +22,8 @@ class Ledger:
     """Filled while a run decides and writes; its counts and errors go into the run's record."""
 
     errors: list[RecordError] = field(default_factory=list)
+    # While batches are under way, or if they broke off, more may be written than is counted.
+    at_least: bool = False
     warnings: list[RunWarning] = field(default_factory=list)
     _counts: dict[str, int] = field(default_factory=dict)
 

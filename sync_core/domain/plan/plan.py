@@ -1,11 +1,13 @@
 """A plan as a value: what a run would write, what of it has to wait, and how it is shown and stored."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from sync_core.domain.model import Action, Change, Tally
+from sync_core.domain.documents import ColumnCount
+from sync_core.domain.model import Change, Tally
 from sync_core.domain.plan.guard import Verdict
+from sync_core.domain.plan.window import mark_of
 
 # Where the guard has no say: a person was named, or an administrator has confirmed the plan.
 ALLOWED = Verdict(hold_removals=False, hold_creates=False, reasons=())
@@ -39,6 +41,7 @@ class Plan:
     """What a run would write, sorted by object id; the changes of a large one are spooled on disk.
 
     `unconfirmed` removals have no reason yet, because Graph was not asked for the people by id.
+    `approved` held what an administrator has let through since; with `by_name`, all of it was asked for.
     """
 
     changes: Changes
@@ -46,14 +49,21 @@ class Plan:
     verdict: Verdict
     plan_hash: str
     unconfirmed: int = 0
+    approved: Verdict = ALLOWED
+    by_name: bool = False
+    columns: Mapping[str, ColumnCount] = field(default_factory=dict)
+    _held: int | None = field(default=None, init=False)
+
+    def mark(self, change: Change) -> str:
+        """Return the letter with which the guard's window remembers a change."""
+        decided_by_run = not (self.by_name or self.approved.holds_change(change))
+        first = self.tally.first_import
+        return mark_of(change.action, decided_by_run=decided_by_run, first_import=first)
 
     def is_held(self, change: Change) -> bool:
         """Whether a change has to wait; a removal without a reason was not confirmed, and does."""
-        if change.action.is_removal:
-            return self.verdict.hold_removals or change.reason is None
-        if change.action is Action.REENABLE:
-            return self.verdict.hold_reenables
-        return self.verdict.hold_creates and change.action is Action.CREATE
+        unconfirmed = change.action.is_removal and change.reason is None
+        return unconfirmed or self.verdict.holds_change(change)
 
     def blocked(self, change: Change | None) -> str | None:
         """Say which assertion keeps a change from being made; None where none does."""
@@ -67,9 +77,15 @@ class Plan:
 
     @property
     def held(self) -> int:
-        removals = self.tally.removals if self.verdict.hold_removals else self.unconfirmed
-        creates = self.tally.creates if self.verdict.hold_creates else 0
-        return removals + creates + (self.tally.reenables if self.verdict.hold_reenables else 0)
+        verdict, tally = self.verdict, self.tally
+        if verdict.holds_single:
+            if self._held is None:  # once: the changes of a large plan are on disk
+                self._held = sum(map(self.is_held, self.changes))
+            return self._held
+        held = tally.comers if verdict.hold_creates else 0
+        if verdict.hold_removals:
+            return held + tally.removals
+        return held + self.unconfirmed + (tally.deletes if verdict.hold_deletes else 0)
 
     def documents(self) -> Iterator[dict[str, Any]]:
         """Return the changes as they are stored and shown."""
@@ -79,6 +95,7 @@ class Plan:
                 "objectId": change.object_id,
                 "userPrincipalName": change.user_principal_name,
                 "reason": change.reason.value if change.reason else None,
+                "cause": change.cause,
                 "held": self.is_held(change),
                 "fields": {name: list(pair) for name, pair in change.fields().items()},
                 "evidence": change.evidence,

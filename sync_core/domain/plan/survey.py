@@ -14,7 +14,7 @@ from itertools import groupby
 
 from sync_core.domain.documents import Connection, Counts, Document, Guests, RecordError
 from sync_core.domain.letters import comparable_text
-from sync_core.domain.model import Attributes, Mapped, Reason
+from sync_core.domain.model import Attributes, Mapped
 from sync_core.domain.plan.guard import Verdict
 from sync_core.domain.scope.look_alikes import LookAlike, look_alikes
 
@@ -42,7 +42,6 @@ class Survey:
     by_user_type: Counter[str] = field(
         default_factory=lambda: Counter({MEMBER: 0, GUEST: 0, UNKNOWN: 0})
     )
-    blocked: int = 0
     guests_out: int = 0
     others_out: int = 0
     _mapped: int = 0
@@ -66,7 +65,6 @@ class Survey:
             self.others_out += kind != GUEST
             return
         self.by_user_type[kind] += 1
-        self.blocked += person.get("accountEnabled") is False
 
     def on_mapped(self, mapped: Mapped) -> None:
         """Count the blank targets of a person in scope, and remember the values that name a person."""
@@ -241,10 +239,10 @@ def reading_sentence(
     return f"Reads {_groups(len(names))}{inner}, about {members:,} members."
 
 
-def leavers_by_reason(reasons: Mapping[Reason | None, int]) -> dict[str, int]:
-    """Return the counts by reason; `unasked` are those who were not asked for by id yet."""
-    found = {reason.value: count for reason, count in reasons.items() if reason is not None}
-    unconfirmed = reasons.get(None, 0)
+def leavers_by_reason(causes: Mapping[str | None, int]) -> dict[str, int]:
+    """Return the counts by cause; `unasked` are those who were not asked for by id yet."""
+    found = {cause: count for cause, count in causes.items() if cause is not None}
+    unconfirmed = causes.get(None, 0)
     return dict(sorted(found.items())) | ({"unasked": unconfirmed} if unconfirmed else {})
 
 

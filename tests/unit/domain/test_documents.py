@@ -75,7 +75,17 @@ FULL: dict[str, Any] = {
         "graceDays": 0,
         "purgeAfterDays": None,
         "protected": [],
-        "guard": {"maxRemovals": 500, "maxRemovalPercent": 20, "maxCreates": None},
+        "guard": {
+            "maxRemovals": 500,
+            "maxRemovalPercent": 20,
+            "maxGroupLossPercent": 50,
+            "maxDeletes": 20,
+            "maxCreates": 500,
+            "maxCreatePercent": 50,
+            "maxBlankedPercent": 10,
+            "maxRewrittenPercent": 30,
+            "windowHours": 24,
+        },
     },
     "assertions": [],
     "schedule": {"automatic": True, "everyMinutes": 60, "fullEveryHours": 24},
@@ -357,6 +367,11 @@ def inside_of(document: dict[str, Any], path: list[str], value: Any) -> dict[str
             id="maxRemovalPercent",
         ),
         pytest.param("policy.guard.maxCreates", [None, 0, 10**9], [-1, 10**9 + 1], id="maxCreates"),
+        pytest.param("policy.guard.maxDeletes", [None, 0, 10**9], [-1, 1.5], id="maxDeletes"),
+        pytest.param(
+            "policy.guard.maxCreatePercent", [None, 0, 100], [-1, 101], id="maxCreatePercent"
+        ),
+        pytest.param("policy.guard.windowHours", [1, 168], [0, 169, None], id="windowHours"),
         pytest.param("schedule.automatic", [True, False], [None], id="automatic"),
         pytest.param("schedule.everyMinutes", [5, 10_080], [4, 10_081, None], id="everyMinutes"),
         pytest.param("schedule.fullEveryHours", [1, 720], [0, 721, None], id="fullEveryHours"),
@@ -725,12 +740,16 @@ def test_a_run_as_the_api_gives_it() -> None:
                 "disabled",
                 "deleted",
                 "unchanged",
+                "active",
+                "blocked",
                 "failed",
                 "held",
                 "linked",
             ],
             0,
         ),
+        "countsAtLeast": False,
+        "columns": {},
         "graph": {"requests": 0, "throttled": 0, "retried": 0, "bytes": 0},
         "planHash": None,
         "errors": [],
@@ -833,11 +852,7 @@ def test_an_assertion_says_one_thing(assertion: dict[str, Any], words: str) -> N
 
 
 def test_defaults_of_the_parts() -> None:
-    assert (Guard().max_removals, Guard().max_removal_percent, Guard().max_creates) == (
-        500,
-        20,
-        None,
-    )
+    assert Guard().to_json() == FULL["policy"]["guard"]
     assert (Schedule().every_minutes, Schedule().full_every_hours) == (60, 24)
     assert Connection.model_validate(FULL).credential.expires_on == date(2027, 1, 31)
 

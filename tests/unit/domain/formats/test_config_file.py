@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync_core.domain.documents import NEGATIONS, WITH_LIST, WITHOUT_VALUE, Connection, Operator
+from sync_core.domain.documents import (
+    NEGATIONS,
+    WITH_LIST,
+    WITHOUT_VALUE,
+    Connection,
+    Guard,
+    Operator,
+)
 from sync_core.domain.formats.config_file import (
     API_VERSION,
     MAX_CONNECTIONS,
@@ -213,7 +220,7 @@ def test_a_file_names_connections_by_id_and_every_setting_but_the_empty_ones() -
             "hardDeleted": "disable",
             "graceDays": 0,
             "protected": [],
-            "guard": {"maxRemovals": 500, "maxRemovalPercent": 20},
+            "guard": LIMITS,
         },
         "assertions": [],
         "schedule": {"automatic": True, "everyMinutes": 60, "fullEveryHours": 24},
@@ -221,12 +228,15 @@ def test_a_file_names_connections_by_id_and_every_setting_but_the_empty_ones() -
     }
 
 
+LIMITS = Guard().to_json()
+
+
 def test_no_limit_is_written_out_where_the_default_is_a_limit() -> None:
     """Left out, `maxRemovals` would be 500 again."""
     policy = {"guard": {"maxRemovals": None, "maxCreates": None}}
     (document,) = to_document([connection(policy=policy)])["connections"]
 
-    assert document["policy"]["guard"] == {"maxRemovals": None, "maxRemovalPercent": 20}
+    assert document["policy"]["guard"] == LIMITS | {"maxRemovals": None, "maxCreates": None}
 
 
 def test_of_a_secret_the_name_and_the_end_are_exported_and_not_the_version() -> None:

@@ -52,7 +52,8 @@ def broken(
         pytest.param(None, [Action.CREATE], HELD, True, id="waits for approval to come in"),
         pytest.param(None, [], ALLOWED, True, id="nobody knows the name"),
         pytest.param(Status.DISABLED, [], ALLOWED, True, id="is disabled"),
-        pytest.param(Status.DISABLED, [Action.REENABLE], HELD, False, id="comes back"),
+        pytest.param(Status.DISABLED, [Action.REENABLE], ALLOWED, False, id="comes back"),
+        pytest.param(Status.DISABLED, [Action.REENABLE], HELD, True, id="waits to come back"),
     ],
 )
 def test_somebody_is_in(
@@ -209,4 +210,6 @@ def test_a_broken_assertion_holds_all_coming_and_going(at_least: int, verdict: V
 
     found = watched.applied(ALLOWED, active=10)
 
-    assert (found.holds, found.hold_reenables) == (verdict.holds, verdict.hold_reenables)
+    assert [found.waits(action) for action in Action] == [
+        verdict.waits(action) for action in Action
+    ]

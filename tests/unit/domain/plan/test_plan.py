@@ -1,25 +1,31 @@
 """A plan as a value: what is held, what is written, how it is stored."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
-from sync_core.domain.model import Action, Change, Link, Reason
+from sync_core.domain.model import Action, Change, Inventory, Link, Reason
 from sync_core.domain.plan.guard import Verdict, check_guard, tally_of
 from sync_core.domain.plan.plan import ALLOWED, FewChanges, Plan
 from tests.unit.builders import ANN, change, policy
 
-BEN, CAT, DAN, EVE = (letter + ANN[1:] for letter in "bcde")
+BEN, CAT, DAN = (letter + ANN[1:] for letter in "bcd")
+DEE, EVE = f"d1{ANN[2:]}", f"e{ANN[1:]}"
 CREATED = change(Action.CREATE)
 BACK = change(Action.REENABLE, object_id=BEN)
 UPDATED = change(Action.UPDATE, object_id=CAT)
 LEAVES = change(Action.DISABLE, object_id=DAN, reason=Reason.LEFT_SCOPE)
 NOT_ASKED = change(Action.DISABLE, object_id=EVE)
-CHANGES = (CREATED, BACK, UPDATED, LEAVES, NOT_ASKED)
+GONE = change(Action.DELETE, object_id=DEE, reason=Reason.HARD_DELETED)
+CHANGES = (CREATED, BACK, UPDATED, LEAVES, GONE, NOT_ASKED)
 TALLY = tally_of(
-    10,
-    {Action.CREATE: 1, Action.REENABLE: 1, Action.UPDATE: 1, Action.DISABLE: 1, Action.DELETE: 1},
+    Inventory(10, {}),
+    {Action.CREATE: 1, Action.REENABLE: 1, Action.UPDATE: 1, Action.DISABLE: 2, Action.DELETE: 1},
 )
 REMOVALS_HELD = Verdict(hold_removals=True, hold_creates=False, reasons=("too many",))
 CREATES_HELD = Verdict(hold_removals=False, hold_creates=True, reasons=("too many",))
+DELETES_HELD = Verdict(False, False, ("too many",), hold_deletes=True)
 BROKEN = ALLOWED.blocked(("Eve is asserted to be in",))
 
 
@@ -31,9 +37,10 @@ def plan(verdict: Verdict, *changes: Change, unconfirmed: int = 1) -> Plan:
     ("verdict", "held", "number"),
     [
         pytest.param(ALLOWED, [NOT_ASKED], 1, id="only who was not asked for"),
-        pytest.param(REMOVALS_HELD, [LEAVES, NOT_ASKED], 2, id="removals"),
-        pytest.param(CREATES_HELD, [CREATED, NOT_ASKED], 2, id="creates"),
-        pytest.param(BROKEN, [CREATED, BACK, LEAVES, NOT_ASKED], 4, id="all but updates"),
+        pytest.param(REMOVALS_HELD, [LEAVES, GONE, NOT_ASKED], 3, id="removals"),
+        pytest.param(CREATES_HELD, [CREATED, BACK, NOT_ASKED], 3, id="who comes, and comes back"),
+        pytest.param(DELETES_HELD, [GONE, NOT_ASKED], 2, id="deletions"),
+        pytest.param(BROKEN, [CREATED, BACK, LEAVES, GONE, NOT_ASKED], 5, id="all but updates"),
     ],
 )
 def test_what_is_held_is_not_written(verdict: Verdict, held: list[Change], number: int) -> None:
@@ -76,6 +83,7 @@ def test_a_plan_is_stored_as_documents() -> None:
             "objectId": ANN,
             "userPrincipalName": "ann@contoso.com",
             "reason": None,
+            "cause": None,
             "held": False,
             "fields": {"email": [None, "a@x"]},
             "evidence": None,
@@ -86,6 +94,7 @@ def test_a_plan_is_stored_as_documents() -> None:
             "objectId": ANN,
             "userPrincipalName": "ann@contoso.com",
             "reason": "leftScope",
+            "cause": "leftScope",
             "held": False,
             "fields": {"a": [1, None]},
             "evidence": facts,
@@ -96,8 +105,29 @@ def test_a_plan_is_stored_as_documents() -> None:
 
 def test_the_guard_reads_how_many_come_and_go() -> None:
     assert (TALLY.active, TALLY.creates, TALLY.removals, TALLY.reenables, TALLY.others) == (
-        10, 1, 2, 1, 1,
+        10, 1, 3, 1, 1,
     )  # fmt: skip
-    assert TALLY.changes == 5
-    assert tally_of(3, {}).changes == 0
+    assert (TALLY.changes, TALLY.deletes, TALLY.comers) == (6, 1, 2)
+    assert tally_of(Inventory(3, {}), {}).changes == 0
     assert check_guard(TALLY, policy(guard={"maxRemovals": 1}).guard).hold_removals
+
+
+@pytest.mark.parametrize(
+    ("changed", "marks"),
+    [
+        pytest.param({}, ["c", "r", "", "d", "x", "d"], id="decided by the run"),
+        pytest.param({"by_name": True}, ["C", "R", "", "D", "X", "D"], id="asked for by name"),
+        pytest.param({"approved": REMOVALS_HELD}, ["c", "r", "", "D", "X", "D"], id="approved"),
+        pytest.param(
+            {"tally": replace(TALLY, first_import=True)},
+            ["f", "r", "", "d", "x", "d"],
+            id="first import",
+        ),
+    ],
+)
+def test_the_window_knows_what_a_run_decided_by_itself(
+    changed: dict[str, Any], marks: list[str]
+) -> None:
+    planned = replace(plan(ALLOWED), **changed)
+
+    assert [planned.mark(one) for one in CHANGES] == marks

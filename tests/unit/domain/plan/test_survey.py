@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sync_core.domain.documents import Connection, Counts, RecordError
 from sync_core.domain.letters import comparable_text
-from sync_core.domain.model import Mapped, Reason
+from sync_core.domain.model import Mapped
 from sync_core.domain.plan.guard import Verdict
 from sync_core.domain.plan.survey import (
     PreviewWarning,
@@ -112,15 +112,15 @@ def test_kinds_of_accounts(person: dict[str, Any], kind: str) -> None:
     assert user_type(person) == kind
 
 
-def test_people_in_scope_are_counted_by_kind_and_blocked_ones_apart() -> None:
+def test_people_in_scope_are_counted_by_kind() -> None:
     survey = Survey(connection())
-    survey.on_judged({"userType": "Guest", "accountEnabled": False}, inside=True)
-    survey.on_judged({"userType": "Member", "accountEnabled": True}, inside=True)
+    survey.on_judged({"userType": "Guest"}, inside=True)
+    survey.on_judged({"userType": "Member"}, inside=True)
     survey.on_judged({"userType": "Guest"}, inside=False)
     survey.on_judged({"userType": None}, inside=False)
 
     assert survey.by_user_type == {"member": 1, "guest": 1, "unknown": 0}
-    assert (survey.blocked, survey.guests_out, survey.others_out) == (1, 1, 1)
+    assert (survey.guests_out, survey.others_out) == (1, 1)
 
 
 def test_nobody_in_scope() -> None:
@@ -313,7 +313,7 @@ def test_the_reading_in_words(
 
 
 def test_leavers_by_reason() -> None:
-    assert leavers_by_reason({Reason.SOFT_DELETED: 2, Reason.LEFT_SCOPE: 1}) == {
+    assert leavers_by_reason({"softDeleted": 2, "leftScope": 1}) == {
         "leftScope": 1,
         "softDeleted": 2,
     }

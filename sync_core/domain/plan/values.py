@@ -1,0 +1,119 @@
+"""What a plan would do to the values of people who are there: columns emptied, columns rewritten. Pure.
+
+A value that is filled in for the first time is no loss, and neither is one of a person who comes in or
+leaves.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+from enum import StrEnum
+from typing import NamedTuple
+
+from sync_core.domain.documents import ColumnCount, Guard, MappingRule
+from sync_core.domain.model import Action, Change, Value
+
+# A share says little of a handful of people.
+FEWEST = 5
+# Nearly everybody: more than most, and no longer a matter of a department.
+NEARLY_ALL = Decimal("0.9")
+
+
+class Kind(StrEnum):
+    """What happens to a value that was there."""
+
+    BLANKED = "blanked"
+    REWRITTEN = "rewritten"
+
+
+class Loss(NamedTuple):
+    """One kind of thing that happens to one column."""
+
+    column: str
+    kind: Kind
+
+
+# The values of each column to which nobody rises without approval.
+Sensitive = Mapping[str, frozenset[Value]]
+
+
+class Rise(NamedTuple):
+    """A column that gets a sensitive value, which it had not before."""
+
+    column: str
+    value: Value
+
+
+def sensitive_values(rules: Iterable[MappingRule]) -> Sensitive:
+    """Return the sensitive values of a mapping by column."""
+    return {rule.target: frozenset(rule.sensitive) for rule in rules if rule.sensitive}
+
+
+def rises(change: Change, sensitive: Sensitive) -> Iterator[Rise]:
+    """Yield the sensitive values that a person would get."""
+    if change.action.is_removal:
+        return
+    for column, values in sensitive.items():
+        new = change.values.get(column)
+        if new in values and column not in change.kept and change.before.get(column) != new:
+            yield Rise(column, new)
+
+
+def rise_reason(rise: Rise, number: int) -> str:
+    """Say how many people would get a sensitive value."""
+    people = "1 person" if number == 1 else f"{number} people"
+    return f"the column {rise.column} would become {rise.value} for {people}, which is sensitive"
+
+
+def losses(change: Change) -> Iterator[Loss]:
+    """Yield what an update takes from a person."""
+    if change.action is not Action.UPDATE:
+        return
+    for column, (old, new) in change.fields().items():
+        if old is not None:
+            yield Loss(column, Kind.BLANKED if new is None else Kind.REWRITTEN)
+
+
+def by_column(counts: Mapping[Loss, int]) -> dict[str, ColumnCount]:
+    """Return the counts as they stand in a run and in a preview."""
+    found: dict[str, Counter[str]] = {}
+    for loss, number in sorted(counts.items()):
+        found.setdefault(loss.column, Counter())[loss.kind.value] = number
+    return {column: ColumnCount.model_validate(kinds) for column, kinds in found.items()}
+
+
+def over(counts: Mapping[Loss, int], guard: Guard, active: int) -> tuple[Loss, ...]:
+    """Return the losses of more people than the guard allows; a limit itself is still allowed."""
+    return tuple(
+        sorted(
+            loss for loss, number in counts.items() if _is_over(loss.kind, number, guard, active)
+        )
+    )
+
+
+def _is_over(kind: Kind, number: int, guard: Guard, active: int) -> bool:
+    limit = _limit(kind, guard)
+    # Exact, as in `guard`.
+    return limit is not None and number >= FEWEST and number * 100 > Decimal(str(limit)) * active
+
+
+def _limit(kind: Kind, guard: Guard) -> float | None:
+    return guard.max_blanked_percent if kind is Kind.BLANKED else guard.max_rewritten_percent
+
+
+def reason(loss: Loss, number: int, guard: Guard, active: int) -> str:
+    """Say of how many people a column would be emptied or rewritten."""
+    what = "emptied" if loss.kind is Kind.BLANKED else "rewritten"
+    limit = _limit(loss.kind, guard)
+    whom = f"{number} of {active} people"
+    return f"the column {loss.column} would be {what} for {whom}; the limit is {limit:g} %"
+
+
+def name_of(loss: Loss, number: int, active: int, rule: str) -> str:
+    """Name a loss for the plan's digest: by the column's rule, not by each value.
+
+    A confirmation is then good although one more telephone number has changed; it is not for another
+    rule, nor for nearly everybody where it was given for some.
+    """
+    extent = "all" if number >= NEARLY_ALL * active else "some"
+    return f"{loss.column}|{loss.kind.value}|{extent}|{rule}"

@@ -1,0 +1,97 @@
+"""A limit is taken away with a reason only; new limits, and what cannot be undone, are told."""
+
+import logging
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+
+from sync_core.services import Services
+from sync_core.store.rows import joined
+from sync_core.store.tables import CONNECTIONS
+from tests.api.conftest import Create, document, paths
+
+OPEN = {"guard": {"maxRemovals": None, "maxCreatePercent": 100}}
+
+
+@pytest.fixture
+def url(connection_id: str) -> str:
+    return f"/api/connections/{connection_id}"
+
+
+async def test_a_limit_is_taken_away_with_a_reason_only(
+    admin: httpx.AsyncClient, create: Create, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="entra_user_sync")
+    await create()
+    refused = await admin.patch(url, json={"policy": OPEN})
+    why = {"reason": "the merger of two schools"}
+    saved = await admin.patch(url, json={"policy": OPEN}, params=why)
+    later = await admin.patch(url, json={"displayName": "Renamed"})
+
+    assert (refused.status_code, refused.json()["code"]) == (422, "guard.reasonNeeded")
+    # In a merge patch null puts back the default.
+    assert paths(refused) == ["policy.guard.maxCreatePercent"]
+    assert "?reason=" in refused.json()["remedy"]
+    assert (saved.status_code, later.status_code) == (200, 200)
+    assert 'reason="the merger of two schools"' in caplog.text
+
+
+async def test_a_new_connection_without_a_limit_needs_a_reason_too(
+    admin: httpx.AsyncClient, connection_id: str, url: str
+) -> None:
+    refused = await admin.put(url, json=document(connection_id, policy=OPEN))
+
+    assert (refused.status_code, refused.json()["code"]) == (422, "guard.reasonNeeded")
+    assert paths(refused) == ["policy.guard.maxCreatePercent", "policy.guard.maxRemovals"]
+    assert (await admin.get(url)).status_code == 404
+
+
+async def test_a_connection_of_an_older_release_takes_the_new_limits_and_says_so_once(
+    admin: httpx.AsyncClient, create: Create, services: Services, connection_id: str, url: str
+) -> None:
+    made = await create()
+    await store_as_before(services, connection_id)
+    found = (await admin.get(url)).json()
+    saved = (await admin.patch(url, json={"displayName": "Renamed"})).json()
+    again = (await admin.get(url)).json()
+
+    assert codes(made.json()) & {"guard.newLimits"} == set()
+    assert found["policy"]["guard"]["maxCreates"] == 500
+    assert "guard.newLimits" in codes(found)
+    assert "guard.newLimits" not in codes(saved) | codes(again)
+    assert again["policy"]["guard"]["maxCreates"] == 500
+
+
+async def store_as_before(services: Services, connection_id: str) -> None:
+    """Put a connection's document as the release before stored it: three limits, one of them null."""
+    table = await services.store.tables.table(CONNECTIONS)
+    row = await table.get_entity("connection", connection_id)
+    kept = orjson.loads(joined("Document", row))
+    kept["policy"]["guard"] = {
+        "maxRemovals": 500, "maxRemovalPercent": 20, "maxCreates": None,
+    }  # fmt: skip
+    row["Document"] = orjson.dumps(kept).decode()
+    await table.update_entity(row)
+
+
+def codes(answer: dict[str, Any]) -> set[str]:
+    return {one["code"] for one in answer["warnings"]}
+
+
+@pytest.mark.parametrize(
+    ("policy", "warned"),
+    [
+        pytest.param({"leftScope": "delete"}, True, id="who leaves the scope"),
+        pytest.param({"softDeleted": "delete"}, True, id="who may be restored"),
+        pytest.param({"hardDeleted": "delete"}, False, id="who is gone for good"),
+        pytest.param({}, False, id="nobody"),
+    ],
+)
+async def test_a_save_warns_of_rows_that_will_be_deleted(
+    create: Create, policy: dict[str, str], *, warned: bool
+) -> None:
+    answer = await create(policy=policy)
+
+    assert ("policy.deletes" in codes(answer.json())) is warned
