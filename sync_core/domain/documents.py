@@ -540,6 +540,13 @@ class RecordError(Document):
     message: str
 
 
+class RunWarning(Document):
+    """Something about a run that is allowed and may surprise; the run went on."""
+
+    code: str
+    message: str
+
+
 class RunError(Document):
     """Why a run failed, or waits, as a whole."""
 
@@ -569,6 +576,7 @@ class Run(Document):
     graph: GraphUse = GraphUse()
     plan_hash: str | None = None
     errors: list[RecordError] = Field(default_factory=list)
+    warnings: list[RunWarning] = Field(default_factory=list)
     error: RunError | None = None
 
     def replaced(self, **changes: object) -> Self:

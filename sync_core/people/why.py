@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sync_core.directory.client import GraphClient
 from sync_core.directory.groups import read_group_tree
 from sync_core.directory.lookup import direct_groups, find_by_name
 from sync_core.domain.documents import GUID, Connection, Document, RunStatus
@@ -38,7 +37,7 @@ from sync_core.domain.matching import decide
 from sync_core.domain.matching.registry import OBJECT_ID
 from sync_core.domain.model import Action, Attributes, Change, Evidence, Origin, Reason
 from sync_core.domain.plan.decide import is_protected
-from sync_core.runs.context import run_context
+from sync_core.runs.context import RunContext, run_context
 from sync_core.runs.one import OnePlan, plan_one
 from sync_core.services import Services
 from sync_core.store.people import HistoryEntry, Person
@@ -109,7 +108,9 @@ async def explain(services: Services, connection: Connection, who: str) -> Perso
             asyncio.timeout(LIMIT_S),
             services.directory.open(connection, retry_budget) as client,
         ):
-            return await Explainer(services, connection, client).explain(who)
+            now = services.clock()
+            context = await run_context(services, connection, client, RUN_ID, now)
+            return await Explainer(services, context).explain(who)
     except TimeoutError as error:
         raise RetryLater(
             "why.outOfTime",
@@ -121,12 +122,12 @@ async def explain(services: Services, connection: Connection, who: str) -> Perso
 class Explainer:
     """Explains one person of a connection."""
 
-    def __init__(self, services: Services, connection: Connection, client: GraphClient) -> None:
+    def __init__(self, services: Services, context: RunContext) -> None:
         self._services = services
-        self._connection = connection
-        self._client = client
-        self._people = services.store.people(connection.id)
-        self._context = run_context(services, connection, client, RUN_ID, services.clock())
+        self._connection = context.connection
+        self._client = context.client
+        self._people = services.store.people(context.connection.id)
+        self._context = context
 
     async def explain(self, who: str) -> PersonExplained:
         object_id = await self._object_id(who)

@@ -152,7 +152,8 @@ async def preview(
 
 async def _planned(services: Services, connection: Connection, client: GraphClient) -> Preview:
     survey = Survey(connection)
-    context = run_context(services, connection, client, RUN_ID, services.clock(), observer=survey)
+    now = services.clock()
+    context = await run_context(services, connection, client, RUN_ID, now, observer=survey)
     gatherer = FullReading(context)
     async with draft_plan(context, gatherer) as draft:
         approval = await _confirmation(services, connection, draft.plan)
@@ -182,6 +183,7 @@ def _told(
         leavers_by_reason=leavers_by_reason(found.reasons),
         warnings=[
             *warnings_of_reading(problems),
+            *(PreviewWarning(code=one.code, message=one.message) for one in ledger.warnings),
             *warnings_of_plan(
                 plan.verdict,
                 counts,

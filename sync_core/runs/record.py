@@ -97,7 +97,9 @@ def measured(run: Run, usage: Usage, ledger: Ledger) -> Run:
         retried=usage.retried,
         bytes=usage.bytes,
     )
-    return run.replaced(counts=ledger.counts, errors=ledger.errors, graph=graph)
+    return run.replaced(
+        counts=ledger.counts, errors=ledger.errors, warnings=ledger.warnings, graph=graph
+    )
 
 
 def finished(run: Run, plan: Plan) -> Run:

@@ -18,6 +18,7 @@ from sync_core.runs.confirmed import let_through
 from sync_core.runs.context import RunContext, run_context
 from sync_core.runs.full import FullReading
 from sync_core.runs.hold import Hold, OutOfTime, UnderWay, held
+from sync_core.runs.names import keep
 from sync_core.runs.planner import Draft, draft_plan
 from sync_core.services import Services
 from sync_core.store.leases import Next
@@ -140,7 +141,8 @@ def _failed(run: Run, error: SyncError) -> Ended:
 async def _sync(
     services: Services, connection: Connection, run: Run, hold: Hold, client: GraphClient
 ) -> Ended:
-    context = run_context(services, connection, client, run.id, services.clock())
+    context = await run_context(services, connection, client, run.id, services.clock())
+    await keep(services, context.bindings)
     ledger = context.ledger
     try:
         async with draft_plan(context, FullReading(context)) as draft:

@@ -5,6 +5,7 @@ from functools import partial
 
 from sync_core.domain.model import StillHeld
 from sync_core.store.approvals import ApprovalStore
+from sync_core.store.bindings import BindingStore
 from sync_core.store.connections import ConnectionStore
 from sync_core.store.consents import ConsentStore
 from sync_core.store.health import HealthStore
@@ -16,6 +17,7 @@ from sync_core.store.plans import PlanStore
 from sync_core.store.runs import RunStore
 from sync_core.store.tables import (
     APPROVALS,
+    BINDINGS,
     CONSENTS,
     HEALTH,
     MATCHES,
@@ -53,6 +55,7 @@ class Store:
         self.approvals = ApprovalStore(tables)
         self.health = HealthStore(tables)
         self.tenant_claims = TenantClaimStore(tables)
+        self.bindings = BindingStore(tables)
 
     def people(self, connection_id: str) -> People:
         """Return the way to read people and their history."""
@@ -106,6 +109,7 @@ class Store:
             MATCHES: self.matches(connection_id).delete_all,
             APPROVALS: partial(self.approvals.forget_all, connection_id),
             TENANT_CLAIMS: partial(self.tenant_claims.forget, connection_id),
+            BINDINGS: partial(self.bindings.delete, connection_id),
         }
 
     async def _delete_plans(self, connection_id: str, still_held: StillHeld) -> None:

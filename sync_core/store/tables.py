@@ -23,6 +23,7 @@ VERIFICATIONS = "Verifications"
 MATCHES = "Matches"
 APPROVALS = "Approvals"
 TENANT_CLAIMS = "TenantClaims"
+BINDINGS = "Bindings"
 
 
 class OnDelete(Enum):
@@ -50,6 +51,7 @@ TABLES: Mapping[str, OnDelete] = MappingProxyType(
         MATCHES: OnDelete.DELETED,
         APPROVALS: OnDelete.DELETED,
         TENANT_CLAIMS: OnDelete.DELETED,
+        BINDINGS: OnDelete.DELETED,
         CONNECTIONS: OnDelete.ORDERED,
         LEASES: OnDelete.ORDERED,
     }

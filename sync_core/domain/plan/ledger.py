@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from sync_core.domain.documents import Counts, RecordError
+from sync_core.domain.documents import Counts, RecordError, RunWarning
 from sync_core.domain.errors import RecordRejected
 from sync_core.domain.model import Action, Change
 from sync_core.domain.plan.roster import Outcome
@@ -19,9 +19,10 @@ WRITTEN = {
 
 @dataclass(slots=True)
 class Ledger:
-    """Filled while a run decides and writes; its counts and errors go into the run's record."""
+    """Filled while a run decides and writes; its counts, errors and warnings go into the run's record."""
 
     errors: list[RecordError] = field(default_factory=list)
+    warnings: list[RunWarning] = field(default_factory=list)
     _counts: dict[str, int] = field(default_factory=dict)
 
     @property
