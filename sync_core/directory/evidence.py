@@ -14,7 +14,7 @@ from sync_core.directory.requests import (
     one_deleted,
     one_user,
 )
-from sync_core.domain.attributes import MANAGER
+from sync_core.domain.attributes import MANAGER, is_agent
 from sync_core.domain.model import Evidence, Reason
 from sync_core.domain.scope.compile import CompiledScope
 
@@ -50,6 +50,8 @@ def _judge(user: dict[str, Any], groups: frozenset[str], scope: CompiledScope) -
     facts: dict[str, Any] = {"found": True, "accountEnabled": user.get("accountEnabled")}
     if scope.groups:
         facts["groups"] = sorted(groups)
+    if is_agent(user):
+        facts["agent"] = True
     if scope.excludes(user):
         facts["excluded"] = True
     if not scope.matches(user, groups):

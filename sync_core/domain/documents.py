@@ -228,6 +228,17 @@ class Guests(StrEnum):
     ONLY = "only"
 
 
+class Agents(StrEnum):
+    """Whether accounts of agents come in: users for programs, with an agent identity as their parent.
+
+    learn.microsoft.com/graph/api/resources/agentuser
+    """
+
+    EXCLUDE = "exclude"
+    INCLUDE = "include"
+    ONLY = "only"
+
+
 class Scope(Document):
     """Who is in: any of the filters, but nobody of `exclude`. Nothing is in scope until chosen.
 
@@ -240,6 +251,7 @@ class Scope(Document):
     filters: list[Filter] = Field(default_factory=list, max_length=50)
     nested_groups: bool = True
     guests: Guests = Guests.EXCLUDE
+    agents: Agents = Agents.EXCLUDE
     everyone: bool = False
     exclude: list[ExcludedName] = Field(default_factory=list, max_length=1000)
 

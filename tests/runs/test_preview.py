@@ -119,7 +119,7 @@ async def test_the_reading_is_told_in_words_and_by_group(
     assert found.reading.sentence == "Reads 1 group and 1 nested in it, about 5 members."
     assert {one.name: one.count for one in found.reading.groups} == {"Sales": 5, "Interns": 1}
     assert found.counts.in_scope == 4
-    assert found.by_user_type == {"member": 4, "guest": 0, "unknown": 0}
+    assert found.by_user_type == {"member": 4, "guest": 0, "unknown": 0, "agent": 0}
 
 
 async def test_guests_and_blocked_accounts_are_counted_apart(

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from pydantic import Field
 
-from sync_core.domain.attributes import reader
+from sync_core.domain.attributes import is_agent, reader
 from sync_core.domain.catalog.attributes import DEFAULT, FILTERS, Candidate, Source
 from sync_core.domain.catalog.schema import Kind
 from sync_core.domain.documents import Document, Guests
@@ -93,7 +93,7 @@ def _fingerprint(value: Any) -> int:
 
 @dataclass(slots=True)
 class Sample:
-    """People who were looked at; `guests` says which of them count, and blocked accounts never do.
+    """People who were looked at; `guests` says which of them count. Blocked accounts and agents never do.
 
     Rooms, shared mailboxes and people who have left are blocked and lack most attributes; they would
     make every attribute look worse than it is for those who come in.
@@ -116,7 +116,7 @@ class Sample:
         self.guests += guest
         self.blocked += blocked
         left_out = Guests.EXCLUDE if guest else Guests.ONLY
-        if blocked or self.guests_policy is left_out:
+        if blocked or is_agent(person) or self.guests_policy is left_out:
             return
         self.people += 1
         for read, tally in self._tallies:

@@ -8,6 +8,7 @@ from typing import Any
 from sync_core.domain.documents import GROUPS, Connection, Document, Guests, RecordError
 from sync_core.domain.errors import NotFound
 from sync_core.domain.explain.facts import (
+    AgentsSeen,
     ClauseSeen,
     ScopeSeen,
     explain_mapping,
@@ -182,6 +183,8 @@ def _outside(standing: Standing, scope: ScopeSeen) -> tuple[str, str]:
             "guests",
             f"{name} is out: {rule}, and userType is {scope.guests.user_type or 'not set'}.",
         )
+    if not scope.agents.ok:
+        return "agents", f"{name} is out: {_about_agents(scope.agents)}."
     if not scope.filters:
         return "nobody", f"{name} is out: the scope has no filters, so nobody is in."
     number, closest = min(
@@ -194,6 +197,12 @@ def _outside(standing: Standing, scope: ScopeSeen) -> tuple[str, str]:
     which = "the filter does not match" if len(scope.filters) == 1 else "no filter matches"
     where = "" if len(scope.filters) == 1 else f"; closest is filter {number + 1}"
     return "notInScope", f"{name} is out: {which}{where}, because of {failing}."
+
+
+def _about_agents(seen: AgentsSeen) -> str:
+    if seen.is_agent:
+        return "it is the account of an agent, and agents stay out (scope.agents is exclude)"
+    return "only agents come in (scope.agents is only), and this account is not one"
 
 
 def _said(clause: ClauseSeen, groups: Mapping[str, str]) -> str:

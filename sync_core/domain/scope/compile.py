@@ -20,11 +20,22 @@ from sync_core.domain.attributes import (
     MANAGER,
     attribute_problem,
     dotted,
+    is_agent,
     manager_name_problem,
     reader,
     selected,
 )
-from sync_core.domain.documents import GROUPS, GUID, Clause, Filter, Guests, Operator, Scalar, Scope
+from sync_core.domain.documents import (
+    GROUPS,
+    GUID,
+    Agents,
+    Clause,
+    Filter,
+    Guests,
+    Operator,
+    Scalar,
+    Scope,
+)
 from sync_core.domain.errors import FieldProblem, FixConnection
 from sync_core.domain.expressions.regexes import MAX_PROGRAMS
 from sync_core.domain.model import Attributes
@@ -80,21 +91,14 @@ def compile_scope(scope: Scope) -> CompiledScope:
     except ValueError as error:
         raise _unusable(scope) from error
     excludes = _exclusion(scope.exclude)
-    guests = scope.guests
+    kind_passes = _kind_test(scope)
     everyone = scope.everyone and not tests
     by_group = bool(tests) and all(_positive_groups(one) for one in scope.filters)
     positive = frozenset().union(*map(_positive_groups, scope.filters))
     negative = frozenset().union(*map(_negative_groups, scope.filters))
 
     def matches(person: Attributes, groups: GroupIds) -> bool:
-        # "userType" is null for accounts made before August 2014 and those synchronised since keep
-        # it so; only "Guest" marks a guest. learn.microsoft.com/graph/api/resources/user
-        guest = person.get("userType") == "Guest"
-        if guest and guests is Guests.EXCLUDE:
-            return False
-        if not guest and guests is Guests.ONLY:
-            return False
-        if excludes(person):
+        if not kind_passes(person) or excludes(person):
             return False
         return everyone or any(test(person, groups) for test in tests)
 
@@ -118,6 +122,22 @@ def _unusable(scope: Scope) -> FixConnection:
         f"The scope cannot be used: {told}.",
         "Correct the clause and save the connection. Nobody was changed.",
     )
+
+
+def _kind_test(scope: Scope) -> Callable[[Attributes], bool]:
+    """Return whether this kind of account comes in; guests and agents are judged each by their own rule."""
+    guests_pass, others_pass = scope.guests is not Guests.EXCLUDE, scope.guests is not Guests.ONLY
+    agents_pass, people_pass = scope.agents is not Agents.EXCLUDE, scope.agents is not Agents.ONLY
+
+    def passes(person: Attributes) -> bool:
+        # "userType" is null for accounts made before August 2014 and those synchronised since keep
+        # it so; only "Guest" marks a guest. learn.microsoft.com/graph/api/resources/user
+        is_guest = person.get("userType") == "Guest"
+        if not (guests_pass if is_guest else others_pass):
+            return False
+        return agents_pass if is_agent(person) else people_pass
+
+    return passes
 
 
 def scope_problems(scope: Scope) -> list[FieldProblem]:

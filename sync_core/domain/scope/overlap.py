@@ -19,7 +19,7 @@ def chosen_people(connection: Connection) -> bytes | None:
     by_group = any(one.attribute == GROUPS for each in scope.filters for one in each.clauses)
     nested = scope.nested_groups or not by_group
     out = sorted({name.casefold() for name in scope.exclude})
-    return orjson.dumps([connection.tenant_id, filters, nested, scope.guests, out])
+    return orjson.dumps([connection.tenant_id, filters, nested, scope.guests, scope.agents, out])
 
 
 def _test(clause: Clause) -> tuple[str, str, tuple[str, ...], bool]:

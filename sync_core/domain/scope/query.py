@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import orjson
 
-from sync_core.domain.documents import GROUPS, Clause, Filter, Guests, Scope
+from sync_core.domain.documents import GROUPS, Agents, Clause, Filter, Guests, Scope
 from sync_core.domain.scope.compile import CompiledScope
 from sync_core.domain.scope.odata import Condition, condition_of
 
@@ -101,6 +101,8 @@ def _judged_here(scope: Scope, asked: set[str]) -> Iterator[str]:
         return
     if scope.guests is not Guests.INCLUDE and GUESTS_ONLY.text not in asked:
         yield f"guests {scope.guests.value}"
+    if scope.agents is not Agents.INCLUDE:
+        yield f"agents {scope.agents.value}"
     if scope.exclude:
         yield f"exclude {_counted(len(scope.exclude), 'person', 'people')}"
 

@@ -52,6 +52,7 @@ FULL: dict[str, Any] = {
         ],
         "nestedGroups": True,
         "guests": "exclude",
+        "agents": "exclude",
         "everyone": False,
         "exclude": [],
     },
@@ -92,6 +93,7 @@ DEFAULTS: dict[str, Any] = {
         "filters": [],
         "nestedGroups": True,
         "guests": "exclude",
+        "agents": "exclude",
         "everyone": False,
         "exclude": [],
     },
@@ -326,6 +328,7 @@ def inside_of(document: dict[str, Any], path: list[str], value: Any) -> dict[str
         ),
         pytest.param("scope.nestedGroups", [True, False], [None], id="nestedGroups"),
         pytest.param("scope.guests", ["exclude", "include", "only"], ["none", None], id="guests"),
+        pytest.param("scope.agents", ["exclude", "include", "only"], ["none", None], id="agents"),
         pytest.param("scope.everyone", [True, False], [None], id="everyone"),
         pytest.param("scope.filters", [[]], [None, {}, [{}], [{"clauses": []}]], id="filters"),
         pytest.param("mapping", [], [[], None, [{}]], id="mapping"),
@@ -732,6 +735,7 @@ def test_a_run_as_the_api_gives_it() -> None:
         "graph": {"requests": 0, "throttled": 0, "retried": 0, "bytes": 0},
         "planHash": None,
         "errors": [],
+        "warnings": [],
         "error": None,
     }
 

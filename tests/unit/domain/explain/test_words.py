@@ -123,6 +123,18 @@ LONG = "x" * 100
             id="a guest",
         ),
         pytest.param(
+            seen({"@odata.type": "#microsoft.graph.agentUser"}, IN_SALES),
+            "agents",
+            "Ann is out: it is the account of an agent, and agents stay out (scope.agents is exclude).",
+            id="an agent",
+        ),
+        pytest.param(
+            seen({}, IN_SALES, agents="only"),
+            "agents",
+            "Ann is out: only agents come in (scope.agents is only), and this account is not one.",
+            id="not an agent",
+        ),
+        pytest.param(
             seen({}, IN_SALES, guests="only"),
             "guests",
             "Ann is out: only guests come in (scope.guests is only), and userType is not set.",
