@@ -8,6 +8,7 @@ from sync_core.directory.client import GraphClient
 from sync_core.domain.documents import Connection, Run, RunError, RunStatus, SyncRequest, Trigger
 from sync_core.domain.errors import FixConnection, LeaseLost, SyncError
 from sync_core.domain.health import UNATTENDED, Cause, cause_of
+from sync_core.domain.plan.letters import Letters
 from sync_core.domain.plan.plan import Plan
 from sync_core.health import journal
 from sync_core.logs import log_event, logger
@@ -141,11 +142,13 @@ def _failed(run: Run, error: SyncError) -> Ended:
 async def _sync(
     services: Services, connection: Connection, run: Run, hold: Hold, client: GraphClient
 ) -> Ended:
-    context = await run_context(services, connection, client, run.id, services.clock())
+    letters, now = Letters(connection.scope), services.clock()
+    context = await run_context(services, connection, client, run.id, now, observer=letters)
     await keep(services, context.bindings)
     ledger = context.ledger
     try:
         async with draft_plan(context, FullReading(context)) as draft:
+            ledger.warnings += letters.warnings()
             run = record.planned(run, draft.plan)
             plan = await _carry_out(services, run, context, draft, hold)
         return record.finished(record.measured(run, client.usage, ledger), plan), None

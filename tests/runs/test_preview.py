@@ -280,3 +280,24 @@ async def test_a_disabled_connection_that_never_ran_can_be_previewed(
     connection = await stored_connection(services, connection_id, enabled=False)
 
     assert (await preview(services, connection)).counts.created > 0
+
+
+async def test_a_value_in_other_letters_is_told_by_the_preview_and_the_run(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    control = emulator.control
+    for number in range(3):
+        control.create_person({"displayName": f"Nr {number}", "department": "Aftersales"})
+    clause = {"attribute": "department", "operator": "EQUALS", "value": "aftersales"}
+    connection = await stored_connection(
+        services, connection_id, scope={"filters": [{"clauses": [clause]}]}
+    )
+    found = warning(await preview(services, connection), "scope.otherLetters")
+    run = await run_now(services, connection_id)
+
+    assert found.people == 3
+    assert "3 people have the value of scope.filters[0].clauses[0]" in found.message
+    assert "in other letters: Aftersales." in found.message
+    assert [(one.code, one.message) for one in run.warnings] == [
+        ("scope.otherLetters", found.message)
+    ]

@@ -17,7 +17,9 @@ from sync_core.domain.documents import Agents, Connection, Counts, Document, Gue
 from sync_core.domain.letters import comparable_text
 from sync_core.domain.model import Attributes, Mapped, Reason
 from sync_core.domain.plan.guard import Verdict
+from sync_core.domain.plan.letters import Letters
 from sync_core.domain.scope.look_alikes import LookAlike, look_alikes
+from sync_core.domain.scope.other_letters import OTHER_LETTERS
 
 # Targets that name a person even where `matching` does not say so: email, workMail, userName, upn.
 NAMES_A_PERSON = re.compile(r".*mail.*|username|userprincipalname|upn", re.IGNORECASE)
@@ -52,9 +54,11 @@ class Survey:
     _keys: dict[str, "array[int]"] = field(default_factory=dict)
     _targets: tuple[str, ...] = field(init=False)
     _look_alikes: list[LookAlike] = field(init=False)
+    _letters: Letters = field(init=False)
 
     def __post_init__(self) -> None:
         self._look_alikes = look_alikes(self.connection.scope)
+        self._letters = Letters(self.connection.scope)
         self._targets = tuple(rule.target for rule in self.connection.mapping)
         self._keys = {target: array("Q") for target in key_targets(self.connection)}
 
@@ -63,6 +67,7 @@ class Survey:
         kind = user_type(person)
         for look_alike in self._look_alikes:
             look_alike.see(person)
+        self._letters.on_judged(person, inside=inside)
         if not inside:
             self._left_out(kind, person)
             return
@@ -93,6 +98,7 @@ class Survey:
             *self._about_scope(everybody_read=everybody_read, complete=complete),
             *self._about_look_alikes(),
             *self._about_agents(),
+            *self._about_letters(),
             *self._about_blanks(),
             *self._about_doubles(),
         ]
@@ -138,6 +144,10 @@ class Survey:
                 message=f'{accounts} out; "agents": "include" in the scope judges them like people.',
                 people=count,
             )
+
+    def _about_letters(self) -> Iterator[PreviewWarning]:
+        for found in self._letters.found:
+            yield PreviewWarning(code=OTHER_LETTERS, message=found.sentence, people=found.people)
 
     def _about_blanks(self) -> Iterator[PreviewWarning]:
         for target in self._targets:

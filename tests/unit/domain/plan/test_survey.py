@@ -95,7 +95,7 @@ def test_other_clauses_and_other_letters_are_no_look_alikes() -> None:
     survey = Survey(connection(scope={"filters": [{"clauses": clauses}]}))
 
     for value in ("Sales", "sales", "S ales", None, 5):
-        survey.on_judged({"department": value}, inside=True)
+        survey.on_judged({"id": str(value), "department": value}, inside=True)
 
     assert "scope.lookAlike" not in str(survey.warnings(everybody_read=False, complete=True))
 
