@@ -28,9 +28,11 @@ from sync_core.directory.answers import to_page
 from sync_core.directory.client import GraphClient
 from sync_core.directory.lookup import check_attributes
 from sync_core.directory.requests import (
+    APPLICATIONS_READ,
     GROUPS_READ,
     USERS_READ,
     advanced_headers,
+    assigned_to,
     properties,
     relationships,
 )
@@ -38,8 +40,11 @@ from sync_core.directory.retry_budget import RetryBudget
 from sync_core.domain.clouds import CLOUDS
 from sync_core.domain.connections import certificates
 from sync_core.domain.connections.checks import (
+    APPLICATIONS,
+    GROUPS,
     HIDDEN,
     NEVER_EXPIRES,
+    READ_ASSIGNED,
     READ_MEMBERS,
     READ_USER,
     READS_OWN_APPLICATION,
@@ -159,16 +164,18 @@ class _Trial:
 
     async def _permitted(self, client: GraphClient, facts: TokenFacts | None) -> None:
         """Check what the token allows, and try what it should; a token that tells nothing is tried."""
-        users = groups = True
+        refused: set[str] = set()
         if facts:
             for one in permissions(self.needs):
-                granted = one.granted(facts.roles)
                 self.checks.append(permission_check(one, facts.roles, self.needs.kind))
-                users, groups = (granted, groups) if one.names[0] == USERS else (users, granted)
+                refused |= set() if one.granted(facts.roles) else set(one.names)
+        users, groups = USERS not in refused, GROUPS not in refused
         if users:
             await self._try(READ_USER, self._read_user(client))
         if groups and self.needs.groups:
             await self._groups(client, facts, may_read_users=users)
+        if groups and self.needs.applications and APPLICATIONS not in refused:
+            await self._try(READ_ASSIGNED, self._read_assigned(client))
         if facts:
             self.checks.append(privilege_check(facts.roles))
 
@@ -217,6 +224,20 @@ class _Trial:
             page = to_page(answer or {"value": []})  # None: deleted since it was read
             check_attributes(page.items, "members of a group")
         return f"The members of the groups can be read with their attributes ({len(groups)})."
+
+    async def _read_assigned(self, client: GraphClient) -> str:
+        """Read the first page of each: a group with many people in it would take longer than a check."""
+        named = sorted(self.needs.applications)
+        requests = [assigned_to(client.sdk, one) for one in named]
+        answers = await client.batch(requests, needs=APPLICATIONS_READ)
+        if missing := [one for one, answer in zip(named, answers, strict=True) if answer is None]:
+            raise FixConnection(
+                "scope.applicationNotFound",
+                f"The tenant has no enterprise application {', '.join(missing)}, which assignedTo names.",
+                "Give the object id of the enterprise application (Entra, Enterprise applications, its "
+                "overview), not the application (client) id of its registration.",
+            )
+        return f"It can be read who is assigned to the enterprise applications ({len(named)})."
 
     async def _certificate(self) -> None:
         """Name the certificate, whether Entra takes it or not; one that cannot be read is told elsewhere."""

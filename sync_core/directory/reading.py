@@ -12,6 +12,7 @@ from typing import Any
 
 from kiota_abstractions.request_information import RequestInformation
 
+from sync_core.directory.assignments import Assignments, read_assignments
 from sync_core.directory.client import GraphClient
 from sync_core.directory.groups import GroupTree, read_group_tree
 from sync_core.directory.lookup import check_attributes, count_people
@@ -59,6 +60,7 @@ class Reading:
     problems: list[RecordError] = field(default_factory=list)
     applied_filter: bool = True
     tree: GroupTree = field(default_factory=GroupTree)
+    assignments: Assignments = field(default_factory=Assignments)
     _groups_of: dict[str, frozenset[str]] = field(default_factory=dict)
     _unions: dict[tuple[frozenset[str], frozenset[str]], frozenset[str]] = field(
         default_factory=dict
@@ -76,6 +78,7 @@ class Reading:
         if self.scope.member_groups | self.asked_groups:
             await self.find_groups()
             await self._read_asked()
+        await self.find_assigned()
         if self.scope.everyone:
             lists = [self._everyone()]
         else:
@@ -104,6 +107,22 @@ class Reading:
         roots = self.scope.member_groups | self.asked_groups
         self.tree = await read_group_tree(self.client, roots, nested=self.scope.nested_groups)
         self._note_missing()
+
+    async def find_assigned(self) -> None:
+        """Read who is assigned to the scope's applications; one that is gone makes the reading incomplete."""
+        self.assignments = await read_assignments(self.client, self.scope.applications)
+        for object_id in self.assignments.by_person:
+            self._join(object_id, self.assignments.of(object_id))
+        for application in sorted(self.assignments.missing):
+            self.problems.append(
+                RecordError(
+                    object_id=application,
+                    code="scope.applicationNotFound",
+                    message="An enterprise application that the scope names (assignedTo) does not exist in "
+                    "the tenant. It takes the object id of the enterprise application, not the application "
+                    "(client) id. Nobody is removed until it is there.",
+                )
+            )
 
     def _note_missing(self) -> None:
         for group in sorted(self.tree.missing):

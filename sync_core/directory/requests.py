@@ -19,6 +19,9 @@ from msgraph.generated.groups.item.members.graph_group.graph_group_request_build
 from msgraph.generated.groups.item.members.graph_user.graph_user_request_builder import (
     GraphUserRequestBuilder as MemberUsers,
 )
+from msgraph.generated.service_principals.item.app_role_assigned_to import (
+    app_role_assigned_to_request_builder as assigned,
+)
 from msgraph.generated.users.count.count_request_builder import CountRequestBuilder
 from msgraph.generated.users.item.manager.manager_request_builder import ManagerRequestBuilder
 from msgraph.generated.users.item.member_of.graph_group.graph_group_request_builder import (
@@ -40,6 +43,8 @@ GROUP_PROPERTIES = ["id", "displayName", "groupTypes"]
 
 USERS_READ = "User.Read.All"
 GROUPS_READ = "GroupMember.Read.All (or Group.Read.All)"
+# learn.microsoft.com/graph/api/serviceprincipal-list-approleassignedto
+APPLICATIONS_READ = "Application.Read.All"
 
 
 def advanced_headers() -> HeadersCollection:
@@ -182,6 +187,18 @@ def member_users(
     )
     return sdk.groups.by_group_id(group_id).members.graph_user.to_get_request_information(
         RequestConfiguration(query_parameters=query, headers=advanced_headers())
+    )
+
+
+def assigned_to(sdk: GraphServiceClient, application: str) -> RequestInformation:
+    """Ask who is assigned to a service principal: people, groups and other applications."""
+    builder = assigned.AppRoleAssignedToRequestBuilder
+    query = builder.AppRoleAssignedToRequestBuilderGetQueryParameters(
+        select=["principalId", "principalType", "resourceDisplayName"], top=MAX_PAGE
+    )
+    item = sdk.service_principals.by_service_principal_id(application)
+    return item.app_role_assigned_to.to_get_request_information(
+        RequestConfiguration(query_parameters=query)
     )
 
 

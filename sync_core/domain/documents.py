@@ -145,6 +145,12 @@ WITH_LIST = frozenset({Operator.IN, Operator.ARRAYCONTAINS, Operator.NOT_ARRAYCO
 ON_GROUPS = frozenset({Operator.ARRAYCONTAINS, Operator.NOT_ARRAYCONTAINS})
 NEGATIONS = frozenset({Operator.NOT_EQUALS, Operator.NOT_REGEX_MATCH, Operator.NOT_ARRAYCONTAINS})
 GROUPS = "groups"
+ASSIGNED_TO = "assignedTo"
+# Tested by the ids of what a person belongs to, and no property of the user.
+BELONGING = {
+    GROUPS: "groups are named by their object id",
+    ASSIGNED_TO: "enterprise applications are named by the object id of their service principal",
+}
 
 # Of a number, what JSON and Table Storage can carry: whole numbers of 64 bits, no Infinity.
 Int64 = Annotated[int, Field(ge=-(2**63), lt=2**63)]
@@ -152,7 +158,7 @@ Scalar = str | bool | Int64 | Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Clause(Document):
-    """One test of a person; `groups` is the one attribute that is not a property of the user.
+    """One test of a person; `groups` and `assignedTo` are no properties of the user.
 
     `null_matches` says of a negation whether somebody without the attribute passes; not given means
     yes, and is neither stored nor shown.
@@ -181,13 +187,16 @@ class Clause(Document):
             raise ValueError(msg)
         if self.null_matches is not None:
             self._check_null_matches()
-        if self.attribute == GROUPS:
-            self._check_groups()
+        if self.attribute in BELONGING:
+            self._check_belonging(BELONGING[self.attribute])
         return self
 
     def _check_null_matches(self) -> None:
-        if self.attribute == GROUPS:
-            msg = "nullMatches says nothing about groups: somebody in no group is in none of those named"
+        if self.attribute in BELONGING:
+            msg = (
+                f"nullMatches says nothing about {self.attribute}: whoever belongs to none belongs to none "
+                "of those named"
+            )
             raise ValueError(msg)
         if self.operator not in NEGATIONS:
             allowed = ", ".join(sorted(NEGATIONS))
@@ -197,13 +206,13 @@ class Clause(Document):
             )
             raise ValueError(msg)
 
-    def _check_groups(self) -> None:
+    def _check_belonging(self, named: str) -> None:
         if self.operator not in ON_GROUPS:
-            msg = "groups can be tested with ARRAYCONTAINS and NOT ARRAYCONTAINS only"
+            msg = f"{self.attribute} can be tested with ARRAYCONTAINS and NOT ARRAYCONTAINS only"
             raise ValueError(msg)
-        for group in self.values:
-            if not (isinstance(group, str) and GUID.fullmatch(group)):
-                msg = f"groups are named by their object id (a GUID), not {group!r}"
+        for value in self.values:
+            if not (isinstance(value, str) and GUID.fullmatch(value)):
+                msg = f"{named} (a GUID), not {value!r}"
                 raise ValueError(msg)
 
     @property
@@ -322,6 +331,9 @@ class MappingRule(Document):
             raise ValueError(msg)
         if self.source == GROUPS:
             msg = 'groups is no property of a user; use an expression such as InGroup("<group id>")'
+            raise ValueError(msg)
+        if self.source == ASSIGNED_TO:
+            msg = "assignedTo is no property of a user; it is for scopes only"
             raise ValueError(msg)
         if (self.when_null is WhenNull.DEFAULT) != (self.default is not None):
             msg = 'default is given together with "whenNull": "default", and only then'

@@ -66,6 +66,9 @@ class PreviewReading(Document):
     filter: str | None
     judged_here: list[str]
     groups: list[PreviewGroup]
+    applications: list[PreviewGroup] = Field(
+        description="Enterprise applications of `assignedTo`, and how many people are assigned."
+    )
 
 
 class PreviewCounts(Counts):
@@ -277,6 +280,14 @@ def _reading(reading: Reading, read: int) -> PreviewReading:
         groups=[
             PreviewGroup(id=group, name=tree.names.get(group), count=sizes[group])
             for group in named
+        ],
+        applications=[
+            PreviewGroup(
+                id=one,
+                name=reading.assignments.names.get(one),
+                count=reading.assignments.count(one),
+            )
+            for one in sorted(scope.applications)
         ],
     )
 

@@ -26,9 +26,11 @@ USERS = "User.Read.All"
 MEMBERS = "GroupMember.Read.All"
 GROUPS = "Group.Read.All"
 HIDDEN = "Member.Read.Hidden"
+APPLICATIONS = "Application.Read.All"
 READ_USER = "read a user"
 SCOPE_GROUPS = "scope groups exist"
 READ_MEMBERS = "read group members"
+READ_ASSIGNED = "read who is assigned"
 LEAST_PRIVILEGE = "least privilege"
 EXPIRY = "secret expiry"
 CERTIFICATE = "certificate"
@@ -41,6 +43,8 @@ MOVES = "people who move"
 DIRECTORY = frozenset({"Directory.Read.All", "Directory.ReadWrite.All"})
 USERS_WIDER = DIRECTORY | {"User.ReadWrite.All"}
 GROUPS_WIDER = DIRECTORY | {"GroupMember.ReadWrite.All", "Group.ReadWrite.All"}
+# learn.microsoft.com/graph/api/serviceprincipal-list-approleassignedto
+APPLICATIONS_WIDER = DIRECTORY | {"Application.ReadWrite.All"}
 # learn.microsoft.com/graph/api/application-get
 READS_OWN_APPLICATION = DIRECTORY | {
     "Application.Read.All",
@@ -226,6 +230,12 @@ class Needs:
     attributes: frozenset[str]
     groups: frozenset[str]
     realtime: bool
+    applications: frozenset[str] = frozenset()
+
+    @property
+    def members(self) -> bool:
+        """Whether groups are read: those that are named, or those that are assigned to an application."""
+        return bool(self.groups or self.applications)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +257,7 @@ def needs_of(connection: Connection) -> Needs:
         scope.attributes | mapping.attributes,
         scope.groups | mapping.groups,
         connection.realtime,
+        scope.applications,
     )
 
 
@@ -260,10 +271,16 @@ def permissions(needs: Needs) -> list[Permission]:
     needed = [
         Permission((USERS,), nothing if needs.realtime else USERS_WIDER, "read users"),
     ]
-    if needs.groups and needs.realtime:
+    if needs.members and needs.realtime:
         needed.append(Permission((GROUPS,), nothing, "be told of changes in groups"))
-    elif needs.groups:
+    elif needs.members:
         needed.append(Permission((MEMBERS, GROUPS), GROUPS_WIDER, "read groups and their members"))
+    if needs.applications:
+        needed.append(
+            Permission(
+                (APPLICATIONS,), APPLICATIONS_WIDER, "read who is assigned to an application"
+            )
+        )
     return needed
 
 

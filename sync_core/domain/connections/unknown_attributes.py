@@ -6,12 +6,12 @@ from difflib import get_close_matches
 from sync_core.domain.attributes import MANAGER, property_path
 from sync_core.domain.catalog.attributes import FILTERS
 from sync_core.domain.catalog.schema import Property
-from sync_core.domain.documents import GROUPS, Connection
+from sync_core.domain.documents import BELONGING, Connection
 from sync_core.domain.errors import FieldProblem
 from sync_core.domain.mapping.compile import names_of
 
 # No properties of a user, or checked elsewhere.
-OTHERS = frozenset({GROUPS, MANAGER})
+OTHERS = frozenset({*BELONGING, MANAGER})
 # Read of everybody since long and in each cloud: with these alone nobody needs the schema, which is some MB.
 WELL_KNOWN = frozenset(FILTERS) | {"preferredLanguage"}
 # How alike a name has to be to be meant; "departement" and "department" are 0.95.

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from sync_core.domain.attributes import ALWAYS_SELECTED, is_agent, reader, selected
 from sync_core.domain.documents import (
-    GROUPS,
+    BELONGING,
     Agents,
     Apply,
     Clause,
@@ -156,7 +156,7 @@ def _clause(
     groups: AbstractSet[str],
     hidden: AbstractSet[str],
 ) -> ClauseSeen:
-    if clause.attribute == GROUPS:
+    if clause.attribute in BELONGING:
         wanted = {str(value).lower() for value in clause.values}
         seen: Any = sorted(wanted & groups)
     elif selected(clause.attribute) in hidden:

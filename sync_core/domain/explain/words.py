@@ -5,7 +5,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sync_core.domain.documents import GROUPS, Connection, Document, Guests, RecordError
+from sync_core.domain.documents import (
+    ASSIGNED_TO,
+    GROUPS,
+    Connection,
+    Document,
+    Guests,
+    RecordError,
+)
 from sync_core.domain.errors import NotFound
 from sync_core.domain.explain.facts import (
     AgentsSeen,
@@ -206,6 +213,10 @@ def _about_agents(seen: AgentsSeen) -> str:
 
 
 def _said(clause: ClauseSeen, groups: Mapping[str, str]) -> str:
+    if clause.attribute == ASSIGNED_TO:
+        asked, assigned = _named(clause.value, groups), _named(clause.seen, groups)
+        told = f"assigned to {assigned}" if clause.seen else "assigned to none of them"
+        return f"assignedTo {clause.operator} {asked} ({told})"
     if clause.attribute == GROUPS:
         asked, inside = _named(clause.value, groups), _named(clause.seen, groups)
         return f"groups {clause.operator} {asked} (in {inside if clause.seen else 'none of them'})"

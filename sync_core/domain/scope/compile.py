@@ -26,8 +26,11 @@ from sync_core.domain.attributes import (
     selected,
 )
 from sync_core.domain.documents import (
+    ASSIGNED_TO,
+    BELONGING,
     GROUPS,
     GUID,
+    ON_GROUPS,
     Agents,
     Clause,
     Filter,
@@ -67,7 +70,8 @@ class CompiledScope:
     `excludes` tells who is kept out by name; `matches` keeps them out, too.
     `member_groups` are the groups whose members have to be read with their attributes; it is empty when
     somebody can come in without being in a named group, and then all users are read.
-    `asked_groups` are the groups whose members' ids are enough.
+    `asked_groups` are the groups whose members' ids are enough. `applications` are the service principals
+    whose assignments have to be read; whom they are assigned to stands with the person's groups, by their id.
     """
 
     document: Scope
@@ -76,6 +80,7 @@ class CompiledScope:
     everyone: bool
     member_groups: frozenset[str]
     asked_groups: frozenset[str]
+    applications: frozenset[str]
     attributes: frozenset[str]
     nested_groups: bool
 
@@ -109,6 +114,7 @@ def compile_scope(scope: Scope) -> CompiledScope:
         everyone=everyone or (bool(tests) and not by_group),
         member_groups=positive if by_group else frozenset(),
         asked_groups=negative if by_group else positive | negative,
+        applications=frozenset().union(*map(_applications, scope.filters)),
         attributes=_attributes(scope) | ALWAYS_SELECTED,
         nested_groups=scope.nested_groups,
     )
@@ -192,26 +198,30 @@ def _exclusion(names: Iterable[str]) -> Callable[[Attributes], bool]:
     )
 
 
-def _groups(one: Filter, operator: Operator) -> frozenset[str]:
+def _ids(one: Filter, attribute: str, *operators: Operator) -> frozenset[str]:
     return frozenset(
         str(value).lower()
         for clause in one.clauses
-        if clause.attribute == GROUPS and clause.operator is operator
+        if clause.attribute == attribute and clause.operator in operators
         for value in clause.values
     )
 
 
+def _applications(one: Filter) -> frozenset[str]:
+    return _ids(one, ASSIGNED_TO, *ON_GROUPS)
+
+
 def _positive_groups(one: Filter) -> frozenset[str]:
-    return _groups(one, Operator.ARRAYCONTAINS)
+    return _ids(one, GROUPS, Operator.ARRAYCONTAINS)
 
 
 def _negative_groups(one: Filter) -> frozenset[str]:
-    return _groups(one, Operator.NOT_ARRAYCONTAINS)
+    return _ids(one, GROUPS, Operator.NOT_ARRAYCONTAINS)
 
 
 def _attributes(scope: Scope) -> frozenset[str]:
     clauses = (clause for one in scope.filters for clause in one.clauses)
-    return frozenset(selected(c.attribute) for c in clauses if c.attribute != GROUPS)
+    return frozenset(selected(c.attribute) for c in clauses if c.attribute not in BELONGING)
 
 
 def _filter_test(one: Filter, *, as_before: bool) -> Test:
@@ -220,7 +230,7 @@ def _filter_test(one: Filter, *, as_before: bool) -> Test:
 
 
 def _clause_test(clause: Clause, *, as_before: bool = False) -> Test:
-    if clause.attribute == GROUPS:
+    if clause.attribute in BELONGING:
         wanted = frozenset(str(value).lower() for value in clause.values)
         if clause.operator is Operator.ARRAYCONTAINS:
             return lambda _, groups: not wanted.isdisjoint(groups)

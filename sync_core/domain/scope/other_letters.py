@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sync_core.domain.attributes import MANAGER, reader
-from sync_core.domain.documents import GROUPS, Clause, Operator, Scope
+from sync_core.domain.documents import BELONGING, Clause, Operator, Scope
 from sync_core.domain.model import Attributes
 
 # Operators that compare whole values.
@@ -26,7 +26,7 @@ WHOLE = frozenset(
 SPELLINGS = 3
 OTHER_LETTERS = "scope.otherLetters"
 # Ids, which are compared in any case.
-BY_ID = frozenset({GROUPS, MANAGER})
+BY_ID = frozenset({*BELONGING, MANAGER})
 
 
 @dataclass(slots=True)

@@ -646,6 +646,7 @@ def test_target_names(target: str, good: bool) -> None:
         pytest.param({"source": "a", "constant": 1}, "exactly one of", id="source and constant"),
         pytest.param({"source": "a", "expression": "[a]"}, "exactly one of", id="and expression"),
         pytest.param({"source": "groups"}, "InGroup", id="groups"),
+        pytest.param({"source": "assignedTo"}, "for scopes only", id="assignments"),
         pytest.param({"source": "a", "whenNull": "default"}, "default is given", id="no default"),
         pytest.param({"source": "a", "default": "x"}, "default is given", id="unused default"),
         pytest.param({"source": "a", "whenNull": "skip"}, "whenNull", id="unknown policy"),
@@ -841,3 +842,18 @@ def test_defaults_of_the_parts() -> None:
     )
     assert (Schedule().every_minutes, Schedule().full_every_hours) == (60, 24)
     assert Connection.model_validate(FULL).credential.expires_on == date(2027, 1, 31)
+
+
+@pytest.mark.parametrize(
+    ("operator", "value", "words"),
+    [
+        pytest.param("EQUALS", SALES, "ARRAYCONTAINS", id="another operator"),
+        pytest.param(
+            "ARRAYCONTAINS", ["Portal"], "object id of their service principal", id="a name"
+        ),
+    ],
+)
+def test_applications_are_named_by_the_id_of_their_service_principal(
+    operator: str, value: Any, words: str
+) -> None:
+    assert words in refused(clause("assignedTo", operator, value), Clause)[0]

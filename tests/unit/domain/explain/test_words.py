@@ -53,6 +53,8 @@ def said(found: ScopeSeen | None, **changes: Any) -> tuple[str, str]:
 
 
 IN_SALES = [in_groups(SALES)]
+UNKNOWN = "bbbbbbbb-0000-0000-0000-000000000009"
+ASSIGNED = {"attribute": "assignedTo", "operator": "ARRAYCONTAINS", "value": [UNKNOWN]}
 IN_LEGAL = [clause("department", "EQUALS", "Legal")]
 IN = seen({}, IN_SALES)
 LONG = "x" * 100
@@ -95,6 +97,20 @@ LONG = "x" * 100
             "Ann is out: the filter does not match, because of groups ARRAYCONTAINS Admins (in none of "
             "them).",
             id="not in the group",
+        ),
+        pytest.param(
+            seen({}, [ASSIGNED]),
+            "notInScope",
+            "Ann is out: the filter does not match, because of assignedTo ARRAYCONTAINS "
+            f"{UNKNOWN} (assigned to none of them).",
+            id="not assigned",
+        ),
+        pytest.param(
+            seen({}, [ASSIGNED | {"operator": "NOT ARRAYCONTAINS", "value": SALES}]),
+            "notInScope",
+            "Ann is out: the filter does not match, because of assignedTo NOT ARRAYCONTAINS "
+            f"{SALES} (assigned to {SALES}).",
+            id="assigned",
         ),
         pytest.param(
             seen({}, [not_in_groups(ADMINS, SALES)]),

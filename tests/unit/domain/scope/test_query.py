@@ -303,3 +303,11 @@ def test_everybody_who_is_in_is_read(given: Given, guests: Guests) -> None:
 
     event(f"{len(filters)} filters, somebody is in: {bool(let_in)}")
     assert all(parsed.test(person.get) for person in let_in)
+
+
+def test_the_sentence_says_whose_assignments_are_asked() -> None:
+    assigned = {"attribute": "assignedTo", "operator": "ARRAYCONTAINS", "value": [SALES]}
+
+    plan = planned([assigned])
+
+    assert plan.sentence == "reads all users; asks who is assigned to 1 application"
