@@ -7,7 +7,7 @@ slash for a value inside another (`employeeOrgData.division`).
 from collections.abc import Callable
 from typing import Any
 
-from sync_core.domain.expressions.attributes import path_of, property_of
+from sync_core.domain.expressions.attributes import Step, path_of, property_of
 from sync_core.domain.expressions.attributes import reader as reader_of
 from sync_core.domain.model import Attributes
 
@@ -64,8 +64,8 @@ def is_agent(person: Attributes) -> bool:
 
 
 def dotted(attribute: str) -> str:
-    """Return an attribute's name with dots only."""
-    return attribute.replace("/", ".")
+    """Return an attribute's name with dots only; what a list is chosen by stays as it is."""
+    return attribute if "[" in attribute else attribute.replace("/", ".")
 
 
 def selected(attribute: str) -> str:
@@ -73,7 +73,7 @@ def selected(attribute: str) -> str:
     return property_of(dotted(attribute))
 
 
-def property_path(attribute: str) -> tuple[str | int, ...]:
+def property_path(attribute: str) -> tuple[Step, ...]:
     """Return the way from a person to the value: property, property in it, or place in a list."""
     return path_of(dotted(attribute))
 

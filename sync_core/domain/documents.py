@@ -31,7 +31,12 @@ from sync_core.domain.errors import FixConnection, SyncError
 GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 DOMAIN = re.compile(r"(?=.{4,253}$)([a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\.)+[a-zA-Z]{2,63}")
 CONNECTION_ID = r"^[a-z0-9]([a-z0-9-]{0,46}[a-z0-9])?$"
-ATTRIBUTE = r"^[A-Za-z][A-Za-z0-9_]{0,127}([./][A-Za-z][A-Za-z0-9_]{0,127})?$"
+# A property; one inside another; or one of the objects in a list, chosen by a field of theirs:
+# identities[signInType eq 'emailAddress'].issuerAssignedId
+ATTRIBUTE = (
+    r"^[A-Za-z][A-Za-z0-9_]{0,127}([./][A-Za-z][A-Za-z0-9_]{0,127}"
+    r"|\[[A-Za-z][A-Za-z0-9_]{0,127} +eq +'([^'\"\[\]]|''){1,256}'\](\.[A-Za-z][A-Za-z0-9_]{0,127})?)?$"
+)
 
 
 def _guid(value: str) -> str:

@@ -66,6 +66,8 @@ async def test_the_list_comes_from_graphs_schema_and_the_tenants_extensions(
     assert found["accountEnabled"]["type"] == "boolean"
     assert found["proxyAddresses"]["multiValued"] is True
     assert found["employeeHireDate"]["type"] == "date"
+    assert {"signInType", "issuerAssignedId"} <= set(found["identities"]["fields"])
+    assert found["mail"]["fields"] == []
     assert (found["mail"]["filter"], found["companyName"]["filter"]) == ("default", "advanced")
     assert found[COST_CENTER]["source"] == "extension"
     assert found[COST_CENTER]["app"] == "Payroll"

@@ -1,7 +1,5 @@
 """Only who is assigned to an enterprise application: people, and the members of assigned groups."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from local.graph import GraphEmulator
@@ -31,13 +29,13 @@ def people(emulator: GraphEmulator) -> dict[str, str]:
 
 
 @pytest.fixture
-def application(emulator: GraphEmulator, people: dict[str, str]) -> Iterator[str]:
+def application(emulator: GraphEmulator, people: dict[str, str]) -> str:
     control = emulator.control
     nested = control.create_group("Nested", members=[people["inNested"]])["id"]
     group = control.create_group("Assigned", members=[people["inGroup"], nested])["id"]
     made = control.create_enterprise_app("Portal", NOBODYS)
     control.assign(made["id"], people["directly"], group)
-    return made["id"]
+    return str(made["id"])
 
 
 async def connect(

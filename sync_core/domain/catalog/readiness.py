@@ -159,6 +159,10 @@ class AttributeReport(Document):
         description="Whether Graph can filter on it: `default`, `advanced`, or null for no."
     )
     used: bool = Field(description="Whether this connection reads it.")
+    fields: list[str] = Field(
+        default_factory=list,
+        description="Of a list of objects, what each has: `name[field eq 'value'].field` can be read, too.",
+    )
     filled: int | None = None
     empty_percent: float | None = None
     distinct: int | None = None
@@ -194,6 +198,7 @@ def unmeasured(
         refused=refused,
         filter=None if refused else _filter(one),
         used=one.selected in used,
+        fields=[] if refused else list(one.parts),
     )
 
 

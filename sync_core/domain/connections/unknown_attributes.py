@@ -8,6 +8,7 @@ from sync_core.domain.catalog.attributes import FILTERS
 from sync_core.domain.catalog.schema import Property
 from sync_core.domain.documents import BELONGING, Connection
 from sync_core.domain.errors import FieldProblem
+from sync_core.domain.expressions.attributes import Choice, Step
 from sync_core.domain.mapping.compile import names_of
 
 # No properties of a user, or checked elsewhere.
@@ -36,9 +37,9 @@ def needs_schema(named: Iterable[Named]) -> bool:
     return any(not _is_well_known(property_path(name)) for _, name in named)
 
 
-def _is_well_known(path: Sequence[str | int]) -> bool:
+def _is_well_known(path: Sequence[Step]) -> bool:
     head, *inner = path
-    return head in OTHERS or (head in WELL_KNOWN and not any(isinstance(one, str) for one in inner))
+    return head in OTHERS or (head in WELL_KNOWN and all(isinstance(one, int) for one in inner))
 
 
 def unknown_attributes(
@@ -58,7 +59,7 @@ def said(name: str, near: Sequence[str]) -> str:
     )
 
 
-def _suggestion(path: Sequence[str | int], known: Mapping[str, Property]) -> list[str] | None:
+def _suggestion(path: Sequence[Step], known: Mapping[str, Property]) -> list[str] | None:
     """Return what may be meant, perhaps nothing; None where there is such an attribute."""
     head = str(path[0])
     # Extensions of a tenant are no part of the schema: extension_<app>_<name>, <id>_<name>.
@@ -68,10 +69,11 @@ def _suggestion(path: Sequence[str | int], known: Mapping[str, Property]) -> lis
     if found is None:
         return _nearest(head, known)
     parts = [one.name for one in found.parts]
-    inner = next((one for one in path[1:] if isinstance(one, str)), None)
-    if inner is None or inner in parts or not parts:
+    inner = [one.field if isinstance(one, Choice) else one for one in path[1:]]
+    strange = [one for one in inner if isinstance(one, str) and one not in parts]
+    if not parts or not strange:
         return None
-    return [f"{head}.{part}" for part in _nearest(inner, parts)]
+    return [f"{head}.{part}" for part in _nearest(strange[0], parts)]
 
 
 def _nearest(name: str, known: Iterable[str]) -> list[str]:

@@ -17,6 +17,7 @@ import orjson
 from sync_core.domain.attributes import (
     MANAGER,
     attribute_problem,
+    dotted,
     manager_name_problem,
     reader,
     selected,
@@ -213,7 +214,7 @@ def _rule_problems(rule: MappingRule) -> list[str]:
 def names_of(rule: MappingRule) -> frozenset[str]:
     """Give the names of the attributes that a rule reads, with what they read inside of objects."""
     if rule.source is not None:
-        return frozenset({rule.source.replace("/", ".")})
+        return frozenset({dotted(rule.source)})
     return frozenset() if rule.expression is None else parse(rule.expression).names
 
 
