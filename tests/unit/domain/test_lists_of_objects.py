@@ -10,7 +10,7 @@ from sync_core.domain.attributes import reader, selected
 from sync_core.domain.catalog.schema import Kind, Property
 from sync_core.domain.connections.unknown_attributes import unknown_attributes
 from sync_core.domain.documents import AttributeName, MappingRule, Scope
-from sync_core.domain.expressions import parse
+from sync_core.domain.expressions import Context, parse
 from sync_core.domain.mapping.compile import compile_mapping
 from sync_core.domain.scope.compile import compile_scope
 from sync_core.domain.scope.query import reading_plan
@@ -55,7 +55,7 @@ def test_a_value_is_read_of_the_objects_that_are_chosen(identities: Any, found: 
     mapped = mapping.to_mapped(person, frozenset(), NOW)
 
     assert reader(ADDRESS)(person) == found
-    assert parse(f"[{ADDRESS}]").compile()(person, None) == found
+    assert parse(f"[{ADDRESS}]").compile()(person, Context(now=NOW)) == found
     assert mapping.attributes == {"identities"}
     assert mapped is not None
     assert (mapped.values["email"] is None) == (found is None)
