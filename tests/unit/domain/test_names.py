@@ -132,3 +132,8 @@ def test_a_name_is_told_as_unknown_or_as_not_looked_up_yet() -> None:
 
     assert "nobody in the directory" in place.said(tried=True)
     assert "not looked up yet" in place.said(tried=False)
+
+
+@pytest.mark.parametrize(("name", "tried"), [("SVC@contoso.com", True), ("x@contoso.com", False)])
+def test_a_name_that_was_looked_up_in_vain_is_remembered(name: str, tried: bool) -> None:
+    assert known(("svc@contoso.com", None)).is_tried(name) is tried
