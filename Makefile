@@ -54,14 +54,15 @@ bench: setup
 
 setup: $(READY) $(AZURITE)
 
-$(READY): requirements.txt requirements-dev.txt tests/requirements-runtime.txt
+# What is installed is what was locked, byte by byte: a package that was changed at the index is refused.
+$(READY): requirements-uv.txt requirements.txt requirements-dev.txt tests/requirements-runtime.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 	  || { echo "Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make PYTHON=python3.13 $(MAKECMDGOALS)"; exit 1; }
 	@echo "Setting up Python packages in $(VENV) (about a minute the first time)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-dev.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --ignore-requires-python -r tests/requirements-runtime.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
+	@$(BIN)/uv pip install --quiet --require-hashes --python $(BIN)/python -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --ignore-requires-python -r tests/requirements-runtime.txt
 	@touch $@
 
 $(AZURITE): local/azurite/package.json local/azurite/package-lock.json $(READY)
@@ -69,10 +70,14 @@ $(AZURITE): local/azurite/package.json local/azurite/package-lock.json $(READY)
 	@$(BIN)/python -m local.azurite install
 	@touch $@
 
-# Pins every package for Python 3.11 to 3.13 at once, with markers where the versions differ.
+# Pins every package for Python 3.11 to 3.13 at once, with markers where the versions differ, and with the
+# hashes of its files. Azure's own build installs requirements.txt with pip, which then checks them as well.
+LOCK := $(BIN)/uv pip compile --quiet --no-header --generate-hashes
 lock: $(READY)
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --upgrade requirements.in -o requirements.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --upgrade requirements-dev.in -c requirements.txt -o requirements-dev.txt
+	$(LOCK) --universal --python-version 3.11 --upgrade requirements.in -o requirements.txt
+	$(LOCK) --universal --python-version 3.11 --upgrade requirements-dev.in -c requirements.txt -o requirements-dev.txt
+	$(LOCK) --no-deps --python-version 3.13 tests/requirements-runtime.in -o tests/requirements-runtime.txt
+	echo "uv==$(UV_VERSION)" | $(LOCK) --universal - -o requirements-uv.txt
 
 clean:
 	rm -rf $(VENV) .venv-3.13 local/azurite/node_modules .local .mypy_cache .ruff_cache .pytest_cache .hypothesis

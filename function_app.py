@@ -62,7 +62,7 @@ async def graph_notifications(req: func.HttpRequest) -> func.HttpResponse:
         return handshake(token)
     from sync_core import triggers
 
-    return to_response(await triggers.notified(req.get_body()))
+    return to_response(await triggers.notified(req.get_body(), req.headers.get("content-type")))
 
 
 @app.function_name("graph_lifecycle")
@@ -73,7 +73,8 @@ async def graph_lifecycle(req: func.HttpRequest) -> func.HttpResponse:
         return handshake(token)
     from sync_core import triggers
 
-    return to_response(await triggers.lifecycle_notified(req.get_body()))
+    media_type = req.headers.get("content-type")
+    return to_response(await triggers.lifecycle_notified(req.get_body(), media_type))
 
 
 @app.function_name("admin")

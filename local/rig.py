@@ -215,6 +215,8 @@ class Rig:
             "ADMIN_TENANT_IDS": VENDOR_TENANT_ID,
             "SYNC_LOCAL_ADMIN_TOKEN": self.keys.admin_token,
             "SYNC_LOCAL_READER_TOKEN": self.keys.reader_token,
+            # The host lets nobody say from outside who has signed in.
+            "SYNC_LOCAL_SIGN_IN": "true",
             FUNCTION_KEY: self.keys.function_key,
             MASTER_KEY: self.keys.master_key,
         }

@@ -11,6 +11,16 @@ QUOTED = frozenset(' "\\')
 
 logger = logging.getLogger("entra_user_sync")
 
+# Clients of Azure, of Entra and of Graph write every address at INFO, and addresses hold sign-in names
+# and what somebody searched for.
+FOREIGN = ("azure", "httpcore", "httpx", "msal", "urllib3")
+
+
+def quiet_clients() -> None:
+    """Let the clients of other services say only what is wrong; the root logger is the host's."""
+    for name in FOREIGN:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
 
 def log_event(name: str, *, level: int = logging.INFO, **fields: object) -> None:
     """Write one event; fields that are None are left out."""

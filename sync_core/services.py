@@ -1,6 +1,7 @@
 """Settings in, live clients out: everything that is opened is opened, and closed, here."""
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,6 +14,7 @@ from azure.keyvault.secrets.aio import SecretClient
 
 from sync_core.directory.access import Directory
 from sync_core.directory.retry_budget import RetryBudget
+from sync_core.logs import log_event, quiet_clients
 from sync_core.settings import Settings
 from sync_core.store.queue import RequestQueue
 from sync_core.store.store import Store
@@ -51,6 +53,7 @@ async def open_services(
     retry_budget: Callable[[], RetryBudget] = RetryBudget,
 ) -> AsyncIterator[Services]:
     """Open everything; nothing is asked of any service before it is used."""
+    quiet_clients()
     async with AsyncExitStack() as stack:
         own = identity(settings)
         stack.push_async_callback(own.close)
@@ -89,6 +92,8 @@ class Process:
         async with self._opening:
             if self._services is None:
                 settings = Settings.from_env(os.environ)
+                for warning in settings.warnings:
+                    log_event("settings.warning", level=logging.WARNING, message=warning)
                 self._services = await self._stack.enter_async_context(open_services(settings))
         return self._services
 

@@ -49,9 +49,16 @@ class Settings:
     identity_client_id: str | None = None
     has_managed_identity: bool = False
     has_app_service_auth: bool = False
+    has_local_sign_in: bool = False
     admin_tenant_ids: frozenset[str] = frozenset()
+    warnings: tuple[str, ...] = ()
     local_admin_token: str | None = field(default=None, repr=False)
     local_reader_token: str | None = field(default=None, repr=False)
+
+    @property
+    def principal_is_checked(self) -> bool:
+        """Whether a request's principal was put there by who signs people in, and by nobody else."""
+        return self.has_app_service_auth or self.has_local_sign_in
 
     @property
     def vault_is_local(self) -> bool:
@@ -68,6 +75,7 @@ class _Reader:
     def __init__(self, env: Mapping[str, str]) -> None:
         self._env = env
         self._problems: list[str] = []
+        self._warnings: list[str] = []
 
     def settings(self) -> Settings:
         queues, tables = self._storages()
@@ -81,8 +89,10 @@ class _Reader:
             identity_client_id=self._text("AZURE_CLIENT_ID")
             or self._text("AzureWebJobsStorage__clientId"),
             has_managed_identity=self._text("IDENTITY_ENDPOINT") is not None,
-            has_app_service_auth=(self._text("WEBSITE_AUTH_ENABLED") or "").lower() == "true",
+            has_app_service_auth=self._app_service_auth(),
+            has_local_sign_in=_is_true(self._local_only("SYNC_LOCAL_SIGN_IN")),
             admin_tenant_ids=self._admin_tenants(),
+            warnings=tuple(self._warnings),
             local_admin_token=self._local_only("SYNC_LOCAL_ADMIN_TOKEN"),
             local_reader_token=self._local_only("SYNC_LOCAL_READER_TOKEN"),
         )
@@ -141,14 +151,24 @@ class _Reader:
         return queues, tables
 
     def _storage(self, name: str, service: str) -> StorageAccess | None:
+        """Return the access by identity, which wins, or by connection string.
+
+        Where a deployment goes over to identities, the string is easily left behind, and its key is
+        mostly switched off at the account: every call with it would be refused with 403.
+        """
         text = self._text(name)
-        if text:
-            return self._connection_string(name, text)
         url = self._url(f"{name}__{service}ServiceUri")
         account = self._text(f"{name}__accountName")
         if url or account:
+            if text:
+                self._warn_of_string(name)
             return StorageAccess(service_url=url or f"https://{account}.{service}.core.windows.net")
-        return None
+        return self._connection_string(name, text) if text else None
+
+    def _warn_of_string(self, name: str) -> None:
+        warning = f"{name} is set beside settings of an identity ({name}__...) and is not used; remove {name}"
+        if warning not in self._warnings:
+            self._warnings.append(warning)
 
     def _connection_string(self, name: str, text: str) -> StorageAccess:
         if text.rstrip(";") == "UseDevelopmentStorage=true":
@@ -158,22 +178,47 @@ class _Reader:
             self._problems.append(f"{name} is not a connection string of a storage account")
         return StorageAccess(connection_string=text)
 
+    def _app_service_auth(self) -> bool:
+        """Whether App Service signs people in and says who they are in a header that it alone can set.
+
+        Elsewhere nobody takes that header off a request, so whoever calls could be an administrator.
+        """
+        is_on = _is_true(self._text("WEBSITE_AUTH_ENABLED"))
+        if is_on and not self._is_azure:
+            self._problems.append(
+                "WEBSITE_AUTH_ENABLED is set by App Service and must not be set outside of Azure"
+            )
+        return is_on
+
     def _admin_tenants(self) -> frozenset[str]:
-        """Return the tenants of this app's own administrators."""
+        """Return the tenants whose app roles are believed; needed where people sign in."""
         text = self._text("ADMIN_TENANT_IDS") or ""
         ids = [part for part in re.split(r"[\s,;]+", text) if part]
         if not all(map(GUID.fullmatch, ids)):
             self._problems.append(
                 "ADMIN_TENANT_IDS must hold ids of tenants (GUIDs), with commas between them"
             )
+        signs_in = map(self._text, ("WEBSITE_AUTH_ENABLED", "SYNC_LOCAL_SIGN_IN"))
+        if not ids and any(map(_is_true, signs_in)):
+            self._problems.append(
+                "ADMIN_TENANT_IDS is missing: the tenants whose app roles are believed"
+            )
         return frozenset(one.lower() for one in ids)
+
+    @property
+    def _is_azure(self) -> bool:
+        return any(map(self._text, SET_IN_AZURE))
 
     def _local_only(self, name: str) -> str | None:
         value = self._text(name)
         # A fixed bearer token in Azure would be a back door, so the app refuses to start with one.
-        if value and any(map(self._text, SET_IN_AZURE)):
+        if value and self._is_azure:
             self._problems.append(f"{name} is for the local rig only and must not be set in Azure")
         return value
+
+
+def _is_true(value: str | None) -> bool:
+    return (value or "").lower() == "true"
 
 
 def _is_address(value: str, *, http_on_loopback: bool = False) -> bool:

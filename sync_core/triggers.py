@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from sync_core.connections import binding, verify
+from sync_core.api.http.refusals import TooLarge, WrongMediaType
+from sync_core.connections import binding, delete, verify
 from sync_core.connections.impact import SaveGuard
 from sync_core.domain.compatibility import read
 from sync_core.domain.documents import Purpose, SyncRequest, Trigger
@@ -18,11 +19,18 @@ from sync_core.runs import worker
 from sync_core.runs.notifications import Deliveries
 from sync_core.runs.request import request_due, request_now
 from sync_core.services import Services, process
+from sync_core.store.patience import caller_waits
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
 Answer = tuple[int, bytes]
+
+# Of a delivery. One notification has less than a kilobyte, and anybody may call the webhooks: a body
+# takes about forty times its size once it is parsed.
+MAX_DELIVERY_BYTES = 1024 * 1024
+# learn.microsoft.com/graph/change-notifications-delivery-webhooks
+DELIVERED_AS = "application/json"
 
 # As long-lived as the services of the process.
 deliveries = Deliveries()
@@ -35,6 +43,7 @@ async def scheduled(*, past_due: bool) -> None:
     services = await process.services()
     await request_due(services)
     await verify.request_due(services)
+    await delete.request_unfinished(services)
 
 
 async def maintained(*, past_due: bool) -> None:
@@ -45,6 +54,7 @@ async def maintained(*, past_due: bool) -> None:
     await report_overdue(services)
     await journal.warn_of_expiry(services)
     await binding.confirm_pending(services)
+    await services.store.refused_plans.forget_old(services.clock())
 
 
 async def requested(body: bytes) -> None:
@@ -61,6 +71,8 @@ async def _do(services: Services, request: SyncRequest) -> None:
     if request.purpose is Purpose.VERIFY:
         await binding.confirm_again(services, request.connection_id)
         await verify.retry(services, request.connection_id, SaveGuard(services).check_waiting)
+    elif request.purpose is Purpose.DELETE:
+        await delete.go_on(services, request.connection_id)
     else:
         await worker.handle(services, request)
 
@@ -75,24 +87,43 @@ async def sync_now(connection_id: str | None) -> Answer:
     return await _answered(ask)
 
 
-async def notified(body: bytes) -> Answer:
+async def notified(body: bytes, media_type: str | None) -> Answer:
     """Change notifications: one request a connection that they name."""
-    return await _answered(lambda: _deliver(body, Trigger.WEBHOOK))
+    return await _answered(lambda: _deliver(body, media_type, Trigger.WEBHOOK))
 
 
-async def lifecycle_notified(body: bytes) -> Answer:
+async def lifecycle_notified(body: bytes, media_type: str | None) -> Answer:
     """Lifecycle notifications mean that changes may have been missed: look at the connection."""
-    return await _answered(lambda: _deliver(body, Trigger.LIFECYCLE))
+    return await _answered(lambda: _deliver(body, media_type, Trigger.LIFECYCLE))
 
 
-async def _deliver(body: bytes, trigger: Trigger) -> Answer:
+async def _deliver(body: bytes, media_type: str | None, trigger: Trigger) -> Answer:
+    _check_delivery(body, media_type or "")
     await deliveries.take(await process.services(), body, trigger)
     return 202, b""
 
 
+def _check_delivery(body: bytes, media_type: str) -> None:
+    """Refuse what Graph does not send, before any of it is parsed or anything is asked of others."""
+    kind = media_type.partition(";")[0].strip().lower()
+    if kind != DELIVERED_AS:
+        raise WrongMediaType(
+            "request.mediaType",
+            f"The body is not sent as {DELIVERED_AS}.",
+            f"Send the header Content-Type: {DELIVERED_AS}.",
+        )
+    if len(body) > MAX_DELIVERY_BYTES:
+        raise TooLarge(
+            "request.tooLarge",
+            f"The body has {len(body)} bytes; at most {MAX_DELIVERY_BYTES} are taken.",
+            "Send the notifications in several requests.",
+        )
+
+
 async def _answered(ask: Callable[[], Awaitable[Answer]]) -> Answer:
     try:
-        return await ask()
+        with caller_waits():
+            return await ask()
     except SyncError as error:
         log_event("trigger.refused", code=error.code)
         return _status(error), orjson.dumps(

@@ -16,9 +16,13 @@ LEAST: dict[str, frozenset[str]] = {
     # unless they may be read as well. user-list-memberof is told as it and as Directory.Read.All.
     "GET users/{id}/memberOf/graph.group": frozenset({USERS, MEMBERS}),
     "GET users/{id}/transitiveMemberOf/graph.group": frozenset({USERS, MEMBERS}),
+    # The same without the cast, for tenants that have none.
+    "GET users/{id}/memberOf": frozenset({USERS, MEMBERS}),
+    "GET users/{id}/transitiveMemberOf": frozenset({USERS, MEMBERS}),
     "GET groups": frozenset({MEMBERS}),  # group-list
     "GET groups/{id}": frozenset({MEMBERS}),  # group-get
     # group-list-members; without User.Read.All people come with limited information.
+    "GET groups/{id}/members": frozenset({MEMBERS, USERS}),
     "GET groups/{id}/members/graph.user": frozenset({MEMBERS, USERS}),
     "GET groups/{id}/members/graph.group": frozenset({MEMBERS}),
     # serviceprincipal-list-approleassignedto
@@ -35,3 +39,11 @@ HIDDEN = "Member.Read.Hidden"
 # Told before a request needs them: with `realtime` the app will subscribe to changes of groups
 # (subscription-post-subscriptions), and who sets a connection up today grants it today.
 ANNOUNCED = frozenset({"Group.Read.All"})
+# Of some attributes only, by learn.microsoft.com/graph/api/resources/user.
+OF_ATTRIBUTES = frozenset(
+    {
+        "AuditLog.Read.All",
+        "CustomSecAttributeAssignment.Read.All",
+        "User-LifeCycleInfo.Read.All",
+    }
+)

@@ -100,7 +100,7 @@ class HttpHost:
             value={
                 "method": _text(request.method),
                 "url": _text(_url(request, raw_path)),
-                "headers": _texts(_joined(request.headers)),
+                "headers": _texts(_without_platform(_joined(request.headers))),
                 "query": _texts(_joined(request.query_params)),
                 "params": _texts(values),
                 "body": Datum(type="bytes", value=await request.body()),
@@ -188,6 +188,14 @@ def _joined(pairs: Headers | QueryParams) -> dict[str, str]:
     for name, value in pairs.multi_items() if isinstance(pairs, QueryParams) else pairs.items():
         together.setdefault(name, []).append(value)
     return {name: ",".join(values) for name, values in together.items()}
+
+
+def _without_platform(headers: Mapping[str, str]) -> dict[str, str]:
+    """Take away what only the platform may say, such as who has signed in, as Azure's front does.
+
+    learn.microsoft.com/azure/app-service/configure-authentication-user-identities
+    """
+    return {name: value for name, value in headers.items() if not name.startswith("x-ms-")}
 
 
 def _text(value: str) -> Datum:

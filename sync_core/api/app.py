@@ -13,7 +13,9 @@ from fastapi import Depends, FastAPI
 from sync_core.api import openapi
 from sync_core.api.http.auth import Role, needs
 from sync_core.api.http.bodies import YAML
+from sync_core.api.http.call_limit import CallLimit, limit_calls
 from sync_core.api.http.edge import Edge
+from sync_core.api.http.parameters import refuse_unknown
 from sync_core.api.http.problems import add_handlers
 from sync_core.api.http.version import VERSION
 from sync_core.api.routes import (
@@ -27,6 +29,7 @@ from sync_core.api.routes import (
     matches,
     person_sync,
     pickers,
+    plans,
     preview,
     runs,
     users,
@@ -48,6 +51,7 @@ from sync_core.api.shapes import (
     HistoryList,
     Match,
     MatchList,
+    PlanChangeList,
     RunChangeList,
     RunList,
     UserList,
@@ -73,7 +77,9 @@ EXPRESSIONS = "/api/expressions"
 class Route:
     """One call: who may make it, and what it answers; every one may also refuse with a problem.
 
-    `also` are media types of the answer beside JSON.
+    `also` are media types of the answer beside JSON. `changes` is said of a GET that changes something,
+    `lenient` of what others call: what they add to the address is not ours to refuse. `asks_graph` of what
+    may be called so often only, as each call asks Graph on the caller's behalf.
     """
 
     method: str
@@ -85,6 +91,9 @@ class Route:
     headers: tuple[str, ...] = ()
     body: Mapping[str, Any] = field(default_factory=dict)
     also: tuple[str, ...] = ()
+    changes: bool = False
+    lenient: bool = False
+    asks_graph: bool = False
 
 
 ROUTES = (
@@ -93,7 +102,14 @@ ROUTES = (
         path="/api/health",
         call=health.get_health,
         role=None,
-        answers={200: Health},
+        answers={200: Health, 503: Health},
+    ),
+    Route(
+        method="GET",
+        path="/api/health/details",
+        call=health.get_health_details,
+        role=Role.READER,
+        answers={200: Health, 503: Health},
     ),
     Route(
         method="GET",
@@ -154,13 +170,15 @@ ROUTES = (
         path=CONNECTION,
         call=connections.delete_connection,
         role=Role.ADMIN,
-        answers={204: None},
+        answers={204: None, 202: Run},
         refusals=(404, 409, 412, 422, 503),
+        headers=("Location",),
     ),
     Route(
         method="POST",
         path=f"{CONNECTION}/check",
         call=checks.check_connection,
+        asks_graph=True,
         role=Role.ADMIN,
         answers={200: CheckAnswer},
         refusals=(404, 409, 503),
@@ -179,10 +197,21 @@ ROUTES = (
         method="POST",
         path=f"{CONNECTION}/preview",
         call=preview.preview_connection,
+        asks_graph=True,
         role=Role.ADMIN,
         answers={200: Preview},
         refusals=(400, 404, 413, 415, 422, 502, 503, 504),
         body=openapi.PREVIEW_BODY,
+    ),
+    # For administrators: what was tried may read any property of anybody in the directory.
+    Route(
+        method="GET",
+        path=f"{CONNECTION}/plans/{{planHash}}",
+        call=plans.list_plan_changes,
+        role=Role.ADMIN,
+        answers={200: PlanChangeList},
+        refusals=(404, 422),
+        also=(plans.CSV,),
     ),
     Route(
         method="POST",
@@ -246,6 +275,7 @@ ROUTES = (
         method="POST",
         path=f"{USERS}/{{objectId}}/sync",
         call=person_sync.sync_person,
+        asks_graph=True,
         role=Role.ADMIN,
         answers={200: PersonSynced},
         refusals=(404, 409, 503),
@@ -254,6 +284,7 @@ ROUTES = (
         method="GET",
         path=f"{CONNECTION}/why/{{who}}",
         call=why.explain_person,
+        asks_graph=True,
         role=Role.READER,
         answers={200: PersonExplained},
         refusals=(404, 502, 503),
@@ -262,6 +293,7 @@ ROUTES = (
         method="GET",
         path=f"{CONNECTION}/groups",
         call=pickers.list_groups,
+        asks_graph=True,
         role=Role.READER,
         answers={200: GroupList},
         refusals=(404, 422, 502, 503),
@@ -270,6 +302,7 @@ ROUTES = (
         method="GET",
         path=f"{CONNECTION}/attributes",
         call=pickers.list_attributes,
+        asks_graph=True,
         role=Role.READER,
         answers={200: AttributeList},
         refusals=(404, 422, 502, 503),
@@ -375,6 +408,7 @@ ROUTES = (
         method="GET",
         path="/api/consent/start",
         call=consent.start_consent,
+        changes=True,
         role=Role.ADMIN,
         answers={302: None},
         refusals=(404, 409, 422, 503),
@@ -384,6 +418,7 @@ ROUTES = (
         method="GET",
         path=CALLBACK_PATH,
         call=consent.finish_consent,
+        lenient=True,
         role=None,
         answers={302: None},
         headers=("Location",),
@@ -392,6 +427,7 @@ ROUTES = (
         method="GET",
         path=RESULT_PATH,
         call=consent.get_consent_result,
+        lenient=True,
         role=None,
         answers={200: None},
         also=("text/html",),
@@ -411,8 +447,10 @@ def create_app(services: Callable[[], Awaitable[Services]]) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.services = services
+    app.state.call_limit = CallLimit()
+    app.state.pulse = health.Pulse()
     add_handlers(app)
-    app.add_middleware(Edge)
+    app.add_middleware(Edge, changing={route.path for route in ROUTES if route.changes})
     for route in ROUTES:
         _add(app, route)
     return app
@@ -424,7 +462,7 @@ def _add(app: FastAPI, route: Route) -> None:
         route.path,
         route.call,
         methods=[route.method],
-        dependencies=[Depends(needs(role))] if role else None,
+        dependencies=[Depends(one) for one in _conditions(route)],
         status_code=next(iter(route.answers)),
         response_model=None,
         responses=_responses(route),
@@ -435,6 +473,17 @@ def _add(app: FastAPI, route: Route) -> None:
     )
 
 
+Condition = Callable[..., Awaitable[None]]
+
+
+def _conditions(route: Route) -> list[Condition]:
+    """Return what every call of a route has to pass first, in this order."""
+    conditions: list[Condition] = [needs(route.role)] if route.role else []
+    if not route.lenient:
+        conditions.append(refuse_unknown)
+    return [*conditions, limit_calls] if route.asks_graph else conditions
+
+
 def _responses(route: Route) -> dict[int | str, dict[str, Any]]:
     headers = {
         name: {"schema": {"type": "string"}, "required": name != "Preference-Applied"}
@@ -442,16 +491,23 @@ def _responses(route: Route) -> dict[int | str, dict[str, Any]]:
     }
     responses: dict[int | str, dict[str, Any]] = {}
     for status, model in route.answers.items():
-        responses[status] = {"description": HTTPStatus(status).phrase, "headers": headers}
+        shown = {} if status == HTTPStatus.NO_CONTENT else headers
+        responses[status] = {"description": HTTPStatus(status).phrase, "headers": shown}
         if model is not None:
             responses[status]["model"] = model
         if route.also:
             text = {"schema": {"type": "string"}}
             responses[status]["content"] = dict.fromkeys(route.also, text)
-    refusals = (*route.refusals, 401, 403) if route.role else route.refusals
-    for status in sorted(refusals):
+    for status in sorted(_refusals(route)):
         responses[status] = openapi.problem_answer(HTTPStatus(status).phrase)
     return responses | {"default": openapi.problem_answer("Any other problem")}
+
+
+def _refusals(route: Route) -> set[int]:
+    """Return the statuses of problems: the route's own, and those of its conditions."""
+    more = {401, 403} if route.role else set()
+    more |= set() if route.lenient else {422}
+    return {*route.refusals} | more | ({429} if route.asks_graph else set())
 
 
 def _operation_id(name: str) -> str:

@@ -12,10 +12,14 @@ from sync_core.domain.connections.checks import CheckResult
 from sync_core.domain.connections.verification import VerificationStatus
 from sync_core.domain.connections.warnings import Warning  # noqa: A004 -- the word of the contract
 from sync_core.domain.documents import (
+    MAX_EXPRESSION,
+    MAX_KEYS,
+    MAX_RULES,
     Connection,
     Document,
     Guid,
     MappingRule,
+    Moment,
     Policy,
     Run,
     RunStatus,
@@ -26,7 +30,7 @@ from sync_core.domain.formats.config_file import Action as ConfigAction
 from sync_core.domain.matching.decide import DecisionKind, Why
 from sync_core.domain.model import Action, Reason, Value
 from sync_core.domain.names import BoundName
-from sync_core.runs.preview import PreviewCounts, RowLink
+from sync_core.runs.preview import PreviewChange, PreviewCounts, RowLink
 from sync_core.store.people import HistoryEntry, Person
 
 Next = Annotated[
@@ -68,7 +72,12 @@ class Problem(Document):
     detail: str
     code: str = Field(examples=["connection.notFound"])
     remedy: str
-    errors: list[FieldError] = Field(default_factory=list, description="Wrong fields, with 422.")
+    errors: list[FieldError] = Field(
+        default_factory=list, description="Wrong fields, with 422: the first hundred."
+    )
+    more_errors: int | None = Field(
+        default=None, description="How many wrong fields there are beside those."
+    )
     checks: list[ConnectionCheck] | None = Field(
         default=None, description="What a check found, with `connection.notVerified`."
     )
@@ -82,6 +91,10 @@ class Problem(Document):
     )
     plan_hash: str | None = Field(
         default=None, description="With `connection.needsConfirmation`: send it as `?confirm=`."
+    )
+    plan_url: str | None = Field(
+        default=None,
+        description="With `connection.needsConfirmation`: the whole plan, in pages; `?format=csv` too.",
     )
     counts: PreviewCounts | None = None
     leavers_by_reason: dict[str, int] | None = None
@@ -159,6 +172,13 @@ class RunChangeList(Document):
     """A run's plan, in its order."""
 
     items: list[RunChange]
+    next: Next
+
+
+class PlanChangeList(Document):
+    """A refused plan, by object id."""
+
+    items: list[PreviewChange]
     next: Next
 
 
@@ -276,24 +296,33 @@ class LastRun(Document):
 
 
 class Health(Document):
-    """That the app answers; all but `status` is for readers."""
+    """That the app answers; all but `status` is for readers.
 
-    status: Literal["ok", "degraded"]
+    `overdue`: a connection has not run for twice its interval. `degraded`: storage (then with 503) or Key
+    Vault does not answer; what could not be read is null.
+    """
+
+    status: Literal["ok", "overdue", "degraded"]
     version: str | None = None
     checks: list[Check] | None = None
     connections: ConnectionCounts | None = None
     last_runs: list[LastRun] | None = None
+    warnings: list[str] | None = Field(
+        default=None, description="App settings that are not used as they seem."
+    )
 
 
 class EvaluateBody(Document):
     """An expression and the person it is tried out on, as Graph would send that person."""
 
-    expression: str = Field(examples=["Coalesce([mail], [userPrincipalName])"])
+    expression: str = Field(
+        max_length=MAX_EXPRESSION, examples=["Coalesce([mail], [userPrincipalName])"]
+    )
     attributes: dict[str, Any] = Field(default_factory=dict)
     groups: list[Guid] = Field(
         default_factory=list, max_length=1000, description="What InGroup(...) finds the person in."
     )
-    now: datetime | None = Field(
+    now: Moment | None = Field(
         default=None, description="What Now() gives; UTC without an offset, this moment by default."
     )
 
@@ -420,8 +449,8 @@ class PreviewBody(Document):
     """Settings to try; each takes the place of the stored one, and what is left out stays."""
 
     scope: Scope | None = None
-    mapping: list[MappingRule] | None = None
-    matching: list[TargetName] | None = None
+    mapping: Annotated[list[MappingRule], Field(max_length=MAX_RULES)] | None = None
+    matching: Annotated[list[TargetName], Field(max_length=MAX_KEYS)] | None = None
     policy: Policy | None = None
 
 
@@ -433,6 +462,7 @@ class ConfigConfirmation(Document):
     message: str
     remedy: str
     plan_hash: str
+    plan_url: str
     counts: PreviewCounts
     leavers_by_reason: dict[str, int]
     changes: list[Mover]

@@ -10,9 +10,9 @@ from datetime import timedelta
 
 from sync_core.connections import tenants, verify
 from sync_core.directory.retry_budget import RetryBudget
-from sync_core.domain.connections.checks import read_token
 from sync_core.domain.connections.consent import Outcome, Refusal
 from sync_core.domain.connections.tenant_claims import OPEN_FOR, Claiming, Verdict
+from sync_core.domain.connections.token import read_token
 from sync_core.domain.documents import GUID, Connection
 from sync_core.domain.errors import (
     FixConnection,
@@ -112,7 +112,7 @@ async def refused(
 
 async def _still_waits(services: Services, pending: PendingConsent) -> bool:
     """Ask Entra, and give up after hours; tell whether the consent goes on waiting."""
-    outcome = await _confirm(services, pending, RetryBudget(attempts=1))
+    outcome = await _confirm(services, pending, RetryBudget(budget_s=0.0))
     if outcome not in WAITING:
         return False
     if services.clock() - pending.since <= GIVE_UP:

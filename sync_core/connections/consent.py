@@ -39,7 +39,6 @@ from sync_core.services import Services
 from sync_core.store.consents import STATE_LIFE, OnItsWay
 
 # A person sits before the browser; what takes longer is left to the maintenance.
-ATTEMPTS = 4
 FIRST_WAIT_S = 1.0
 BUDGET_S = 10.0
 
@@ -172,7 +171,6 @@ def _redirect_uri(services: Services) -> str:
 def _budget(services: Services) -> RetryBudget:
     return replace(
         services.directory.retry_budget(),
-        attempts=ATTEMPTS,
         first_wait_s=FIRST_WAIT_S,
         budget_s=BUDGET_S,
     )

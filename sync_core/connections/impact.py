@@ -13,9 +13,10 @@ it raises the guard's own limits.
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any
 
-from sync_core.connections.refusals import NeedsConfirmation
+from sync_core.connections.refusals import NAMED, NeedsConfirmation, members
 from sync_core.domain.documents import Connection, Guard
 from sync_core.domain.errors import Conflict, FixConnection, RetryLater, SyncError
 from sync_core.domain.model import Status
@@ -28,11 +29,9 @@ from sync_core.services import Services
 
 # All planning of one request together; what is left of an HTTP answer's time is for saving.
 LIMIT_S = 150.0
-NAMED = 20
 DECIDING = ("scope", "mapping", "matching", "policy", "tenant_id", "cloud")
-MOVER = ("action", "objectId", "userPrincipalName", "displayName", "reason")
 REMEDY = (
-    "Look at who would move, with POST /api/connections/{id}/preview. If it is right, send the same "
+    "Look at who would move: GET {planUrl} (all of them, also as CSV). If it is right, send the same "
     "request again with ?confirm={planHash}; if not, correct the change."
 )
 
@@ -104,7 +103,7 @@ class SaveGuard:
     async def _plan(self, stored: Connection, wanted: Connection, limits: Guard) -> None:
         raised = limits != wanted.policy.guard
         try:
-            found = await self._preview(wanted, limits)
+            found = await self._preview(wanted, limits, keep=True)
             if all(one.code != "guard.held" for one in found.warnings):
                 return
             if not raised and await self._waits_already(stored, limits, found):
@@ -120,11 +119,13 @@ class SaveGuard:
             as_run = await self._preview(wanted, wanted.policy.guard)
             await self._remember(wanted, as_run)
 
-    async def _preview(self, connection: Connection, limits: Guard) -> Preview:
+    async def _preview(
+        self, connection: Connection, limits: Guard, *, keep: bool = False
+    ) -> Preview:
         policy = connection.policy.model_copy(update={"guard": limits})
         limited = connection.model_copy(update={"policy": policy})
         left_s = self._until - asyncio.get_running_loop().time()
-        return await preview(self._services, limited, limit_s=max(left_s, 0.0))
+        return await preview(self._services, limited, limit_s=max(left_s, 0.0), keep=keep)
 
     async def _waits_already(self, stored: Connection, limits: Guard, found: Preview) -> bool:
         """Tell whether the stored settings move the same people: then the change is not the reason."""
@@ -174,17 +175,18 @@ def _decides(stored: Connection, wanted: Connection) -> bool:
 def _refusal(wanted: Connection, found: Preview, *, outdated: bool) -> NeedsConfirmation:
     held = next(one.message for one in found.warnings if one.code == "guard.held")
     other = " This is not the plan that was confirmed." if outdated else ""
-    movers = [one.to_json() for one in found.changes if one.held][:NAMED]
+    held_ones = islice((one.to_json() for one in found.changes if one.held), NAMED)
     return NeedsConfirmation(
         f"The change of the connection {wanted.id!r} would move more people than its guard allows.{other} "
         f"{held}",
-        REMEDY.format(id=wanted.id, planHash=found.plan_hash),
-        {
-            "planHash": found.plan_hash,
-            "counts": found.counts.to_json(),
-            "leaversByReason": found.leavers_by_reason,
-            "changes": [{name: one[name] for name in MOVER} for one in movers],
-        },
+        REMEDY.format(planUrl=found.plan_url, planHash=found.plan_hash),
+        members(
+            found.plan_hash,
+            found.plan_url,
+            found.counts.to_json(),
+            found.leavers_by_reason,
+            list(held_ones),
+        ),
     )
 
 

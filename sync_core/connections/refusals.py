@@ -26,6 +26,28 @@ class NotVerified(Invalid):
         self.headers = dict(headers)
 
 
+# So many people are in the refusal itself; all of them are under `planUrl`.
+NAMED = 20
+MOVER = ("action", "objectId", "userPrincipalName", "displayName", "reason")
+
+
+def members(
+    plan_hash: str,
+    plan_url: str | None,
+    counts: Mapping[str, Any],
+    leavers_by_reason: Mapping[str, int],
+    changes: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Return what a `NeedsConfirmation` says beside the problem's own members."""
+    return {
+        "planHash": plan_hash,
+        "planUrl": plan_url,
+        "counts": counts,
+        "leaversByReason": leavers_by_reason,
+        "changes": [{name: one[name] for name in MOVER} for one in changes[:NAMED]],
+    }
+
+
 class NeedsConfirmation(RequestRefused):
     """A change moves more people than the guard allows; `members` say whom, beside the problem's own."""
 

@@ -19,14 +19,18 @@ from sync_core.connections.impact import SaveGuard
 from sync_core.connections.verify import Saved
 from sync_core.domain.connections import certificates
 from sync_core.domain.connections.certificates import UnusableCertificate
+from sync_core.domain.connections.deletion import being_deleted
 from sync_core.domain.connections.draft import (
     SECRET_FIELDS,
+    SECRET_NAME,
     Draft,
     JsonObject,
     certificate_problems,
     checked,
+    secret_name_problems,
 )
-from sync_core.domain.documents import Connection, CredentialKind
+from sync_core.domain.connections.verification import waiting_credential
+from sync_core.domain.documents import Connection, Credential, CredentialKind
 from sync_core.domain.errors import (
     Conflict,
     FieldProblem,
@@ -35,12 +39,12 @@ from sync_core.domain.errors import (
     PreconditionFailed,
 )
 from sync_core.domain.scope.overlap import chosen_people, doubled_people
+from sync_core.domain.secret_names import folded, is_same
 from sync_core.services import Services
 from sync_core.store.connections import StoredConnection
 from sync_core.store.vault import SECRET_DISABLED, SECRET_MISSING
 
 ATTEMPTS = 5
-SECRET_NAME = "credential.secretName"  # noqa: S105 -- a path, not a secret
 
 T = TypeVar("T")
 
@@ -118,10 +122,15 @@ class Saver:
 
     async def _ready(self, draft: Draft, stored: Connection | None) -> Connection:
         """Give what is to be stored, its secret in Key Vault; refuse before anything is written."""
+        # A new connection, too: the end of the deletion would take it for the old one.
+        if deletion := await self._services.store.deletions.find(draft.connection.id):
+            raise being_deleted(deletion)
         if problems := await self._people_problems(draft.connection, stored):
             raise Invalid("Another connection brings in the same people.", problems)
         if problems := await tenants.cloud_problems(self._services, draft.connection, stored):
             raise Invalid("The tenant lives in another cloud.", problems)
+        if problems := secret_name_problems(draft, stored, await self._credentials(draft)):
+            raise Invalid("The connection names a secret that is not its own.", problems)
         if problems := await self.secret_problems(draft, stored):
             raise Invalid("The connection names a secret that does not exist.", problems)
         wanted = draft.connection
@@ -153,12 +162,25 @@ class Saver:
         ]
         return doubled_people(connection, others)
 
+    async def _credentials(self, draft: Draft) -> list[tuple[str, Credential]]:
+        """Return the credentials of all connections, those that wait as well."""
+        if draft.named_secret is None:
+            return []
+        store = self._services.store
+        in_use = [(one.id, one.credential) async for one in store.connections.all()]
+        waiting = [
+            (state.connection_id, credential)
+            async for state in store.verifications.all()
+            if (credential := waiting_credential(state)) is not None
+        ]
+        return in_use + waiting
+
     async def _untried_problems(self, draft: Draft) -> list[FieldProblem]:
         """Refuse to store over a secret of which a connection uses whatever version is the latest.
 
         The new one would be in use from that moment on, whether it works or not.
         """
-        if draft.secret_name in self._versions:  # stored by this request
+        if folded(draft.secret_name) in self._versions:  # stored by this request
             return []
         message = (
             "is a secret that the connection {!r} uses in its current version (secretVersion is null), "
@@ -169,20 +191,20 @@ class Saver:
             FieldProblem(SECRET_NAME, message.format(one.id))
             async for one in self._services.store.connections.all()
             if one.enabled
-            and one.credential.secret_name == draft.secret_name
+            and is_same(one.credential.secret_name, draft.secret_name)
             and one.credential.secret_version is None
         ][:1]
 
     async def _stored(self, draft: Draft, secret: SecretStr) -> str:
-        name = draft.secret_name
-        if name not in self._versions:
-            self._versions[name] = await self._services.vault.set(
+        name, known = draft.secret_name, folded(draft.secret_name)
+        if known not in self._versions:
+            self._versions[known] = await self._services.vault.set(
                 name,
                 secret.get_secret_value(),
                 content_type=draft.content_type,
                 expires_on=draft.secret_ends,
             )
-        return self._versions[name]
+        return self._versions[known]
 
 
 async def settled(attempt: Callable[[], Awaitable[T]], *, conditional: bool) -> T:

@@ -4,6 +4,7 @@ import asyncio
 
 from sync_core.directory.lookup import count_people
 from sync_core.domain.connections.consent import refusal_words
+from sync_core.domain.connections.deletion import Deletion, being_deleted
 from sync_core.domain.connections.verification import Verification, VerificationStatus, state_words
 from sync_core.domain.connections.warnings import Warning  # noqa: A004 -- the word of the contract
 from sync_core.domain.documents import Agents, Connection, Guests, Scope
@@ -76,6 +77,8 @@ async def warnings_now(
     """Give the same, and what has happened to the connection: trouble, and what expires."""
     known = await journal.read(services, connection.id)
     found = warnings_about(connection) + warnings_from(known, state, connection, services)
+    deletion = await services.store.deletions.find(connection.id)
+    found += [_being_deleted(deletion)] if deletion else []
     return found + await _consent_warnings(services, connection)
 
 
@@ -88,6 +91,11 @@ async def _consent_warnings(services: Services, connection: Connection) -> list[
     if refusal is None:
         return []
     return [Warning(code=refusal.outcome.value, message=refusal_words(refusal))]
+
+
+def _being_deleted(deletion: Deletion) -> Warning:
+    error = being_deleted(deletion)
+    return Warning(code=error.code, message=f"{error.message} {error.remedy}")
 
 
 def _unconfirmed(pending: PendingConsent) -> Warning:
@@ -143,7 +151,11 @@ async def _count(services: Services, connection: Connection) -> tuple[int, int]:
         users = await count_people(graph)
         guests = await count_people(graph, "userType eq 'Guest'")
     if users is None or guests is None:
-        raise IncompleteReading("graph.uncounted", "This tenant does not count its users.")
+        raise IncompleteReading(
+            "graph.uncounted",
+            "This tenant does not count its users.",
+            "Nothing to do: the preview counts them.",
+        )
     return users, guests
 
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from sync_core.directory.denials import BLOCKED, BLOCKED_REMEDY, denied, speaks_of_policy
 from sync_core.domain.errors import (
     FixConnection,
     IncompleteReading,
@@ -110,6 +111,21 @@ def _with_whole_letters(value: Any) -> Any:
     return value
 
 
+def refuse_error_body(answer: Any) -> None:
+    """Raise for an answer of status 200 that is an error all the same.
+
+    It is passing trouble, whatever its code says: nothing may be concluded from it, no absence above all.
+    But a token that is not accepted is renewed.
+    """
+    error = answer.get("error") if isinstance(answer, dict) else None
+    if not isinstance(error, dict):
+        return
+    code = str(error.get("code") or "without a code")
+    if code.lower() == "invalidauthenticationtoken":
+        raise token_refused(f"Graph answered 200 {code}: {error.get('message')}")
+    raise bad_answer(f"an error with status 200 ({code})")
+
+
 def to_page(answer: Any, number: int = 0) -> Page:
     """Read one page; a page may be empty and still have a link to the next one."""
     items = answer.get("value") if isinstance(answer, dict) else None
@@ -155,22 +171,17 @@ def to_error(
     """Say what an error answer means; `needs` names the permission that the call requires."""
     detail = f"Graph answered {status} {code or 'without a code'}: {message}"
     if code.lower() in LOST_PAGE_CODES:
-        return PageLinkLost("graph.pageLinkLost", detail)
+        return PageLinkLost("graph.pageLinkLost", detail, WAIT_REMEDY)
     # 501 is for good: a property that is only readable one person at a time was asked for
     # (learn.microsoft.com/graph/api/user-list).
     if (status >= 500 and status != 501) or status in {408, 429}:
         return _transient(status, detail, retry_after_s(headers))
     if status == 401:
-        return TokenRefused("graph.tokenRefused", detail, CONSENT_REMEDY)
+        return token_refused(detail)
     if status == 403:
-        return FixConnection(
-            "graph.permissionMissing",
-            f"Graph refused access; the app registration needs the permission {needs}. ({detail})",
-            f"In Entra, add the application permission {needs} to the app registration and grant "
-            "admin consent; then check the connection.",
-        )
+        return denied(code, message, detail, needs)
     if status == 404:
-        return GraphNotFound("graph.notFound", detail)
+        return GraphNotFound("graph.notFound", detail, NOT_FOUND_REMEDY)
     return _refused(message, detail)
 
 
@@ -186,6 +197,12 @@ def _refused(message: str, detail: str) -> SyncError:
     )
 
 
+def token_refused(detail: str) -> TokenRefused:
+    if speaks_of_policy(detail):
+        return TokenRefused("graph.blockedByPolicy", f"{BLOCKED} ({detail})", BLOCKED_REMEDY)
+    return TokenRefused("graph.tokenRefused", detail, CONSENT_REMEDY)
+
+
 def _transient(status: int, detail: str, wait_s: float | None) -> RetryLater:
     # 503 and 504 may say how long to wait as well (learn.microsoft.com/graph/errors).
     if status == 429 or wait_s is not None:
@@ -197,6 +214,10 @@ CONSENT_REMEDY = (
     "Check that the app registration still exists and that its consent was not revoked."
 )
 WAIT_REMEDY = "Nothing to do: the next run tries again. See status.microsoft.com if it goes on."
+NOT_FOUND_REMEDY = (
+    "Nothing to do if it was deleted a moment ago: the next run knows. Otherwise take it out of the "
+    "connection's scope and mapping."
+)
 REPORT_REMEDY = (
     "If the message names a property, take it out of the connection's scope and mapping, or correct its "
     "name. Otherwise please report this: the app asked something that Graph refuses."

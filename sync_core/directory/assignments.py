@@ -7,12 +7,8 @@ from typing import Any
 
 from sync_core.directory.answers import GraphNotFound
 from sync_core.directory.client import GraphClient
-from sync_core.directory.requests import (
-    APPLICATIONS_READ,
-    GROUPS_READ,
-    assigned_to,
-    member_users,
-)
+from sync_core.directory.members import pages, users_in
+from sync_core.directory.requests import APPLICATIONS_READ, assigned_to
 
 
 @dataclass(slots=True)
@@ -73,9 +69,8 @@ def _note(item: dict[str, Any], application: str, found: Assignments, groups: li
 
 
 async def _members(client: GraphClient, group: str) -> AsyncIterator[str]:
-    request = member_users(client.sdk, group, ["id"])
     try:
-        async for page in client.pages(request, needs=GROUPS_READ):
+        async for page in pages(client, users_in(client, group, ["id"])):
             for item in page.items:
                 yield str(item["id"])
     except GraphNotFound:

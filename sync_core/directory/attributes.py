@@ -118,7 +118,7 @@ class Readiness:
     ) -> AsyncIterator[tuple[list[dict[str, Any]], int]]:
         request = _users(self._client.sdk, {*names, *ALWAYS_SELECTED}, min(size, MAX_PAGE))
         async for page in self._client.pages(request, needs=USERS_READ):
-            check_attributes(page.items, "users")
+            await check_attributes(self._client, page.items, "users")
             yield page.items, page.number
 
     async def _refused(self, names: Sequence[str]) -> set[str]:

@@ -5,20 +5,16 @@ out, because it would only say the same thing again.
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Iterable
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 
 from kiota_abstractions.base_request_configuration import RequestConfiguration
 from kiota_abstractions.request_information import RequestInformation
 from msgraph.generated.applications_with_app_id.applications_with_app_id_request_builder import (
     ApplicationsWithAppIdRequestBuilder,
-)
-from msgraph.generated.groups.item.group_item_request_builder import GroupItemRequestBuilder
-from msgraph.generated.groups.item.members.graph_user.graph_user_request_builder import (
-    GraphUserRequestBuilder as MemberUsers,
 )
 from msgraph.generated.users.users_request_builder import UsersRequestBuilder
 from msgraph.graph_service_client import GraphServiceClient
@@ -26,38 +22,33 @@ from msgraph.graph_service_client import GraphServiceClient
 from sync_core.directory.access import Directory, Secrets
 from sync_core.directory.answers import to_page
 from sync_core.directory.client import GraphClient
+from sync_core.directory.groups import GroupTree, read_group_tree, refused_members
 from sync_core.directory.lookup import check_attributes
+from sync_core.directory.members import first_pages, users_in
 from sync_core.directory.requests import (
     APPLICATIONS_READ,
-    GROUPS_READ,
+    MAX_PAGE,
     USERS_READ,
-    advanced_headers,
     assigned_to,
     properties,
     relationships,
 )
 from sync_core.directory.retry_budget import RetryBudget
+from sync_core.domain.attributes import ALWAYS_SELECTED
 from sync_core.domain.clouds import CLOUDS
 from sync_core.domain.connections import certificates
 from sync_core.domain.connections.checks import (
-    APPLICATIONS,
-    GROUPS,
-    HIDDEN,
     NEVER_EXPIRES,
     READ_ASSIGNED,
     READ_MEMBERS,
     READ_USER,
-    READS_OWN_APPLICATION,
     SCOPE_GROUPS,
     TOKEN,
-    USERS,
     WHOLE,
     Check,
     CheckResult,
     Expiry,
     ExpirySource,
-    Needs,
-    TokenFacts,
     certificate_check,
     conclude,
     effective_expiry,
@@ -66,15 +57,26 @@ from sync_core.domain.connections.checks import (
     given_expiry,
     groups_check,
     hidden_check,
-    needs_of,
     passed,
     permission_check,
-    permissions,
     privilege_check,
-    read_token,
     secret_end,
     token_check,
+    unfinished_check,
 )
+from sync_core.domain.connections.permissions import (
+    APPLICATIONS,
+    GROUPS,
+    LIFE_CYCLE,
+    MEMBERS,
+    OWN_PERMISSION,
+    READS_OWN_APPLICATION,
+    USERS,
+    Needs,
+    needs_of,
+    permissions,
+)
+from sync_core.domain.connections.token import TokenFacts, read_token
 from sync_core.domain.documents import Connection, CredentialKind
 from sync_core.domain.errors import FixConnection, RetryLater, SyncError
 
@@ -82,8 +84,7 @@ from sync_core.domain.errors import FixConnection, RetryLater, SyncError
 # may need three checks.
 STEP_RETRY_BUDGET_S = 20.0
 WHOLE_PATIENCE_S = 60.0
-ATTEMPTS = 3
-APPLICATION_READ = "Application.Read.All"
+HIRE_DATE = "employeeHireDate"
 
 
 async def check_connection(
@@ -164,25 +165,53 @@ class _Trial:
 
     async def _permitted(self, client: GraphClient, facts: TokenFacts | None) -> None:
         """Check what the token allows, and try what it should; a token that tells nothing is tried."""
-        refused: set[str] = set()
-        if facts:
-            for one in permissions(self.needs):
-                self.checks.append(permission_check(one, facts.roles, self.needs.kind))
-                refused |= set() if one.granted(facts.roles) else set(one.names)
-        users, groups = USERS not in refused, GROUPS not in refused
-        if users:
-            await self._try(READ_USER, self._read_user(client))
-        if groups and self.needs.groups:
-            await self._groups(client, facts, may_read_users=users)
-        if groups and self.needs.applications and APPLICATIONS not in refused:
+        missing = await self._missing(client, facts) if facts else set()
+        # What needs a permission that is missing would only fail the read as well.
+        readable = {
+            name
+            for name in self.needs.attributes
+            if OWN_PERMISSION.get(name.lower()) not in missing
+        }
+        if USERS not in missing:
+            await self._try(READ_USER, self._read_user(client, frozenset(readable)))
+        if self.needs.groups and missing.isdisjoint({MEMBERS, GROUPS}):
+            await self._groups(client, facts, frozenset() if USERS in missing else readable)
+        if self.needs.applications and missing.isdisjoint({MEMBERS, GROUPS, APPLICATIONS}):
             await self._try(READ_ASSIGNED, self._read_assigned(client))
         if facts:
             self.checks.append(privilege_check(facts.roles))
 
-    async def _read_user(self, client: GraphClient) -> str:
-        request = _first_user(client.sdk, self.needs.attributes)
+    async def _missing(self, client: GraphClient, facts: TokenFacts) -> set[str]:
+        """Check each permission that is needed; return the narrowest names of those that are missing."""
+        missing = set[str]()
+        for one in permissions(self.needs):
+            check = permission_check(one, facts.roles, self.needs.kind)
+            if not check.ok and one.names[0] == LIFE_CYCLE:
+                check = await self._life_cycle(client, check)
+            self.checks.append(check)
+            if not check.ok:
+                missing.add(one.names[0])
+        return missing
+
+    async def _life_cycle(self, client: GraphClient, check: Check) -> Check:
+        """Let the date of hire pass where it is seen to be readable.
+
+        Of employeeLeaveDateTime, Microsoft says that the permission is needed; of employeeHireDate it was
+        only seen (see `OWN_PERMISSION`). A person who has the date proves that it is not hidden here.
+        """
+        names = self.needs.own(LIFE_CYCLE)
+        if [name.lower() for name in names] != [HIRE_DATE.lower()]:
+            return check
+        with suppress(SyncError):
+            page = to_page(await client.get(_users(client.sdk, names, MAX_PAGE), needs=USERS_READ))
+            if any(person.get(names[0]) for person in page.items):
+                return passed(LIFE_CYCLE, f"{names[0]} can be read without {LIFE_CYCLE}.")
+        return check
+
+    async def _read_user(self, client: GraphClient, attributes: frozenset[str]) -> str:
+        request = _users(client.sdk, attributes, 1)
         async for page in client.pages(request, needs=USERS_READ):
-            check_attributes(page.items, "users")
+            await check_attributes(client, page.items, "users")
             if page.items:
                 return "A user can be read with every attribute that the connection uses."
         raise FixConnection(
@@ -192,37 +221,42 @@ class _Trial:
         )
 
     async def _groups(
-        self, client: GraphClient, facts: TokenFacts | None, *, may_read_users: bool
+        self, client: GraphClient, facts: TokenFacts | None, attributes: AbstractSet[str]
     ) -> None:
-        named = sorted(self.needs.groups)
-        heads: list[dict[str, Any] | None] = []
-
-        async def ask() -> None:
-            requests = [_group(client.sdk, group) for group in named]
-            heads.extend(await client.batch(requests, needs=GROUPS_READ))
-
-        if not await self._step(SCOPE_GROUPS, ask()):
+        """Look at every group that a run will read; at members, if `attributes` can be read."""
+        tree = GroupTree()
+        if not await self._step(SCOPE_GROUPS, self._read_tree(client, tree)):
             return
-        found = [head for head in heads if head is not None]
-        missing = {group for group, head in zip(named, heads, strict=True) if head is None}
-        self.checks.append(groups_check(self.needs.groups, missing))
-        hidden = [head for head in found if head.get("visibility") == "HiddenMembership"]
-        if hidden and facts:
-            names = [str(head.get("displayName") or head["id"]) for head in hidden]
-            self.checks.append(hidden_check(names, facts.roles, self.needs.kind))
-            if HIDDEN not in facts.roles:
-                found = [head for head in found if head not in hidden]
-        if found and may_read_users:
-            needs = f"{GROUPS_READ} and {HIDDEN}" if hidden else GROUPS_READ
-            await self._try(READ_MEMBERS, self._read_members(client, found, needs))
+        self.checks.append(groups_check(self.needs.groups, tree.missing))
+        hidden = tree.hiding if facts else tree.unreadable
+        if hidden:
+            names = sorted(map(tree.name, hidden))
+            roles = facts.roles if facts else frozenset[str]()
+            self.checks.append(hidden_check(names, roles, self.needs.kind))
+        readable = sorted(tree.names.keys() - tree.unreadable)
+        if readable and attributes:
+            await self._try(READ_MEMBERS, self._read_members(client, tree, readable, attributes))
+
+    async def _read_tree(self, client: GraphClient, tree: GroupTree) -> None:
+        """Fill the tree; of one that takes too long, as much as was read is looked at, and a note says so."""
+        needs = self.needs
+        try:
+            async with asyncio.timeout(STEP_RETRY_BUDGET_S / 2):
+                await read_group_tree(client, needs.groups, nested=needs.nested, tree=tree)
+        except TimeoutError:
+            if not tree.names:
+                raise
+            self.checks.append(unfinished_check(len(tree.names)))
 
     async def _read_members(
-        self, client: GraphClient, groups: Sequence[dict[str, Any]], needs: str
+        self, client: GraphClient, tree: GroupTree, groups: list[str], attributes: AbstractSet[str]
     ) -> str:
-        requests = [_first_member(client.sdk, one["id"], self.needs.attributes) for one in groups]
-        for answer in await client.batch(requests, needs=needs):
-            page = to_page(answer or {"value": []})  # None: deleted since it was read
-            check_attributes(page.items, "members of a group")
+        lists = [users_in(client, group, attributes, 1) for group in groups]
+        for group, page in zip(groups, await first_pages(client, lists), strict=True):
+            if isinstance(page, FixConnection):
+                raise refused_members(page, tree.name(group))
+            # None: deleted since it was read
+            await check_attributes(client, page.items if page else [], "members of a group")
         return f"The members of the groups can be read with their attributes ({len(groups)})."
 
     async def _read_assigned(self, client: GraphClient) -> str:
@@ -278,7 +312,7 @@ class _Trial:
 
 def _little(retry_budget: RetryBudget) -> RetryBudget:
     """Try a few times at most: the reason of a failure is worth more here than a late success."""
-    return replace(retry_budget, attempts=ATTEMPTS, budget_s=STEP_RETRY_BUDGET_S / 2)
+    return replace(retry_budget, budget_s=STEP_RETRY_BUDGET_S / 2)
 
 
 def _too_slow(seconds: float) -> RetryLater:
@@ -319,7 +353,7 @@ async def _expiries(
             known += _by(ExpirySource.CERTIFICATE, certificates.read(secret, now).not_after)
         elif client and not roles.isdisjoint(READS_OWN_APPLICATION):
             answer = await client.get(
-                _own_application(client.sdk, connection.client_id), needs=APPLICATION_READ
+                _own_application(client.sdk, connection.client_id), needs=APPLICATIONS
             )
             known += _by(ExpirySource.ENTRA, secret_end(answer, secret, now))
     except SyncError:  # Key Vault is away, or the application's home is another tenant
@@ -334,31 +368,11 @@ def _by(source: ExpirySource, ends: datetime | None) -> list[Expiry]:
 # --- the requests -----------------------------------------------------------------------------------
 
 
-def _first_user(sdk: GraphServiceClient, select: frozenset[str]) -> RequestInformation:
+def _users(sdk: GraphServiceClient, select: Iterable[str], top: int) -> RequestInformation:
     query = UsersRequestBuilder.UsersRequestBuilderGetQueryParameters(
-        select=properties(select), expand=relationships(select), top=1
+        select=properties({*select, *ALWAYS_SELECTED}), expand=relationships(select), top=top
     )
     return sdk.users.to_get_request_information(RequestConfiguration(query_parameters=query))
-
-
-def _group(sdk: GraphServiceClient, group_id: str) -> RequestInformation:
-    query = GroupItemRequestBuilder.GroupItemRequestBuilderGetQueryParameters(
-        select=["id", "displayName", "visibility"]
-    )
-    return sdk.groups.by_group_id(group_id).to_get_request_information(
-        RequestConfiguration(query_parameters=query)
-    )
-
-
-def _first_member(
-    sdk: GraphServiceClient, group_id: str, select: Iterable[str]
-) -> RequestInformation:
-    query = MemberUsers.GraphUserRequestBuilderGetQueryParameters(
-        select=properties(select), top=1, count=True
-    )
-    return sdk.groups.by_group_id(group_id).members.graph_user.to_get_request_information(
-        RequestConfiguration(query_parameters=query, headers=advanced_headers())
-    )
 
 
 def _own_application(sdk: GraphServiceClient, client_id: str) -> RequestInformation:

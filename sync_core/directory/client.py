@@ -6,9 +6,10 @@ seconds of Retry-After and does not see items of a batch, so it is off: `RetryBu
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
@@ -35,25 +36,24 @@ from msgraph.graph_service_client import GraphServiceClient
 from msgraph_core import GraphClientFactory
 
 from sync_core.directory.answers import (
-    GraphNotFound,
+    WAIT_REMEDY,
     Page,
     PageLinkLost,
     TokenRefused,
-    bad_answer,
     check_link,
     decode,
+    refuse_error_body,
     to_error,
     to_page,
 )
+from sync_core.directory.batches import from_body, sort_items
 from sync_core.directory.credentials import GraphCredential
+from sync_core.directory.denials import PermissionMissing, denied_all_the_same
 from sync_core.directory.retry_budget import RetryBudget
-from sync_core.domain.errors import (
-    FixConnection,
-    IncompleteReading,
-    RetryLater,
-    SyncError,
-    Throttled,
-)
+from sync_core.directory.trouble import Trouble, Usage
+from sync_core.domain.connections.permissions import has_all
+from sync_core.domain.connections.token import read_token
+from sync_core.domain.errors import FixConnection, IncompleteReading, RetryLater, SyncError
 from sync_core.logs import log_event
 
 MAX_BATCH = 20  # learn.microsoft.com/graph/json-batching
@@ -66,16 +66,6 @@ LIMITS = httpx.Limits(max_connections=16, max_keepalive_connections=16)
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
-class Usage:
-    """What a run has asked of Graph so far."""
-
-    requests: int = 0
-    throttled: int = 0
-    retried: int = 0
-    bytes: int = 0
-
-
 class GraphClient:
     """One connection's way to Graph for one run; counts what it asks."""
 
@@ -85,28 +75,34 @@ class GraphClient:
         adapter: GraphRequestAdapter,
         credential: GraphCredential,
         graph_url: str,
+        scope: str,
         retry_budget: RetryBudget,
     ) -> None:
         self._adapter = adapter
         self.credential = credential
         self._graph_url = graph_url
+        self._scope = scope
         self._retry_budget = retry_budget
         self._base_url = f"{graph_url}/v1.0"
         adapter.base_url = self._base_url
         self.sdk = GraphServiceClient(request_adapter=adapter)
+        # Until this tenant is seen to have none; see `members`.
+        self.has_casts = True
         self.usage = Usage()
 
     @property
     def graph_url(self) -> str:
         return self._graph_url
 
-    async def get(self, request: RequestInformation, *, needs: str) -> Any:
+    async def get(
+        self, request: RequestInformation, *, needs: str, budget: RetryBudget | None = None
+    ) -> Any:
         """Send one request and decode its JSON; `needs` is the permission it requires.
 
         Raises `GraphNotFound` for a 404, `FixConnection` for what an administrator must mend, and
-        `RetryLater` when the retry budget is used up.
+        `RetryLater` when the retry budget, that of the run or the given one, is used up.
         """
-        return await self._patiently(request, needs, _decoded)
+        return await self._patiently(request, needs, _decoded, budget)
 
     async def document(self, path: str, *, accept: str) -> bytes:
         """Load something that is no JSON and needs no permission, such as Graph's schema."""
@@ -116,23 +112,57 @@ class GraphClient:
         return await self._patiently(request, "", bytes)
 
     async def _patiently(
-        self, request: RequestInformation, needs: str, read: Callable[[bytes], T]
+        self,
+        request: RequestInformation,
+        needs: str,
+        read: Callable[[bytes], T],
+        budget: RetryBudget | None = None,
     ) -> T:
-        attempt, fresh_token = 1, False
+        trouble = self._trouble(budget)
         while True:
             try:
                 return read(await self._send(request, needs))
-            except TokenRefused as error:
-                # A cached token outlives a revoked consent or a rotated key; a new one tells.
-                if fresh_token:
-                    raise FixConnection(error.code, error.message, error.remedy) from error
-                fresh_token = True
-                await self.credential.renew()
-            except RetryLater as error:
-                self.usage.throttled += isinstance(error, Throttled)
-                await self._retry_budget.wait(attempt, error)
-                self.usage.retried += 1
-                attempt += 1
+            except (TokenRefused, RetryLater) as error:
+                await trouble.outlast([error])
+            except PermissionMissing as error:
+                await self._granted_meanwhile(error)
+
+    def little_budget(self, budget_s: float) -> RetryBudget:
+        """Return a budget for what is not worth the run's: no larger than that, and apart from it."""
+        return replace(self._retry_budget, budget_s=min(budget_s, self._retry_budget.budget_s))
+
+    def _trouble(self, budget: RetryBudget | None = None) -> Trouble:
+        return Trouble(self.credential, budget or self._retry_budget, self.usage)
+
+    async def roles(self) -> frozenset[str] | None:
+        """Return the permissions in the token; None for a token that does not tell."""
+        # With the option that the SDK's pipeline uses, so that this is the token that requests carry.
+        token = await self.credential.get_token(self._scope, enable_cae=True)
+        facts = read_token(token.token)
+        return facts.roles if facts else None
+
+    async def may(self, needs: str) -> bool | None:
+        """Tell whether the token, or a new one, has a permission; None where tokens do not tell."""
+        roles = await self.roles()
+        if roles is None or has_all(needs, roles):
+            return None if roles is None else True
+        await self.credential.renew()
+        return has_all(needs, await self.roles() or frozenset())
+
+    async def _granted_meanwhile(self, error: PermissionMissing) -> None:
+        """Return if a new token has the permission that the old one lacked; else raise why access is refused.
+
+        A token keeps the permissions of the moment it was issued, so a new one is asked for first.
+        """
+        before = await self.roles()
+        if before is None:
+            raise error
+        await self.credential.renew()
+        after = await self.roles() or frozenset()
+        if not has_all(error.needs, after):
+            raise error
+        if has_all(error.needs, before):
+            raise denied_all_the_same(error)
 
     async def pages(self, request: RequestInformation, *, needs: str) -> AsyncIterator[Page]:
         """Follow a list to its end, page by page; items may repeat, the caller merges by id.
@@ -151,12 +181,12 @@ class GraphClient:
             async for page in self._listing(request, needs):
                 yield page
         except PageLinkLost as error:
-            raise IncompleteReading(error.code, error.message) from error
+            raise IncompleteReading(error.code, error.message, error.remedy) from error
 
     async def _listing(self, first: RequestInformation, needs: str) -> AsyncIterator[Page]:
         request, seen, number = first, set[str](), 0
         while True:
-            page = to_page(await self.get(request, needs=needs), number)
+            page = await self._patiently(request, needs, partial(_read_page, number))
             number += 1
             yield page
             if page.next_link is None:
@@ -164,7 +194,9 @@ class GraphClient:
             check_link(page.next_link, self._graph_url)
             if page.next_link in seen:
                 raise IncompleteReading(
-                    "graph.pageLoop", "Graph's pages lead back to a page that was already read."
+                    "graph.pageLoop",
+                    "Graph's pages lead back to a page that was already read.",
+                    WAIT_REMEDY,
                 )
             seen.add(page.next_link)
             request = self.follow(page.next_link, first)
@@ -181,30 +213,53 @@ class GraphClient:
         """Tell whether a link that a caller gave back leads to this very list of our Graph."""
         return link.startswith(f"{self._base_url}{path}?") and link.isprintable()
 
-    async def batch(self, requests: Sequence[RequestInformation], *, needs: str) -> list[Any]:
+    async def batch(
+        self, requests: Sequence[RequestInformation], *, needs: str, keep_denied: bool = False
+    ) -> list[Any]:
         """Send up to 20 requests at a time in `$batch`; answers in order, `None` for a 404.
 
         Items are throttled one by one and only those are sent again, after the longest wait that was
         asked for. learn.microsoft.com/graph/throttling#throttling-and-batching
+        With `keep_denied`, an item to which access is refused has the error for an answer.
         """
         answers: list[Any] = []
         for start in range(0, len(requests), MAX_BATCH):
-            answers += await self._one_batch(requests[start : start + MAX_BATCH], needs)
+            answers += await self._one_batch(
+                requests[start : start + MAX_BATCH], needs, keep_denied=keep_denied
+            )
         return answers
 
-    async def _one_batch(self, requests: Sequence[RequestInformation], needs: str) -> list[Any]:
+    async def _one_batch(
+        self, requests: Sequence[RequestInformation], needs: str, *, keep_denied: bool
+    ) -> list[Any]:
         answers: dict[int, Any] = {}
-        attempt = 1
+        trouble = self._trouble()
         while True:
             open_items = [number for number in range(len(requests)) if number not in answers]
             body = await self.get(self._batch_request(requests, open_items), needs=needs)
-            waiting = self._sort_items(body, open_items, answers, needs)
-            if waiting is None:
+            try:
+                waiting = sort_items(body, open_items, answers, needs, keep_denied=keep_denied)
+            except PermissionMissing as error:
+                await self._granted_meanwhile(error)
+                continue
+            reopened = await self._reopened(answers)
+            if not waiting and not reopened:
                 return [answers[number] for number in range(len(requests))]
-            self.usage.throttled += isinstance(waiting, Throttled)
-            await self._retry_budget.wait(attempt, waiting)
-            self.usage.retried += 1
-            attempt += 1
+            await trouble.outlast(waiting)
+
+    async def _reopened(self, answers: dict[int, Any]) -> bool:
+        """Explain refusals that are kept; take back those that a new token has overcome."""
+        for number, answer in list(answers.items()):
+            if isinstance(answer, PermissionMissing):
+                try:
+                    await self._granted_meanwhile(answer)
+                except FixConnection as error:
+                    # No longer a `PermissionMissing`: it has been explained.
+                    answers[number] = FixConnection(error.code, error.message, error.remedy)
+                else:
+                    del answers[number]
+                    return True
+        return False
 
     def _batch_request(
         self, requests: Sequence[RequestInformation], numbers: Sequence[int]
@@ -227,34 +282,6 @@ class GraphClient:
         request.set_stream_content(orjson.dumps({"requests": items}), "application/json")
         request.add_request_options([ResponseHandlerOption(NativeResponseHandler())])
         return request
-
-    def _sort_items(
-        self, body: Any, expected: Sequence[int], answers: dict[int, Any], needs: str
-    ) -> RetryLater | None:
-        """Put finished items into `answers`; give the error to wait for, if any item has to wait."""
-        responses = body.get("responses") if isinstance(body, dict) else None
-        if not isinstance(responses, list):
-            return bad_answer("a batch without its responses")
-        waiting: RetryLater | None = None
-        for response in responses:
-            number = int(response["id"])
-            try:
-                answers[number] = self._item(response, needs)
-            except GraphNotFound:
-                answers[number] = None
-            except RetryLater as error:
-                waiting = _longer(waiting, error)
-        if waiting is None and any(number not in answers for number in expected):
-            return bad_answer("a batch that does not answer all of its items")
-        return waiting
-
-    def _item(self, response: dict[str, Any], needs: str) -> Any:
-        status, body = int(response.get("status", 0)), response.get("body")
-        if 200 <= status < 300 and isinstance(body, dict):
-            return body
-        if 200 <= status < 300:
-            raise bad_answer("a batch item without a body")
-        raise _from_body(status, body, response.get("headers") or {}, needs)
 
     async def _send(self, request: RequestInformation, needs: str) -> bytes:
         self.usage.requests += 1
@@ -298,6 +325,7 @@ async def open_graph(
             adapter=GraphRequestAdapter(provider, client),
             credential=credential,
             graph_url=graph_url,
+            scope=scope,
             retry_budget=retry_budget,
         )
 
@@ -313,14 +341,11 @@ def _of_batch(answer: httpx.Response, needs: str) -> bytes:
         body = orjson.loads(answer.content)
     except orjson.JSONDecodeError:
         body = None
-    raise _from_body(answer.status_code, body, answer.headers, needs)
+    raise from_body(answer.status_code, body, answer.headers, needs)
 
 
-def _from_body(status: int, body: Any, headers: Mapping[str, str], needs: str) -> SyncError:
-    error = body.get("error", {}) if isinstance(body, dict) else {}
-    return to_error(
-        status, str(error.get("code", "")), str(error.get("message", "")), headers, needs
-    )
+def _read_page(number: int, body: bytes) -> Page:
+    return to_page(_decoded(body), number)
 
 
 def _decoded(body: bytes) -> Any:
@@ -328,6 +353,7 @@ def _decoded(body: bytes) -> Any:
     if found.repaired:
         # Whose value it is stays out of the log; the row shows the sign U+FFFD.
         log_event("graph.textRepaired", level=logging.WARNING)
+    refuse_error_body(found.value)
     return found.value
 
 
@@ -341,10 +367,3 @@ def _from_api_error(error: APIError, needs: str) -> SyncError:
         headers,
         needs,
     )
-
-
-def _longer(one: RetryLater | None, other: RetryLater) -> RetryLater:
-    def wish(error: RetryLater) -> float:
-        return (error.retry_after_s or 0.0) if isinstance(error, Throttled) else 0.0
-
-    return other if one is None or wish(other) > wish(one) else one

@@ -6,16 +6,13 @@ from typing import Any
 from sync_core.directory.answers import to_page
 from sync_core.directory.assignments import read_assignments
 from sync_core.directory.client import GraphClient
+from sync_core.directory.groups import GroupTree, inside
 from sync_core.directory.lookup import check_attributes
-from sync_core.directory.managers import check_hidden, check_managers
-from sync_core.directory.requests import (
-    GROUPS_READ,
-    USERS_READ,
-    groups_of_user,
-    one_deleted,
-    one_user,
-)
+from sync_core.directory.managers import check_hidden, told_managers
+from sync_core.directory.members import first_pages, groups_of, rest
+from sync_core.directory.requests import USERS_READ, one_deleted, one_user
 from sync_core.domain.attributes import MANAGER, is_agent
+from sync_core.domain.errors import FixConnection
 from sync_core.domain.model import Evidence, Reason
 from sync_core.domain.scope.compile import CompiledScope
 
@@ -26,19 +23,24 @@ async def read_evidence(
     scope: CompiledScope,
     select: frozenset[str],
     asked_groups: frozenset[str],
+    *,
+    tree: GroupTree | None = None,
 ) -> list[Evidence]:
-    """Ask for each person by id: gone, blocked, out of the groups, or still here after all."""
+    """Ask for each person by id: gone, blocked, out of the groups, or still here after all.
+
+    `tree` are the groups that were read before, if they were.
+    """
     users = await client.batch(
         [one_user(client.sdk, object_id, select) for object_id in object_ids], needs=USERS_READ
     )
     told = [user for user in users if user is not None]
-    check_attributes(told, "a person asked for by id")
-    check_managers(told, "the manager of a person asked for by id")
+    await check_attributes(client, told, "a person asked for by id")
+    await check_attributes(client, told_managers(told), "the manager of a person asked for by id")
     if MANAGER in select and not any(user.get(MANAGER) for user in told):
         await check_hidden(client, [user["id"] for user in told])
     found = {oid: user for oid, user in zip(object_ids, users, strict=True) if user is not None}
     gone = [object_id for object_id in object_ids if object_id not in found]
-    groups = await _groups(client, list(found), scope, asked_groups)
+    groups = await _groups(client, list(found), scope, asked_groups, tree)
     # Read again, as proof: a list that was cut short once must not remove anybody.
     assignments = await read_assignments(client, scope.applications)
     groups = {oid: groups.get(oid, frozenset()) | assignments.of(oid) for oid in found}
@@ -66,26 +68,27 @@ def _judge(user: dict[str, Any], groups: frozenset[str], scope: CompiledScope) -
 
 
 async def _groups(
-    client: GraphClient, object_ids: list[str], scope: CompiledScope, asked: frozenset[str]
+    client: GraphClient,
+    object_ids: list[str],
+    scope: CompiledScope,
+    asked: frozenset[str],
+    tree: GroupTree | None,
 ) -> dict[str, frozenset[str]]:
     """Read which of the named groups each person is in, by the person rather than by the group."""
     wanted = scope.groups | asked
     if not wanted:
         return {}
-    requests = [
-        groups_of_user(client.sdk, object_id, nested=scope.nested_groups)
-        for object_id in object_ids
-    ]
-    answers = await client.batch(requests, needs=GROUPS_READ)
+    above = tree.above(wanted) if tree else {}
+    lists = [groups_of(client, one, nested=scope.nested_groups) for one in object_ids]
+    answers = await first_pages(client, lists) if lists else []
     result: dict[str, frozenset[str]] = {}
-    for object_id, request, answer in zip(object_ids, requests, answers, strict=True):
-        page = to_page(answer or {"value": []})
-        groups = {item["id"] for item in page.items}
-        if page.next_link is not None:
-            onward = client.follow(page.next_link, request)
-            async for more in client.pages(onward, needs=GROUPS_READ):
-                groups.update(item["id"] for item in more.items)
-        result[object_id] = wanted & groups
+    for object_id, listed, first in zip(object_ids, lists, answers, strict=True):
+        if isinstance(first, FixConnection):
+            raise first
+        groups: set[str] = set()
+        async for page in rest(client, listed, first or to_page({"value": []})):
+            groups.update(item["id"] for item in page.items)
+        result[object_id] = inside(groups, wanted, above)
     return result
 
 

@@ -1,27 +1,33 @@
 """The tree of groups under the ones that a scope names: read level by level, safe with cycles."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
-from kiota_abstractions.request_information import RequestInformation
-
-from sync_core.directory.answers import Page, to_page
 from sync_core.directory.client import GraphClient
-from sync_core.directory.requests import GROUPS_READ, member_groups, one_group
+from sync_core.directory.members import first_pages, groups_in, rest, users_in
+from sync_core.directory.requests import GROUP_PROPERTIES, GROUPS_READ, one_group
+from sync_core.domain.connections.permissions import HIDDEN
+from sync_core.domain.errors import FixConnection
+
+HIDDEN_MEMBERSHIP = "HiddenMembership"
 
 
 @dataclass(slots=True)
 class GroupTree:
     """Groups by id with their names, and which group is a member of which.
 
-    `missing` are named groups that Graph does not have (deleted, or never there).
+    `missing` are named groups that Graph does not have (deleted, or never there). `hiding` are groups that
+    hide their members, `unreadable` those of them whose members this app does not get to see.
     """
 
     names: dict[str, str] = field(default_factory=dict)
     parents: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     missing: set[str] = field(default_factory=set)
+    hiding: set[str] = field(default_factory=set)
+    unreadable: set[str] = field(default_factory=set)
 
     def above(self, roots: Iterable[str]) -> Mapping[str, frozenset[str]]:
         """For each group, the given roots that contain it, directly or through nesting, itself too."""
@@ -40,10 +46,30 @@ class GroupTree:
                 contained[group].add(root)
         return {group: frozenset(inside) for group, inside in contained.items()}
 
+    def name(self, group: str) -> str:
+        """Return what a group is called, or its id."""
+        return self.names.get(group) or group
 
-async def read_group_tree(client: GraphClient, roots: Iterable[str], *, nested: bool) -> GroupTree:
-    """Read the named groups and, if wanted, all groups nested in them; each group once."""
-    tree = GroupTree()
+
+def inside(
+    groups: AbstractSet[str], wanted: AbstractSet[str], above: Mapping[str, frozenset[str]]
+) -> frozenset[str]:
+    """Return the wanted groups that a person who is in these groups is in; `above` is the tree's.
+
+    Graph's own answer about a person has been seen to lack groups (microsoft-graph-explorer-v4 issues
+    2518 and 3336), so it has to agree with every group of the tree before it counts as absence.
+    """
+    return frozenset(wanted & groups).union(*(above.get(one, frozenset()) for one in groups))
+
+
+async def read_group_tree(
+    client: GraphClient, roots: Iterable[str], *, nested: bool, tree: GroupTree | None = None
+) -> GroupTree:
+    """Read the named groups and, if wanted, all groups nested in them; each group once.
+
+    A `tree` of the caller is filled level by level, so that who stops waiting has what was read so far.
+    """
+    tree = GroupTree() if tree is None else tree
     wanted = sorted(set(roots))
     heads = await client.batch(
         [one_group(client.sdk, group) for group in wanted], needs=GROUPS_READ
@@ -53,12 +79,15 @@ async def read_group_tree(client: GraphClient, roots: Iterable[str], *, nested: 
     while level:
         _add(tree, level)
         level = await _next_level(client, tree, level) if nested else []
+    tree.unreadable = await _unreadable(client, tree.hiding)
     return tree
 
 
 def _add(tree: GroupTree, groups: Iterable[dict[str, Any]]) -> None:
     for group in groups:
         tree.names[group["id"]] = str(group.get("displayName") or "")
+        if group.get("visibility") == HIDDEN_MEMBERSHIP:
+            tree.hiding.add(group["id"])
 
 
 async def _next_level(
@@ -67,13 +96,17 @@ async def _next_level(
     # A Microsoft 365 group cannot hold groups, and Graph refuses the cast on one (400
     # Request_UnsupportedQuery). learn.microsoft.com/graph/api/group-list-members
     parents = [group["id"] for group in level if "Unified" not in (group.get("groupTypes") or [])]
-    requests = [member_groups(client.sdk, parent) for parent in parents]
-    answers = await client.batch(requests, needs=GROUPS_READ)
+    lists = [groups_in(client, parent, GROUP_PROPERTIES) for parent in parents]
+    answers = await first_pages(client, lists) if lists else []
     fresh: dict[str, dict[str, Any]] = {}
-    for parent, request, answer in zip(parents, requests, answers, strict=True):
+    for parent, wanted, answer in zip(parents, lists, answers, strict=True):
         if answer is None:  # deleted since its parent was read: it has no members any more
             continue
-        async for page in _from_first(client, to_page(answer), request):
+        if isinstance(answer, FixConnection):
+            if parent in tree.hiding:  # told with the others whose members are hidden
+                continue
+            raise refused_members(answer, tree.name(parent))
+        async for page in rest(client, wanted, answer):
             for child in page.items:
                 tree.parents[child["id"]].add(parent)
                 if child["id"] not in tree.names:
@@ -81,11 +114,33 @@ async def _next_level(
     return list(fresh.values())
 
 
-async def _from_first(
-    client: GraphClient, first: Page, request: RequestInformation
-) -> AsyncIterator[Page]:
-    """Give the page that came in a batch, then the others, which are followed outside of it."""
-    yield first
-    if first.next_link is not None:
-        async for page in client.pages(client.follow(first.next_link, request), needs=GROUPS_READ):
-            yield page
+async def _unreadable(client: GraphClient, hiding: set[str]) -> set[str]:
+    """Tell which of the groups that hide their members hide them from this app.
+
+    By the token, for Graph may answer as if such a group were empty. A token that tells nothing is tried
+    out, and an empty list is not believed then.
+    """
+    if not hiding:
+        return set()
+    allowed = await client.may(HIDDEN)
+    if allowed is not None:
+        return set() if allowed else set(hiding)
+    groups = sorted(hiding)
+    firsts = await first_pages(client, [users_in(client, one, ["id"], 1) for one in groups])
+    return {
+        group
+        for group, first in zip(groups, firsts, strict=True)
+        if isinstance(first, FixConnection) or (first is not None and not first.items)
+    }
+
+
+def refused_members(error: FixConnection, group: str) -> FixConnection:
+    """Return the same error with the group whose members were asked for."""
+    message = f"The members of the group {group!r} cannot be read. {error.message}"
+    return FixConnection(error.code, message, error.remedy)
+
+
+def hidden_words(groups: Iterable[str]) -> str:
+    """Say which groups hide their members from this app, and what it takes to see them."""
+    names = ", ".join(sorted(groups))
+    return f"The members of {names} are hidden, and the application permission {HIDDEN} is not granted."

@@ -8,27 +8,33 @@ from typing import Any
 
 from sync_core.directory.answers import to_page
 from sync_core.directory.client import GraphClient
+from sync_core.directory.denials import PermissionMissing, denied_all_the_same
+from sync_core.directory.members import groups_of, pages
 from sync_core.directory.requests import (
-    GROUPS_READ,
     MAX_VALUES,
     USERS_READ,
     count_users,
-    groups_of_user,
     users_by_id,
     users_named,
     users_with_names,
 )
 from sync_core.domain.errors import FixConnection, IncompleteReading
 
+# A count is a plausibility check and not worth the patience that a run has for its people.
+COUNT_BUDGET_S = 10.0
+
 
 async def count_people(client: GraphClient, condition: str | None = None) -> int | None:
     """Return how many users Graph counts, all or those of a `$filter`; None where it cannot count.
 
     Tenants of Azure AD B2C have no advanced queries, and counting is one
-    (learn.microsoft.com/graph/aad-advanced-queries).
+    (learn.microsoft.com/graph/aad-advanced-queries). Raises what else keeps it from counting, before long.
     """
+    request = count_users(client.sdk, condition)
     try:
-        count = await client.get(count_users(client.sdk, condition), needs=USERS_READ)
+        count = await client.get(
+            request, needs=USERS_READ, budget=client.little_budget(COUNT_BUDGET_S)
+        )
     except IncompleteReading:
         return None
     return count if isinstance(count, int) else None
@@ -42,7 +48,7 @@ async def find_by_name(client: GraphClient, principal_name: str) -> str | None:
     """
     answer = await client.get(users_named(client.sdk, principal_name), needs=USERS_READ)
     items = to_page(answer).items
-    check_attributes(items, "a person asked for by name")
+    await check_attributes(client, items, "a person asked for by name")
     return str(items[0]["id"]) if items else None
 
 
@@ -51,7 +57,7 @@ async def ids_by_name(client: GraphClient, names: Iterable[str]) -> list[tuple[s
     requests = [users_with_names(client.sdk, some) for some in _portions(sorted(set(names)))]
     answers = await client.batch(requests, needs=USERS_READ)
     people = [person for answer in answers if answer for person in to_page(answer).items]
-    check_attributes(people, "people asked for by name")
+    await check_attributes(client, people, "people asked for by name")
     return [(str(person["userPrincipalName"]), str(person["id"])) for person in people]
 
 
@@ -70,26 +76,44 @@ def _portions(values: Sequence[str]) -> Iterator[Sequence[str]]:
 
 async def direct_groups(client: GraphClient, object_id: str) -> frozenset[str]:
     """Return the ids of the groups that a person is in directly."""
-    request = groups_of_user(client.sdk, object_id, nested=False)
     found: set[str] = set()
-    async for page in client.pages(request, needs=GROUPS_READ):
+    async for page in pages(client, groups_of(client, object_id, nested=False)):
         found.update(item["id"] for item in page.items)
     return frozenset(found)
 
 
-def check_attributes(items: Iterable[Mapping[str, Any]], what: str) -> None:
+async def check_attributes(
+    client: GraphClient, items: Sequence[Mapping[str, Any]], what: str
+) -> None:
     """Refuse people that come without their attributes: the permission to read users is gone.
 
     Without it Graph answers 200 and every property but the id is null
-    (learn.microsoft.com/graph/api/group-list-members, "limited information"). Every user has a
-    sign-in name, so its absence is the sign.
+    (learn.microsoft.com/graph/api/group-list-members, "limited information"), for everybody. One person
+    without a sign-in name among others is an odd account, and that person's matter alone.
     """
-    for item in items:
-        if item.get("userPrincipalName") is None:
-            raise FixConnection(
-                "graph.limitedInformation",
-                f"Graph gave {what} without their attributes: the app registration is not allowed "
-                f"to read users ({USERS_READ} is missing). Nothing was changed.",
-                f"In Entra, add the application permission {USERS_READ} to the app registration "
-                "and grant admin consent; then run again.",
-            )
+    if not are_bare(items):
+        return
+    if await client.may(USERS_READ):
+        detail = f"Graph gave {what} without their attributes"
+        raise denied_all_the_same(PermissionMissing(USERS_READ, detail))
+    raise FixConnection(
+        "graph.limitedInformation",
+        f"Graph gave {what} without their attributes: the app registration is not allowed "
+        f"to read users ({USERS_READ} is missing). Nothing was changed.",
+        f"In Entra, add the application permission {USERS_READ} to the app registration "
+        "and grant admin consent; then run again.",
+    )
+
+
+def are_bare(items: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether there are people, and all came without their attributes."""
+    return bool(items) and all(map(_is_bare, items))
+
+
+def _is_bare(item: Mapping[str, Any]) -> bool:
+    """Whether an item has nothing but its id and notes of OData."""
+    return all(
+        value is None or value == []
+        for name, value in item.items()
+        if name != "id" and not name.startswith("@")
+    )

@@ -63,19 +63,19 @@ async def check_hidden(client: GraphClient, without: Sequence[str]) -> None:
     try:
         answers = await client.batch(requests, needs=USERS_READ)
     except FixConnection as error:
-        raise _hidden() from error
+        raise await _hidden(client) from error
     if any(answer is not None for answer in answers):
-        raise _hidden()
+        raise await _hidden(client)
 
 
-def check_managers(people: Iterable[Manager], what: str) -> None:
-    """Refuse managers that come without their attributes; see `check_attributes`.
+def told_managers(people: Iterable[Manager]) -> list[Manager]:
+    """Return the managers who have to come with their attributes; see `check_attributes`.
 
     Only those who are users: of organizational contacts, who may be managers, too, an app that may read
     users learns the id (learn.microsoft.com/graph/api/user-list-manager).
     """
     told = (person[MANAGER] for person in people if person.get(MANAGER))
-    check_attributes([one for one in told if _is_user(one)], what)
+    return [one for one in told if _is_user(one)]
 
 
 def _is_user(manager: Manager) -> bool:
@@ -117,7 +117,7 @@ class _Managers:
             [one_user(sdk, object_id, ONLY_MANAGER) for object_id in missing], needs=USERS_READ
         )
         found += [user for user in again if user is not None]
-        check_managers(found, "the managers of users")
+        await check_attributes(self.client, told_managers(found), "the managers of users")
         yield {user["id"]: user.get(MANAGER) for user in found}
 
 
@@ -126,11 +126,17 @@ def _put(person: Any, managers: dict[str, Manager | None]) -> dict[str, Any]:
     return {**person, MANAGER: managers[object_id]} if object_id in managers else person
 
 
-def _hidden() -> FixConnection:
+async def _hidden(client: GraphClient) -> FixConnection:
+    take_out = "take manager out of the connection's scope and mapping"
+    remedy = (
+        f"In Entra, grant the app registration the application permission {USERS_READ} and admin "
+        "consent; "
+    )
+    if await client.may(USERS_READ):
+        remedy = f"{USERS_READ} is granted, so look in Entra for what restricts the app; "
     return FixConnection(
         "graph.managersHidden",
         "Graph gives people without their managers, and does not let this app ask for one. Nothing was "
         "changed.",
-        f"In Entra, grant the app registration the application permission {USERS_READ} and admin consent; "
-        "or take manager out of the connection's scope and mapping.",
+        f"{remedy}or {take_out}.",
     )

@@ -6,25 +6,26 @@ error or is noted in `problems`; then nobody may be removed on its account.
 
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kiota_abstractions.request_information import RequestInformation
-
+from sync_core.directory.answers import GraphNotFound, Page
 from sync_core.directory.assignments import Assignments, read_assignments
 from sync_core.directory.client import GraphClient
-from sync_core.directory.groups import GroupTree, read_group_tree
-from sync_core.directory.lookup import check_attributes, count_people
-from sync_core.directory.merging import merged
-from sync_core.directory.requests import (
-    GROUPS_READ,
-    USERS_READ,
-    all_users,
-    member_users,
+from sync_core.directory.groups import (
+    GroupTree,
+    hidden_words,
+    read_group_tree,
+    refused_members,
 )
-from sync_core.domain.documents import RecordError
-from sync_core.domain.errors import IncompleteReading
+from sync_core.directory.lookup import check_attributes, count_people
+from sync_core.directory.members import pages, users_in
+from sync_core.directory.merging import merged
+from sync_core.directory.requests import USERS_READ, all_users
+from sync_core.domain.connections.permissions import HIDDEN
+from sync_core.domain.documents import GROUPS, Operator, RecordError
+from sync_core.domain.errors import FixConnection, IncompleteReading, SyncError
 from sync_core.domain.model import Attributes
 from sync_core.domain.scope.compile import CompiledScope
 from sync_core.domain.scope.query import reading_plan
@@ -49,7 +50,8 @@ class Reading:
     """Reads one scope once; ask `complete` after the last page of `people()`.
 
     `name` is that of the connection, for events. `applied_filter` becomes false where Graph refused the
-    plan's filter.
+    plan's filter. `uncounted` are the lists of which Graph gave no count: whether they ended early, is not
+    known then.
     """
 
     client: GraphClient
@@ -58,6 +60,7 @@ class Reading:
     asked_groups: frozenset[str]
     name: str = ""
     problems: list[RecordError] = field(default_factory=list)
+    uncounted: list[str] = field(default_factory=list)
     applied_filter: bool = True
     tree: GroupTree = field(default_factory=GroupTree)
     assignments: Assignments = field(default_factory=Assignments)
@@ -83,7 +86,7 @@ class Reading:
             lists = [self._everyone()]
         else:
             above = self.tree.above(self.scope.member_groups)
-            lists = [self._members(group, inside) for group, inside in sorted(above.items())]
+            lists = [self._members(group, inside) for group, inside in self._readable(above)]
         async with merged(lists, at_once=LISTS_AT_ONCE) as pages:
             async for page in pages:
                 yield page
@@ -103,10 +106,22 @@ class Reading:
         return sum(people for inside, people in together if not wanted.isdisjoint(inside))
 
     async def find_groups(self) -> None:
-        """Read the tree of the named groups; whichever is gone makes the reading incomplete."""
+        """Read the tree of the named groups; whichever cannot be read makes the reading incomplete."""
         roots = self.scope.member_groups | self.asked_groups
         self.tree = await read_group_tree(self.client, roots, nested=self.scope.nested_groups)
-        self._note_missing()
+        for group in sorted(self.tree.missing):
+            self._note_missing(group)
+        self._note_hidden()
+
+    def _note_missing(self, group: str) -> None:
+        self.problems.append(
+            RecordError(
+                object_id=group,
+                code="scope.groupNotFound",
+                message="A group that the scope names does not exist in the tenant. Nobody is "
+                "removed until it is taken out of the scope, or restored.",
+            )
+        )
 
     async def find_assigned(self) -> None:
         """Read who is assigned to the scope's applications; one that is gone makes the reading incomplete."""
@@ -124,21 +139,50 @@ class Reading:
                 )
             )
 
-    def _note_missing(self) -> None:
-        for group in sorted(self.tree.missing):
+    def _note_hidden(self) -> None:
+        """Note the groups whose members are hidden from this app; the members of the others come in.
+
+        Where a group keeps people out, or decides what they are mapped to, its members have to be known:
+        raises `FixConnection` then.
+        """
+        tree, known = self.tree, self._known_whole()
+        needed = tree.unreadable & tree.above(known).keys()
+        if needed:
+            raise FixConnection(
+                "scope.membersHidden",
+                f"{hidden_words(map(tree.name, needed))} Nothing was changed, since the scope "
+                "keeps members of that group out, or the mapping asks for them.",
+                f"Grant the application permission {HIDDEN} and admin consent, or take the group out of "
+                "the scope and the mapping.",
+            )
+        for group in sorted(tree.unreadable):
             self.problems.append(
                 RecordError(
                     object_id=group,
-                    code="scope.groupNotFound",
-                    message="A group that the scope names does not exist in the tenant. Nobody is "
-                    "removed until it is taken out of the scope, or restored.",
+                    code="scope.membersHidden",
+                    message=f"{hidden_words([tree.name(group)])} The others come in; nobody is removed "
+                    f"until {HIDDEN} is granted, or the group is taken out.",
                 )
             )
+
+    def _known_whole(self) -> frozenset[str]:
+        """Return the named groups in which not to be is what counts, and those that the mapping asks for."""
+        kept_out = {
+            str(group).lower()
+            for one in self.scope.document.filters
+            for clause in one.clauses
+            if clause.attribute == GROUPS and clause.operator is Operator.NOT_ARRAYCONTAINS
+            for group in clause.values
+        }
+        return (self.asked_groups - self.scope.asked_groups) | kept_out
+
+    def _readable(self, above: Mapping[str, frozenset[str]]) -> list[tuple[str, frozenset[str]]]:
+        return [one for one in sorted(above.items()) if one[0] not in self.tree.unreadable]
 
     async def _read_asked(self) -> None:
         """Learn who is in the groups that are only asked about, before anybody is judged."""
         above = self.tree.above(self.asked_groups)
-        lists = [self._member_ids(group, inside) for group, inside in sorted(above.items())]
+        lists = [self._member_ids(group, inside) for group, inside in self._readable(above)]
         async with merged(lists, at_once=LISTS_AT_ONCE) as pages:
             async for ids, inside in pages:
                 for object_id in ids:
@@ -156,15 +200,27 @@ class Reading:
     async def _member_ids(
         self, group: str, inside: frozenset[str]
     ) -> AsyncIterator[tuple[list[str], frozenset[str]]]:
-        request = member_users(self.client.sdk, group, ["id"])
-        async for items in self._counted(request, f"the members of group {group}", GROUPS_READ):
+        async for items in self._listed(group, ["id"]):
             yield [item["id"] for item in items], inside
 
     async def _members(self, group: str, inside: frozenset[str]) -> AsyncIterator[list[Sighting]]:
-        request = member_users(self.client.sdk, group, self.select)
-        async for items in self._counted(request, f"the members of group {group}", GROUPS_READ):
-            check_attributes(items, f"members of group {group}")
+        async for items in self._listed(group, self.select):
+            await check_attributes(self.client, items, f"members of group {group}")
             yield [(item, self._join(item["id"], inside)) for item in items]
+
+    async def _listed(
+        self, group: str, select: Iterable[str]
+    ) -> AsyncIterator[list[dict[str, Any]]]:
+        """Read a group's members; one that was deleted since the tree was read has none any more."""
+        listed = pages(self.client, users_in(self.client, group, select))
+        try:
+            async for items in self._counted(listed, f"the members of group {group}"):
+                yield items
+        except GraphNotFound:
+            if group in self.scope.member_groups | self.asked_groups:
+                self._note_missing(group)
+        except FixConnection as error:
+            raise refused_members(error, self.tree.name(group)) from error
 
     async def _everyone(self) -> AsyncIterator[list[Sighting]]:
         """Read the users whom the plan's filter finds, or all, also where Graph refuses the filter."""
@@ -195,24 +251,33 @@ class Reading:
     ) -> AsyncIterator[list[Sighting]]:
         # An advanced query counts by itself.
         # Counted to notice a list that ends early; each removal is proven by id all the same.
-        expected = None if advanced else await count_people(self.client, condition)
+        expected = None if advanced else await self._count(condition)
         request = all_users(self.client.sdk, self.select, condition, advanced=advanced)
         known = self._groups_of
-        counted = self._counted(request, "the users of the tenant", USERS_READ, expected)
-        async for items in counted:
-            check_attributes(items, "users")
+        listed = self.client.pages(request, needs=USERS_READ)
+        async for items in self._counted(listed, "the users of the tenant", expected):
+            await check_attributes(self.client, items, "users")
             yield [(item, known.get(item["id"], NOBODY)) for item in items]
 
+    async def _count(self, condition: str | None) -> int | None:
+        """Ask how many users there are; whatever keeps Graph from saying so keeps nobody from being read."""
+        try:
+            return await count_people(self.client, condition)
+        except SyncError:
+            return None
+
     async def _counted(
-        self, request: RequestInformation, what: str, needs: str, expected: int | None = None
+        self, listed: AsyncIterator[Page], what: str, expected: int | None = None
     ) -> AsyncIterator[list[dict[str, Any]]]:
         """Read a list and note a problem when it ends well before the count that Graph gave."""
         read = 0
-        async for page in self.client.pages(request, needs=needs):
+        async for page in listed:
             expected = page.count if page.count is not None else expected
             read = len(page.items) + (read if page.number else 0)
             yield page.items
-        if expected is not None and is_short(read, expected):
+        if expected is None:
+            self.uncounted.append(what)
+        elif is_short(read, expected):
             self.problems.append(
                 RecordError(
                     object_id="",

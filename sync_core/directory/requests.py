@@ -19,6 +19,7 @@ from msgraph.generated.groups.item.members.graph_group.graph_group_request_build
 from msgraph.generated.groups.item.members.graph_user.graph_user_request_builder import (
     GraphUserRequestBuilder as MemberUsers,
 )
+from msgraph.generated.groups.item.members.members_request_builder import MembersRequestBuilder
 from msgraph.generated.service_principals.item.app_role_assigned_to import (
     app_role_assigned_to_request_builder as assigned,
 )
@@ -27,8 +28,14 @@ from msgraph.generated.users.item.manager.manager_request_builder import Manager
 from msgraph.generated.users.item.member_of.graph_group.graph_group_request_builder import (
     GraphGroupRequestBuilder as DirectGroups,
 )
+from msgraph.generated.users.item.member_of.member_of_request_builder import (
+    MemberOfRequestBuilder,
+)
 from msgraph.generated.users.item.transitive_member_of.graph_group.graph_group_request_builder import (
     GraphGroupRequestBuilder as AllGroups,
+)
+from msgraph.generated.users.item.transitive_member_of.transitive_member_of_request_builder import (
+    TransitiveMemberOfRequestBuilder,
 )
 from msgraph.generated.users.item.user_item_request_builder import UserItemRequestBuilder
 from msgraph.generated.users.users_request_builder import UsersRequestBuilder
@@ -39,7 +46,7 @@ from sync_core.domain.attributes import MANAGER
 MAX_PAGE = 999  # learn.microsoft.com/graph/api/user-list, group-list-members
 # learn.microsoft.com/graph/known-issues: "in" takes so many values by default.
 MAX_VALUES = 15
-GROUP_PROPERTIES = ["id", "displayName", "groupTypes"]
+GROUP_PROPERTIES = ["id", "displayName", "groupTypes", "visibility"]
 
 USERS_READ = "User.Read.All"
 GROUPS_READ = "GroupMember.Read.All (or Group.Read.All)"
@@ -170,6 +177,24 @@ def groups_of_user(sdk: GraphServiceClient, object_id: str, *, nested: bool) -> 
     )
 
 
+def plain_groups_of_user(
+    sdk: GraphServiceClient, object_id: str, *, nested: bool
+) -> RequestInformation:
+    """Ask what a person is in, roles and units too, without an advanced query."""
+    user = sdk.users.by_user_id(object_id)
+    if nested:
+        every = TransitiveMemberOfRequestBuilder.TransitiveMemberOfRequestBuilderGetQueryParameters(
+            select=["id"], top=MAX_PAGE
+        )
+        return user.transitive_member_of.to_get_request_information(
+            RequestConfiguration(query_parameters=every)
+        )
+    direct = MemberOfRequestBuilder.MemberOfRequestBuilderGetQueryParameters(
+        select=["id"], top=MAX_PAGE
+    )
+    return user.member_of.to_get_request_information(RequestConfiguration(query_parameters=direct))
+
+
 def one_group(sdk: GraphServiceClient, group_id: str) -> RequestInformation:
     query = GroupItemRequestBuilder.GroupItemRequestBuilderGetQueryParameters(
         select=GROUP_PROPERTIES
@@ -180,10 +205,10 @@ def one_group(sdk: GraphServiceClient, group_id: str) -> RequestInformation:
 
 
 def member_users(
-    sdk: GraphServiceClient, group_id: str, select: Iterable[str]
+    sdk: GraphServiceClient, group_id: str, select: Iterable[str], top: int | None = None
 ) -> RequestInformation:
     query = MemberUsers.GraphUserRequestBuilderGetQueryParameters(
-        select=properties(select), top=MAX_PAGE, count=True
+        select=properties(select), top=top or MAX_PAGE, count=True
     )
     return sdk.groups.by_group_id(group_id).members.graph_user.to_get_request_information(
         RequestConfiguration(query_parameters=query, headers=advanced_headers())
@@ -198,6 +223,18 @@ def assigned_to(sdk: GraphServiceClient, application: str) -> RequestInformation
     )
     item = sdk.service_principals.by_service_principal_id(application)
     return item.app_role_assigned_to.to_get_request_information(
+        RequestConfiguration(query_parameters=query)
+    )
+
+
+def plain_members(
+    sdk: GraphServiceClient, group_id: str, select: Iterable[str], top: int | None = None
+) -> RequestInformation:
+    """Ask for members of all types, without an advanced query."""
+    query = MembersRequestBuilder.MembersRequestBuilderGetQueryParameters(
+        select=properties(select), top=top or MAX_PAGE
+    )
+    return sdk.groups.by_group_id(group_id).members.to_get_request_information(
         RequestConfiguration(query_parameters=query)
     )
 

@@ -119,8 +119,9 @@ ADVICE: dict[int, Advice] = {
     7000215: Advice(
         "credential.secretInvalid",
         "Entra refused the client secret.",
-        "Store the secret's value, not its id. Entra shows the value only once: if it is lost, make "
-        "a new secret in the app registration. Right after making one, wait a few minutes.",
+        "If you made it a minute ago, wait: Entra needs some minutes to know it everywhere. Otherwise it is "
+        "wrong. Store the secret's value, not its id; Entra shows the value only once, so if it is lost, "
+        "make a new secret in the app registration.",
     ),
     7000222: Advice(
         "credential.secretExpired",

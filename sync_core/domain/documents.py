@@ -37,6 +37,29 @@ ATTRIBUTE = (
     r"^[A-Za-z][A-Za-z0-9_]{0,127}([./][A-Za-z][A-Za-z0-9_]{0,127}"
     r"|\[[A-Za-z][A-Za-z0-9_]{0,127} +eq +'([^'\"\[\]]|''){1,256}'\](\.[A-Za-z][A-Za-z0-9_]{0,127})?)?$"
 )
+RUN_ID = r"^[0-9A-Za-z-]{1,64}$"
+
+
+SECRET_NAME = r"^[A-Za-z0-9-]{1,127}$"  # noqa: S105 -- a pattern
+SECRET_VERSION = r"^[A-Za-z0-9]{1,64}$"  # noqa: S105 -- a pattern
+TARGET = r"^[a-z][A-Za-z0-9]{0,63}$"
+NAME_PATTERN = r"[^*\s]"
+# More than a connection can hold; a column of a table holds half of what it could be in UTF-16.
+MAX_VALUES = 100_000
+MAX_VALUE = 100_000
+MAX_COLUMN = 32 * 1024
+MAX_EXPRESSION = 10_000
+MAX_RULES = 200
+MAX_KEYS = 10
+# Numbers are seconds since 1970 to pydantic, also as a text; nobody means them so.
+DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])")
+
+
+def _dated(value: object) -> object:
+    if (isinstance(value, str) and DATE.match(value)) or isinstance(value, date):
+        return value
+    msg = "must be a date like 2027-01-31, with its time where that matters (2027-01-31T08:00:00Z)"
+    raise ValueError(msg)
 
 
 def _guid(value: str) -> str:
@@ -60,17 +83,33 @@ def _person(value: str) -> str:
     raise ValueError(msg)
 
 
-Guid = Annotated[str, AfterValidator(_guid)]
-TenantId = Annotated[str, AfterValidator(_tenant)]
+def is_connection_id(text: str) -> bool:
+    """Whether a text can be a connection's id; Table Storage takes other keys for errors of its own."""
+    return re.fullmatch(CONNECTION_ID, text) is not None
+
+
+def is_run_id(text: str) -> bool:
+    """Whether a text can be a run's id."""
+    return re.fullmatch(RUN_ID, text) is not None
+
+
+Guid = Annotated[str, AfterValidator(_guid), Field(json_schema_extra={"format": "uuid"})]
+TenantId = Annotated[str, AfterValidator(_tenant), Field(json_schema_extra={"maxLength": 253})]
 ConnectionId = Annotated[str, StringConstraints(pattern=CONNECTION_ID)]
+RunId = Annotated[str, StringConstraints(pattern=RUN_ID)]
 AttributeName = Annotated[str, StringConstraints(pattern=ATTRIBUTE)]
 # An object id or sign-in name; a blank pasted with it must not take the protection away.
-ProtectedName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+ProtectedName = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1024)
+]
 # Checked, as a name that fits nobody would leave somebody in scope who was meant to stay out.
 ExcludedName = Annotated[
     str, StringConstraints(strip_whitespace=True, max_length=1024), AfterValidator(_person)
 ]
-TargetName = Annotated[str, StringConstraints(pattern=r"^[a-z][A-Za-z0-9]{0,63}$")]
+TargetName = Annotated[str, StringConstraints(pattern=TARGET)]
+# As a caller sends them, in words and not in seconds.
+Day = Annotated[date, BeforeValidator(_dated)]
+Moment = Annotated[datetime, BeforeValidator(_dated)]
 
 
 class Document(BaseModel):
@@ -110,14 +149,15 @@ class Credential(Document):
     """
 
     kind: CredentialKind = CredentialKind.CLIENT_SECRET
-    secret_name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,127}$")] | None = None
+    secret_name: Annotated[str, StringConstraints(pattern=SECRET_NAME)] | None = None
     secret_version: str | None = None
-    expires_on: date | None = None
+    expires_on: Day | None = None
 
 
 class CredentialInput(Credential):
     """What a caller may send: the write-only secret goes to Key Vault and nowhere else."""
 
+    secret_version: Annotated[str, StringConstraints(pattern=SECRET_VERSION)] | None = None
     client_secret: SecretStr | None = None
     certificate: SecretStr | None = None
 
@@ -159,7 +199,12 @@ BELONGING = {
 
 # Of a number, what JSON and Table Storage can carry: whole numbers of 64 bits, no Infinity.
 Int64 = Annotated[int, Field(ge=-(2**63), lt=2**63)]
-Scalar = str | bool | Int64 | Annotated[float, Field(allow_inf_nan=False)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Scalar = Annotated[str, Field(max_length=MAX_VALUE)] | bool | Int64 | Number
+# As a column of the table can hold it.
+ColumnValue = Annotated[str, Field(max_length=MAX_COLUMN)] | bool | Int64 | Number
+# Of a long list the first wrong value is named: each is refused once for every type it could have.
+Scalars = Annotated[list[Scalar], Field(max_length=MAX_VALUES, fail_fast=True)]
 
 
 class Clause(Document):
@@ -171,7 +216,7 @@ class Clause(Document):
 
     attribute: AttributeName
     operator: Operator
-    value: list[Scalar] | Scalar | None = None
+    value: Scalars | Scalar | None = None
     null_matches: Annotated[bool | None, Field(exclude_if=lambda given: given is None)] = None
 
     @model_validator(mode="after")
@@ -305,7 +350,7 @@ class MappingTest(Document):
     attributes: dict[str, Any]
     expected: Any
     groups: list[Guid] = Field(default_factory=list, max_length=1000)
-    now: AwareDatetime | None = None
+    now: Annotated[AwareDatetime, BeforeValidator(_dated)] | None = None
 
 
 class MappingRule(Document):
@@ -316,10 +361,12 @@ class MappingRule(Document):
 
     target: TargetName
     source: AttributeName | None = None
-    constant: Scalar | None = None
-    expression: Annotated[str, StringConstraints(min_length=1, max_length=10_000)] | None = None
+    constant: ColumnValue | None = None
+    expression: (
+        Annotated[str, StringConstraints(min_length=1, max_length=MAX_EXPRESSION)] | None
+    ) = None
     when_null: WhenNull = WhenNull.CLEAR
-    default: Scalar | None = None
+    default: ColumnValue | None = None
     apply: Apply = Apply.ALWAYS
     tests: Annotated[
         list[MappingTest] | None,
@@ -408,7 +455,8 @@ class Schedule(Document):
 
 # A sign-in name that is never the name of everybody: `*` alone would assert that nobody is in.
 NamePattern = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=2, max_length=256, pattern=r"[^*\s]")
+    str,
+    StringConstraints(strip_whitespace=True, min_length=2, max_length=256, pattern=NAME_PATTERN),
 ]
 
 
@@ -452,8 +500,8 @@ class Connection(Document):
     client_id: Guid
     credential: Credential = Credential()
     scope: Scope = Scope()
-    mapping: list[MappingRule] = Field(default=DEFAULT_MAPPING, min_length=1, max_length=200)
-    matching: list[TargetName] = Field(default_factory=list, max_length=10)
+    mapping: list[MappingRule] = Field(default=DEFAULT_MAPPING, min_length=1, max_length=MAX_RULES)
+    matching: list[TargetName] = Field(default_factory=list, max_length=MAX_KEYS)
     policy: Policy = Policy()
     assertions: list[Assertion] = Field(default_factory=list, max_length=100)
     schedule: Schedule = Schedule()
@@ -507,6 +555,7 @@ class Trigger(StrEnum):
     IMPORT = "import"
     APPROVAL = "approval"
     UNDO = "undo"
+    BY_HAND = "byHand"
 
 
 class Mode(StrEnum):
@@ -618,6 +667,7 @@ class Purpose(StrEnum):
 
     SYNC = "sync"
     VERIFY = "verify"
+    DELETE = "delete"
 
 
 def _known_mode(value: Any, info: ValidationInfo) -> Any:
@@ -628,11 +678,12 @@ def _known_mode(value: Any, info: ValidationInfo) -> Any:
 class SyncRequest(Document):
     """One message of the queue `sync-requests`: run this connection, and why.
 
-    With the purpose `verify` nothing is run: settings that wait for Entra are tried once more.
+    With the purpose `verify` nothing is run: settings that wait for Entra are tried once more. With
+    `delete` a deletion that an administrator has confirmed goes on.
     """
 
     connection_id: ConnectionId
     trigger: Annotated[Trigger, open_to_words(Trigger)]
     purpose: Purpose = Purpose.SYNC
     mode: Annotated[Literal["auto", "full", "incremental"], BeforeValidator(_known_mode)] = "auto"
-    run_id: str | None = None
+    run_id: RunId | None = None

@@ -43,6 +43,7 @@ SPREAD = 10
 STAGES = (60, 30, 14, 7, 1, 0)
 URGENT_DAYS = 7
 OVERDUE = "connection.overdue"
+QUARANTINED = "connection.quarantined"
 
 
 class Cause(StrEnum):
@@ -401,7 +402,7 @@ def connection_warnings(
     found = []
     if health.quarantine is not None:
         text = _quarantine_text(health.quarantine, health, connection)
-        found.append(("connection.quarantined", text))
+        found.append((QUARANTINED, text))
     if health.overdue is not None and connection.enabled:
         text = f"{health.overdue.message} {health.overdue.remedy}"
         found.append((OVERDUE, text))

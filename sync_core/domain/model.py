@@ -39,6 +39,7 @@ class Reason(StrEnum):
     ACCOUNT_DISABLED = "accountDisabled"
     SOFT_DELETED = "softDeleted"
     HARD_DELETED = "hardDeleted"
+    CONNECTION_DELETED = "connectionDeleted"
 
 
 class Status(StrEnum):

@@ -13,10 +13,18 @@ from dataclasses import dataclass
 
 import orjson
 
-from sync_core.domain.errors import Invalid
+from sync_core.domain.errors import Invalid, RequestRefused
 
+# More than Graph puts into one POST; whoever sends more is not Graph.
+MAX_ITEMS = 1_000
 # Graph keeps up to 128 characters (learn.microsoft.com/graph/api/resources/subscription).
 MAX_CLIENT_STATE = 128
+
+
+class TooManyItems(RequestRefused):
+    """A POST with more notifications than are looked at."""
+
+    status = 413
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +42,7 @@ def client_state(key: bytes, connection_id: str) -> str:
 
 
 def read_delivery(body: bytes, key: bytes) -> Delivery:
-    """Sort a POST by connection; raise `Invalid` for a body that Graph would not send.
+    """Sort a POST by connection; raise `Invalid` or `TooManyItems` for what Graph would not send.
 
     Items that fail the check are discarded and the POST is accepted all the same: Graph would send the
     whole of it again otherwise.
@@ -46,6 +54,12 @@ def read_delivery(body: bytes, key: bytes) -> Delivery:
     items = document.get("value") if isinstance(document, dict) else None
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise not_notifications()
+    if len(items) > MAX_ITEMS:
+        raise TooManyItems(
+            "notifications.tooMany",
+            f"The body holds {len(items)} notifications; at most {MAX_ITEMS} are taken.",
+            "Send them in several requests.",
+        )
     states = [item.get("clientState") for item in items]
     found = [connection for state in states if (connection := _connection(key, state))]
     return Delivery(tuple(dict.fromkeys(found)), len(states) - len(found))

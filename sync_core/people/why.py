@@ -11,7 +11,7 @@ from typing import Any
 
 from sync_core.directory.groups import read_group_tree
 from sync_core.directory.lookup import direct_groups, find_by_name
-from sync_core.domain.documents import GUID, Connection, Document, RunStatus
+from sync_core.domain.documents import GUID, Connection, Document, RecordError, RunStatus
 from sync_core.domain.errors import RetryLater
 from sync_core.domain.explain.facts import (
     REDACTED,
@@ -35,7 +35,7 @@ from sync_core.domain.explain.words import (
 )
 from sync_core.domain.matching import decide
 from sync_core.domain.matching.registry import OBJECT_ID
-from sync_core.domain.model import Action, Attributes, Change, Evidence, Origin, Reason
+from sync_core.domain.model import Action, Attributes, Change, Evidence, Origin, Reason, Status
 from sync_core.domain.plan.decide import is_protected
 from sync_core.runs.context import RunContext, run_context
 from sync_core.runs.one import OnePlan, plan_one
@@ -96,9 +96,12 @@ class PersonExplained(Document):
     history: list[HistoryEntry]
 
 
-async def explain(services: Services, connection: Connection, who: str) -> PersonExplained:
+async def explain(
+    services: Services, connection: Connection, who: str, *, values_of_outsiders: bool
+) -> PersonExplained:
     """Say why a person, named by object id or sign-in name, is in or out.
 
+    Without `values_of_outsiders` only the reasons are told of people who are not in.
     Raises `NotFound` for a person who is neither in the directory nor in the table.
     """
     retry_budget = services.directory.retry_budget()
@@ -108,9 +111,9 @@ async def explain(services: Services, connection: Connection, who: str) -> Perso
             asyncio.timeout(LIMIT_S),
             services.directory.open(connection, retry_budget) as client,
         ):
-            now = services.clock()
-            context = await run_context(services, connection, client, RUN_ID, now)
-            return await Explainer(services, context).explain(who)
+            context = await run_context(services, connection, client, RUN_ID, services.clock())
+            explainer = Explainer(services, context)
+            return await explainer.explain(who, values_of_outsiders=values_of_outsiders)
     except TimeoutError as error:
         raise RetryLater(
             "why.outOfTime",
@@ -129,7 +132,7 @@ class Explainer:
         self._people = services.store.people(context.connection.id)
         self._context = context
 
-    async def explain(self, who: str) -> PersonExplained:
+    async def explain(self, who: str, *, values_of_outsiders: bool) -> PersonExplained:
         object_id = await self._object_id(who)
         decided = await plan_one(self._context, object_id)
         stored = await self._people.find(object_id)
@@ -137,7 +140,46 @@ class Explainer:
         if decided.evidence.reason is Reason.HARD_DELETED and not (stored or history):
             raise unknown_person(who)
         groups = await self._groups(decided.evidence)
-        return await self._told(decided, stored, history, groups)
+        told = await self._told(decided, stored, history, groups)
+        if values_of_outsiders or _is_in(told):
+            return told
+        return self._reasons(told, decided, who)
+
+    def _reasons(self, told: PersonExplained, decided: OnePlan, who: str) -> PersonExplained:
+        """Take away what only the directory knows of a person who is not in.
+
+        What the table holds stays, because a reader may read it there: the row and its history.
+        """
+        scope = self._scope_without_values(decided.evidence)
+        known_name, display_name = names_of(None, told.stored, told.history)
+        standing = standing_of(
+            self._connection,
+            decided.evidence,
+            decided.mapped_from,
+            name=display_name or known_name or who,
+            error=_without_values(decided.error),
+            now=self._context.stamp.now,
+            matched=decided.matched,
+            groups={group.id: group.name for group in told.groups if group.name},
+        )
+        _, sentence = verdict(replace(standing, scope=scope))
+        return told.model_copy(
+            update={
+                "verdict": sentence,
+                "user_principal_name": known_name or (who if "@" in who else None),
+                "display_name": display_name,
+                "next_run": told.next_run.model_copy(update={"fields": {}}),
+                "values": {},
+                "scope": scope,
+                "mapping": [],
+            }
+        )
+
+    def _scope_without_values(self, evidence: Evidence) -> ScopeSeen | None:
+        if evidence.person is None:
+            return None
+        hidden = self._context.selected | evidence.person.keys()
+        return explain_scope(self._connection.scope, evidence.person, evidence.groups, hidden)
 
     async def _object_id(self, who: str) -> str:
         if GUID.fullmatch(who):
@@ -280,6 +322,23 @@ class Explainer:
         return {
             name: (REDACTED, REDACTED) if name in hidden else pair for name, pair in fields.items()
         }
+
+
+def _is_in(told: PersonExplained) -> bool:
+    """Whether the person is in the table and stays, or is about to come in."""
+    if told.code == "inScope":
+        return True
+    stored = told.stored
+    if stored is None or stored.status is not Status.ACTIVE:
+        return False
+    return stored.origin is Origin.MANUAL or told.code == "mappingFailed"
+
+
+def _without_values(error: RecordError | None) -> RecordError | None:
+    """Return an error that names its code only: the message of a mapping may quote what it read."""
+    if error is None or error.code in {"record.notOwned", "match.waiting"}:
+        return error
+    return error.model_copy(update={"message": f"{error.code}."})
 
 
 def names_of(

@@ -8,6 +8,7 @@ from functools import partial
 from sync_core.concurrency import TimeLimit, Turns
 from sync_core.directory.client import GraphClient
 from sync_core.directory.evidence import read_evidence
+from sync_core.directory.groups import GroupTree
 from sync_core.directory.reading import Reading
 from sync_core.domain.documents import Connection, RunWarning
 from sync_core.domain.mapping.compile import CompiledMapping, compile_mapping
@@ -57,10 +58,17 @@ class RunContext:
         groups = self.scope.asked_groups | self.mapping.groups
         return Reading(self.client, self.scope, self.selected, groups, self.connection.id)
 
-    async def look(self, object_ids: Sequence[str]) -> list[Evidence]:
-        """Ask Graph for people by id."""
+    async def look(
+        self, object_ids: Sequence[str], tree: GroupTree | None = None
+    ) -> list[Evidence]:
+        """Ask Graph for people by id; `tree` are the groups that were read before."""
         return await read_evidence(
-            self.client, object_ids, self.scope, self.selected, self.mapping.groups
+            self.client,
+            object_ids,
+            self.scope,
+            self.selected,
+            self.mapping.groups,
+            tree=tree,
         )
 
 

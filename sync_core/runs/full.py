@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 from sync_core.directory.managers import with_managers
 from sync_core.domain.attributes import MANAGER
-from sync_core.domain.documents import RecordError
+from sync_core.domain.documents import RecordError, RunWarning
 from sync_core.domain.model import Evidence, Inventory, StoredIndex, StoredPerson
 from sync_core.domain.plan.decide import may_delete, removal_candidates
 from sync_core.domain.plan.roster import Roster
@@ -26,6 +26,20 @@ class FullReading:
     @property
     def problems(self) -> list[RecordError]:
         return self.reading.problems
+
+    @property
+    def warnings(self) -> list[RunWarning]:
+        lists = self.reading.uncounted
+        if not lists:
+            return []
+        words = lists[0] if len(lists) == 1 else f"{lists[0]} and {len(lists) - 1} other lists"
+        return [
+            RunWarning(
+                code="reading.uncounted",
+                message=f"Graph gave no count for {words}, so nobody can tell whether they ended early. Each "
+                "person to be removed was asked for by id, and compared with every group that was read.",
+            )
+        ]
 
     async def stored(self) -> tuple[StoredIndex, Inventory]:
         context = self._context
@@ -61,7 +75,7 @@ class FullReading:
         return removal_candidates(unseen) if self.reading.complete else []
 
     async def look(self, object_ids: Sequence[str]) -> list[Evidence]:
-        return await self._context.look(object_ids)
+        return await self._context.look(object_ids, self.reading.tree)
 
     async def groups_exist(self) -> bool:
         """Whether the reading found all groups; if not, it is not complete, and no person is absent."""

@@ -85,7 +85,11 @@ class Hold:
         if self._lost is not None:
             raise self._lost
         if now - self._renewed > TRUST:
-            raise LeaseLost("run.leaseLost", "The lease could not be renewed in time.")
+            raise LeaseLost(
+                "run.leaseLost",
+                "The lease could not be renewed in time.",
+                "Nothing to do: another run takes over.",
+            )
         if self._budget is not None and now - self._began > self._budget:
             raise OutOfTime
 

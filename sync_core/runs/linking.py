@@ -170,4 +170,4 @@ def waiting(wait: Wait, connection_id: str) -> RecordRejected:
     remedy = f"D{decide_it}"
     if wait.why is Why.READING_INCOMPLETE:
         remedy = f"A run that reads everybody settles it; or d{decide_it}"
-    return RecordRejected("match.waiting", f"Not brought in yet: {reason(wait)}. {remedy}")
+    return RecordRejected("match.waiting", f"Not brought in yet: {reason(wait)}. {remedy}", remedy)

@@ -1,15 +1,13 @@
 """A delivery of change notifications: which connections it names, and that each is asked for once."""
 
-import secrets
 from datetime import datetime, timedelta
 
 from sync_core.domain.documents import SyncRequest, Trigger
 from sync_core.domain.notifications import read_delivery
+from sync_core.domain.secret_names import CLIENT_STATE_KEY
 from sync_core.logs import log_event
 from sync_core.services import Services
 from sync_core.store.vault import Vault
-
-CLIENT_STATE_SECRET = "graph-client-state-key"  # noqa: S105 -- the name of a secret, not a secret
 
 # Notifications come in bursts, one a change; one run serves them all.
 DEBOUNCE_S = 1
@@ -18,17 +16,14 @@ MARGIN = timedelta(milliseconds=250)
 
 
 class Deliveries:
-    """Takes what Graph delivers; the key and who was asked for a moment ago are kept in between."""
+    """Takes what Graph delivers; who was asked for a moment ago is kept in between."""
 
     def __init__(self) -> None:
-        self._key: bytes | None = None
         self._asked_until: dict[str, datetime] = {}
 
     async def take(self, services: Services, body: bytes, trigger: Trigger) -> None:
         """Ask for a run of every connection that a delivery names; raise `Invalid` if it is none."""
-        if self._key is None:
-            self._key = await client_state_key(services.vault)
-        delivery = read_delivery(body, self._key)
+        delivery = read_delivery(body, await client_state_key(services.vault))
         for connection_id in delivery.connection_ids:
             await self._ask_soon(services, connection_id, trigger)
         log_event(
@@ -53,10 +48,5 @@ class Deliveries:
 
 
 async def client_state_key(vault: Vault) -> bytes:
-    """Return the key that signs `clientState`; make one in Key Vault if it is missing."""
-    text = await vault.find(CLIENT_STATE_SECRET)
-    if text is None:
-        # Two processes may make one at the same time: the version that is current afterwards wins.
-        await vault.set(CLIENT_STATE_SECRET, secrets.token_urlsafe(32), content_type="text/plain")
-        text = await vault.get(CLIENT_STATE_SECRET)
-    return text.encode()
+    """Return the key that signs `clientState`."""
+    return await vault.own_key(CLIENT_STATE_KEY)

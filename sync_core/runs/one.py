@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sync_core.domain.attributes import manager_of
-from sync_core.domain.documents import RecordError
+from sync_core.domain.documents import RecordError, RunWarning
 from sync_core.domain.matching.decide import Outcome as Matched
 from sync_core.domain.matching.decide import keeps_out
 from sync_core.domain.model import (
@@ -114,6 +114,10 @@ class _Look:
     @property
     def problems(self) -> list[RecordError]:
         return self._reading.problems
+
+    @property
+    def warnings(self) -> list[RunWarning]:
+        return []
 
     async def stored(self) -> tuple[StoredIndex, Inventory]:
         return self._stored, Inventory.of(self._stored.people)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from sync_core.directory.reading import Sighting
-from sync_core.domain.documents import RecordError
+from sync_core.domain.documents import RecordError, RunWarning
 from sync_core.domain.model import (
     Action,
     Attributes,
@@ -23,7 +23,7 @@ from sync_core.domain.model import (
     Tally,
 )
 from sync_core.domain.plan.guard import Verdict, check_guard
-from sync_core.domain.plan.judge import Judge, manager_unknown
+from sync_core.domain.plan.judge import Judge, manager_unknown, no_sign_in_name
 from sync_core.domain.plan.plan import ALLOWED, Plan
 from sync_core.domain.plan.roster import EitherWay, Outcome, Roster
 from sync_core.logs import log_event
@@ -62,6 +62,10 @@ class Gatherer(Protocol):
     @property
     def problems(self) -> list[RecordError]:
         """What kept the gatherer from seeing all it should have seen."""
+
+    @property
+    def warnings(self) -> list[RunWarning]:
+        """What could not be checked, and kept nobody from being seen."""
 
     def absent(self, unseen: Mapping[str, StoredPerson]) -> list[str]:
         """Return those of the stored people not found in scope who are to be asked for by id."""
@@ -134,6 +138,7 @@ class _Planner:
         with self.deferred:
             await self._decide_present()
             self.context.ledger.errors += self.gatherer.problems
+            self.context.ledger.warnings += self.gatherer.warnings
             unconfirmed = await self._decide_absent()
             await self._match()
             await self._decide_deferred(confirmed=not unconfirmed)
@@ -209,6 +214,9 @@ class _Planner:
         if person is not None:
             outcome = self.judge.present(person, evidence.groups, known, self.stored)
             return self._take(evidence.object_id, outcome)
+        if self.judge.is_unclear(evidence):
+            self.context.ledger.reject(evidence.object_id, no_sign_in_name())
+            return None
         change = self.judge.removal(evidence)
         left = change is not None and change.reason is Reason.LEFT_SCOPE
         return None if left and not await self.gatherer.groups_exist() else change

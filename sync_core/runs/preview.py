@@ -1,7 +1,8 @@
 """What a run would do now, with settings that need not be saved: the run's own code up to the plan.
 
-Nothing is written: the tables are read, the plan stays on this machine's disk, and what is said of it
-is a `Preview`.
+Nothing is written of people: the tables are read, the plan stays on this machine's disk, and what is said
+of it is a `Preview`. A plan of which the answer cannot show everything, or of which a part would be held,
+is kept under `planUrl` where the caller asks for that.
 """
 
 import asyncio
@@ -32,6 +33,7 @@ from sync_core.domain.plan.survey import (
 from sync_core.domain.scope.query import reading_plan
 from sync_core.runs.context import run_context
 from sync_core.runs.full import FullReading
+from sync_core.runs.leftovers import warnings_of_leftovers
 from sync_core.runs.planner import draft_plan
 from sync_core.services import Services
 from sync_core.store.approvals import Approval
@@ -106,7 +108,10 @@ class PreviewChange(Document):
 
 
 class Preview(Document):
-    """What a run would do now; `changes` are the first 200, leavers before joiners before updates."""
+    """What a run would do now; `changes` are the first 200, leavers before joiners before updates.
+
+    `plan_url` has all of them where these are not all, or some would be held.
+    """
 
     reading: PreviewReading
     counts: PreviewCounts
@@ -116,6 +121,7 @@ class Preview(Document):
     changes: list[PreviewChange]
     errors: list[RecordError]
     plan_hash: str
+    plan_url: str | None = None
 
 
 class OutOfTime(RequestRefused):
@@ -134,9 +140,15 @@ class OutOfTime(RequestRefused):
 
 
 async def preview(
-    services: Services, connection: Connection, limit_s: float | None = None
+    services: Services,
+    connection: Connection,
+    limit_s: float | None = None,
+    *,
+    keep: bool = False,
 ) -> Preview:
-    """Plan a run of the connection as it is given, and say what it would do; writes nothing.
+    """Plan a run of the connection as it is given, and say what it would do; writes nothing of people.
+
+    `keep`: a plan that needs to be looked through is kept under its `plan_url`.
 
     Raises `OutOfTime`, and whatever a run fails with.
     """
@@ -148,19 +160,34 @@ async def preview(
             asyncio.timeout(limit_s),
             services.directory.open(connection, retry_budget) as client,
         ):
-            return await _planned(services, connection, client)
+            return await _planned(services, connection, client, keep=keep)
     except TimeoutError as error:
         raise OutOfTime(limit_s) from error
 
 
-async def _planned(services: Services, connection: Connection, client: GraphClient) -> Preview:
+async def _planned(
+    services: Services, connection: Connection, client: GraphClient, *, keep: bool
+) -> Preview:
     survey = Survey(connection)
     now = services.clock()
     context = await run_context(services, connection, client, RUN_ID, now, observer=survey)
     gatherer = FullReading(context)
     async with draft_plan(context, gatherer) as draft:
         approval = await _confirmation(services, connection, draft.plan)
-        return _told(context.ledger, gatherer.reading, draft.plan, survey, approval)
+        found = _told(context.ledger, gatherer.reading, draft.plan, survey, approval)
+        found.warnings.extend(
+            [one async for one in warnings_of_leftovers(services, connection, draft.plan)]
+        )
+        if not keep or not (found.counts.held or draft.plan.tally.changes > SHOWN):
+            return found
+        plan = draft.plan
+        changes = (
+            shown(change, held=approval is None and plan.is_held(change)).to_json()
+            for change in plan.changes
+        )
+        kept = services.store.refused_plans
+        url = await kept.save(connection.id, plan.plan_hash, changes, services.clock())
+        return found.model_copy(update={"plan_url": url})
 
 
 async def _confirmation(services: Services, connection: Connection, plan: Plan) -> Approval | None:
@@ -200,7 +227,7 @@ def _told(
             ),
         ],
         changes=[
-            _shown(change, held=approval is None and plan.is_held(change)) for change in found.first
+            shown(change, held=approval is None and plan.is_held(change)) for change in found.first
         ],
         errors=ledger.errors,
         plan_hash=plan.plan_hash,
@@ -292,7 +319,8 @@ def _reading(reading: Reading, read: int) -> PreviewReading:
     )
 
 
-def _shown(change: Change, *, held: bool) -> PreviewChange:
+def shown(change: Change, *, held: bool) -> PreviewChange:
+    """Return a change with the person's name, as it is shown before it is made."""
     name = change.values.get("displayName") or change.before.get("displayName")
     return PreviewChange(
         action=change.action,

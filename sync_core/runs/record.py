@@ -1,6 +1,6 @@
 """The record of a run: how it begins, what was planned and counted, and how it ends."""
 
-from sync_core.directory.client import Usage
+from sync_core.directory.trouble import Usage
 from sync_core.domain.compatibility import word
 from sync_core.domain.documents import (
     Connection,

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 
 from sync_core.directory.client import GraphClient
+from sync_core.directory.missing import with_all_missing
 from sync_core.domain.documents import Connection, Run, RunError, RunStatus, SyncRequest, Trigger
 from sync_core.domain.errors import FixConnection, LeaseLost, SyncError
 from sync_core.domain.health import UNATTENDED, Cause, cause_of
@@ -158,7 +159,8 @@ async def _sync(
     except LeaseLost:
         raise
     except SyncError as error:
-        return _failed(record.measured(run, client.usage, ledger), error)
+        told = await with_all_missing(client, connection, error)
+        return _failed(record.measured(run, client.usage, ledger), told)
 
 
 async def _carry_out(

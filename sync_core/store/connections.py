@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from sync_core.domain.compatibility import FIRST_SCHEMA, kept, read, schema_after, strange_paths
 from sync_core.domain.connections.verification import with_unknown
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents import Connection, is_connection_id
 from sync_core.domain.errors import (
     Conflict,
     FieldProblem,
@@ -79,6 +79,9 @@ class ConnectionStore:
         return found
 
     async def find(self, connection_id: str) -> StoredConnection | None:
+        """Load one connection, or None where there is none; what cannot be an id is not asked for."""
+        if not is_connection_id(connection_id):
+            return None
         table = await self._tables.table(CONNECTIONS)
         entity = await asked(partial(table.get_entity, PARTITION, connection_id))
         if entity is None:

@@ -4,7 +4,7 @@ One entity a connection, changed only with its ETag. A lease that is not renewed
 taken over. A request that meets a running one leaves its name as the next; several become one.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -84,6 +84,15 @@ class LeaseStore:
         table = await self._tables.table(LEASES)
         entity = await asked(partial(table.get_entity, PARTITION, connection_id))
         return _lease(connection_id, entity) if entity is not None else Lease(connection_id)
+
+    async def all(self) -> AsyncIterator[Lease]:
+        """Return every lease there is, in few requests."""
+        table = await self._tables.table(LEASES)
+        try:
+            async for entity in table.query_entities(f"PartitionKey eq '{PARTITION}'"):
+                yield _lease(entity["RowKey"], entity)
+        except AzureError as error:
+            raise storage_unavailable(error) from error
 
     async def request(self, connection_id: str, wanted: Next) -> Next:
         """Leave a request; where one is waiting already, that one is given back and serves both."""

@@ -1,6 +1,7 @@
 """The queue `sync-requests`: one message asks for one run of one connection."""
 
 from contextlib import suppress
+from typing import Any
 
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
@@ -10,6 +11,7 @@ from azure.storage.queue.aio import QueueClient
 from sync_core.domain.documents import SyncRequest
 from sync_core.domain.errors import RetryLater
 from sync_core.settings import StorageAccess
+from sync_core.store.patience import PatientTransport
 
 QUEUE = "sync-requests"
 
@@ -23,18 +25,15 @@ class RequestQueue:
     @classmethod
     def open(cls, access: StorageAccess, credential: AsyncTokenCredential | None) -> "RequestQueue":
         # The host expects base64 (messageEncoding in host.json).
-        encode = TextBase64EncodePolicy()
+        options: dict[str, Any] = {
+            "message_encode_policy": TextBase64EncodePolicy(),
+            "transport": PatientTransport(queue_unavailable),
+        }
         if access.connection_string:
-            return cls(
-                QueueClient.from_connection_string(
-                    access.connection_string, QUEUE, message_encode_policy=encode
-                )
-            )
-        return cls(
-            QueueClient(
-                access.service_url or "", QUEUE, credential=credential, message_encode_policy=encode
-            )
-        )
+            text = access.connection_string
+            return cls(QueueClient.from_connection_string(text, QUEUE, **options))
+        url = access.service_url or ""
+        return cls(QueueClient(url, QUEUE, credential=credential, **options))
 
     async def send(self, request: SyncRequest, *, delay_s: int = 0) -> None:
         """Put a request on the queue, visible after `delay_s` seconds; makes the queue if needed."""
@@ -46,12 +45,7 @@ class RequestQueue:
                 await self._make()
                 await self._client.send_message(text, visibility_timeout=delay_s)
         except AzureError as error:
-            raise RetryLater(
-                "queue.unavailable",
-                f"The queue {QUEUE} could not be reached ({type(error).__name__}).",
-                "Try again. If it goes on, check the storage account and the app's role Storage "
-                "Queue Data Contributor.",
-            ) from error
+            raise queue_unavailable(error) from error
 
     async def _make(self) -> None:
         with suppress(ResourceExistsError):
@@ -59,3 +53,12 @@ class RequestQueue:
 
     async def close(self) -> None:
         await self._client.close()
+
+
+def queue_unavailable(error: Exception) -> RetryLater:
+    return RetryLater(
+        "queue.unavailable",
+        f"The queue {QUEUE} could not be reached ({type(error).__name__}).",
+        "Try again. If it goes on, check the storage account and the app's role Storage "
+        "Queue Data Contributor.",
+    )

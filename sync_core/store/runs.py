@@ -64,13 +64,14 @@ class RunStore:
                 break
         return runs[:top]
 
-    async def delete_all(self, connection_id: str, still_held: StillHeld) -> None:
-        """Delete every run of a connection; `still_held` is called before every page of them."""
+    async def delete_all_but(self, connection_id: str, run_id: str, still_held: StillHeld) -> None:
+        """Delete every other run of a connection; `still_held` is called before every page of them."""
         table = await self._tables.table(RUNS)
         async for page in query(table, f"PartitionKey eq {quoted(connection_id)}", ["RowKey"]):
             await still_held()
             for row in page:
-                await asked(partial(table.delete_entity, connection_id, row["RowKey"]))
+                if row["RowKey"] != run_id:
+                    await asked(partial(table.delete_entity, connection_id, row["RowKey"]))
 
 
 def _entity(run: Run) -> Entity:

@@ -5,15 +5,19 @@ from functools import partial
 
 from sync_core.domain.model import StillHeld
 from sync_core.store.approvals import ApprovalStore
+from sync_core.store.audit import AuditStore
 from sync_core.store.bindings import BindingStore
 from sync_core.store.connections import ConnectionStore
 from sync_core.store.consents import ConsentStore
+from sync_core.store.deletions import DeletionStore
 from sync_core.store.health import HealthStore
 from sync_core.store.leases import LeaseStore
+from sync_core.store.leftovers import LeftoverStore
 from sync_core.store.links import Links
 from sync_core.store.matches import MatchStore
 from sync_core.store.people import People
 from sync_core.store.plans import PlanStore
+from sync_core.store.refused_plans import RefusedPlanStore
 from sync_core.store.runs import RunStore
 from sync_core.store.tables import (
     APPROVALS,
@@ -22,6 +26,7 @@ from sync_core.store.tables import (
     HEALTH,
     MATCHES,
     PLANS,
+    REFUSED_PLANS,
     RUNS,
     TABLES,
     TENANT_CLAIMS,
@@ -56,6 +61,10 @@ class Store:
         self.health = HealthStore(tables)
         self.tenant_claims = TenantClaimStore(tables)
         self.bindings = BindingStore(tables)
+        self.refused_plans = RefusedPlanStore(tables, self.plans)
+        self.deletions = DeletionStore(tables)
+        self.leftovers = LeftoverStore(tables)
+        self.audit = AuditStore(tables)
 
     def people(self, connection_id: str) -> People:
         """Return the way to read people and their history."""
@@ -80,25 +89,29 @@ class Store:
         anything is deleted if the document is another than the one with this ETag.
         """
         await self.connections.delete(connection_id, etag)
+        await self.forget_state(connection_id)
+
+    async def forget_state(self, connection_id: str) -> None:
+        """Delete what the next connection of the same id must not inherit."""
         await _clear(OnDelete.DELETED, self._deletions_of_state(connection_id))
 
-    async def erase(self, connection_id: str, etag: str, still_held: StillHeld) -> int:
-        """Delete a connection from every table but the lease; return how many rows of people went.
+    async def erase(self, connection_id: str, run_id: str, still_held: StillHeld) -> int:
+        """Delete a connection's people, histories, plans and runs; return how many rows of people went.
 
-        The document goes last, so that a deletion that broke off can be repeated. `still_held` is called
-        between the batches of what may take long, and raises when the deleting has to stop.
+        The run `run_id`, which does it, stays. `still_held` is called between the batches of what may
+        take long, and raises when the deleting has to stop.
         """
-        deletions = self._deletions_of_records(connection_id, still_held)
-        rows = await _clear(OnDelete.KEPT, deletions)
-        await _clear(OnDelete.DELETED, self._deletions_of_state(connection_id))
-        await self.connections.delete(connection_id, etag)
-        return rows
+        return await _clear(
+            OnDelete.KEPT, self._deletions_of_records(connection_id, run_id, still_held)
+        )
 
-    def _deletions_of_records(self, connection_id: str, still_held: StillHeld) -> Deletions:
+    def _deletions_of_records(
+        self, connection_id: str, run_id: str, still_held: StillHeld
+    ) -> Deletions:
         return {
             USERS: partial(self.people(connection_id).delete_all, still_held),
             PLANS: partial(self._delete_plans, connection_id, still_held),
-            RUNS: partial(self.runs.delete_all, connection_id, still_held),
+            RUNS: partial(self.runs.delete_all_but, connection_id, run_id, still_held),
         }
 
     def _deletions_of_state(self, connection_id: str) -> Deletions:
@@ -110,6 +123,7 @@ class Store:
             APPROVALS: partial(self.approvals.forget_all, connection_id),
             TENANT_CLAIMS: partial(self.tenant_claims.forget, connection_id),
             BINDINGS: partial(self.bindings.delete, connection_id),
+            REFUSED_PLANS: partial(self.refused_plans.forget_all, connection_id),
         }
 
     async def _delete_plans(self, connection_id: str, still_held: StillHeld) -> None:

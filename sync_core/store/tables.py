@@ -10,6 +10,7 @@ from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFo
 from azure.data.tables.aio import TableClient, TableServiceClient
 
 from sync_core.settings import StorageAccess
+from sync_core.store.patience import PatientTransport
 from sync_core.store.wire import storage_unavailable
 
 USERS = "Users"
@@ -24,6 +25,10 @@ MATCHES = "Matches"
 APPROVALS = "Approvals"
 TENANT_CLAIMS = "TenantClaims"
 BINDINGS = "Bindings"
+DELETIONS = "Deletions"
+AUDIT = "Audit"
+REFUSED_PLANS = "RefusedPlans"
+LEFTOVERS = "Leftovers"
 
 
 class OnDelete(Enum):
@@ -32,11 +37,13 @@ class OnDelete(Enum):
     `KEPT` with the people if they are kept: the next connection of the same id has them again.
     `DELETED` in any case: the next connection of the same id must not inherit them.
     `ORDERED`: deleted in any case, the document first or last, and the lease by the holder at the end.
+    `STAYS`: it tells of connections that were deleted.
     """
 
     KEPT = "kept"
     DELETED = "deleted"
     ORDERED = "ordered"
+    STAYS = "stays"
 
 
 # In the order in which their rows are deleted: plans are found by their runs.
@@ -52,8 +59,12 @@ TABLES: Mapping[str, OnDelete] = MappingProxyType(
         APPROVALS: OnDelete.DELETED,
         TENANT_CLAIMS: OnDelete.DELETED,
         BINDINGS: OnDelete.DELETED,
+        REFUSED_PLANS: OnDelete.DELETED,
         CONNECTIONS: OnDelete.ORDERED,
         LEASES: OnDelete.ORDERED,
+        DELETIONS: OnDelete.ORDERED,
+        LEFTOVERS: OnDelete.STAYS,
+        AUDIT: OnDelete.STAYS,
     }
 )
 
@@ -70,12 +81,15 @@ class Tables:
 
     @classmethod
     def open(cls, access: StorageAccess, credential: AsyncTokenCredential | None) -> Self:
+        transport = PatientTransport(storage_unavailable)
         if access.connection_string:
-            return cls(TableServiceClient.from_connection_string(access.connection_string))
+            text = access.connection_string
+            return cls(TableServiceClient.from_connection_string(text, transport=transport))
         if access.service_url is None or credential is None:
             msg = "a table service needs a connection string, or a URL and an identity"
             raise ValueError(msg)
-        return cls(TableServiceClient(access.service_url, credential=credential))
+        client = TableServiceClient(access.service_url, credential=credential, transport=transport)
+        return cls(client)
 
     async def table(self, name: str) -> TableClient:
         """Give a table's client; all tables are made once, where they are missing."""

@@ -1,5 +1,6 @@
-"""Key Vault: the only place where the secrets of connections are."""
+"""Key Vault: the only place where the secrets of connections are, and the keys of the app itself."""
 
+import secrets
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
@@ -14,6 +15,8 @@ from azure.core.exceptions import (
 from azure.keyvault.secrets.aio import SecretClient
 
 from sync_core.domain.errors import FixConnection, RetryLater, SyncError
+from sync_core.domain.secret_names import FORMER_NAMES
+from sync_core.logs import log_event
 
 T = TypeVar("T")
 
@@ -26,6 +29,7 @@ class Vault:
 
     def __init__(self, client: SecretClient) -> None:
         self._client = client
+        self._own_keys: dict[str, bytes] = {}
 
     async def get(self, name: str, version: str | None = None) -> str:
         """Read a secret or raise what an administrator, or time, can mend."""
@@ -40,6 +44,36 @@ class Vault:
             if error.code == SECRET_MISSING:
                 return None
             raise
+
+    async def own_key(self, name: str) -> bytes:
+        """Read a key of the app itself, once a process; make it where there is none."""
+        if name not in self._own_keys:
+            self._own_keys[name] = (await self._found_or_made(name)).encode()
+        return self._own_keys[name]
+
+    async def _found_or_made(self, name: str) -> str:
+        text = await self.find(name)
+        if text is None and name in FORMER_NAMES:
+            text = await self._moved(FORMER_NAMES[name], name)
+        if text is None:
+            # Two processes may make one at the same time: the version that is current afterwards wins.
+            await self.set(name, secrets.token_urlsafe(32), content_type="text/plain")
+            text = await self.get(name)
+        return text
+
+    async def _moved(self, former: str, name: str) -> str | None:
+        """Give a key its name of today; the former one stays as a disabled version."""
+        try:
+            secret = await _asked(former, partial(self._client.get_secret, former))
+        except FixConnection as error:
+            if error.code in {SECRET_MISSING, SECRET_DISABLED}:
+                return None
+            raise
+        text = secret.value or ""
+        await self.set(name, text, content_type="text/plain")
+        await self.disable(former, secret.properties.version or "")
+        log_event("vault.keyMoved", secret=name, former=former)
+        return text
 
     async def set(
         self, name: str, value: str, *, content_type: str, expires_on: datetime | None = None

@@ -21,6 +21,7 @@ from azure.core.rest import AsyncHttpResponse, HttpRequest
 from azure.data.tables.aio import TableClient
 
 from sync_core.domain.errors import RetryLater
+from sync_core.store.patience import limited
 
 MAX_OPERATIONS = 100
 # The limit is 4 MiB a batch; headers of up to 100 parts are counted generously.
@@ -199,8 +200,9 @@ async def _send(table: TableClient, request: HttpRequest) -> AsyncHttpResponse:
     try:
         # The pipeline of the SDK's client has no public door for requests of one's own. The body is
         # read as a stream because the pipeline would otherwise decode it a second time.
-        response: AsyncHttpResponse = await table._client.send_request(request, stream=True)  # noqa: SLF001
-        await response.read()
+        async with limited(storage_unavailable):
+            response: AsyncHttpResponse = await table._client.send_request(request, stream=True)  # noqa: SLF001
+            await response.read()
     except AzureError as error:
         raise storage_unavailable(error) from error
     return response

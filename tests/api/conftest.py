@@ -22,7 +22,7 @@ from sync_core.connections import verify
 from sync_core.connections.impact import SaveGuard
 from sync_core.domain.connections.verification import Verification
 from sync_core.services import Services
-from sync_core.store.tables import CONNECTIONS
+from sync_core.store.tables import CONNECTIONS, LEFTOVERS
 from tests.system import Rig, group_scope
 
 ADMIN = {"Authorization": "Bearer admin-token"}
@@ -41,10 +41,11 @@ def emulator(rig: Rig) -> Iterator[GraphEmulator]:
 async def services(rig: Rig, emulator: GraphEmulator) -> AsyncIterator[Services]:
     """Open the services; every test finds the Connections table empty, because each looks at all."""
     async with rig.services(emulator) as opened:
-        table = await opened.store.tables.table(CONNECTIONS)
         # Whatever other tests left on this account, rows that this release cannot read included.
-        async for row in table.list_entities(select=["PartitionKey", "RowKey"]):
-            await table.delete_entity(row["PartitionKey"], row["RowKey"])
+        for name in (CONNECTIONS, LEFTOVERS):
+            table = await opened.store.tables.table(name)
+            async for row in table.list_entities(select=["PartitionKey", "RowKey"]):
+                await table.delete_entity(row["PartitionKey"], row["RowKey"])
         yield opened
 
 
@@ -52,7 +53,7 @@ _services: ContextVar[Services] = ContextVar("services")
 
 
 @cache
-def _app() -> FastAPI:
+def the_app() -> FastAPI:
     """Build the app once: the description of its routes takes longer than most of the tests."""
 
     async def opened() -> Services:
@@ -66,7 +67,7 @@ def app_over(services: Services) -> ASGIApp:
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         _services.set(services)
-        await _app()(scope, receive, send)
+        await the_app()(scope, receive, send)
 
     return app
 

@@ -64,7 +64,8 @@ async def test_trouble_is_told_in_the_warnings_until_a_check_passes(
     await journal.run_ended(services, run, Cause.ADMINISTRATOR)
     address = f"/api/connections/{connection_id}"
 
-    before = (await admin.get(address)).json()["warnings"]
+    shown = (await admin.get(address)).json()
+    before = shown["warnings"]
     listed = (await admin.get("/api/connections")).json()["items"][0]["warnings"]
     await admin.post(f"{address}/check")
     after = (await admin.get(address)).json()["warnings"]
@@ -72,6 +73,9 @@ async def test_trouble_is_told_in_the_warnings_until_a_check_passes(
     assert [one["code"] for one in before] == ["connection.quarantined"]
     assert listed == before
     assert after == []
+    # One story: settings that passed their check are not said to work while their runs fail.
+    assert before[0]["message"] in shown["verification"]["message"]
+    assert "seen to work" not in shown["verification"]["message"]
 
 
 async def test_a_deleted_connection_leaves_no_trouble_behind(

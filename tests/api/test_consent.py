@@ -32,7 +32,7 @@ from local.sample import (
     VENDOR_DOMAIN,
     VENDOR_TENANT_ID,
 )
-from sync_core.connections import binding, consent, tenants
+from sync_core.connections import binding, tenants
 from sync_core.directory.access import Directory
 from sync_core.domain.connections.consent import Outcome
 from sync_core.domain.connections.verification import VerificationStatus
@@ -54,6 +54,8 @@ EMPLOYEE = f"employee@{SAMPLE_DOMAIN}"
 SOMEBODY_ELSE = f"admin@{FABRIKAM_DOMAIN}"
 ADMINISTRATORS = {SAMPLE_TENANT_ID: ADMINISTRATOR, FABRIKAM_TENANT_ID: SOMEBODY_ELSE}
 NOBODYS_TENANT = "99999999-9999-4999-8999-999999999999"
+# What a browser waits for is ten seconds: waits of one, two and four, and no more.
+ATTEMPTS = 4
 NO_DELAYS = {"consent_delay_requests": 0, "roles_delay_requests": 0}
 
 
@@ -621,7 +623,7 @@ async def test_two_open_claims_of_a_tenant_grant_neither_and_both_are_named(
     unconnected: Tenant, connection_id: str, other: str, caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     caplog.set_level("INFO")
-    emulator.control.settings(consent_delay_requests=consent.ATTEMPTS + 2)
+    emulator.control.settings(consent_delay_requests=ATTEMPTS + 2)
     first = await way.whole(connection_id)
     second = await way.whole(other)
     emulator.control.settings(**NO_DELAYS)
@@ -832,8 +834,8 @@ async def test_settings_that_waited_for_this_consent_are_tried_at_once(
 @pytest.mark.parametrize(
     ("requests", "expected"),
     [
-        pytest.param(consent.ATTEMPTS - 1, "consent.granted", id="while the browser waits"),
-        pytest.param(consent.ATTEMPTS, "consent.pending", id="longer"),
+        pytest.param(ATTEMPTS - 1, "consent.granted", id="while the browser waits"),
+        pytest.param(ATTEMPTS, "consent.pending", id="longer"),
     ],
 )
 async def test_entra_may_take_its_time(
@@ -869,7 +871,7 @@ async def test_a_consent_that_waits_is_asked_for_again_with_growing_pauses_and_c
         sent.append((request.purpose, delay_s))
 
     monkeypatch.setattr(services.queue, "send", send)
-    emulator.control.settings(consent_delay_requests=consent.ATTEMPTS + 2)
+    emulator.control.settings(consent_delay_requests=ATTEMPTS + 2)
     await way.whole(connection_id)
     told = (await admin.get(f"/api/connections/{connection_id}")).json()["warnings"]
     await binding.confirm_again(services, connection_id)
@@ -938,7 +940,7 @@ async def test_what_entra_never_confirms_is_given_up_and_shown(
 async def test_who_waits_may_start_again(
     way: Way, emulator: GraphEmulator, services: Services, unconnected: Tenant, connection_id: str
 ) -> None:
-    emulator.control.settings(consent_delay_requests=consent.ATTEMPTS)
+    emulator.control.settings(consent_delay_requests=ATTEMPTS)
     first = await way.whole(connection_id)
     second = await way.whole(connection_id)
 

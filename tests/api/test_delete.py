@@ -1,12 +1,19 @@
-"""Deleting a connection: with its people or without, and never with somebody else's."""
+"""Deleting a connection: what becomes of its people is asked for first, and nobody else's are touched."""
 
 import asyncio
+import csv
+import io
 from datetime import timedelta
+from typing import Any
 
 import httpx
+import orjson
 import pytest
 
-from sync_core.domain.documents import RunStatus
+from sync_core import triggers
+from sync_core.connections import delete
+from sync_core.domain.connections.deletion import Deletion, Users
+from sync_core.domain.documents import Purpose, Run, RunStatus, SyncRequest, Trigger
 from sync_core.domain.errors import RetryLater
 from sync_core.domain.health import Step
 from sync_core.domain.matching.decide import Wait, Why
@@ -19,25 +26,34 @@ from sync_core.store.people import People
 from sync_core.store.runs import new_run_id
 from sync_core.store.tables import (
     APPROVALS,
+    AUDIT,
     BINDINGS,
     CONNECTIONS,
     CONSENTS,
+    DELETIONS,
     HEALTH,
     LEASES,
+    LEFTOVERS,
     MATCHES,
     PLANS,
+    REFUSED_PLANS,
     RUNS,
     TABLES,
     TENANT_CLAIMS,
     USERS,
     VERIFICATIONS,
 )
+from sync_core.store.users import UserStore
 from sync_core.store.wire import MAX_OPERATIONS
 from tests.api.conftest import Create, document
+from tests.api.description import mismatches
 from tests.api.stored import apply, creation, disabling, object_id, people, planned, saved_run
+from tests.system import active, history_of, rows_of, run_now
 
 ANN = object_id("a", 1)
 BEN = object_id("b", 2)
+CAT = object_id("c", 3)
+DAN = object_id("d", 4)
 
 
 @pytest.fixture
@@ -46,8 +62,9 @@ def url(connection_id: str) -> str:
 
 
 # What `lived_in` leaves of a connection; people have history, and an application's rows are not theirs.
-EVERYTHING = dict.fromkeys(TABLES, 1) | {USERS: 5}
-NOTHING = dict.fromkeys(TABLES, 0)
+EVERYTHING = dict.fromkeys(TABLES, 1) | {USERS: 7, PLANS: 2, DELETIONS: 0, LEFTOVERS: 0, AUDIT: 0}
+# Who deleted it is told for good.
+NOTHING = dict.fromkeys(TABLES, 0) | {AUDIT: 1}
 # How a table names the rows of the connection "c".
 ROWS_OF_C = {
     USERS: " or ".join(f"PartitionKey eq 'c-{digit}'" for digit in "0123456789abcdef"),
@@ -62,6 +79,10 @@ ROWS_OF_C = {
     VERIFICATIONS: "RowKey eq 'c'",
     # A row a tenant, which names its connections.
     TENANT_CLAIMS: "PartitionKey eq 'tenantClaim'",
+    DELETIONS: "RowKey eq 'c'",
+    REFUSED_PLANS: "PartitionKey eq 'c'",
+    AUDIT: "ConnectionId eq 'c'",
+    LEFTOVERS: "RowKey eq 'c'",
     BINDINGS: "RowKey eq 'c'",
 }
 
@@ -71,12 +92,13 @@ async def lived_in(services: Services, connection_id: str) -> None:
     now, store = services.clock(), services.store
     run = await saved_run(services, connection_id)
     await store.plans.save(connection_id, run.id, [planned(ANN)])
-    await apply(services, connection_id, creation(ANN), creation(BEN), run_id=run.id)
+    await apply(services, connection_id, creation(ANN), creation(BEN), creation(CAT), run_id=run.id)
     await apply(services, connection_id, disabling(ANN), minutes=5, run_id=run.id)
     await apply(services, connection_id, Change(Action.DELETE, BEN), minutes=6, run_id=run.id)
     waiting = Match(BEN, "ben@contoso.com", Wait(Why.SEVERAL_PEOPLE, "email"), now)
     await store.matches(connection_id).save_waits([waiting], {})
     await store.approvals.remember(connection_id, "moves", "an administrator", now)
+    await store.refused_plans.save(connection_id, "1f", [planned(ANN)], now)
     await store.consents.open(connection_id, "digest", now)
     await store.health.change(connection_id, lambda known: Step(known.replaced(failures=1)))
     await store.verifications.change(connection_id, lambda known: known.replaced(attempts=1))
@@ -100,19 +122,78 @@ async def left(services: Services, connection_id: str) -> dict[str, int]:
     return counts
 
 
-async def test_people_and_runs_stay_unless_asked_otherwise(
+async def confirmed(admin: httpx.AsyncClient, url: str, **params: str) -> httpx.Response:
+    """Delete a connection as somebody who has looked at what that does."""
+    refused = await admin.delete(url, params=params)
+    assert refused.status_code == 409, refused.text
+    assert mismatches(refused.json(), "Problem") == []
+    return await admin.delete(url, params=params | {"confirm": refused.json()["planHash"]})
+
+
+async def test_people_are_disabled_with_their_history_unless_asked_otherwise(
+    *, admin: httpx.AsyncClient, create: Create, connection_id: str, services: Services, url: str
+) -> None:
+    """Nobody who leaves later is noticed any more: an application must not let them in for ever."""
+    await create()
+    await lived_in(services, connection_id)
+    await apply(services, connection_id, creation(DAN, displayName="Dan"), minutes=7)
+    refused = await admin.delete(url)
+    problem = refused.json()
+    whole = await admin.get(problem["planUrl"])
+    untouched = await rows_of(services, connection_id)
+    answer = await admin.delete(url, params={"confirm": problem["planHash"]})
+    rows = await rows_of(services, connection_id)
+    [run] = await byhand_runs(services, connection_id)
+    changes = (await admin.get(f"{url}/runs/{run.id}/changes")).json()["items"]
+    newest = (await history_of(services, connection_id, DAN))[0]
+
+    assert (refused.status_code, problem["code"]) == (409, "connection.needsConfirmation")
+    assert "would disable 2 people" in problem["detail"]
+    assert (problem["counts"]["disabled"], problem["counts"]["deleted"]) == (2, 0)
+    assert [one["displayName"] for one in problem["changes"]] == [None, "Dan"]
+    assert [one["objectId"] for one in whole.json()["items"]] == [CAT, DAN]
+    assert active(untouched) == {CAT, DAN}
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert active(rows) == set()
+    assert {one: rows[one]["DisabledReason"] for one in (ANN, CAT, DAN)} == {
+        ANN: "leftScope",
+        CAT: "connectionDeleted",
+        DAN: "connectionDeleted",
+    }
+    assert (run.status, run.counts.disabled) == (RunStatus.SUCCEEDED, 2)
+    assert (newest["Action"], newest["Reason"], newest["RunId"]) == (
+        "disable",
+        "connectionDeleted",
+        run.id,
+    )
+    assert {one["objectId"] for one in changes} == {CAT, DAN}
+    assert (await left(services, connection_id))[RUNS] == 2
+
+
+async def byhand_runs(services: Services, connection_id: str) -> list[Run]:
+    runs = await services.store.runs.page(connection_id, top=10, after=None)
+    return [run for run in runs if run.trigger is Trigger.BY_HAND]
+
+
+async def test_people_who_are_kept_are_left_as_they_are(
     *, admin: httpx.AsyncClient, create: Create, connection_id: str, services: Services, url: str
 ) -> None:
     await create()
     await lived_in(services, connection_id)
     before = await left(services, connection_id)
-    answer = await admin.delete(url)
+    answer = await admin.delete(url, params={"users": "keep"})
     gone = await admin.get(url)
 
     assert (answer.status_code, answer.content) == (204, b"")
     assert gone.status_code == 404
     assert before == EVERYTHING
-    assert await left(services, connection_id) == NOTHING | {USERS: 5, RUNS: 1, PLANS: 1}
+    assert await left(services, connection_id) == NOTHING | {
+        USERS: 7,
+        RUNS: 1,
+        PLANS: 1,
+        LEFTOVERS: 1,
+    }
+    assert active(await rows_of(services, connection_id)) == {CAT}
 
 
 async def test_a_connection_made_anew_has_its_people_again(
@@ -121,25 +202,133 @@ async def test_a_connection_made_anew_has_its_people_again(
     await create()
     await lived_in(services, connection_id)
     await admin.delete(url, params={"users": "keep"})
-    await create()
+    await create(enabled=False)
     users = (await admin.get(f"{url}/users")).json()["items"]
 
-    assert [person["objectId"] for person in users] == [ANN]
+    assert [person["objectId"] for person in users] == [ANN, CAT]
 
 
-async def test_everything_goes_when_asked(
+@pytest.mark.parametrize("users", ["disable", "keep", "delete"])
+async def test_the_preview_of_another_connection_says_whose_rows_stand_already(
+    *,
+    admin: httpx.AsyncClient,
+    create: Create,
+    connection_id: str,
+    services: Services,
+    url: str,
+    users: str,
+) -> None:
+    """Made again under another id, it would bring in everybody a second time."""
+    await create()
+    await run_now(services, connection_id)
+    number = len(await rows_of(services, connection_id))
+    other = document(f"{connection_id}-again", enabled=False)
+    await admin.post("/api/connections", json=other)
+    while_it_is_there = await admin.post(f"{url}-again/preview")
+    if users == "keep":
+        await admin.delete(url, params={"users": "keep"})
+    else:
+        await confirmed(admin, url, users=users)
+    afterwards = await admin.post(f"{url}-again/preview")
+
+    assert number > 1
+    assert said(while_it_is_there, connection_id) == []
+    expected = [] if users == "delete" else [number]
+    assert [one["people"] for one in said(afterwards, connection_id)] == expected
+
+
+def said(answer: httpx.Response, connection_id: str) -> list[dict[str, Any]]:
+    """Return what a preview says of rows of a connection that was deleted."""
+    return [
+        one
+        for one in answer.json()["warnings"]
+        if one["code"] == "people.ofDeletedConnection" and repr(connection_id) in one["message"]
+    ]
+
+
+async def test_everything_goes_when_asked_and_confirmed(
+    *, admin: httpx.AsyncClient, create: Create, connection_id: str, services: Services, url: str
+) -> None:
+    """But the run that did it, and a row of the audit: who, when, and how many."""
+    await create()
+    await lived_in(services, connection_id)
+    refused = await admin.delete(url, params={"users": "delete"})
+    problem = refused.json()
+    stays = await left(services, connection_id)
+    disabling_is_another = await admin.delete(url, params={"confirm": problem["planHash"]})
+    params = {"users": "delete", "confirm": problem["planHash"]}
+    answer = await admin.delete(url, params=params)
+    [run] = await byhand_runs(services, connection_id)
+    table = await services.store.tables.table(AUDIT)
+    [row] = [dict(one) async for one in table.query_entities(f"ConnectionId eq '{connection_id}'")]
+
+    assert (refused.status_code, problem["code"]) == (409, "connection.needsConfirmation")
+    assert "2 people (1 of them active)" in problem["detail"]
+    assert problem["counts"]["deleted"] == 2
+    assert stays == EVERYTHING | {REFUSED_PLANS: 2, PLANS: 3}
+    assert disabling_is_another.status_code == 409
+    assert "not the plan that was confirmed" in disabling_is_another.json()["detail"]
+    assert answer.status_code == 204
+    assert (await admin.get(url)).status_code == 404
+    assert await left(services, connection_id) == NOTHING | {RUNS: 1}
+    assert (await admin.get(f"{url}/runs/{run.id}")).json()["counts"]["deleted"] == 2
+    assert (row["PartitionKey"], row["Action"]) == (
+        f"{services.clock():%Y-%m}",
+        "connection.deleted",
+    )
+    assert row["By"] == "local Sync.Admin"
+    assert orjson.loads(row["Details"])["users"] == "delete"
+    assert orjson.loads(row["Details"])["people"] == 2
+
+
+async def test_histories_of_people_who_have_gone_are_not_lost_unasked(
     *, admin: httpx.AsyncClient, create: Create, connection_id: str, services: Services, url: str
 ) -> None:
     await create()
+    run = await saved_run(services, connection_id)
+    await apply(services, connection_id, creation(BEN), run_id=run.id)
+    await apply(services, connection_id, Change(Action.DELETE, BEN), minutes=6, run_id=run.id)
+
+    assert (await admin.delete(url, params={"users": "delete"})).status_code == 409
+
+
+@pytest.mark.parametrize("users", ["disable", "delete"])
+@pytest.mark.parametrize(
+    ("settings", "code"),
+    [
+        ({"policy": {"protected": [CAT.upper()]}}, "connection.peopleProtected"),
+        ({"assertions": [{"in": CAT}]}, "assertion.failed"),
+        ({"assertions": [{"atLeast": 1}]}, "assertion.failed"),
+        ({"assertions": [{"in": ANN}, {"atLeast": 0}]}, None),
+    ],
+    ids=["protected", "asserted", "number", "of somebody who is out already"],
+)
+async def test_the_connection_is_asked_whether_its_people_may_go(
+    *,
+    admin: httpx.AsyncClient,
+    create: Create,
+    connection_id: str,
+    services: Services,
+    url: str,
+    users: str,
+    settings: dict[str, object],
+    code: str | None,
+) -> None:
+    """No confirmation overrules `protected` and the assertions, as in a run."""
+    await create(**settings)
     await lived_in(services, connection_id)
-    answer = await admin.delete(url, params={"users": "delete"})
+    refused = await admin.delete(url, params={"users": users})
+    params = {"users": users, "confirm": refused.json().get("planHash", "1f")}
+    again = await admin.delete(url, params=params)
 
-    assert answer.status_code == 204
-    assert (await admin.get(url)).status_code == 404
-    assert await left(services, connection_id) == NOTHING
+    assert refused.status_code == 409
+    assert refused.json()["code"] == (code or "connection.needsConfirmation")
+    assert again.status_code == (409 if code else 204)
+    if code:
+        assert (await admin.delete(url, params={"users": "keep"})).status_code == 204
 
 
-@pytest.mark.parametrize(("users", "rows"), [("keep", 6), ("delete", 1)])
+@pytest.mark.parametrize(("users", "rows"), [("keep", 8), ("disable", 9), ("delete", 1)])
 async def test_nothing_of_another_connection_goes(
     *,
     admin: httpx.AsyncClient,
@@ -159,7 +348,10 @@ async def test_nothing_of_another_connection_goes(
     await lived_in(services, connection_id)
     table = await services.store.tables.table(USERS)
     await table.create_entity({"PartitionKey": f"{connection_id}-a", "RowKey": "a-session"})
-    await admin.delete(url, params={"users": users})
+    if users == "keep":
+        await admin.delete(url, params={"users": users})
+    else:
+        await confirmed(admin, url, users=users)
 
     assert (await left(services, connection_id))[USERS] == rows
     for one in neighbours:
@@ -172,12 +364,12 @@ async def test_more_people_than_a_batch_holds_go(
     await create()
     many = [creation(object_id("c", number)) for number in range(MAX_OPERATIONS)]
     await apply(services, connection_id, *many)
-    await admin.delete(url, params={"users": "delete"})
+    await confirmed(admin, url, users="delete")
 
     assert (await left(services, connection_id))[USERS] == 0
 
 
-@pytest.mark.parametrize("users", ["keep", "delete"])
+@pytest.mark.parametrize("users", ["keep", "disable", "delete"])
 async def test_while_a_run_is_under_way_nothing_is_deleted(
     *,
     admin: httpx.AsyncClient,
@@ -239,6 +431,7 @@ async def test_no_run_begins_while_people_are_deleted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     await create()
+    await people(services, connection_id, 1)
     deleting, go_on = asyncio.Event(), asyncio.Event()
     delete_all = People.delete_all
 
@@ -248,7 +441,7 @@ async def test_no_run_begins_while_people_are_deleted(
         return await delete_all(self, still_held)  # type: ignore[arg-type]
 
     monkeypatch.setattr(People, "delete_all", slowly)
-    deletion = asyncio.create_task(admin.delete(url, params={"users": "delete"}))
+    deletion = asyncio.create_task(confirmed(admin, url, users="delete"))
     async with asyncio.timeout(30):  # a deletion that fails earlier never sets it
         await deleting.wait()
     wanted = Next(new_run_id(services.clock()), "timer", "auto")
@@ -280,15 +473,163 @@ async def test_a_deletion_that_broke_off_can_be_done_again(
         raise RetryLater("storage.unavailable", "Table Storage did not answer.")
 
     with monkeypatch.context() as patch:
-        patch.setattr(services.store.runs, "delete_all", broken)
-        refused = await admin.delete(url, params={"users": "delete"})
+        patch.setattr(services.store.runs, "delete_all_but", broken)
+        refused = await confirmed(admin, url, users="delete")
     between = (await admin.get(url)).json()
+    enabled = await admin.patch(url, json={"enabled": True})
+    otherwise = await admin.delete(url, params={"users": "keep"})
     again = await admin.delete(url, params={"users": "delete"})
 
     assert refused.status_code == 503
     assert between["enabled"] is False
+    assert [answer.json()["code"] for answer in (enabled, otherwise)] == [
+        "connection.beingDeleted"
+    ] * 2
     assert again.status_code == 204
-    assert await left(services, connection_id) == NOTHING
+    assert await left(services, connection_id) == NOTHING | {RUNS: 1}
+
+
+@pytest.mark.parametrize("users", ["disable", "delete"])
+async def test_a_deletion_that_takes_long_goes_on_in_the_queue(
+    *,
+    admin: httpx.AsyncClient,
+    create: Create,
+    connection_id: str,
+    services: Services,
+    url: str,
+    users: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The answer comes after 30 seconds; a message that gets lost is sent again by the timer."""
+    await create()
+    await lived_in(services, connection_id)
+    sent: list[SyncRequest] = []
+
+    async def note(request: SyncRequest) -> None:
+        sent.append(request)
+
+    monkeypatch.setattr(services.queue, "send", note)
+    with monkeypatch.context() as patch:
+        patch.setattr(delete, "ANSWER_BUDGET", timedelta(seconds=-1))
+        answer = await confirmed(admin, url, users=users)
+    run = await admin.get(answer.headers["Location"])
+    between = (await admin.get(url)).json()
+    made = await admin.post("/api/connections", json=document(connection_id))
+    await delete.request_unfinished(services)
+    await triggers._do(services, sent[1])
+    await triggers._do(services, sent[0])
+    ended = (await admin.get(answer.headers["Location"])).json()
+
+    assert answer.status_code == 202
+    assert mismatches(answer.json(), "Run") == []
+    assert answer.json() == run.json()
+    assert (run.json()["status"], run.json()["trigger"]) == ("running", "byHand")
+    assert between["enabled"] is False
+    assert "connection.beingDeleted" in {one["code"] for one in between["warnings"]}
+    assert made.status_code == 409
+    assert [one.purpose for one in sent] == [Purpose.DELETE] * 2
+    assert (await admin.get(url)).status_code == 404
+    assert (ended["status"], ended["counts"]["disabled"], ended["counts"]["deleted"]) == (
+        "succeeded",
+        1 if users == "disable" else 0,
+        2 if users == "delete" else 0,
+    )
+    assert active(await rows_of(services, connection_id)) == set()
+    assert (await left(services, connection_id))[DELETIONS] == 0
+
+
+async def test_a_message_leaves_a_deletion_alone_that_another_worker_has_in_hand(
+    *, create: Create, connection_id: str, services: Services
+) -> None:
+    await create()
+    deletion = Deletion(connection_id, Users.DELETE, "an administrator", "8228000000000-1f", 0)
+    await services.store.deletions.begin(deletion)
+    wanted = Next(new_run_id(services.clock()), "manual", "auto")
+    await services.store.leases.acquire(connection_id, wanted, "worker", services.clock())
+    await delete.go_on(services, connection_id)
+    found = await services.store.connections.find(connection_id)
+    await services.store.leases.release(connection_id, "worker")
+    await delete.go_on(services, connection_id)
+    await delete.go_on(services, connection_id)
+
+    assert found is not None
+    assert await services.store.connections.find(connection_id) is None
+    assert await services.store.deletions.find(connection_id) is None
+
+
+async def test_a_person_whose_row_changes_meanwhile_is_disabled_all_the_same(
+    *,
+    admin: httpx.AsyncClient,
+    create: Create,
+    connection_id: str,
+    services: Services,
+    url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An application writes its own columns into the same rows."""
+    await create()
+    await apply(services, connection_id, creation(CAT))
+    table = await services.store.tables.table(USERS)
+    load_rows, touched = UserStore.load_rows, [0]
+
+    async def and_then_changed(self: UserStore, *args: Any) -> dict[str, Any]:
+        rows = await load_rows(self, *args)
+        touched[0] += CAT in rows
+        if CAT in rows and touched[0] == 4:  # the plans of both requests, and of the writing
+            keys = {"PartitionKey": f"{connection_id}-c", "RowKey": CAT}
+            await table.update_entity(keys | {"lastSeen": "today"})
+        return rows
+
+    monkeypatch.setattr(UserStore, "load_rows", and_then_changed)
+    answer = await confirmed(admin, url)
+    row = (await rows_of(services, connection_id))[CAT]
+
+    assert answer.status_code == 204
+    assert (row["Status"], row["lastSeen"]) == ("disabled", "today")
+
+
+async def test_a_plan_that_was_refused_is_complete_in_pages_and_as_csv(
+    *, admin: httpx.AsyncClient, create: Create, connection_id: str, services: Services, url: str
+) -> None:
+    await create()
+    ids = await people(services, connection_id, 30)
+    named = creation(object_id("f", 99), displayName='=HYPERLINK("http://x")')
+    await apply(services, connection_id, named)
+    problem = (await admin.delete(url)).json()
+    first = (await admin.get(problem["planUrl"], params={"top": 25})).json()
+    second = (await admin.get(problem["planUrl"], params={"cursor": first["next"]})).json()
+    table = await admin.get(problem["planUrl"], headers={"Accept": "text/csv"})
+    same = await admin.get(problem["planUrl"], params={"format": "csv"})
+    lines = list(csv.DictReader(io.StringIO(table.text)))
+    foreign = await admin.get(f"{url}/plans/{problem['planHash']}0")
+
+    assert len(problem["changes"]) == 20
+    assert mismatches(first, "PlanChangeList") == []
+    listed = [one["objectId"] for one in first["items"] + second["items"]]
+    assert listed == sorted([*ids, named.object_id])
+    assert second["next"] is None
+    assert table.headers["Content-Type"].startswith("text/csv")
+    assert table.text == same.text
+    assert [line["objectId"] for line in lines] == listed
+    assert {line["reason"] for line in lines} == {"connectionDeleted"}
+    assert "'=HYPERLINK" in table.text, "a spreadsheet would run it"
+    assert (foreign.status_code, foreign.json()["code"]) == (404, "plan.notFound")
+
+
+async def test_refused_plans_are_forgotten_after_a_week(
+    *, admin: httpx.AsyncClient, create: Create, connection_id: str, services: Services, url: str
+) -> None:
+    await create()
+    await people(services, connection_id, 1)
+    path = (await admin.delete(url)).json()["planUrl"]
+    now = services.clock()
+    await services.store.refused_plans.forget_old(now + timedelta(days=6))
+    kept = await admin.get(path)
+    await services.store.refused_plans.forget_old(now + timedelta(days=8))
+
+    assert kept.status_code == 200
+    assert (await admin.get(path)).status_code == 404
+    assert (await left(services, connection_id))[PLANS] == 0
 
 
 async def test_rows_that_somebody_else_deletes_meanwhile_are_no_obstacle(
@@ -311,7 +652,7 @@ async def test_rows_that_somebody_else_deletes_meanwhile_are_no_obstacle(
     assert (await left(services, connection_id))[USERS] == 0
 
 
-async def test_a_word_that_is_neither_keep_nor_delete(
+async def test_a_word_that_says_nothing_of_what_becomes_of_people(
     admin: httpx.AsyncClient, create: Create, url: str
 ) -> None:
     await create()

@@ -1,5 +1,6 @@
 """`/groups`: the groups of a tenant to choose from, through the real search of Graph."""
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from local.graph import GraphEmulator
 from local.sample import SAMPLE_ROLES, sample_group_id
 from sync_core.api.http.paging import to_cursor
 from sync_core.directory import group_search
+from sync_core.services import Services
 from tests.api.conftest import Create, paths
 from tests.api.description import mismatches
 from tests.system import Rig
@@ -168,12 +170,14 @@ async def test_a_cursor_leads_to_groups_of_this_tenant_only(
     *,
     reader: httpx.AsyncClient,
     emulator: GraphEmulator,
+    services: Services,
     url: str,
     connection_id: str,
     link: str,
 ) -> None:
-    """A cursor holds a link, and a caller could write another into it: the app's token goes with it."""
-    forged = to_cursor(f"groups-{connection_id}", f"words {link.format(graph=emulator.graph_url)}")
+    """The app's token goes with the request, so even a signed link is looked at once more."""
+    position = f"words {link.format(graph=emulator.graph_url)}"
+    forged = await to_cursor(services, f"groups-{connection_id}", position)
     before = len(emulator.requests)
     answer = await reader.get(url, params={"cursor": forged})
 
@@ -183,11 +187,48 @@ async def test_a_cursor_leads_to_groups_of_this_tenant_only(
     assert asked == []
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        pytest.param("$select=id,displayName,members", id="select"),
+        pytest.param("$filter=securityEnabled eq true", id="filter"),
+        pytest.param("$expand=owners", id="expand"),
+    ],
+)
+async def test_what_graph_is_asked_is_not_a_readers_choice(
+    *,
+    reader: httpx.AsyncClient,
+    emulator: GraphEmulator,
+    url: str,
+    connection_id: str,
+    query: str,
+) -> None:
+    """A cursor holds a link of Graph, with all that is asked for in it; nobody but the app writes one."""
+    page = await found(reader, url, top=2)
+    link = f"groups-{connection_id}:words {emulator.graph_url}/v1.0/groups?{query}"
+    kept = urlsafe_b64decode(page["next"] + "==")[:16]
+    forged = [
+        urlsafe_b64encode(content).decode().rstrip("=")
+        for content in (link.encode(), kept + link.partition(":")[2].encode())
+    ]
+    before = len(emulator.requests)
+    answers = [await reader.get(url, params={"cursor": cursor}) for cursor in forged]
+
+    assert [paths(answer) for answer in answers] == [["cursor"], ["cursor"]]
+    assert [one for one in emulator.requests[before:] if one.path.startswith("/v1.0")] == []
+
+
 async def test_a_link_that_has_expired_is_said_to_be_so(
-    reader: httpx.AsyncClient, emulator: GraphEmulator, url: str, connection_id: str
+    *,
+    reader: httpx.AsyncClient,
+    emulator: GraphEmulator,
+    services: Services,
+    url: str,
+    connection_id: str,
 ) -> None:
     old = f"words {emulator.graph_url}/v1.0/groups?$skiptoken=abc"
-    answer = await reader.get(url, params={"cursor": to_cursor(f"groups-{connection_id}", old)})
+    cursor = await to_cursor(services, f"groups-{connection_id}", old)
+    answer = await reader.get(url, params={"cursor": cursor})
 
     assert answer.status_code == 422
     assert "begin again" in answer.json()["errors"][0]["message"]

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from local.graph import GraphEmulator
-from local.sample import SAMPLE_ROLES
+from local.sample import SAMPLE_CLIENT_SECRET, SAMPLE_ROLES
 from sync_core.connections import impact
 from sync_core.domain.documents import RunStatus
 from sync_core.domain.plan.digest import moves_of
@@ -61,6 +61,7 @@ async def test_from_the_preview_over_the_confirmation_to_the_run(
     previewed = (await admin.post(f"{url}/preview", json={"scope": narrow})).json()
     refused = await patch(scope=narrow)
     unchanged = (await admin.get(url)).json()
+    whole = (await admin.get(refused.json()["planUrl"])).json()
     saved = await patch(refused.json()["planHash"], scope=narrow)
     coming = (await admin.post(f"{url}/preview")).json()
     run = await run_now(services, connection_id)
@@ -73,6 +74,9 @@ async def test_from_the_preview_over_the_confirmation_to_the_run(
     assert problem["planHash"] == previewed["planHash"]
     assert problem["counts"]["leavers"] == problem["counts"]["held"] == 6
     assert {one["objectId"] for one in problem["changes"]} == set(people[4:])
+    assert previewed["planUrl"] == problem["planUrl"]
+    assert {one["objectId"] for one in whole["items"] if one["held"]} == set(people[4:])
+    assert mismatches(whole, "PlanChangeList") == []
     assert "6 of 10 active people" in problem["detail"]
     assert f"?confirm={problem['planHash']}" in problem["remedy"]
     assert len(unchanged["scope"]["filters"]) == 1
@@ -416,14 +420,12 @@ async def test_a_file_is_no_way_around(
 ) -> None:
     """The plan of a file says what applying it will be refused for; both are confirmed at once."""
     other = f"{connection_id}-b"
-    shared = {**imported.json(), "credential": {"clientSecret": "x"}}
-    del shared["credential"]
     made = await admin.post(
         "/api/connections",
-        json=shared
+        json=imported.json()
         | {
             "id": other,
-            "credential": {"secretName": imported.json()["credential"]["secretName"]},
+            "credential": {"clientSecret": SAMPLE_CLIENT_SECRET},
             "scope": wide | {"guests": "include"},
         },
     )
@@ -474,7 +476,7 @@ async def test_people_who_were_kept_are_not_lost_to_a_new_connection_of_the_same
     narrow: Json,
     method: str,
 ) -> None:
-    await admin.delete(url)
+    await admin.delete(url, params={"users": "keep"})
     secret = imported.json()["credential"]["secretName"]
     unlimited = {"guard": {"maxRemovals": None, "maxRemovalPercent": None}}
     document = imported.json() | {"scope": narrow, "policy": unlimited}

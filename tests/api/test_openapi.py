@@ -44,8 +44,11 @@ def test_every_route_is_described(described: dict[str, Any], method: str, path: 
     assert operation["description"].endswith(".")
     assert any(status[0] == "2" or status == "302" for status in responses)
     assert "default" in refusals
-    for refusal in refusals.values():
-        assert list(refusal["content"]) == ["application/problem+json"]
+    for status, refusal in refusals.items():
+        # Health tells how things are, also where they are bad.
+        is_report = path.startswith("/api/health") and status == "503"
+        told = "json" if is_report else "problem+json"
+        assert list(refusal["content"]) == [f"application/{told}"]
     if (method.upper(), path) in OPEN:
         assert {} in operation["security"]
     else:
@@ -96,6 +99,78 @@ def test_schemas_use_the_names_on_the_wire(
     expected = {field.alias for field in model.model_fields.values()}
 
     assert described["components"]["schemas"][name]["properties"].keys() == expected
+
+
+# Any JSON: values of a person, which the length of the body limits.
+FREE = {"attributes", "expected"}
+LIMITS = {
+    "string": {"maxLength", "pattern", "enum", "const", "format"},
+    "array": {"maxItems"},
+    "integer": {"maximum", "exclusiveMaximum"},
+    # Of 64 bits; NaN and infinity are no JSON.
+    "number": {"type"},
+    "boolean": {"type"},
+    "null": {"type"},
+}
+
+
+def unlimited(schema: dict[str, Any], document: dict[str, Any], path: str) -> list[str]:
+    """Name everything that a caller may send without a limit of its own."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return unlimited(document["components"]["schemas"][name], document, path)
+    found = []
+    for kinds in ("anyOf", "allOf", "oneOf"):
+        for one in schema.get(kinds, []):
+            found += unlimited(one, document, path)
+    for name, one in schema.get("properties", {}).items():
+        found += [] if name in FREE else unlimited(one, document, f"{path}.{name}")
+    if "items" in schema:
+        found += unlimited(schema["items"], document, f"{path}[]")
+    kind = schema.get("type", "")
+    if kind in LIMITS and not LIMITS[kind] & schema.keys():
+        found.append(f"{path}: {kind}")
+    return found
+
+
+def test_everything_that_can_be_sent_has_a_limit(described: dict[str, Any]) -> None:
+    """A text of any length would be stored, logged and answered as it is; ids in paths are looked at."""
+    found = []
+    for path, operations in described["paths"].items():
+        for method, operation in operations.items():
+            for one in operation.get("parameters", []):
+                if one["in"] != "path":
+                    found += unlimited(one["schema"], described, f"{method} {path} {one['name']}")
+    for name in BODIES:
+        found += unlimited({"$ref": name}, described, name)
+
+    assert found == []
+
+
+BODIES = [
+    "ConnectionInput",
+    "PreviewBody",
+    "SyncBody",
+    "EvaluateBody",
+    "MatchBody",
+    "BitwardenFilters",
+]
+
+
+def test_every_described_body_is_among_those(described: dict[str, Any]) -> None:
+    """The file of connections and exports of other programs are read by parsers with limits of their own."""
+    sent = re.findall(
+        r"#/components/schemas/(\w+)",
+        str(
+            [
+                operation.get("requestBody")
+                for path in described["paths"].values()
+                for operation in path.values()
+            ]
+        ),
+    )
+
+    assert set(sent) == {*BODIES, "ConfigFile"}
 
 
 async def test_answers_have_the_fields_that_are_described(

@@ -26,6 +26,8 @@ from sync_core.domain.errors import (
 )
 from sync_core.services import Services
 from tests.api.conftest import ADMIN, calling, document
+from tests.api.description import ROUTES
+from tests.api.test_roles import VALUES
 
 MEMBERS = {"type", "title", "status", "detail", "code", "remedy"}
 
@@ -108,6 +110,9 @@ async def test_a_patch_may_be_nested_deeply_without_harm(admin: httpx.AsyncClien
         pytest.param({"cursor": "_w"}, "cursor", id="cursor not ASCII"),
         pytest.param({"cursor": "abcde"}, "cursor", id="cursor of an impossible length"),
         pytest.param({"cursor": ""}, "cursor", id="empty cursor"),
+        pytest.param({"Top": "1"}, "Top", id="in another case"),
+        pytest.param({"status": "failed"}, "status", id="of another call"),
+        pytest.param({"": "x"}, "", id="without a name"),
     ],
 )
 async def test_parameters_out_of_range(
@@ -117,6 +122,86 @@ async def test_parameters_out_of_range(
 
     assert answer.status_code == 422
     assert [error["path"] for error in answer.json()["errors"]] == [path]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param({f"unknown{number}": 1 for number in range(5_000)}, id="many fields"),
+        pytest.param({"x" * 500_000: 1}, id="a long name"),
+        pytest.param({"scope": {"exclude": ["nobody"] * 1_000}}, id="many entries"),
+        pytest.param(
+            {
+                "scope": {
+                    "filters": [
+                        {
+                            "clauses": [
+                                {
+                                    "attribute": "groups",
+                                    "operator": "ARRAYCONTAINS",
+                                    "value": ["x" * 100_000],
+                                }
+                            ]
+                        }
+                    ]
+                }
+            },
+            id="a long value",
+        ),
+    ],
+)
+async def test_an_answer_is_no_larger_than_it_has_to_be(
+    admin: httpx.AsyncClient, body: dict[str, Any]
+) -> None:
+    """A hundred problems are enough to begin with, and a text need not be given back whole."""
+    document_ = document("none") | {"displayName": 1} | body
+    answer = await admin.post("/api/connections", json=document_)
+    told = answer.json()
+
+    assert answer.status_code == 422
+    assert len(answer.content) < 150_000
+    assert all(len(one["path"]) <= 303 and len(one["message"]) <= 1_003 for one in told["errors"])
+    assert len(told["errors"]) <= 100
+    assert (len(told["errors"]) == 100) is ("moreErrors" in told)
+
+
+async def test_how_many_problems_are_not_told(admin: httpx.AsyncClient) -> None:
+    body = document("none") | {f"unknown{number}": 1 for number in range(250)}
+    answer = (await admin.post("/api/connections", json=body)).json()
+
+    assert (len(answer["errors"]), answer["moreErrors"]) == (100, 150)
+
+
+CALLED_BY_OTHERS = {("GET", "/api/consent/callback"), ("GET", "/api/consent/result")}
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [pytest.param(*one, id=" ".join(one)) for one in ROUTES if one not in CALLED_BY_OTHERS],
+)
+async def test_a_parameter_that_a_call_does_not_know_is_refused(
+    admin: httpx.AsyncClient, method: str, path: str
+) -> None:
+    """Whoever misspells one means it: `DELETE ?user=delete` would keep the people."""
+    answer = await admin.request(method, path.format(**VALUES), params={"user": "delete"})
+
+    assert answer.status_code == 422
+    assert [error["path"] for error in answer.json()["errors"]] == ["user"]
+    assert "not a known parameter" in answer.json()["errors"][0]["message"]
+
+
+async def test_what_others_add_to_an_address_is_not_ours_to_refuse(
+    nobody: httpx.AsyncClient,
+) -> None:
+    for _, path in sorted(CALLED_BY_OTHERS):
+        answer = await nobody.get(path, params={"session_state": "x", "fbclid": "y"})
+        assert answer.status_code in {200, 302}
+
+
+async def test_the_right_names_are_told(admin: httpx.AsyncClient) -> None:
+    answer = await admin.delete("/api/connections/none", params={"user": "delete"})
+
+    assert answer.json()["errors"][0]["message"].endswith("(this call takes users)")
 
 
 async def test_titles_are_those_of_the_rfc(admin: httpx.AsyncClient) -> None:

@@ -7,14 +7,21 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.types import ASGIApp
 
+from sync_core.api.http.auth import identify
 from sync_core.services import Services
+from sync_core.settings import Settings, StorageAccess
 from tests.api.conftest import ADMIN, app_over, calling
 from tests.api.description import OPEN, ROUTES, Call
 
-# Reads that change something: who follows them begins a consent.
-NOT_FOR_READERS = {("GET", "/api/consent/start")}
+# Who follows the first begins a consent; a plan was tried with properties that no connection copies.
+NOT_FOR_READERS = {
+    ("GET", "/api/consent/start"),
+    ("GET", "/api/connections/{id}/plans/{planHash}"),
+}
 # Sends what it works on, so it is no GET; it reads and writes nothing of anybody's.
 HARMLESS = {("POST", "/api/expressions/evaluate")}
 READ_ONLY_METHODS = {"GET", "HEAD", "OPTIONS"}
@@ -23,6 +30,7 @@ VALUES = {
     "runId": "8233998400000-1f2e3d4c",
     "objectId": "6d2f5a80-1c3b-4e5f-8a9d-7b6c5d4e3f21",
     "who": "ann@contoso.com",
+    "planHash": "1f0c.9a3b",
 }
 
 
@@ -93,28 +101,46 @@ async def test_the_scheme_is_written_in_any_case(nobody: httpx.AsyncClient) -> N
     assert answer.status_code == 200
 
 
-def principal(*roles: str, role_typ: str = "roles", claim: str = "roles") -> dict[str, str]:
-    """Give the header that App Service makes of a token."""
-    content = {
-        "auth_typ": "aad",
-        "claims": [
-            {"typ": "http://schemas.microsoft.com/identity/claims/objectidentifier", "val": "me"},
-            *({"typ": claim, "val": role} for role in roles),
-        ],
-        "name_typ": "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress",
-        "role_typ": role_typ,
-    }
+ROLE_URI = "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"
+TENANT = "11111111-2222-3333-4444-55555555555a"
+FOREIGN_TENANT = "99999999-2222-3333-4444-55555555555a"
+TENANT_URI = "http://schemas.microsoft.com/identity/claims/tenantid"
+
+
+def encoded(content: Any) -> dict[str, str]:
+    """Give the header with any content."""
     return {"X-MS-CLIENT-PRINCIPAL": base64.b64encode(json.dumps(content).encode()).decode()}
 
 
-ROLE_URI = "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"
+def principal(*roles: str, claim: str = "roles", **changes: Any) -> dict[str, str]:
+    """Give the header that App Service makes of a token; `tid` and `iss` are claims of it."""
+    claims = {
+        "http://schemas.microsoft.com/identity/claims/objectidentifier": ["me"],
+        TENANT_URI: [changes.pop("tid", TENANT)],
+        "iss": [changes.pop("iss", f"https://sts.windows.net/{TENANT}/")],
+    }
+    content = {
+        "auth_typ": "aad",
+        "claims": [
+            *({"typ": typ, "val": val} for typ, values in claims.items() for val in values),
+            *({"typ": claim, "val": role} for role in roles),
+        ],
+        "name_typ": "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress",
+        "role_typ": ROLE_URI,
+    }
+    return encoded(content | changes)
 
 
 @pytest.fixture
 def azure_app(services: Services) -> ASGIApp:
     """The app as it runs in Azure: App Service authentication in front, no local tokens."""
     changes: dict[str, Any] = {"local_admin_token": None, "local_reader_token": None}
-    settings = replace(services.settings, has_app_service_auth=True, **changes)
+    settings = replace(
+        services.settings,
+        has_app_service_auth=True,
+        admin_tenant_ids=frozenset({TENANT}),
+        **changes,
+    )
     return app_over(replace(services, settings=settings))
 
 
@@ -126,15 +152,30 @@ def azure_app(services: Services) -> ASGIApp:
         pytest.param(principal("Sync.Reader", "Sync.Admin"), 200, 422, id="both"),
         pytest.param(principal(), 403, 403, id="no role"),
         pytest.param(principal("sync.admin"), 403, 403, id="another role"),
+        pytest.param(principal("Sync.Admin", role_typ="roles"), 200, 422, id="types agree"),
         pytest.param(
-            principal("Sync.Admin", role_typ=ROLE_URI, claim=ROLE_URI), 200, 422, id="long type"
+            principal("Sync.Admin", tid=TENANT.upper()), 200, 422, id="tenant in another case"
         ),
-        pytest.param(principal("Sync.Admin", role_typ=ROLE_URI), 200, 422, id="types differ"),
+        pytest.param(
+            principal("Sync.Admin", iss=f"https://login.microsoftonline.us/{TENANT}/v2.0"),
+            200,
+            422,
+            id="version 2 of another cloud",
+        ),
+        pytest.param(principal("Sync.Admin", claim=ROLE_URI), 403, 403, id="role_typ names it"),
+        pytest.param(
+            principal("Sync.Admin", claim="groups", role_typ="groups"), 403, 403, id="as it likes"
+        ),
         pytest.param(principal("Sync.Admin", claim="groups"), 403, 403, id="not a role claim"),
         pytest.param({"X-MS-CLIENT-PRINCIPAL": "not base64!"}, 401, 401, id="not base64"),
         pytest.param({"X-MS-CLIENT-PRINCIPAL": "bm90IGpzb24="}, 401, 401, id="not JSON"),
         pytest.param({"X-MS-CLIENT-PRINCIPAL": "W10="}, 401, 401, id="not an object"),
         pytest.param({"X-MS-CLIENT-PRINCIPAL": "e30="}, 401, 401, id="no claims"),
+        pytest.param(
+            principal("Sync.Admin", role_typ=["roles"]), 401, 401, id="a list of role types"
+        ),
+        pytest.param(principal("Sync.Admin", auth_typ=None), 401, 401, id="no provider"),
+        pytest.param(principal(claims=[{"typ": "roles"}]), 401, 401, id="a claim without value"),
         pytest.param({}, 401, 401, id="nobody signed in"),
         pytest.param(ADMIN, 401, 401, id="local token"),
     ],
@@ -147,6 +188,89 @@ async def test_app_roles(
         written = await client.post("/api/connections", json={})
 
     assert (read.status_code, written.status_code) == (reads, writes)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param(principal("Sync.Admin", tid=FOREIGN_TENANT), id="another tenant"),
+        pytest.param(principal("Sync.Admin", tid=""), id="no tenant"),
+        pytest.param(principal("Sync.Admin", auth_typ="google"), id="another provider"),
+        pytest.param(
+            principal("Sync.Admin", iss=f"https://sts.windows.net/{FOREIGN_TENANT}/"),
+            id="another issuer",
+        ),
+        pytest.param(
+            encoded(
+                {
+                    "auth_typ": "aad",
+                    "claims": [
+                        {"typ": "tid", "val": TENANT},
+                        {"typ": TENANT_URI, "val": FOREIGN_TENANT},
+                        {"typ": "roles", "val": "Sync.Admin"},
+                    ],
+                }
+            ),
+            id="two tenants",
+        ),
+    ],
+)
+async def test_the_roles_of_a_stranger_are_not_believed(
+    azure_app: ASGIApp, headers: dict[str, str]
+) -> None:
+    """Whoever runs a tenant hands out any role there; only Entra and only our tenants count."""
+    async with calling(azure_app, headers) as client:
+        answer = await client.get("/api/connections")
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "auth.tenantNotBelieved")
+
+
+async def test_the_principal_is_not_read_where_everybody_may_call(azure_app: ASGIApp) -> None:
+    """App Service may leave such paths out, and then lets a caller's own header through."""
+    async with calling(azure_app, principal("Sync.Admin")) as client:
+        answer = await client.get("/api/health")
+
+    assert answer.json() == {"status": "ok"}
+
+
+async def test_the_rig_takes_who_signed_in_and_its_tokens(services: Services) -> None:
+    changes: dict[str, Any] = {"has_local_sign_in": True, "admin_tenant_ids": frozenset({TENANT})}
+    app = app_over(replace(services, settings=replace(services.settings, **changes)))
+    for headers, status in (
+        (principal("Sync.Reader"), 403),
+        (principal("Sync.Admin"), 422),
+        (ADMIN, 422),
+        ({}, 401),
+    ):
+        async with calling(app, headers) as client:
+            assert (await client.post("/api/connections", json={})).status_code == status
+
+
+PIECES = st.sampled_from(["aad", "roles", "tid", "Sync.Admin", TENANT, TENANT_URI, ROLE_URI, ""])
+NAMES = st.sampled_from(["auth_typ", "claims", "name_typ", "role_typ", "typ", "val", "other"])
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers() | PIECES | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(ODD | st.dictionaries(NAMES, ODD, max_size=5), st.binary(max_size=60))
+def test_any_header_is_a_caller_or_nobody(content: Any, raw: bytes) -> None:
+    """Never an error: who sends it is not known yet."""
+    settings = Settings(
+        queues=StorageAccess(),
+        tables=StorageAccess(),
+        key_vault_url="",
+        public_base_url="",
+        has_app_service_auth=True,
+        admin_tenant_ids=frozenset({TENANT}),
+    )
+    for header in (encoded(content), {"x": raw.decode("latin-1")}):
+        (value,) = header.values()
+        caller = identify({"x-ms-client-principal": value}, settings)
+
+        assert caller is None or isinstance(content["claims"], list)
 
 
 async def test_the_principal_means_nothing_where_app_service_does_not_make_it(

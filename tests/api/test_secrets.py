@@ -288,3 +288,114 @@ async def test_without_key_vault_a_connection_keeps_its_old_secret(
     assert refused.headers["Retry-After"]
     assert loaded.json() == created.json()
     assert await in_vault(impatient_vault, loaded) == SECRET
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("usersync-client-state-key", id="the webhook's key"),
+        pytest.param("UserSync-Alert-Key", id="in any case"),
+        pytest.param("graph-client-state-key", id="as it was called before"),
+        pytest.param("Graph-Client-State-Key", id="as it was called, in any case"),
+    ],
+)
+async def test_the_keys_of_the_app_are_not_a_connections(
+    *, admin: httpx.AsyncClient, create: Create, connection_id: str, services: Services, name: str
+) -> None:
+    """What a connection stores under such a name would sign the webhook's deliveries from then on."""
+    before = await services.vault.find(name)
+    await create()
+    new = document(f"{connection_id}-b", credential={"clientSecret": SECRET, "secretName": name})
+    answers = [
+        await admin.post("/api/connections", json=new),
+        await admin.patch(url(connection_id), json={"credential": {"secretName": name}}),
+    ]
+
+    assert [paths(answer) for answer in answers] == [["credential.secretName"]] * 2
+    assert await services.vault.find(name) == before
+
+
+async def test_an_id_with_the_apps_prefix_needs_another_name_for_its_secret(
+    admin: httpx.AsyncClient, connection_id: str, services: Services
+) -> None:
+    name = f"usersync-{connection_id}"
+    refused = await admin.post("/api/connections", json=document(name))
+    named = {"clientSecret": SECRET, "secretName": f"{connection_id}-secret"}
+    created = await admin.post("/api/connections", json=document(name, credential=named))
+
+    assert paths(refused) == ["credential.secretName"]
+    assert created.status_code == 201
+
+
+async def test_a_secret_is_one_connections_alone(
+    admin: httpx.AsyncClient, create: Create, connection_id: str, services: Services
+) -> None:
+    """Whoever named it would get it sent to a tenant of their own choice, or store over it."""
+    await create(credential={"clientSecret": SECRET})
+    theirs = f"{connection_id.upper()}-Client-Secret"
+    other = f"{connection_id}-b"
+    made = await admin.post("/api/connections", json=document(other))
+    attempts = [
+        await admin.patch(url(other), json={"credential": {"secretName": theirs}}),
+        await admin.patch(
+            url(other), json={"credential": {"secretName": theirs, "clientSecret": NEXT}}
+        ),
+        await admin.put(
+            url(other), json=document(other, credential={"secretName": theirs.lower()})
+        ),
+        await admin.post(
+            "/api/connections",
+            json=document(f"{connection_id}-c", credential={"secretName": theirs}, enabled=False),
+        ),
+    ]
+
+    assert made.status_code == 201
+    assert [paths(answer) for answer in attempts] == [["credential.secretName"]] * 4
+    assert await services.vault.get(theirs) == SECRET
+
+
+async def test_a_secret_that_waits_with_other_settings_is_taken_as_well(
+    admin: httpx.AsyncClient, create: Create, connection_id: str
+) -> None:
+    await create()
+    waiting = {"clientSecret": "unknown to Entra", "secretName": f"{connection_id}-next"}
+    await admin.patch(url(connection_id), json={"credential": waiting})
+    other = document(
+        f"{connection_id}-b",
+        credential={"clientSecret": SECRET, "secretName": f"{connection_id}-NEXT"},
+    )
+    answer = await admin.post("/api/connections", json=other)
+
+    assert paths(answer) == ["credential.secretName"]
+
+
+async def test_connections_that_share_a_secret_from_before_can_still_be_edited(
+    admin: httpx.AsyncClient, create: Create, connection_id: str, services: Services
+) -> None:
+    await create(credential={"clientSecret": SECRET})
+    stored = (await services.store.connections.get(connection_id)).connection
+    shared = stored.model_copy(update={"id": f"{connection_id}-b", "enabled": False})
+    await services.store.connections.create(shared)
+    answer = await admin.patch(url(shared.id), json={"displayName": "Edited"})
+
+    assert (answer.status_code, answer.json()["displayName"]) == (200, "Edited")
+
+
+async def test_another_spelling_of_the_name_is_the_same_secret(
+    admin: httpx.AsyncClient, create: Create, connection_id: str, services: Services
+) -> None:
+    """What is known of a secret stays with it, and what is stored over it is still guarded."""
+    created = await create(credential={"clientSecret": SECRET, "expiresOn": "2031-01-31"})
+    spelt = f"{connection_id}-Client-Secret"
+    patched = await admin.patch(url(connection_id), json={"credential": {"secretName": spelt}})
+    version = created.json()["credential"]["secretVersion"]
+    await admin.patch(url(connection_id), json={"credential": {"secretVersion": None}})
+    over = await admin.patch(
+        url(connection_id),
+        json={"credential": {"secretName": spelt.upper(), "clientSecret": "not tried"}},
+    )
+
+    assert patched.json()["credential"]["secretVersion"] == version
+    assert patched.json()["credential"]["expiresOn"] == "2031-01-31"
+    assert paths(over) == ["credential.secretName"]
+    assert await services.vault.get(spelt) == SECRET

@@ -80,6 +80,25 @@ async def test_what_waits_for_a_confirmation_stops_no_other_edit(
 
 
 @pytest.mark.usefixtures("imported")
+async def test_a_second_mistake_is_judged_though_the_first_still_waits(
+    *, admin: httpx.AsyncClient, url: str, not_known_yet: str
+) -> None:
+    """Without a token nothing else of the newest settings can be looked at."""
+    await admin.patch(url, json={"credential": {"clientSecret": not_known_yet}})
+    unknown = "99999999-9999-4999-8999-999999999999"
+    clause = {"attribute": "groups", "operator": "ARRAYCONTAINS", "value": [unknown]}
+    refused = await admin.patch(url, json={"scope": {"filters": [{"clauses": [clause]}]}})
+
+    codes = [check["code"] for check in refused.json()["checks"] if not check["ok"]]
+    assert (refused.status_code, codes) == (
+        422,
+        ["scope.groupNotFound", "credential.secretInvalid"],
+    )
+    assert unknown in refused.json()["detail"]
+    assert "Nothing to do" not in refused.json()["remedy"]
+
+
+@pytest.mark.usefixtures("imported")
 async def test_what_waits_is_confirmed_by_any_edit_that_names_its_plan(
     *, admin: httpx.AsyncClient, url: str, narrow: Json, emulator: GraphEmulator
 ) -> None:

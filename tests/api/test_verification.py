@@ -19,7 +19,7 @@ from sync_core.domain.health import Cause
 from sync_core.health import journal
 from sync_core.services import Services, utc_now
 from tests.api.conftest import Create, Json, document, retried
-from tests.system import Rig, group_scope, run_now, set_clock
+from tests.system import Rig, connection, group_scope, run_now, set_clock
 
 WRONG = {"credential": {"clientSecret": "not-the-secret-of-the-app"}}
 NO_GROUP = "99999999-0000-4000-8000-000000000000"
@@ -413,12 +413,14 @@ async def test_a_version_that_another_connection_pins_is_not_disabled(
     services: Services,
     emulator: GraphEmulator,
 ) -> None:
+    """Connections from before each had a secret of its own may share one, spelt in any way."""
     name = f"shared-{connection_id}"
     shared = {"clientSecret": SAMPLE_CLIENT_SECRET, "secretName": name}
     old = (await create(credential=shared)).json()["credential"]["secretVersion"]
-    pinned = {"secretName": name, "secretVersion": old}
-    body = document(f"{connection_id}-b", credential=pinned)
-    assert (await admin.post("/api/connections", json=body)).status_code == 201
+    pinned = {"secretName": name.upper(), "secretVersion": old}
+    await services.store.connections.create(
+        connection(f"{connection_id}-b", credential=pinned, enabled=False)
+    )
     new = emulator.control.add_secret()
     await admin.patch(url(connection_id), json={"credential": {"clientSecret": new}})
 

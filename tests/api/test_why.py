@@ -1,6 +1,8 @@
 """Why somebody is in or out, over HTTP: for anybody, in words, with everything it rests on."""
 
+import re
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -8,20 +10,33 @@ import httpx
 import pytest
 
 from local.graph import GraphEmulator
+from sync_core.api.app import CONNECTION, ROUTES
 from sync_core.services import Services
 from sync_core.store.tables import TABLES, USERS
 from tests.api.conftest import Create, Json
 from tests.api.description import mismatches
-from tests.system import group_scope, run_now
+from tests.system import group_scope, run_now, set_clock
 
 Ask = Callable[..., Awaitable[Json]]
 
 
+def address(connection_id: str, who: str) -> str:
+    return f"/api/connections/{connection_id}/why/{quote(who, safe='')}"
+
+
 @pytest.fixture
-def why(reader: httpx.AsyncClient, connection_id: str) -> Ask:
+def why(admin: httpx.AsyncClient, connection_id: str) -> Ask:
+    return asking(admin, connection_id)
+
+
+@pytest.fixture
+def why_for_a_reader(reader: httpx.AsyncClient, connection_id: str) -> Ask:
+    return asking(reader, connection_id)
+
+
+def asking(client: httpx.AsyncClient, connection_id: str) -> Ask:
     async def asked(who: str, status: int = 200) -> Json:
-        path = f"/api/connections/{connection_id}/why/{quote(who, safe='')}"
-        answer = await reader.get(path)
+        answer = await client.get(address(connection_id, who))
         assert answer.status_code == status, answer.text
         found: Json = answer.json()
         return found
@@ -498,3 +513,159 @@ async def test_somebody_out_of_scope_is_not_said_to_have_a_row(
     await create(scope=sales)
 
     assert (await why(ben["id"]))["match"]["message"] == "Nothing in the table matched."
+
+
+# --- for readers ----------------------------------------------------------------------------------
+
+
+SECRETS = ("Legal", "Chief of Nothing", "ben@private.example", "Benedikt Beispiel", "+41 79")
+
+
+@pytest.fixture
+def outsider(emulator: GraphEmulator, sales: Json, ben: Json) -> Json:
+    """Ben, with values that nobody who only reads the table may see."""
+    _, job, mail, name, phone = SECRETS
+    values = {"jobTitle": job, "mail": mail, "displayName": name, "mobilePhone": phone}
+    emulator.control.patch_person(ben["id"], values)
+    return ben
+
+
+async def test_a_reader_learns_the_reasons_of_somebody_who_is_not_in(
+    create: Create, why_for_a_reader: Ask, outsider: Json, sales: Json
+) -> None:
+    await create(scope=sales)
+    found = await why_for_a_reader(outsider["id"])
+
+    assert [secret for secret in SECRETS if secret in str(found)] == []
+    assert found["code"] == "notInScope"
+    assert found["verdict"].endswith("because of department EQUALS Sales (it is [Redact]).")
+    clauses = found["scope"]["filters"][0]["clauses"]
+    assert [(one["attribute"], one["ok"]) for one in clauses] == [
+        ("groups", True),
+        ("department", False),
+    ]
+    assert [(one["name"], one["path"]) for one in found["groups"]] == [
+        ("Sales", "Sales > Sales DE")
+    ]
+    assert (found["values"], found["mapping"]) == ({}, [])
+    assert (found["displayName"], found["userPrincipalName"]) == (None, None)
+
+
+async def test_a_reader_who_knows_the_sign_in_name_is_told_no_more_than_that(
+    create: Create, why_for_a_reader: Ask, outsider: Json, sales: Json
+) -> None:
+    await create(scope=sales)
+    name = outsider["userPrincipalName"]
+    found = await why_for_a_reader(name)
+
+    assert [secret for secret in SECRETS if secret in str(found)] == []
+    assert (found["userPrincipalName"], found["objectId"]) == (name, outsider["id"])
+    assert found["verdict"].startswith(f"{name} is out:")
+
+
+@pytest.mark.parametrize(
+    ("mapping", "code"),
+    [
+        pytest.param("CBool([department])", "mappingFailed", id="cannot be mapped"),
+        pytest.param(
+            'IIF([department]="Legal", IgnoreObjectFlow, "x")', "skipped", id="is skipped"
+        ),
+    ],
+)
+async def test_a_reader_sees_no_values_of_somebody_in_scope_who_does_not_come_in(
+    *,
+    create: Create,
+    why_for_a_reader: Ask,
+    outsider: Json,
+    sales: Json,
+    mapping: str,
+    code: str,
+) -> None:
+    sales["filters"][0]["clauses"].pop()
+    await create(scope=sales, mapping=[{"target": "truth", "expression": mapping}])
+    found = await why_for_a_reader(outsider["id"])
+
+    assert found["code"] == code
+    assert [secret for secret in SECRETS if secret in str(found)] == []
+
+
+async def test_a_reader_sees_everything_of_somebody_who_is_in(
+    create: Create, why: Ask, why_for_a_reader: Ask, ann: Json, sales: Json
+) -> None:
+    await create(scope=sales)
+
+    assert await why_for_a_reader(ann["id"]) == await why(ann["id"])
+
+
+async def test_of_somebody_who_left_a_reader_sees_what_the_table_holds(
+    *,
+    create: Create,
+    why_for_a_reader: Ask,
+    ann: Json,
+    sales: Json,
+    services: Services,
+    connection_id: str,
+    emulator: GraphEmulator,
+) -> None:
+    """The row can be read there; what became of the person in the directory cannot."""
+    await create(scope=sales)
+    await run_now(services, connection_id)
+    emulator.control.patch_person(ann["id"], {"department": "Legal", "jobTitle": SECRETS[1]})
+    found = await why_for_a_reader(ann["id"])
+
+    assert found["stored"]["attributes"]["email"] == "ann@contoso.com"
+    assert (found["displayName"], found["nextRun"]["action"]) == ("Ann Åström", "disable")
+    assert [secret for secret in SECRETS if secret in str(found)] == []
+
+
+ASKING = [
+    ("GET", "/why/ann@contoso.com"),
+    ("GET", "/groups"),
+    ("GET", "/attributes"),
+    ("POST", "/check"),
+    ("POST", "/preview"),
+    ("POST", "/users/6d2f5a80-1c3b-4e5f-8a9d-7b6c5d4e3f21/sync"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), ASKING)
+async def test_who_has_graph_asked_too_often_has_to_wait(
+    *,
+    admin: httpx.AsyncClient,
+    reader: httpx.AsyncClient,
+    services: Services,
+    connection_id: str,
+    method: str,
+    path: str,
+) -> None:
+    """All of a connection share what Graph allows: a loop would throttle its runs."""
+    url = f"/api/connections/{connection_id}"
+    began = services.clock()
+    set_clock(services, lambda: began)
+    first = [await admin.get(f"{url}/why/a@b.c") for _ in range(29)]
+    last = await admin.get(f"{url}/groups")
+    refused = await admin.request(method, f"{url}{path}")
+    others = [
+        await admin.request(method, f"{url}-b{path}"),
+        await reader.get(f"{url}/why/a@b.c"),
+        await admin.get(f"{url}/users"),
+    ]
+    set_clock(services, lambda: began + timedelta(seconds=60))
+    later = await admin.request(method, f"{url}{path}")
+
+    assert {answer.status_code for answer in [*first, last, *others, later]} == {404}
+    assert (refused.status_code, refused.json()["code"]) == (429, "request.tooMany")
+    assert refused.headers["Retry-After"] == "60"
+
+
+def test_the_calls_that_ask_graph_are_those_that_are_counted() -> None:
+    counted = {(one.method, one.path) for one in ROUTES if one.asks_graph}
+
+    assert counted == {
+        (method, f"{CONNECTION}{re.sub('/(why|users)/[^/]+', write_id, path)}")
+        for method, path in ASKING
+    }
+
+
+def write_id(match: re.Match[str]) -> str:
+    return f"/{match[1]}/" + ("{who}" if match[1] == "why" else "{objectId}")

@@ -90,13 +90,18 @@ async def test_the_tenants_id_is_learnt_where_a_domain_is_named(
 async def test_a_check_is_a_handful_of_requests(
     services: Services, emulator: GraphEmulator, connection_id: str
 ) -> None:
-    """One token, one user, and one batch each for groups and members."""
-    await result_of(services, connection_id)
+    """One token, one user, and a batch each for the groups, those nested in them, and their members."""
+    inner = emulator.control.create_group("Inner")["id"]
+    outer = emulator.control.create_group("Outer", members=[inner])["id"]
+    emulator.control.reset_requests()
+    await result_of(services, connection_id, scope=group_scope(outer))
 
     asked = [request.path for request in emulator.requests if not request.inside_batch]
     assert asked == [
         f"/{SAMPLE_TENANT_ID}/oauth2/v2.0/token",
         "/v1.0/users",
+        "/v1.0/$batch",
+        "/v1.0/$batch",
         "/v1.0/$batch",
         "/v1.0/$batch",
     ]
@@ -246,6 +251,145 @@ async def test_a_group_that_hides_its_members_needs_one_more_permission(
 
     assert failing(result) == failed
     assert "Works council" in named(result, "Member.Read.Hidden").message
+
+
+@pytest.mark.parametrize("answer", ["denied", "empty"])
+@pytest.mark.parametrize("opaque", [False, True], ids=["roles told", "roles untold"])
+@pytest.mark.usefixtures("secret")
+async def test_a_nested_group_that_hides_its_members_is_found_before_the_first_run(
+    services: Services, emulator: GraphEmulator, connection_id: str, answer: str, opaque: bool
+) -> None:
+    control = emulator.control
+    control.settings(hidden_members=answer)
+    control.issue_opaque_tokens(opaque)
+    people = [one["id"] for one in control.people(top=3)]
+    hidden = control.create_group("Works council", hidden=True, microsoft_365=True, members=people)[
+        "id"
+    ]
+    middle = control.create_group("Middle", members=[hidden])["id"]
+    outer = control.create_group("Outer", members=[middle])["id"]
+
+    nested = await result_of(services, connection_id, scope=group_scope(outer))
+    flat = await result_of(
+        services, connection_id, scope={**group_scope(outer), "nestedGroups": False}
+    )
+
+    assert failing(nested) == {"Member.Read.Hidden": "permission.missing"}
+    assert "Works council" in named(nested, "Member.Read.Hidden").message
+    assert failing(flat) == {}
+
+
+@pytest.mark.usefixtures("secret")
+async def test_a_forest_of_groups_is_looked_at_as_far_as_time_allows(
+    services: Services,
+    emulator: GraphEmulator,
+    connection_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What a run has time for must not keep a connection from being enabled."""
+    monkeypatch.setattr(checks, "STEP_RETRY_BUDGET_S", 2.0)
+    inner = emulator.control.create_group("Inner")["id"]
+    outer = emulator.control.create_group("Outer", members=[inner])["id"]
+    emulator.control.add_fault(
+        "slow", path=f"/v1.0/groups/{inner}/members/**group", milliseconds=9_000
+    )
+
+    result = await result_of(services, connection_id, scope=group_scope(outer))
+
+    assert result.ok
+    assert [one.code for one in result.checks if one.name == "scope groups exist"] == [
+        "check.groupsUnfinished",
+        "ok",
+    ]
+
+
+@pytest.mark.usefixtures("secret")
+async def test_a_tenant_without_advanced_queries_passes(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    """Azure AD B2C has no casts."""
+    emulator.control.set_tenant(advanced_queries=False)
+
+    result = await result_of(services, connection_id, scope=group_scope(SAMPLE_GROUP_ID))
+
+    assert failing(result) == {}
+
+
+# --- attributes with a permission of their own ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("attribute", "permission"),
+    [
+        ("employeeLeaveDateTime", "User-LifeCycleInfo.Read.All"),
+        ("employeeHireDate", "User-LifeCycleInfo.Read.All"),
+        ("signInActivity.lastSignInDateTime", "AuditLog.Read.All"),
+    ],
+)
+@pytest.mark.usefixtures("secret")
+async def test_an_attribute_asks_for_its_own_permission(
+    services: Services,
+    emulator: GraphEmulator,
+    connection_id: str,
+    attribute: str,
+    permission: str,
+) -> None:
+    """Without it the attribute is null for everybody, without an error, or the read is refused."""
+    mapping = [{"target": "date", "source": attribute}]
+    emulator.control.add_fault(
+        "hiddenAttributes", attributes=["employeeHireDate"], roles=[permission]
+    )
+
+    without = await result_of(services, connection_id, mapping=mapping, scope=EVERYONE)
+    emulator.control.set_roles([*SAMPLE_ROLES, permission])
+    granted = await result_of(services, connection_id, mapping=mapping, scope=EVERYONE)
+
+    assert failing(without) == {permission: "permission.missing"}
+    assert attribute.split(".", maxsplit=1)[0] in named(without, permission).message
+    assert permission in named(without, permission).remedy
+    assert failing(granted) == {}
+
+
+@pytest.mark.usefixtures("secret")
+async def test_a_date_of_hire_that_can_be_read_needs_no_permission(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    """Only of the date of leave do Microsoft's pages say that it does."""
+    [person] = emulator.control.people(top=1)
+    emulator.control.patch_person(person["id"], {"employeeHireDate": "2020-01-31T00:00:00Z"})
+    mapping = [{"target": "date", "source": "employeeHireDate"}]
+
+    result = await result_of(services, connection_id, mapping=mapping, scope=EVERYONE)
+
+    assert failing(result) == {}
+    assert named(result, "User-LifeCycleInfo.Read.All").ok
+
+
+@pytest.mark.usefixtures("secret")
+async def test_a_missing_licence_is_not_waited_for(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    emulator.control.set_roles([*SAMPLE_ROLES, "AuditLog.Read.All"])
+    emulator.control.set_tenant(premium=False)
+    mapping = [{"target": "seen", "source": "signInActivity.lastSignInDateTime"}]
+
+    result = await result_of(services, connection_id, mapping=mapping, scope=EVERYONE)
+
+    assert failing(result) == {"read a user": "graph.licenceMissing"}
+    assert not result.retryable
+    assert "User.Read.All" not in named(result, "read a user").remedy
+
+
+@pytest.mark.usefixtures("secret")
+async def test_nobody_is_told_to_grant_what_the_token_has(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    emulator.control.add_fault("denied", path="/v1.0/users")
+
+    result = await result_of(services, connection_id, scope=EVERYONE)
+
+    assert failing(result) == {"read a user": "graph.accessDenied"}
+    assert not result.retryable
 
 
 @pytest.mark.usefixtures("secret")

@@ -1,11 +1,17 @@
 """Key Vault keeps every version of a secret: one is pinned, the others can be told of or disabled."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from azure.keyvault.secrets.aio import SecretClient
 
+from local.vault import VaultInThread
 from sync_core.domain.errors import FixConnection
-from sync_core.services import Services
+from sync_core.services import Services, identity
+from sync_core.store.vault import Vault
+from tests.system import Rig
 
 TEXT = "text/plain"
 ENDS = datetime.now(UTC).replace(microsecond=0) + timedelta(days=30)
@@ -41,3 +47,49 @@ async def test_what_is_not_there_cannot_be_disabled(services: Services, connecti
         await services.vault.disable(connection_id, "0" * 32)
 
     assert refused.value.code == "vault.secretMissing"
+
+
+@asynccontextmanager
+async def opened(url: str, services: Services) -> AsyncIterator[Vault]:
+    """Open a vault as another process of the app would."""
+    async with identity(services.settings) as own:
+        vault = Vault(SecretClient(url, own, verify_challenge_resource=False))
+        yield vault
+        await vault.close()
+
+
+async def test_a_key_of_the_app_is_made_once_for_all_processes(
+    rig: Rig, services: Services
+) -> None:
+    with VaultInThread(rig.tls) as emulated:
+        async with opened(emulated.url, services) as one, opened(emulated.url, services) as other:
+            made = await one.own_key("usersync-cursor-key")
+
+            assert len(made) >= 32
+            assert await other.own_key("usersync-cursor-key") == made
+            assert await other.own_key("usersync-client-state-key") != made
+
+
+async def test_a_key_from_before_the_prefix_is_moved(rig: Rig, services: Services) -> None:
+    """Subscriptions that were signed with it live on for weeks."""
+    with VaultInThread(rig.tls) as emulated:
+        async with opened(emulated.url, services) as vault:
+            await vault.set("graph-client-state-key", "from before", content_type=TEXT)
+
+            assert await vault.own_key("usersync-client-state-key") == b"from before"
+            with pytest.raises(FixConnection) as refused:
+                await vault.get("graph-client-state-key")
+            assert refused.value.code == "vault.secretDisabled"
+        async with opened(emulated.url, services) as again:
+            assert await again.own_key("usersync-client-state-key") == b"from before"
+
+
+async def test_a_former_key_that_an_administrator_disabled_is_not_moved(
+    rig: Rig, services: Services
+) -> None:
+    with VaultInThread(rig.tls) as emulated:
+        async with opened(emulated.url, services) as vault:
+            version = await vault.set("graph-client-state-key", "gone", content_type=TEXT)
+            await vault.disable("graph-client-state-key", version)
+
+            assert await vault.own_key("usersync-client-state-key") != b"gone"

@@ -47,7 +47,8 @@ def _prepare(base: Path) -> Path:
     uv = str(Path(sys.executable).with_name("uv"))
     _run([uv, "venv", "--quiet", "--clear", "--python", str(base), str(ENVIRONMENT)])
     lists = [part for one in LISTS for part in ("-r", str(one))]
-    _run([uv, "pip", "install", "--quiet", "--python", str(python), *lists])
+    install = [uv, "pip", "install", "--quiet", "--require-hashes", "--python", str(python)]
+    _run([*install, *lists])
     ready.write_text(wanted)
     return python
 

@@ -1,5 +1,7 @@
 """HTTP functions, called as the host calls them after it has checked keys and routes."""
 
+import pytest
+
 from sync_core.domain.documents import SyncRequest, Trigger
 from sync_core.services import Services
 from tests.loading.conftest import LoadedApp
@@ -36,6 +38,21 @@ def test_sync_now_knows_no_such_connection(app: LoadedApp) -> None:
     assert answer.status == 404
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["code"] == "connection.notFound"
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a%2Fb", "%23", "a%00b", "a%0A", "x" * 2_000, "Ä"])
+def test_what_cannot_be_an_id_is_not_there(app: LoadedApp, name: str) -> None:
+    """Table Storage answers such keys with errors of its own, which looked as if it were down."""
+    answer = app.worker.http("sync_now", "POST", f"/api/sync?connection={name}")
+
+    assert (answer.status, answer.json()["code"]) == (404, "connection.notFound")
+
+
+def test_what_others_add_to_the_address_is_ignored(app: LoadedApp) -> None:
+    """The function's key may stand there, and what a scheduler puts beside it."""
+    answer = app.worker.http("sync_now", "POST", "/api/sync?code=x&clientId=y&z=1")
+
+    assert answer.status == 202
 
 
 def test_health_is_open(app: LoadedApp) -> None:

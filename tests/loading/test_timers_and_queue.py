@@ -76,6 +76,9 @@ async def test_a_message_tries_waiting_settings_and_brings_nobody_in(
         pytest.param("{}", id="nothing asked"),
         pytest.param('{"connectionId": "../x", "trigger": "manual"}', id="no connection's id"),
         pytest.param('{"connectionId": "x"}', id="no reason"),
+        pytest.param(
+            '{"connectionId": "x", "trigger": "manual", "runId": "a/b#"}', id="no run's id"
+        ),
     ],
 )
 def test_a_message_that_is_no_request_fails(app: LoadedApp, body: str) -> None:

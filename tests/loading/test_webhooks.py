@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import pytest
 
 from sync_core.domain.documents import SyncRequest, Trigger
-from sync_core.domain.notifications import client_state
+from sync_core.domain.notifications import MAX_ITEMS, client_state
 from sync_core.runs.notifications import DEBOUNCE_S, client_state_key
 from sync_core.services import Services
+from sync_core.triggers import MAX_DELIVERY_BYTES
 from tests.loading.conftest import LoadedApp
 from tests.loading.driver import HttpAnswer
 
@@ -25,8 +26,12 @@ class Webhook:
     url: str
     trigger: Trigger
 
-    def post(self, app: LoadedApp, body: str, query: str = "") -> HttpAnswer:
-        return app.worker.http(self.function, "POST", self.url + query, body=body)
+    def post(
+        self, app: LoadedApp, body: str, query: str = "", media_type: str | None = None
+    ) -> HttpAnswer:
+        """Post as Graph does; the handshake comes as plain text."""
+        headers = {"Content-Type": media_type or "application/json; charset=utf-8"}
+        return app.worker.http(self.function, "POST", self.url + query, body=body, headers=headers)
 
 
 @pytest.fixture(
@@ -70,7 +75,7 @@ def delivery(*client_states: str) -> str:
 def test_the_handshake_gives_the_token_back(
     app: LoadedApp, webhook: Webhook, sent: str, token: str
 ) -> None:
-    answer = webhook.post(app, "", f"?validationToken={sent}")
+    answer = webhook.post(app, "", f"?validationToken={sent}", "text/plain; charset=utf-8")
 
     assert (answer.status, answer.body) == (200, token)
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
@@ -120,3 +125,34 @@ def test_what_graph_would_not_send_is_refused(app: LoadedApp, webhook: Webhook, 
 
     assert answer.status == 400
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_body_of_a_megabyte_is_the_most_and_more_is_not_parsed(
+    app: LoadedApp, webhook: Webhook
+) -> None:
+    """Anybody may call a webhook, and parsing takes forty times the size of the body."""
+    longest = delivery("x").ljust(MAX_DELIVERY_BYTES)
+
+    taken, refused = webhook.post(app, longest), webhook.post(app, "<" + longest)
+
+    assert taken.status == 202
+    # No JSON at all, and yet not 400: it was measured first.
+    assert (refused.status, refused.json()["code"]) == (413, "request.tooLarge")
+
+
+def test_more_than_a_thousand_notifications_are_refused(app: LoadedApp, webhook: Webhook) -> None:
+    body = json.dumps({"value": [{}] * (MAX_ITEMS + 1)})
+
+    answer = webhook.post(app, body)
+
+    assert (answer.status, answer.json()["code"]) == (413, "notifications.tooMany")
+
+
+@pytest.mark.parametrize(
+    "media_type", ["text/plain", "application/x-www-form-urlencoded", "application/jsonp"]
+)
+def test_a_delivery_is_sent_as_json(app: LoadedApp, webhook: Webhook, media_type: str) -> None:
+    """A page of another site can send forms and plain text without being asked, JSON not."""
+    answer = webhook.post(app, delivery("x"), media_type=media_type)
+
+    assert (answer.status, answer.json()["code"]) == (415, "request.mediaType")

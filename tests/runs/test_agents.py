@@ -72,7 +72,7 @@ async def test_one_who_came_in_as_a_person_leaves_and_it_is_told_why(
     run = await run_now(services, connection_id)
     [change] = await changes_of(services, run)
     connection = (await services.store.connections.get(connection_id)).connection
-    told = await explain(services, connection, agent)
+    told = await explain(services, connection, agent, values_of_outsiders=True)
 
     assert active(await rows_of(services, connection_id)) == {person}
     assert (change["reason"], change["evidence"]["agent"]) == ("leftScope", True)

@@ -77,8 +77,8 @@ async def test_why_says_who_is_assigned(
     services: Services, connection_id: str, people: dict[str, str], application: str
 ) -> None:
     connection = await connect(services, connection_id, application)
-    inside = await explain(services, connection, people["inGroup"])
-    outside = await explain(services, connection, people["inNested"])
+    inside = await explain(services, connection, people["inGroup"], values_of_outsiders=True)
+    outside = await explain(services, connection, people["inNested"], values_of_outsiders=True)
 
     assert inside.scope is not None
     assert inside.scope.filters[0].clauses[0].seen == [application]

@@ -133,6 +133,21 @@ async def test_a_lost_permission_is_named_and_nothing_is_blanked(
     await assert_untouched(services, run, before)
 
 
+async def test_all_permissions_that_are_missing_are_named_at_once(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    before = await imported(services, connection_id, **group_scope(SAMPLE_GROUP_ID))
+    emulator.control.set_roles([])
+
+    run = await run_now(services, connection_id)
+
+    assert run.error is not None
+    for role in ("User.Read.All", "GroupMember.Read.All"):
+        assert role in run.error.message
+        assert role in run.error.remedy
+    await assert_untouched(services, run, before)
+
+
 async def test_a_permission_lost_in_the_middle_of_a_run_removes_nobody(
     services: Services, emulator: GraphEmulator, connection_id: str
 ) -> None:

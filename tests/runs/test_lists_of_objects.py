@@ -58,7 +58,7 @@ async def test_who_has_a_plan_enabled_comes_in_and_why_names_plan_and_status(
     scope["filters"][0]["clauses"].append(clause)
     connection = await stored_connection(services, connection_id, scope=scope)
     await run_now(services, connection_id)
-    told = await explain(services, connection, ann)
+    told = await explain(services, connection, ann, values_of_outsiders=True)
 
     assert (ann in active(await rows_of(services, connection_id))) == (status == "Enabled")
     assert told.code == code

@@ -60,7 +60,7 @@ async def test_an_excluded_person_stays_out_under_another_name(
     emulator.control.add_members(group, follower)
     run = await run_now(services, connection_id)
     connection = (await services.store.connections.get(connection_id)).connection
-    told = await explain(services, connection, people[ANN])
+    told = await explain(services, connection, people[ANN], values_of_outsiders=True)
 
     assert run.status is RunStatus.SUCCEEDED
     assert active(await rows_of(services, connection_id)) == {people[BEN], follower}

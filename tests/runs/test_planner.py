@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from local.graph import GraphEmulator
-from sync_core.domain.documents import RecordError
+from sync_core.domain.documents import RecordError, RunWarning
 from sync_core.domain.model import Evidence, Inventory, StoredIndex, StoredPerson
 from sync_core.domain.plan.decide import removal_candidates
 from sync_core.domain.plan.roster import Roster
@@ -27,6 +27,7 @@ class Looks:
         self._others = others
         self._evidence: dict[str, Evidence] = {}
         self.problems: list[RecordError] = []
+        self.warnings: list[RunWarning] = []
 
     async def stored(self) -> tuple[StoredIndex, Inventory]:
         found = [await self._context.users.load_one(one) for one in self._object_ids]

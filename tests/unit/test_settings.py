@@ -7,6 +7,8 @@ from sync_core.settings import DEVELOPMENT_STORAGE, Settings, StorageAccess
 
 HOST = "DefaultEndpointsProtocol=https;AccountName=host;AccountKey=hush=="
 DATA = "DefaultEndpointsProtocol=https;AccountName=data;AccountKey=hush=="
+TENANT = "11111111-2222-3333-4444-55555555555a"
+OTHER_TENANT = "99999999-2222-3333-4444-55555555555a"
 LEAST = {
     "AzureWebJobsStorage": HOST,
     "KEY_VAULT_URL": "https://kv.vault.azure.net/",
@@ -157,9 +159,6 @@ def test_storage_by_identity(env: dict[str, str], queues: str, tables: str) -> N
             "TableEndpoint=https://x;SharedAccessSignature=sv=1",
             id="shared access signature",
         ),
-        pytest.param(
-            {"AzureWebJobsStorage__accountName": "other"}, HOST, HOST, id="the string goes first"
-        ),
     ],
 )
 def test_storage_by_connection_string(env: dict[str, str], queues: str, tables: str) -> None:
@@ -167,6 +166,47 @@ def test_storage_by_connection_string(env: dict[str, str], queues: str, tables: 
 
     assert read.queues == StorageAccess(connection_string=queues)
     assert read.tables == StorageAccess(connection_string=tables)
+
+
+@pytest.mark.parametrize(
+    ("env", "queues", "tables", "unused"),
+    [
+        pytest.param(
+            {"AzureWebJobsStorage__accountName": "host"},
+            StorageAccess(service_url="https://host.queue.core.windows.net"),
+            StorageAccess(service_url="https://host.table.core.windows.net"),
+            ["AzureWebJobsStorage"],
+            id="the host's",
+        ),
+        pytest.param(
+            {"SYNC_TABLES": DATA, "SYNC_TABLES__tableServiceUri": "https://t.example"},
+            StorageAccess(connection_string=HOST),
+            StorageAccess(service_url="https://t.example"),
+            ["SYNC_TABLES"],
+            id="the tables'",
+        ),
+        pytest.param(
+            {
+                "AzureWebJobsStorage__accountName": "host",
+                "SYNC_TABLES": DATA,
+                "SYNC_TABLES__accountName": "data",
+            },
+            StorageAccess(service_url="https://host.queue.core.windows.net"),
+            StorageAccess(service_url="https://data.table.core.windows.net"),
+            ["AzureWebJobsStorage", "SYNC_TABLES"],
+            id="both",
+        ),
+    ],
+)
+def test_an_identity_goes_before_a_string_that_was_left_behind(
+    env: dict[str, str], queues: StorageAccess, tables: StorageAccess, unused: list[str]
+) -> None:
+    """Shared keys are mostly off where identities are used: every call with one would be a 403."""
+    read = settings(**env)
+
+    assert (read.queues, read.tables) == (queues, tables)
+    assert [warning.rpartition(" ")[2] for warning in read.warnings] == unused
+    assert "hush" not in str(read.warnings)
 
 
 @pytest.mark.parametrize(
@@ -333,7 +373,51 @@ def test_managed_identity(value: str | None, there: bool) -> None:
     ("value", "on"), [("True", True), ("true", True), ("False", False), (None, False), ("1", False)]
 )
 def test_app_service_authentication(value: str | None, on: bool) -> None:
-    assert settings(WEBSITE_AUTH_ENABLED=value).has_app_service_auth is on
+    read = settings(WEBSITE_AUTH_ENABLED=value, WEBSITE_SITE_NAME="x", ADMIN_TENANT_IDS=TENANT)
+
+    assert (read.has_app_service_auth, read.principal_is_checked) == (on, on)
+
+
+def test_app_service_authentication_is_in_azure_only() -> None:
+    """Elsewhere nobody takes a caller's own X-MS-CLIENT-PRINCIPAL away."""
+    assert problems(WEBSITE_AUTH_ENABLED="true", ADMIN_TENANT_IDS=TENANT) == (
+        "WEBSITE_AUTH_ENABLED is set by App Service and must not be set outside of Azure",
+    )
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        pytest.param({"WEBSITE_AUTH_ENABLED": "True", "WEBSITE_SITE_NAME": "x"}, id="Azure"),
+        pytest.param({"SYNC_LOCAL_SIGN_IN": "true"}, id="rig"),
+    ],
+)
+def test_where_people_sign_in_the_tenants_that_are_believed_are_named(env: dict[str, str]) -> None:
+    """Without them an app registration for several tenants would believe any of them."""
+    assert problems(**env) == (
+        "ADMIN_TENANT_IDS is missing: the tenants whose app roles are believed",
+    )
+    assert settings(**env, ADMIN_TENANT_IDS=TENANT).principal_is_checked
+
+
+@pytest.mark.parametrize(
+    ("value", "ids"),
+    [
+        pytest.param(None, set(), id="none"),
+        pytest.param(TENANT.upper(), {TENANT}, id="in any case"),
+        pytest.param(f" {TENANT}, {OTHER_TENANT} ", {TENANT, OTHER_TENANT}, id="two"),
+        pytest.param(f"{TENANT};{OTHER_TENANT}", {TENANT, OTHER_TENANT}, id="semicolon"),
+    ],
+)
+def test_tenants_of_administrators(value: str | None, ids: set[str]) -> None:
+    assert settings(ADMIN_TENANT_IDS=value).admin_tenant_ids == ids
+
+
+@pytest.mark.parametrize("value", ["contoso.com", "*", f"{TENANT},common"])
+def test_tenants_of_administrators_are_named_by_id(value: str) -> None:
+    assert problems(ADMIN_TENANT_IDS=value) == (
+        "ADMIN_TENANT_IDS must hold ids of tenants (GUIDs), with commas between them",
+    )
 
 
 def test_local_tokens() -> None:
@@ -342,7 +426,9 @@ def test_local_tokens() -> None:
     assert (read.local_admin_token, read.local_reader_token) == ("one", "two")
 
 
-@pytest.mark.parametrize("name", ["SYNC_LOCAL_ADMIN_TOKEN", "SYNC_LOCAL_READER_TOKEN"])
+@pytest.mark.parametrize(
+    "name", ["SYNC_LOCAL_ADMIN_TOKEN", "SYNC_LOCAL_READER_TOKEN", "SYNC_LOCAL_SIGN_IN"]
+)
 @pytest.mark.parametrize(
     "platform",
     [
@@ -390,30 +476,3 @@ def test_a_secret_in_the_wrong_place_is_not_repeated(name: str) -> None:
     misplaced = {"AzureWebJobsStorage": None, name: "AccountName=x;Key=hush://hush"}
 
     assert "hush" not in str(problems(**misplaced))
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        pytest.param(None, set(), id="none"),
-        pytest.param("", set(), id="empty"),
-        pytest.param(
-            "117EA2E0-6B1F-4D5C-9E2A-7C8D9F0A1B04",
-            {"117ea2e0-6b1f-4d5c-9e2a-7c8d9f0a1b04"},
-            id="one",
-        ),
-        pytest.param(
-            "117ea2e0-6b1f-4d5c-9e2a-7c8d9f0a1b04, fab21ca0-7d42-4c9b-a5e1-3f0b8d2c6e02",
-            {"117ea2e0-6b1f-4d5c-9e2a-7c8d9f0a1b04", "fab21ca0-7d42-4c9b-a5e1-3f0b8d2c6e02"},
-            id="two",
-        ),
-    ],
-)
-def test_the_tenants_of_our_administrators(given: str | None, expected: set[str]) -> None:
-    assert settings(ADMIN_TENANT_IDS=given).admin_tenant_ids == expected
-
-
-def test_the_tenants_of_our_administrators_are_named_by_id() -> None:
-    assert problems(ADMIN_TENANT_IDS="contoso.com") == (
-        "ADMIN_TENANT_IDS must hold ids of tenants (GUIDs), with commas between them",
-    )

@@ -316,10 +316,19 @@ async def test_a_consent_that_was_given_before_is_confirmed(installed: Installat
 
 
 async def test_a_connection_can_be_deleted_with_its_people(installed: Installation) -> None:
-    answer = await installed.admin.delete(f"/api/connections/{NORTH}?users=delete")
+    """Its assertions are asked first: at least one person is to be active."""
+    path = f"/api/connections/{NORTH}"
+    url = f"{path}?users=delete"
+    asserted = (await installed.admin.delete(url)).json()
+    patched = await installed.admin.patch(path, json={"assertions": []})
+    refused = (await installed.admin.delete(url)).json()
+    answer = await installed.admin.delete(f"{url}&confirm={refused['planHash']}")
 
     tables = installed.tables()
     left = {row["ConnectionId"] for row in tables["Users"] if "ConnectionId" in row}
+    assert asserted["code"] == "assertion.failed"
+    assert patched.status_code == 200, patched.text
+    assert refused["counts"]["deleted"] == len(people_of(installed.dump, NORTH))
     assert answer.status_code == 204, answer.text
     assert [row["RowKey"] for row in tables["Connections"]] == [SOUTH]
     assert left == {SOUTH}

@@ -2,29 +2,38 @@
 
 In Azure, App Service authentication has checked the token and tells who signed in by a header; on a
 machine without it the same header would be the caller's own invention, so it is read only where the
-settings say that App Service authentication is on. The local rig has two fixed tokens instead.
+settings say that App Service authentication is on. It is not read on routes that are open to everybody
+either: App Service may be told to leave those out, and then takes the header off nobody's request.
+Only Entra may have signed them in, and only the tenants that the deployment names are believed: an app
+registration for several tenants lets people in whose own administrators hand out its roles.
+The local rig has two fixed tokens beside that.
 """
 
-import binascii
 from base64 import b64decode
 from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
 from hmac import compare_digest
-from typing import Annotated, Any
+from typing import Annotated
 
-import orjson
 from fastapi import Depends, Request
+from pydantic import BaseModel, ConfigDict
 
 from sync_core.api.http.refusals import Forbidden, Unauthenticated
 from sync_core.services import Services
 from sync_core.settings import Settings
 
 PRINCIPAL = "x-ms-client-principal"
-# App roles come as claims of this type, while `role_typ` may name the type of older tokens.
+ENTRA = "aad"
+# Claims go through a mapping by default, so some have another name than in the token:
+# learn.microsoft.com/azure/app-service/configure-authentication-user-identities
+# `roles` is not mapped; the `role_typ` of the header names the type of older tokens, and is not used.
 # github.com/AzureAD/microsoft-identity-web/pull/2166
-APP_ROLES = "roles"
-OBJECT_ID = {"oid", "http://schemas.microsoft.com/identity/claims/objectidentifier"}
+APP_ROLES = frozenset({"roles"})
+ISSUER = frozenset({"iss"})
+OBJECT_ID = frozenset({"oid", "http://schemas.microsoft.com/identity/claims/objectidentifier"})
+TENANT_ID = frozenset({"tid", "http://schemas.microsoft.com/identity/claims/tenantid"})
 
 
 class Role(StrEnum):
@@ -36,24 +45,48 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is calling: an id for the log, and what they may do."""
+    """Who is calling: an id for the log, and what they may do; a stranger's roles are not believed."""
 
     name: str
     roles: frozenset[Role]
+    is_stranger: bool = False
 
     def may(self, role: Role) -> bool:
         return role in self.roles or Role.ADMIN in self.roles
 
 
+class _Claim(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    typ: str
+    val: str
+
+
+class _Principal(BaseModel):
+    """Who signed in, as App Service writes it; what is written otherwise is not from there."""
+
+    model_config = ConfigDict(strict=True)
+
+    auth_typ: str
+    claims: list[_Claim]
+    name_typ: str | None = None
+    role_typ: str | None = None
+
+    def values(self, types: AbstractSet[str]) -> set[str]:
+        return {claim.val for claim in self.claims if claim.typ in types}
+
+
 def identify(headers: Mapping[str, str], settings: Settings) -> Caller | None:
-    """Give the caller, or None for somebody who has not shown who they are."""
-    if settings.has_app_service_auth:
-        return _signed_in(headers.get(PRINCIPAL))
-    return _by_local_token(headers.get("authorization", ""), settings)
+    """Return the caller, or None for somebody who has not shown who they are."""
+    by_token = by_local_token(headers, settings)
+    if by_token is not None or not settings.principal_is_checked:
+        return by_token
+    return _signed_in(headers.get(PRINCIPAL), settings.admin_tenant_ids)
 
 
-def _by_local_token(header: str, settings: Settings) -> Caller | None:
-    scheme, _, token = header.partition(" ")
+def by_local_token(headers: Mapping[str, str], settings: Settings) -> Caller | None:
+    """Return who the rig's tokens stand for; there are none in Azure."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         return None
     given = token.strip().encode()
@@ -66,7 +99,7 @@ def _by_local_token(header: str, settings: Settings) -> Caller | None:
     return None
 
 
-def _signed_in(header: str | None) -> Caller | None:
+def _signed_in(header: str | None, believed: AbstractSet[str]) -> Caller | None:
     """Read the principal that App Service puts into the request.
 
     learn.microsoft.com/azure/app-service/configure-authentication-user-identities
@@ -74,21 +107,24 @@ def _signed_in(header: str | None) -> Caller | None:
     if not header:
         return None
     try:
-        principal = orjson.loads(b64decode(header, validate=True))
-    except (binascii.Error, ValueError):
+        principal = _Principal.model_validate_json(b64decode(header, validate=True))
+    except ValueError:  # also of base64 and of pydantic
         return None
-    claims = principal.get("claims") if isinstance(principal, dict) else None
-    if not isinstance(claims, list):
-        return None
-    pairs = [_claim(claim) for claim in claims if isinstance(claim, dict)]
-    role_types = {principal.get("role_typ"), APP_ROLES}
-    named = {value for kind, value in pairs if kind in role_types}
-    name = next((value for kind, value in pairs if kind in OBJECT_ID), "unknown")
+    name = min(principal.values(OBJECT_ID), default="unknown")
+    if not _is_believed(principal, believed):
+        return Caller(name, frozenset(), is_stranger=True)
+    named = principal.values(APP_ROLES)
     return Caller(name, frozenset(role for role in Role if role.value in named))
 
 
-def _claim(claim: dict[str, Any]) -> tuple[str, str]:
-    return str(claim.get("typ")), str(claim.get("val"))
+def _is_believed(principal: _Principal, believed: AbstractSet[str]) -> bool:
+    """Whether Entra signed them in, for one tenant that is believed, which the issuer names, too."""
+    tenants = {one.lower() for one in principal.values(TENANT_ID)}
+    if principal.auth_typ != ENTRA or len(tenants) != 1 or not tenants <= believed:
+        return False
+    (tenant,) = tenants
+    # https://sts.windows.net/{tenant}/ or https://{login host of the cloud}/{tenant}/v2.0
+    return all(f"/{tenant}/" in f"{issuer.lower()}/" for issuer in principal.values(ISSUER))
 
 
 async def services_of(request: Request) -> Services:
@@ -100,14 +136,16 @@ async def services_of(request: Request) -> Services:
 ServicesHere = Annotated[Services, Depends(services_of)]
 
 
-async def caller_if_any(request: Request, services: ServicesHere) -> Caller | None:
-    return identify(request.headers, services.settings)
+async def local_caller(request: Request, services: ServicesHere) -> Caller | None:
+    return by_local_token(request.headers, services.settings)
 
 
-CallerIfAny = Annotated[Caller | None, Depends(caller_if_any)]
+# For routes that are open to everybody.
+LocalCaller = Annotated[Caller | None, Depends(local_caller)]
 
 
-async def known_caller(request: Request, caller: CallerIfAny) -> Caller:
+async def known_caller(request: Request, services: ServicesHere) -> Caller:
+    caller = identify(request.headers, services.settings)
     if caller is None:
         raise _unauthenticated(shown="authorization" in request.headers)
     return caller
@@ -120,6 +158,13 @@ def needs(role: Role) -> Callable[[Caller], Awaitable[None]]:
     """Give the check that every route with this role begins with."""
 
     async def check(caller: CallerHere) -> None:
+        if caller.is_stranger:
+            raise Forbidden(
+                "auth.tenantNotBelieved",
+                "The app roles of this account are not believed here.",
+                "Sign in with an account of a tenant that the app setting ADMIN_TENANT_IDS names.",
+                headers={"WWW-Authenticate": _challenge("insufficient_scope")},
+            )
         if not caller.may(role):
             raise Forbidden(
                 "auth.roleMissing",

@@ -15,6 +15,9 @@ YAML = "application/yaml"  # RFC 9512
 # A stored connection has at most about 360,000 characters; written out with blanks it is longer.
 MAX_BYTES = 2 * 1024 * 1024
 
+# Many more than any document of ours; each unknown one is a problem of its own to find.
+MAX_FIELDS = 1_000
+
 JsonObject = dict[str, Any]
 
 
@@ -78,6 +81,8 @@ def _parsed(body: bytes) -> JsonObject:
         raise Malformed(
             "request.malformed", f"The body is not JSON: {error}.", "Correct it and send it again."
         ) from error
+    if isinstance(document, dict) and len(document) > MAX_FIELDS:
+        raise Invalid("The body has too many fields.", [FieldProblem("", "has too many fields")])
     if not isinstance(document, dict):
         raise Invalid(
             "The body has to be a JSON object.", [FieldProblem("", "has to be a JSON object")]

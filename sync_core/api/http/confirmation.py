@@ -3,11 +3,15 @@
 from typing import Annotated
 
 from fastapi import Query
+from pydantic import StringConstraints
 
+MAX_HASH = 200
+PlanHash = Annotated[str, StringConstraints(max_length=MAX_HASH)]
 Confirm = Annotated[
-    list[str] | None,
+    list[PlanHash] | None,
     Query(
+        max_length=1_000,
         description="The `planHash` of a plan over the guard's limit that is meant so; several for a "
-        "file of several connections."
+        "file of several connections.",
     ),
 ]

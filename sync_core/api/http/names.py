@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import Depends, Path
+from pydantic import StringConstraints
 
-from sync_core.domain.documents import CONNECTION_ID, GUID
+from sync_core.domain.documents import GUID, is_connection_id, is_run_id
 from sync_core.domain.errors import NotFound
 
 MAX_ID = 48
-IS_CONNECTION = re.compile(CONNECTION_ID)
-IS_RUN = re.compile(r"[0-9A-Za-z-]{1,64}")
+# An id in a query; longer ones are refused, what is no id is not there.
+ConnectionName = Annotated[str, StringConstraints(max_length=200)]
 ID_ATTEMPTS = 100
 
 
@@ -23,7 +24,7 @@ async def connection_id(
 
 
 def possible_connection_id(given: str) -> str:
-    if not IS_CONNECTION.fullmatch(given):
+    if not is_connection_id(given):
         raise NotFound(
             "connection.notFound",
             f"There is no connection {given!r}.",
@@ -37,7 +38,7 @@ async def run_id(
         str, Path(alias="runId", description="The run's id.", examples=["8233998400000-1f2e3d4c"])
     ],
 ) -> str:
-    if not IS_RUN.fullmatch(run_id):
+    if not is_run_id(run_id):
         raise NotFound(
             "run.notFound", f"There is no run {run_id!r}.", "List the connection's runs."
         )

@@ -40,6 +40,12 @@ from sync_core.logs import log_event, logger
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 10
+# A body may be wrong in a hundred thousand places, each named by as long a path as it likes: no answer may
+# be many times as large as the question.
+MOST_ERRORS = 100
+LONGEST_PATH = 300
+LONGEST_MESSAGE = 1_000
+LONGEST_DETAIL = 2_000
 # As RFC 9110 has them; Python's own names for these differ from version to version.
 TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
 
@@ -59,14 +65,27 @@ def problem(
         "type": "about:blank",
         "title": TITLES.get(status, HTTPStatus(status).phrase),
         "status": status,
-        "detail": detail,
+        "detail": _cut(detail, LONGEST_DETAIL),
         "code": code,
         "remedy": remedy,
         **more,
     }
     if errors:
-        body["errors"] = [{"path": one.path, "message": one.message} for one in errors]
+        body["errors"] = [_field_error(one) for one in errors[:MOST_ERRORS]]
+    if len(errors) > MOST_ERRORS:
+        body["moreErrors"] = len(errors) - MOST_ERRORS
     return Response(orjson.dumps(body), status, dict(headers or {}), MEDIA_TYPE)
+
+
+def _field_error(found: FieldProblem) -> dict[str, str]:
+    return {
+        "path": _cut(found.path, LONGEST_PATH),
+        "message": _cut(found.message, LONGEST_MESSAGE),
+    }
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}..."
 
 
 def add_handlers(app: FastAPI) -> None:

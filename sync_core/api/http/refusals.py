@@ -48,3 +48,9 @@ class WrongMediaType(HttpRefused):
     """The body is not sent as JSON."""
 
     status = 415
+
+
+class TooManyCalls(HttpRefused):
+    """The caller asks too often."""
+
+    status = 429

@@ -15,9 +15,9 @@ from pydantic import TypeAdapter, ValidationError
 from sync_core.api.http.answers import json_answer
 from sync_core.api.http.auth import CallerHere, ServicesHere
 from sync_core.api.http.bodies import JSON, YAML, limited_body, media_type
-from sync_core.api.http.confirmation import Confirm
+from sync_core.api.http.confirmation import MAX_HASH, Confirm
 from sync_core.api.http.etags import strong
-from sync_core.api.http.names import ConnectionIdHere, connection_id
+from sync_core.api.http.names import ConnectionIdHere, ConnectionName, connection_id
 from sync_core.api.http.problems import problem
 from sync_core.api.shapes import (
     ConfigApplied,
@@ -33,7 +33,12 @@ from sync_core.connections.impact import SaveGuard, described, several
 from sync_core.connections.save import Saver, checked_draft
 from sync_core.connections.verify import Saved
 from sync_core.connections.warnings import warnings_about
-from sync_core.domain.connections.draft import Draft, JsonObject, with_kept_secret
+from sync_core.domain.connections.draft import (
+    Draft,
+    JsonObject,
+    secret_name_problems,
+    with_kept_secret,
+)
 from sync_core.domain.connections.verification import newest, state_words
 from sync_core.domain.documents import Connection
 from sync_core.domain.errors import (
@@ -114,7 +119,8 @@ async def export_config(
     services: ServicesHere,
     format_: FormatHere,
     connection: Annotated[
-        list[str] | None, Query(description="Only these; may be given several times.")
+        list[ConnectionName] | None,
+        Query(max_length=1_000, description="Only these; may be given several times."),
     ] = None,
 ) -> Response:
     """Export connections as one file, without secrets."""
@@ -225,7 +231,12 @@ async def apply_config(
     caller: CallerHere,
     file: FileHere,
     plan_hash: Annotated[
-        str, Query(alias="planHash", description="The plan that was read and is to be carried out.")
+        str,
+        Query(
+            alias="planHash",
+            max_length=MAX_HASH,
+            description="The plan that was read and is to be carried out.",
+        ),
     ],
     prune: Prune = False,
     confirm: Confirm = None,
@@ -361,16 +372,19 @@ def _disabled(entry: Entry, draft: Draft, wrong: FieldProblem) -> ConfigProblem:
 def _doubled(
     stored: Mapping[str, Connection], drafts: Mapping[str, Draft], paths: Mapping[str, str]
 ) -> list[FieldProblem]:
-    """Compare the connections as they would be after all of the file; old doubles are left alone."""
+    """Compare the connections as they would be after all of the file; old doubles are left alone.
+
+    Neither people nor a secret belong to two of them.
+    """
     after = dict(stored) | {name: draft.connection for name, draft in drafts.items()}
     problems = []
     for name, draft in drafts.items():
         before = stored.get(name)
+        credentials = ((one.id, one.credential) for one in after.values())
+        found = secret_name_problems(draft, before, credentials)
         if before is None or chosen_people(before) != chosen_people(draft.connection):
-            problems += [
-                FieldProblem(f"{paths[name]}.{one.path}", one.message)
-                for one in doubled_people(draft.connection, after.values())
-            ]
+            found += doubled_people(draft.connection, after.values())
+        problems += [FieldProblem(f"{paths[name]}.{one.path}", one.message) for one in found]
     return problems
 
 

@@ -1,7 +1,6 @@
 """Connections over HTTP: list, load, create, replace, patch, delete."""
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Annotated
 
 from fastapi import Header, Query, Response
@@ -13,7 +12,7 @@ from sync_core.api.http.confirmation import Confirm
 from sync_core.api.http.etags import check_if_match, check_if_none_match, is_known, strong
 from sync_core.api.http.names import ConnectionIdHere, ids_for
 from sync_core.api.http.paging import Cursor, Top, from_cursor, page, to_cursor
-from sync_core.connections.delete import erase, forget
+from sync_core.connections.delete import delete
 from sync_core.connections.impact import SaveGuard
 from sync_core.connections.names import bind, name_warnings
 from sync_core.connections.refusals import NotVerified
@@ -25,16 +24,19 @@ from sync_core.connections.warnings import (
     warnings_now,
     warnings_with_count,
 )
+from sync_core.domain.connections.deletion import Users
 from sync_core.domain.connections.draft import Draft, patched, with_id, with_kept_secret
 from sync_core.domain.connections.verification import (
     Verification,
     newest,
     state_words,
     verification_document,
+    waiting_remedy,
 )
 from sync_core.domain.connections.warnings import Warning  # noqa: A004 -- the word of the contract
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents import Connection, Run
 from sync_core.domain.errors import Conflict, Invalid, PreconditionFailed
+from sync_core.domain.health import QUARANTINED
 from sync_core.domain.names import Bindings, shown_names
 from sync_core.health import journal
 from sync_core.logs import log_event
@@ -43,22 +45,20 @@ from sync_core.store.connections import StoredConnection
 
 KIND = "connections"
 
-IfMatch = Annotated[str | None, Header(description="The ETag that must still be current, or `*`.")]
-IfNoneMatch = Annotated[str | None, Header(description="ETags that the caller has, or `*`.")]
-
-
-class Users(StrEnum):
-    """What happens to the people of a connection that is deleted."""
-
-    KEEP = "keep"
-    DELETE = "delete"
+IfMatch = Annotated[
+    str | None,
+    Header(max_length=2_000, description="The ETag that must still be current, or `*`."),
+]
+IfNoneMatch = Annotated[
+    str | None, Header(max_length=2_000, description="ETags that the caller has, or `*`.")
+]
 
 
 async def list_connections(
     services: ServicesHere, top: Top = 100, cursor: Cursor = None
 ) -> Response:
     """List the connections by id."""
-    after = from_cursor(KIND, cursor) or ""
+    after = await from_cursor(services, KIND, cursor) or ""
     found: list[Connection] = []
     async for connection in services.store.connections.all():
         if connection.id > after:
@@ -74,8 +74,8 @@ async def list_connections(
         said = warnings_about(one) + warnings_from(known.get(one.id), state, one, services)
         bindings = bound.get(one.id) or Bindings(connection_id=one.id)
         items.append(_document(one, said, state, bindings, services))
-    more = len(found) > top
-    return json_answer(page(items, to_cursor(KIND, found[top - 1].id) if more else None))
+    last = found[top - 1].id if len(found) > top else None
+    return json_answer(page(items, await to_cursor(services, KIND, last)))
 
 
 async def create_connection(
@@ -206,25 +206,31 @@ async def _alone(
 
 
 async def delete_connection(
+    *,
     services: ServicesHere,
     caller: CallerHere,
     connection_id: ConnectionIdHere,
     users: Annotated[
-        Users, Query(description="Whether its people stay in the Users table.")
-    ] = Users.KEEP,
+        Users,
+        Query(
+            description="What becomes of its people: disabled, left as they are, or deleted with their "
+            "history."
+        ),
+    ] = Users.DISABLE,
+    confirm: Confirm = None,
     if_match: IfMatch = None,
 ) -> Response:
-    """Delete a connection, and its people too with `users=delete`."""
-    remove = erase if users is Users.DELETE else forget
+    """Delete a connection; what that does to people has to be confirmed."""
 
-    async def delete() -> None:
+    async def attempt() -> Run | None:
         stored = await services.store.connections.get(connection_id)
         check_if_match(if_match, stored.etag)
-        await remove(services, stored)
+        return await delete(services, stored, users, confirm or (), caller.name)
 
-    await settled(delete, conditional=if_match is not None)
-    log_event("connection.deletedBy", connection=connection_id, by=caller.name)
-    return Response(status_code=204)
+    run = await settled(attempt, conditional=if_match is not None)
+    if run is None:
+        return Response(status_code=204)
+    return json_answer(run, 202, {"Location": f"/api/connections/{connection_id}/runs/{run.id}"})
 
 
 async def _saved_answer(services: Services, saved: Saved, *, created: bool) -> Response:
@@ -247,8 +253,7 @@ def _not_verified(services: Services, saved: Saved, headers: Mapping[str, str]) 
     else:
         kept = "is stored, not verified and not enabled"
     remedy = f"POST /api/connections/{name}/check tries again and brings them into use if they pass"
-    if state.next_try_at is not None:
-        remedy = f"Nothing to do if it passes: what waits comes into use by itself. {remedy}"
+    remedy = f"{waiting_remedy(state)} {remedy}".lstrip()
     return NotVerified(
         f"The connection {name!r} {kept}. {state_words(state, services.clock())}",
         f"{remedy}; DELETE /api/connections/{name}/pending forgets them.",
@@ -283,6 +288,7 @@ def _document(
     bindings = bindings.for_tenant(connection.tenant_id)
     warnings = warnings + name_warnings(connection, bindings)
     said = [one.model_dump(mode="json", by_alias=True, exclude_none=True) for one in warnings]
-    shown = verification_document(state, services.clock())
+    trouble = next((one.message for one in warnings if one.code == QUARANTINED), None)
+    shown = verification_document(state, services.clock(), trouble)
     bound = [one.to_json() for one in shown_names(connection, bindings)]
     return connection.to_json() | {"warnings": said, "verification": shown, "bindings": bound}

@@ -11,7 +11,7 @@ from fastapi import Query, Request, Response
 from fastapi.responses import HTMLResponse
 
 from sync_core.api.http.auth import CallerHere, ServicesHere
-from sync_core.api.http.names import possible_connection_id
+from sync_core.api.http.names import ConnectionName, possible_connection_id
 from sync_core.api.routes.consent_page import HEADERS, result_page
 from sync_core.connections import consent
 from sync_core.domain.connections.consent import (
@@ -33,7 +33,8 @@ async def start_consent(
     services: ServicesHere,
     caller: CallerHere,
     connection: Annotated[
-        str, Query(description="The id of the connection that shall be connected to a tenant.")
+        ConnectionName,
+        Query(description="The id of the connection that shall be connected to a tenant."),
     ],
 ) -> Response:
     """Send the browser to Entra, where an administrator of the tenant is asked to consent."""
@@ -74,7 +75,7 @@ def _sent_on(step: consent.SentOn, services: Services) -> Response:
 
 
 async def get_consent_result(
-    code: Annotated[str | None, Query(description="The outcome.")] = None,
+    code: Annotated[str | None, Query(max_length=200, description="The outcome.")] = None,
 ) -> Response:
     """Tell in words how a consent ended, and what to do next."""
     outcome = Outcome(code) if code in WORDS else None

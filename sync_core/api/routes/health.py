@@ -2,56 +2,101 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Literal
 
-from fastapi import Response
+from fastapi import Request, Response
 
 from sync_core.api.http.answers import json_answer
-from sync_core.api.http.auth import CallerIfAny, Role, ServicesHere
+from sync_core.api.http.auth import LocalCaller, Role, ServicesHere
 from sync_core.api.http.version import VERSION
 from sync_core.api.shapes import Check, ConnectionCounts, Health, LastRun
 from sync_core.domain.documents import Connection
 from sync_core.domain.errors import SyncError
+from sync_core.domain.secret_names import HEALTH_PROBE
+from sync_core.health.overdue import is_any_overdue
 from sync_core.services import Services
 
 # Whoever watches an app asks often and waits little; the clients of Azure would try for much longer.
 RETRY_BUDGET_S = 5.0
+# So long the answer for everybody stands: anybody may ask, and each look reads three tables.
+PULSE_LIFE_S = 5.0
 # Enough to see at a glance; the whole list is GET /api/connections/{id}/runs.
 LAST_RUNS = 20
-# Asked for, not expected to be there: "not found" proves that Key Vault answers and lets us read.
-PROBE = "entra-user-sync-health-probe"
+OK, UNAVAILABLE = 200, 503
 
 
-async def get_health(services: ServicesHere, caller: CallerIfAny) -> Response:
-    """Tell that the app is alive; a reader is told about storage, Key Vault and the last runs."""
-    if caller is None or not caller.may(Role.READER):
-        return json_answer({"status": "ok"})
-    report = Health(status="ok", version=VERSION)
+@dataclass
+class Pulse:
+    """What this process tells everybody, and until when."""
+
+    status: Literal["ok", "overdue", "degraded"] = "degraded"
+    until_s: float = 0.0
+    looking: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+async def get_health(request: Request, services: ServicesHere, caller: LocalCaller) -> Response:
+    """Tell that the app is alive, that no run is missing, and that storage answers (503 if not).
+
+    The rig's tokens are told the details, too; App Service's sign-in is not looked at on open paths.
+    """
+    if caller is not None and caller.may(Role.READER):
+        return await get_health_details(services)
+    status = await _taken(request.app.state.pulse, services)
+    return json_answer({"status": status}, UNAVAILABLE if status == "degraded" else OK)
+
+
+async def _taken(pulse: Pulse, services: Services) -> str:
+    """Take the pulse, or tell the last one; who asks meanwhile waits for the same look."""
+    clock = asyncio.get_running_loop().time
+    async with pulse.looking:
+        if clock() >= pulse.until_s:
+            overdue: list[bool] = []
+
+            async def look() -> None:
+                overdue.append(await is_any_overdue(services))
+
+            answers = (await _check("storage", look)).ok
+            pulse.status = ("overdue" if overdue == [True] else "ok") if answers else "degraded"
+            pulse.until_s = clock() + PULSE_LIFE_S
+        return pulse.status
+
+
+async def get_health_details(services: ServicesHere) -> Response:
+    """Tell a reader about storage, Key Vault and the last runs; 503 if storage does not answer."""
     connections: list[Connection] = []
     last_runs: list[LastRun] = []
+    overdue: list[bool] = []
 
     async def look_into_storage() -> None:
         connections.extend([one async for one in services.store.connections.all()])
         last_runs.extend(await _last_runs(services, connections))
+        overdue.append(await is_any_overdue(services))
 
     async def look_into_vault() -> None:
-        await services.vault.find(PROBE)
+        await services.vault.find(HEALTH_PROBE)
 
-    checks = await asyncio.gather(
+    storage, vault = await asyncio.gather(
         _check("storage", look_into_storage), _check("keyVault", look_into_vault)
     )
     enabled = sum(one.enabled for one in connections)
     counts = ConnectionCounts(total=len(connections), enabled=enabled)
-    return json_answer(
-        report.model_copy(
-            update={
-                "status": "ok" if all(one.ok for one in checks) else "degraded",
-                "checks": checks,
-                "connections": counts,
-                "last_runs": last_runs,
-            }
-        )
+    report = Health(
+        status=_status(storage, vault, is_overdue=overdue == [True]),
+        version=VERSION,
+        checks=[storage, vault],
+        # What could not be counted is not said to be none.
+        connections=counts if storage.ok else None,
+        last_runs=last_runs if storage.ok else None,
+        warnings=list(services.settings.warnings),
     )
+    return json_answer(report, OK if storage.ok else UNAVAILABLE)
+
+
+def _status(*checks: Check, is_overdue: bool) -> Literal["ok", "overdue", "degraded"]:
+    if not all(one.ok for one in checks):
+        return "degraded"
+    return "overdue" if is_overdue else "ok"
 
 
 async def _check(

@@ -10,10 +10,10 @@ from sync_core.api.http.answers import json_answer
 from sync_core.api.http.auth import CallerHere, ServicesHere
 from sync_core.api.http.bodies import Body, JsonObject
 from sync_core.api.http.names import ConnectionIdHere, ObjectIdHere
-from sync_core.api.http.paging import Cursor, Top, foreign_cursor, from_cursor, page, to_cursor
+from sync_core.api.http.paging import Cursor, Top, from_cursor, page, to_cursor
 from sync_core.api.shapes import Candidate, MatchBody, MatchDecision
 from sync_core.api.shapes import Match as MatchAnswer
-from sync_core.domain.documents import GUID, Connection
+from sync_core.domain.documents import Connection
 from sync_core.domain.errors import Conflict, FieldProblem, Invalid, NotFound
 from sync_core.domain.matching.decide import (
     Decision,
@@ -59,10 +59,8 @@ async def list_matches(
     cursor: Cursor = None,
 ) -> Response:
     """List who waits for a match to be decided, what was decided, and with `status=linked` the links."""
-    kind = f"{MATCHES}/{status or ''}"
-    after = from_cursor(kind, cursor)
-    if after is not None and not GUID.fullmatch(after):
-        raise foreign_cursor()
+    kind = f"{MATCHES}/{connection_id}/{status or ''}"
+    after = await from_cursor(services, kind, cursor)
     stored = await services.store.connections.get(connection_id)
     if status is MatchStatus.LINKED:
         people = services.store.people(connection_id)
@@ -76,7 +74,7 @@ async def list_matches(
         # Nobody waits where nothing is matched; decisions are kept for when it is again.
         items, last = [], None
     items = [one for one in items if status is None or one.status == status.value]
-    return json_answer(page(items, to_cursor(kind, last) if last else None))
+    return json_answer(page(items, await to_cursor(services, kind, last)))
 
 
 async def decide_match(

@@ -14,14 +14,13 @@ from sync_core.api.http.paging import DEFAULT_TOP, Top, from_cursor, page, to_cu
 from sync_core.directory.attributes import Readiness
 from sync_core.directory.client import GraphClient
 from sync_core.directory.group_search import find_groups, more_groups
-from sync_core.domain.connections.checks import needs_of
+from sync_core.domain.connections.permissions import needs_of
 from sync_core.domain.documents import Connection
 from sync_core.domain.errors import FieldProblem, Invalid
 from sync_core.logs import log_event
 from sync_core.services import Services
 
 # Somebody waits for the answer, and the Functions host ends an HTTP request after 230 seconds.
-ATTEMPTS = 3
 RETRY_BUDGET_S = 20.0
 # Each group that is counted is a request of its own inside of a batch.
 MOST_COUNTED = 100
@@ -38,7 +37,7 @@ LongCursor = Annotated[
 @asynccontextmanager
 async def opened(services: Services, connection: Connection) -> AsyncIterator[GraphClient]:
     """Open a connection's way to Graph for somebody who waits."""
-    little = replace(services.directory.retry_budget(), attempts=ATTEMPTS, budget_s=RETRY_BUDGET_S)
+    little = replace(services.directory.retry_budget(), budget_s=RETRY_BUDGET_S)
     async with services.directory.open(connection, little) as client:
         yield client
 
@@ -62,7 +61,7 @@ async def list_groups(
         message = f"members are counted for at most {MOST_COUNTED} groups at a time"
         raise Invalid("Too many groups to count.", [FieldProblem("top", message)])
     kind = f"groups-{connection_id}"
-    position = from_cursor(kind, cursor)
+    position = await from_cursor(services, kind, cursor)
     stored = await services.store.connections.get(connection_id)
     async with opened(services, stored.connection) as client:
         if position is None:
@@ -71,7 +70,7 @@ async def list_groups(
             how, _, link = position.partition(" ")
             found = await more_groups(client, link, by_words=how == WORDS, members=members)
     how = WORDS if found.by_words else BEGINNING
-    onward = to_cursor(kind, f"{how} {found.link}") if found.link else None
+    onward = await to_cursor(services, kind, f"{how} {found.link}" if found.link else None)
     return json_answer(page(found.groups, onward) | {"searched": how})
 
 

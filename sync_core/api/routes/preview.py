@@ -26,7 +26,7 @@ async def preview_connection(
     connection = await tried(stored.connection, body, services.clock())
     if problems := await attribute_problems(services, connection):
         raise Invalid("The settings name attributes that Graph does not have.", problems)
-    found = await preview(services, connection)
+    found = await preview(services, connection, keep=True)
     log_event(
         "connection.previewed",
         connection=connection_id,

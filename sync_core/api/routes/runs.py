@@ -3,26 +3,30 @@
 from typing import Annotated
 
 from fastapi import Header, Response
-from pydantic import ValidationError
+from pydantic import StringConstraints, ValidationError
 
 from sync_core.api.http.answers import json_answer
 from sync_core.api.http.auth import CallerHere, ServicesHere
 from sync_core.api.http.bodies import BodyIfAny, JsonObject
 from sync_core.api.http.names import ConnectionIdHere, RunIdHere
-from sync_core.api.http.paging import Cursor, Top, foreign_cursor, from_cursor, page, to_cursor
+from sync_core.api.http.paging import Cursor, Top, from_cursor, number_of, page, to_cursor
 from sync_core.api.http.preferences import wait_s
 from sync_core.api.shapes import SyncBody
+from sync_core.domain.documents import Run
 from sync_core.domain.errors import Invalid
 from sync_core.domain.problems import document_problems
 from sync_core.logs import log_event
 from sync_core.runs.request import ask_for_run, wait_for_end
+from sync_core.services import Services
 
 RUNS = "runs"
 CHANGES = "changes"
 
 Prefer = Annotated[
-    list[str] | None,
-    Header(description="`wait=SECONDS` (at most 200): answer when the run has ended."),
+    list[Annotated[str, StringConstraints(max_length=2_000)]] | None,
+    Header(
+        max_length=20, description="`wait=SECONDS` (at most 200): answer when the run has ended."
+    ),
 ]
 
 
@@ -61,19 +65,19 @@ async def list_runs(
     cursor: Cursor = None,
 ) -> Response:
     """List the runs of a connection, newest first."""
-    after = from_cursor(RUNS, cursor)
+    kind = f"{RUNS}/{connection_id}"
+    after = await from_cursor(services, kind, cursor)
     await services.store.connections.get(connection_id)
     runs = await services.store.runs.page(connection_id, top=top + 1, after=after)
-    more = len(runs) > top
-    return json_answer(page(runs[:top], to_cursor(RUNS, runs[top - 1].id) if more else None))
+    last = runs[top - 1].id if len(runs) > top else None
+    return json_answer(page(runs[:top], await to_cursor(services, kind, last)))
 
 
 async def get_run(
     services: ServicesHere, connection_id: ConnectionIdHere, run_id: RunIdHere
 ) -> Response:
-    """Load a run."""
-    await services.store.connections.get(connection_id)
-    return json_answer(await services.store.runs.get(connection_id, run_id))
+    """Load a run; the one that deletes a connection is there when the connection is gone."""
+    return json_answer(await _run(services, connection_id, run_id))
 
 
 async def list_run_changes(
@@ -84,21 +88,21 @@ async def list_run_changes(
     cursor: Cursor = None,
 ) -> Response:
     """List the changes that a run decided on, in the order of its plan."""
-    skip = _number(from_cursor(CHANGES, cursor))
-    await services.store.connections.get(connection_id)
-    await services.store.runs.get(connection_id, run_id)
+    kind = f"{CHANGES}/{connection_id}/{run_id}"
+    skip = number_of(await from_cursor(services, kind, cursor))
+    await _run(services, connection_id, run_id)
     changes: list[dict[str, object]] = []
     async for change in services.store.plans.load(connection_id, run_id, skip=skip):
         changes.append(change)
         if len(changes) > top:
             break
-    more = len(changes) > top
-    return json_answer(page(changes[:top], to_cursor(CHANGES, str(skip + top)) if more else None))
+    last = str(skip + top) if len(changes) > top else None
+    return json_answer(page(changes[:top], await to_cursor(services, kind, last)))
 
 
-def _number(position: str | None) -> int:
-    if position is None:
-        return 0
-    if not position.isdecimal():
-        raise foreign_cursor()
-    return int(position)
+async def _run(services: Services, connection_id: str, run_id: str) -> Run:
+    found = await services.store.runs.find(connection_id, run_id)
+    if found is None:
+        await services.store.connections.get(connection_id)
+        found = await services.store.runs.get(connection_id, run_id)
+    return found

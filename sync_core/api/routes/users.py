@@ -7,8 +7,7 @@ from fastapi import Query, Response
 from sync_core.api.http.answers import json_answer
 from sync_core.api.http.auth import ServicesHere
 from sync_core.api.http.names import ConnectionIdHere, ObjectIdHere, no_person
-from sync_core.api.http.paging import Cursor, Top, foreign_cursor, from_cursor, page, to_cursor
-from sync_core.domain.documents import GUID
+from sync_core.api.http.paging import Cursor, Top, from_cursor, page, to_cursor
 from sync_core.domain.model import Status
 
 USERS = "users"
@@ -37,13 +36,12 @@ async def list_users(
 
     A search looks at a part of the table at a time: a page may be short, or empty, and have a next one.
     """
-    after = from_cursor(USERS, cursor)
-    if after is not None and not GUID.fullmatch(after):
-        raise foreign_cursor()
+    kind = f"{USERS}/{connection_id}"
+    after = await from_cursor(services, kind, cursor)
     await services.store.connections.get(connection_id)
     people = services.store.people(connection_id)
     found, last = await people.page(top=top, after=after, status=status, search=search)
-    return json_answer(page(found, to_cursor(USERS, last) if last else None))
+    return json_answer(page(found, await to_cursor(services, kind, last)))
 
 
 async def get_user(
@@ -65,11 +63,11 @@ async def list_user_history(
     cursor: Cursor = None,
 ) -> Response:
     """List what happened to a person, newest first; also of somebody who was deleted."""
-    kind = f"{HISTORY}/{object_id}"
-    after = from_cursor(kind, cursor)
+    kind = f"{HISTORY}/{connection_id}/{object_id}"
+    after = await from_cursor(services, kind, cursor)
     await services.store.connections.get(connection_id)
     people = services.store.people(connection_id)
     found, last = await people.history(object_id, top=top, after=after)
     if not found and await people.find(object_id) is None:
         raise no_person(object_id)
-    return json_answer(page(found, to_cursor(kind, last) if last else None))
+    return json_answer(page(found, await to_cursor(services, kind, last)))

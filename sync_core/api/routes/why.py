@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Path, Response
 
 from sync_core.api.http.answers import json_answer
-from sync_core.api.http.auth import ServicesHere
+from sync_core.api.http.auth import CallerHere, Role, ServicesHere
 from sync_core.api.http.names import ConnectionIdHere
 from sync_core.domain.documents import GUID
 from sync_core.domain.explain.words import unknown_person
@@ -34,9 +34,16 @@ async def person_name(
 
 async def explain_person(
     services: ServicesHere,
+    caller: CallerHere,
     connection_id: ConnectionIdHere,
     who: Annotated[str, Depends(person_name)],
 ) -> Response:
-    """Say why a person is in or out, what was seen, and what the next run would do."""
+    """Say why a person is in or out, what was seen, and what the next run would do.
+
+    A reader is told the reasons, and no values, of people who are not in.
+    """
     stored = await services.store.connections.get(connection_id)
-    return json_answer(await explain(services, stored.connection, who))
+    told = await explain(
+        services, stored.connection, who, values_of_outsiders=caller.may(Role.ADMIN)
+    )
+    return json_answer(told)

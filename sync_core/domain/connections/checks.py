@@ -3,30 +3,32 @@
 A check that is `ok` and a warning or a note is nothing to stop for; one that is not `ok` is.
 """
 
-import base64
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from enum import StrEnum
 from typing import Any
 
-import orjson
 from pydantic import Field
 
 from sync_core.domain.clouds import CloudName
 from sync_core.domain.connections.certificates import CertificateFacts
+from sync_core.domain.connections.permissions import (
+    ACTIVITY,
+    APPLICATIONS,
+    GROUPS,
+    HIDDEN,
+    LIFE_CYCLE,
+    MEMBERS,
+    SECURITY_ATTRIBUTES,
+    USERS,
+    Permission,
+)
+from sync_core.domain.connections.token import TokenFacts
 from sync_core.domain.documents import GUID, Connection, CredentialKind, Document
 from sync_core.domain.errors import RetryLater, SyncError
-from sync_core.domain.mapping.compile import compile_mapping
-from sync_core.domain.scope.compile import compile_scope
 
 TOKEN = "token"  # noqa: S105 -- the name of a check
-USERS = "User.Read.All"
-MEMBERS = "GroupMember.Read.All"
-GROUPS = "Group.Read.All"
-HIDDEN = "Member.Read.Hidden"
-APPLICATIONS = "Application.Read.All"
 READ_USER = "read a user"
 SCOPE_GROUPS = "scope groups exist"
 READ_MEMBERS = "read group members"
@@ -38,22 +40,19 @@ WHOLE = "the whole check"
 PEOPLE = "people"
 MOVES = "people who move"
 
-# Wider permissions that include reading, by the "Permissions" tables of
-# learn.microsoft.com/graph/api/user-list and group-list-members.
-DIRECTORY = frozenset({"Directory.Read.All", "Directory.ReadWrite.All"})
-USERS_WIDER = DIRECTORY | {"User.ReadWrite.All"}
-GROUPS_WIDER = DIRECTORY | {"GroupMember.ReadWrite.All", "Group.ReadWrite.All"}
-# learn.microsoft.com/graph/api/serviceprincipal-list-approleassignedto
-APPLICATIONS_WIDER = DIRECTORY | {"Application.ReadWrite.All"}
-# learn.microsoft.com/graph/api/application-get
-READS_OWN_APPLICATION = DIRECTORY | {
-    "Application.Read.All",
-    "Application.ReadWrite.All",
-    "Application.ReadWrite.OwnedBy",
-}
 # What this program has a use for; anything else is more than it needs.
 USEFUL = frozenset(
-    {USERS, MEMBERS, GROUPS, HIDDEN, "Application.Read.All", "Application.ReadWrite.OwnedBy"}
+    {
+        USERS,
+        MEMBERS,
+        GROUPS,
+        HIDDEN,
+        LIFE_CYCLE,
+        ACTIVITY,
+        SECURITY_ATTRIBUTES,
+        APPLICATIONS,
+        "Application.ReadWrite.OwnedBy",
+    }
 )
 # What may come right by itself in the minutes after something was changed in Entra.
 PROPAGATING = frozenset(
@@ -159,36 +158,14 @@ def with_check(result: CheckResult, check: Check) -> CheckResult:
     return conclude([*result.checks, check], tenant_id=result.tenant_id, expiries=result.expiries)
 
 
+def with_failures(result: CheckResult, other: CheckResult) -> CheckResult:
+    """Return the same result with what another one found wrong before it, each thing once."""
+    known = {(check.name, check.code) for check in result.checks if not check.ok}
+    found = [one for one in other.checks if not one.ok and (one.name, one.code) not in known]
+    return conclude([*found, *result.checks], tenant_id=result.tenant_id, expiries=result.expiries)
+
+
 # --- the token --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class TokenFacts:
-    """What a token says of itself; not verified, for display and advice only."""
-
-    tenant_id: str | None
-    roles: frozenset[str]
-
-
-def read_token(token: str) -> TokenFacts | None:
-    """Look into a token; None for one that is no JWT, as Microsoft may issue at any time.
-
-    learn.microsoft.com/entra/identity-platform/access-tokens: a client must not rely on the format.
-    """
-    parts = token.split(".")
-    if len(parts) != 3:
-        return None
-    try:
-        claims = orjson.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except ValueError:
-        return None
-    if not isinstance(claims, dict):
-        return None
-    tenant, roles = claims.get("tid"), claims.get("roles")
-    return TokenFacts(
-        tenant.lower() if isinstance(tenant, str) else None,
-        frozenset(map(str, roles)) if isinstance(roles, list) else frozenset(),
-    )
 
 
 def token_check(connection: Connection, facts: TokenFacts | None) -> Check:
@@ -220,68 +197,6 @@ def cloud_check(connection: Connection, clouds: AbstractSet[CloudName]) -> Check
 
 
 # --- permissions ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """What a connection asks of its tenant."""
-
-    kind: CredentialKind
-    attributes: frozenset[str]
-    groups: frozenset[str]
-    realtime: bool
-    applications: frozenset[str] = frozenset()
-
-    @property
-    def members(self) -> bool:
-        """Whether groups are read: those that are named, or those that are assigned to an application."""
-        return bool(self.groups or self.applications)
-
-
-@dataclass(frozen=True, slots=True)
-class Permission:
-    """A permission that is needed: `names` suffice and are asked for, the narrowest first."""
-
-    names: tuple[str, ...]
-    wider: frozenset[str]
-    purpose: str
-
-    def granted(self, roles: AbstractSet[str]) -> bool:
-        return not roles.isdisjoint(self.wider.union(self.names))
-
-
-def needs_of(connection: Connection) -> Needs:
-    scope, mapping = compile_scope(connection.scope), compile_mapping(connection.mapping)
-    return Needs(
-        connection.credential.kind,
-        scope.attributes | mapping.attributes,
-        scope.groups | mapping.groups,
-        connection.realtime,
-        scope.applications,
-    )
-
-
-def permissions(needs: Needs) -> list[Permission]:
-    """Name what is needed, users first.
-
-    Notifications take the very permission named there and no wider one: "subscriptions don't support
-    write permissions where read is enough", learn.microsoft.com/graph/api/subscription-post-subscriptions.
-    """
-    nothing: frozenset[str] = frozenset()
-    needed = [
-        Permission((USERS,), nothing if needs.realtime else USERS_WIDER, "read users"),
-    ]
-    if needs.members and needs.realtime:
-        needed.append(Permission((GROUPS,), nothing, "be told of changes in groups"))
-    elif needs.members:
-        needed.append(Permission((MEMBERS, GROUPS), GROUPS_WIDER, "read groups and their members"))
-    if needs.applications:
-        needed.append(
-            Permission(
-                (APPLICATIONS,), APPLICATIONS_WIDER, "read who is assigned to an application"
-            )
-        )
-    return needed
 
 
 def permission_check(
@@ -372,6 +287,18 @@ def groups_check(named: AbstractSet[str], missing: AbstractSet[str]) -> Check:
         f"{', '.join(sorted(missing))}.",
         remedy="Restore them, or take them out of the scope and the mapping. Groups are named by "
         "their object id.",
+    )
+
+
+def unfinished_check(read: int) -> Check:
+    return Check(
+        name=SCOPE_GROUPS,
+        ok=True,
+        code="check.groupsUnfinished",
+        message=f"There are so many nested groups that the check looked at {read} of them only. A run reads "
+        "all.",
+        remedy="Nothing to do. If a run is partial, its errors name the groups that it cannot read.",
+        severity=Severity.NOTE,
     )
 
 

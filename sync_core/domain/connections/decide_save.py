@@ -13,7 +13,7 @@ answers each `Question` with a `CheckResult`; the last word is a `Decision`.
 from collections.abc import Generator
 from dataclasses import dataclass
 
-from sync_core.domain.connections.checks import MOVES, PEOPLE, CheckResult
+from sync_core.domain.connections.checks import MOVES, PEOPLE, CheckResult, with_failures
 from sync_core.domain.connections.verification import is_no_worse, looks_the_same
 from sync_core.domain.documents import Connection
 from sync_core.domain.scope.overlap import chosen_people
@@ -67,7 +67,8 @@ def decide_change(before: Connection, wanted: Connection, alone: Connection | No
     """Decide about new settings of a connection.
 
     `wanted` are the newest settings. Where others waited before, `alone` is what is in use with
-    nothing but the caller's change: that comes into use even if those others still have to wait.
+    nothing but the caller's change: that comes into use even if those others still have to wait, and if it
+    does not pass, what is wrong with it is told first.
     """
     result = yield Try(wanted)
     if not (yield from _stops(before, wanted, result)):
@@ -83,6 +84,8 @@ def decide_change(before: Connection, wanted: Connection, alone: Connection | No
             by_itself = yield Approve(alone, by_itself)
             if not fails(by_itself, MOVES):
                 return Decision(alone, result, alone=True)
+        # What waits may hide what is wrong with the change: without a token nothing else is looked at.
+        result = with_failures(result, by_itself)
     return Decision(None, result)
 
 

@@ -1,6 +1,6 @@
 """A connection on its way in: a caller's JSON in, a checked connection and its secret out. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -24,6 +24,7 @@ from sync_core.domain.mapping.compile import mapping_problems
 from sync_core.domain.mapping.rule_tests import mapping_test_problems
 from sync_core.domain.problems import document_problems
 from sync_core.domain.scope.compile import scope_problems
+from sync_core.domain.secret_names import OWN_PREFIX, folded, is_own, is_same
 
 JsonObject = dict[str, Any]
 
@@ -41,6 +42,7 @@ CONTENT_TYPES = {
     CredentialKind.CLIENT_SECRET: "text/plain",
     CredentialKind.CERTIFICATE: "application/x-pem-file",
 }
+SECRET_NAME = "credential.secretName"  # noqa: S105 -- a path, not a secret
 # What is known of one secret and does not outlive it.
 OF_A_SECRET = ("secretVersion", "expiresOn")
 # Deeper than any document of ours; a merge goes down as deep as the patch.
@@ -93,11 +95,44 @@ class Draft:
         if self.secret is not None or not self.connection.enabled or after.kind in NEVER_EXPIRES:
             return False
         before = stored.credential if stored is not None and stored.enabled else None
-        return before is None or (before.kind, before.secret_name, before.secret_version) != (
-            after.kind,
-            after.secret_name,
-            after.secret_version,
-        )
+        return before is None or _relied_on(before) != _relied_on(after)
+
+    @property
+    def named_secret(self) -> str | None:
+        """The secret that this draft names or would store; None where it has none (yet)."""
+        named = self.connection.credential.secret_name
+        return self.secret_name if self.secret is not None else named
+
+
+def _relied_on(credential: Credential) -> tuple[object, ...]:
+    return credential.kind, folded(credential.secret_name or ""), credential.secret_version
+
+
+def secret_name_problems(
+    draft: Draft, stored: Connection | None, credentials: Iterable[tuple[str, Credential]]
+) -> list[FieldProblem]:
+    """Refuse a name that is not the connection's alone; one that it has already stays.
+
+    `credentials` are those of all connections by their ids. Two connections over one secret would store
+    over each other's; one that takes the name of another connection's would get its secret, to be sent
+    to a tenant of its own choice.
+    """
+    name = draft.named_secret
+    if name is None:
+        return []
+    is_kept = stored is not None and is_same(stored.credential.secret_name, name)
+    if is_own(name) and not (is_kept and draft.secret is None):
+        message = f"names that begin with {OWN_PREFIX} are the app's own; choose another one"
+        return [FieldProblem(SECRET_NAME, message)]
+    owners = [owner for owner, one in credentials if is_same(one.secret_name, name)]
+    others = [owner for owner in owners if owner != draft.connection.id]
+    if is_kept or not others:
+        return []
+    message = (
+        f"is the secret of the connection {others[0]!r}; each connection has its own: choose another "
+        "name, and send the secret with it"
+    )
+    return [FieldProblem(SECRET_NAME, message)]
 
 
 def default_secret_name(connection_id: str, kind: CredentialKind) -> str:
@@ -286,9 +321,14 @@ def with_kept_secret(document: JsonObject, stored: Connection | None) -> JsonObj
         return document
     name = given.get("secretName", kept["secretName"])
     credential = {"kind": kind, "secretName": name, **given}
-    if name == kept["secretName"] and not _brings_secret(given):
+    if _names_same(name, kept["secretName"]) and not _brings_secret(given):
         credential = {name: kept[name] for name in OF_A_SECRET} | credential
     return document | {"credential": credential}
+
+
+def _names_same(given: object, kept: str | None) -> bool:
+    """Whether a caller's secretName, which may be anything, is the stored one."""
+    return given == kept or (isinstance(given, str) and is_same(given, kept))
 
 
 def _brings_secret(credential: Mapping[str, Any]) -> bool:
@@ -310,7 +350,9 @@ def patched(stored: Connection, patch: JsonObject) -> JsonObject:
     forgotten: set[str] = set()
     if asked.get("kind", before.kind) != before.kind:
         forgotten = {"secretName", *OF_A_SECRET}
-    elif _brings_secret(asked) or asked.get("secretName", before.secret_name) != before.secret_name:
+    elif _brings_secret(asked) or not _names_same(
+        asked.get("secretName", before.secret_name), before.secret_name
+    ):
         forgotten = set(OF_A_SECRET)
     credential = {
         name: value

@@ -16,14 +16,22 @@ import orjson
 from pydantic import Field, ValidationError
 
 from sync_core.domain.compatibility import kept, read, strange_paths
-from sync_core.domain.connections.checks import TOKEN, Check, CheckResult, needs_of
+from sync_core.domain.connections.checks import TOKEN, Check, CheckResult
+from sync_core.domain.connections.permissions import needs_of
 from sync_core.domain.documents import Connection, Credential, Document
 from sync_core.domain.errors import NotUnderstood
+from sync_core.domain.secret_names import folded
 
 # Entra knows a new secret, consent or permission everywhere within minutes, seldom within hours.
 FIRST_WAIT = timedelta(seconds=10)
 LONGEST_WAIT = timedelta(hours=1)
 GIVE_UP = timedelta(days=7)
+# A consent may be a matter of days. A secret that Entra refuses is known there in minutes, or wrong.
+SECRET_INVALID = "credential.secretInvalid"  # noqa: S105 -- the code of an error
+GIVE_UP_SECRET = timedelta(minutes=30)
+
+# What is missing is told at once: there are no more permissions than that, and a few other things.
+TOLD = 8
 
 Fields = Mapping[str, Any]
 
@@ -93,7 +101,8 @@ def concluded(known: Verification, result: CheckResult, now: datetime) -> Verifi
         status = VerificationStatus.VERIFIED
         return checked.replaced(status=status, since=None, attempts=0)
     since = known.since or now
-    if not result.retryable or now - since > GIVE_UP:
+    wrong_secret = any(check.code == SECRET_INVALID for check in result.checks)
+    if not result.retryable or now - since > (GIVE_UP_SECRET if wrong_secret else GIVE_UP):
         status = VerificationStatus.NOT_VERIFIED
         return checked.replaced(status=status, since=since, attempts=0)
     attempts = known.attempts + 1
@@ -182,16 +191,27 @@ def pinned(credential: Credential | None) -> SecretVersion | None:
     """
     if credential is None or credential.secret_name is None or credential.secret_version is None:
         return None
-    return SecretVersion(name=credential.secret_name, version=credential.secret_version)
+    # As Key Vault compares them: a version must not be retired that another spelling still names.
+    return SecretVersion(name=folded(credential.secret_name), version=credential.secret_version)
 
 
 def left_over(
     known: Verification, before: Iterable[Credential | None], after: Iterable[Credential | None]
 ) -> list[SecretVersion]:
-    """Give the versions that were needed and are not any more; each once."""
-    needed = [pinned(one) for one in after]
-    found = [*known.unneeded, *filter(None, map(pinned, before))]
-    return [one for number, one in enumerate(found) if one not in [*needed, *found[:number]]]
+    """Give the versions that were needed and are not any more; each once.
+
+    Of a secret that is used in its current version, whichever that is, none is left over.
+    """
+    kept = [one for one in after if one is not None and one.secret_name is not None]
+    needed = [pinned(one) for one in kept]
+    current = {folded(one.secret_name or "") for one in kept if one.secret_version is None}
+    noted = [one.model_copy(update={"name": folded(one.name)}) for one in known.unneeded]
+    found = [*noted, *filter(None, map(pinned, before))]
+    return [
+        one
+        for number, one in enumerate(found)
+        if one not in [*needed, *found[:number]] and one.name not in current
+    ]
 
 
 # --- what stops an enabled connection ---------------------------------------------------------------
@@ -208,7 +228,7 @@ def _asked(connection: Connection) -> tuple[object, ...]:
         connection.tenant_id,
         connection.client_id,
         connection.cloud,
-        credential.secret_name,
+        folded(credential.secret_name) if credential.secret_name is not None else None,
         credential.secret_version,
         needs_of(connection),
     )
@@ -243,10 +263,22 @@ def state_words(verification: Verification, now: datetime) -> str:
             return "The settings were seen to work."
         case VerificationStatus.NOT_CHECKED:
             return "The settings have not been checked yet."
-    why = " ".join(f"{one.message} {one.remedy}".strip() for one in verification.failing[:2])
+    why = " ".join(f"{one.message} {one.remedy}".strip() for one in verification.failing[:TOLD])
     if verification.next_try_at is None:
         return f"Not verified. {why}"
     return f"Waiting for Entra, next try in {_span(verification.next_try_at - now)}. {why}"
+
+
+def waiting_remedy(verification: Verification) -> str:
+    """Say whether an administrator has something to do while the settings wait; nothing where none waits."""
+    if verification.next_try_at is None:
+        return ""
+    if any(check.code == SECRET_INVALID for check in verification.failing):
+        return (
+            "If you made the secret a minute ago, wait: what waits comes into use by itself. Otherwise the "
+            "secret is wrong: send the right one."
+        )
+    return "Nothing to do if it passes: what waits comes into use by itself."
 
 
 def _span(wait: timedelta) -> str:
@@ -254,12 +286,16 @@ def _span(wait: timedelta) -> str:
     return f"{seconds} s" if seconds < 120 else f"{round(seconds / 60)} min"
 
 
-def verification_document(verification: Verification, now: datetime) -> dict[str, Any]:
-    """Give the state as the API shows it, beside the connection."""
-    shown = verification.to_json()
+def verification_document(
+    verification: Verification, now: datetime, trouble: str | None = None
+) -> dict[str, Any]:
+    """Give the state as the API shows it, beside the connection; `trouble` is why runs fail since."""
+    shown, message = verification.to_json(), state_words(verification, now)
+    if trouble and verification.status is VerificationStatus.VERIFIED:
+        message = f"The settings passed their last check, and no longer work. {trouble}"
     return {
         "status": verification.status.value,
-        "message": state_words(verification, now),
+        "message": message,
         "checkedAt": shown["checkedAt"],
         "nextTryAt": shown["nextTryAt"],
         "failing": [check.to_json() for check in verification.failing],

@@ -53,17 +53,21 @@ def is_protected(change: Change, policy: Policy) -> bool:
 
 def may_delete(policy: Policy) -> bool:
     """Whether a run may ever delete a row."""
-    return any(removal_action(policy, reason) is RemovalAction.DELETE for reason in Reason)
+    return RemovalAction.DELETE in _actions(policy).values()
 
 
 def removal_action(policy: Policy, reason: Reason) -> RemovalAction:
-    """Return what the policy does for a reason."""
+    """Return what the policy does for a reason that a run can find."""
+    return _actions(policy)[reason]
+
+
+def _actions(policy: Policy) -> dict[Reason, RemovalAction]:
     return {
         Reason.LEFT_SCOPE: policy.left_scope,
         Reason.ACCOUNT_DISABLED: policy.account_disabled,
         Reason.SOFT_DELETED: policy.soft_deleted,
         Reason.HARD_DELETED: policy.hard_deleted,
-    }[reason]
+    }
 
 
 def _write(action: Action, person: Attributes, mapped: Mapped) -> Change:

@@ -121,6 +121,8 @@ class Judge:
         """Map one person and compare; `again` for a person who was mapped before."""
         if person["id"] in stored.foreign:
             return not_owned()
+        if not person.get("userPrincipalName"):
+            return no_sign_in_name()
         if MANAGER in self.mapping.attributes and MANAGER not in person:
             return manager_unknown()
         try:
@@ -138,6 +140,12 @@ class Judge:
         """
         by_hand = evidence.reason is Reason.LEFT_SCOPE and known.origin is Origin.MANUAL
         return evidence.person if evidence.reason is None or by_hand else None
+
+    def is_unclear(self, evidence: Evidence) -> bool:
+        """Whether a person seems to have left only because Graph gave an account without its sign-in name."""
+        person = evidence.person
+        left = evidence.reason is Reason.LEFT_SCOPE
+        return left and person is not None and not person.get("userPrincipalName")
 
     def removal(self, evidence: Evidence) -> Change | None:
         """Return the removal that the policy wants for what the evidence shows."""
@@ -166,4 +174,12 @@ def manager_unknown() -> RecordRejected:
         "record.managerUnknown",
         "Graph did not answer who this person's manager is, so nothing was changed.",
         "Nothing to do if it passes: the next run asks again.",
+    )
+
+
+def no_sign_in_name() -> RecordRejected:
+    return RecordRejected(
+        "record.noSignInName",
+        "Graph gave this person without a sign-in name, so nothing was changed.",
+        "Every account has one: look at it in Entra. The next run asks again.",
     )

@@ -20,7 +20,7 @@ import sync_core.directory
 from local.graph import GraphEmulator
 from local.graph.http.recorder import Recorded, body_shape
 from local.sample import SAMPLE_CLIENT_ID, SAMPLE_GROUP_ID
-from tests.graph_permissions import ANNOUNCED, HIDDEN, LEAST
+from tests.graph_permissions import ANNOUNCED, HIDDEN, LEAST, OF_ATTRIBUTES
 from tests.graph_requests import problems, shape_of
 from tests.rig.graph.conftest import Application
 
@@ -101,7 +101,7 @@ def test_each_request_has_its_least_permission_and_each_permission_a_request() -
 def test_the_pages_name_what_the_requests_need_and_nothing_else() -> None:
     named = {name for page in PAGES for name in PERMISSION.findall(page.read_text())}
 
-    assert named == frozenset().union(*LEAST.values()) | {HIDDEN} | ANNOUNCED
+    assert named == frozenset().union(*LEAST.values()) | {HIDDEN} | ANNOUNCED | OF_ATTRIBUTES
 
 
 def ask(application: Application, request: RequestInformation) -> httpx.Response:

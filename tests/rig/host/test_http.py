@@ -12,6 +12,7 @@ async def echo(req: func.HttpRequest, context: func.Context) -> func.HttpRespons
     said = {
         "method": req.method, "url": req.url, "id": req.route_params.get("id"),
         "query": dict(req.params), "header": req.headers.get("X-Given"),
+        "platform": [name for name in req.headers if name.lower().startswith("x-ms-")],
         "body": req.get_body().decode(), "function": context.function_name,
     }
     return func.HttpResponse(json.dumps(said), mimetype="application/json")
@@ -72,9 +73,17 @@ def test_a_function_gets_all_of_the_request(host: RunningHost) -> None:
         "id": "7",
         "query": {"a": "1,2", "b": ""},
         "header": "x",
+        "platform": [],
         "body": "körper",
         "function": "echo",
     }
+
+
+@pytest.mark.parametrize("name", ["X-MS-CLIENT-PRINCIPAL", "x-ms-token-aad-access-token"])
+def test_nobody_says_from_outside_who_has_signed_in(host: RunningHost, name: str) -> None:
+    answer = host.request("GET", "/api/echo", headers={name: "forged", "X-Given": "x"})
+
+    assert (answer.json()["platform"], answer.json()["header"]) == ([], "x")
 
 
 @pytest.mark.parametrize(

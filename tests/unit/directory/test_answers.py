@@ -19,6 +19,7 @@ from sync_core.directory.answers import (
     to_error,
     to_page,
 )
+from sync_core.directory.denials import PermissionMissing
 from sync_core.domain.errors import (
     FixConnection,
     IncompleteReading,
@@ -267,9 +268,15 @@ def error(
             401, "InvalidAuthenticationToken", TokenRefused, "graph.tokenRefused", id="401"
         ),
         pytest.param(
-            403, "Authorization_RequestDenied", FixConnection, "graph.permissionMissing", id="403"
+            403,
+            "Authorization_RequestDenied",
+            PermissionMissing,
+            "graph.permissionMissing",
+            id="403",
         ),
-        pytest.param(403, "", FixConnection, "graph.permissionMissing", id="403 without a code"),
+        pytest.param(
+            403, "", PermissionMissing, "graph.permissionMissing", id="403 without a code"
+        ),
         pytest.param(404, "Request_ResourceNotFound", GraphNotFound, "graph.notFound", id="404"),
         pytest.param(408, "", RetryLater, "graph.unavailable", id="408"),
         pytest.param(409, "", IncompleteReading, "graph.refused", id="409"),

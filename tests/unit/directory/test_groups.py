@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync_core.directory.groups import GroupTree
+from sync_core.directory.groups import GroupTree, inside
 
 
 def tree(edges: str, names: str | None = None) -> GroupTree:
@@ -50,6 +50,22 @@ def test_a_group_alone_contains_itself() -> None:
 def test_a_named_group_that_graph_does_not_have_contains_nobody() -> None:
     """It is noted as missing; nobody is in it, and nobody is out because of it."""
     assert tree("", names="a").above(["a", "gone"]) == {"a": frozenset("a")}
+
+
+@pytest.mark.parametrize(
+    ("groups", "roots"),
+    [
+        pytest.param("a", "a", id="the named one"),
+        pytest.param("c", "a", id="only one below it, as Graph may answer"),
+        pytest.param("e", "de", id="in two of them"),
+        pytest.param("x", "", id="another one"),
+        pytest.param("", "", id="none"),
+    ],
+)
+def test_who_is_in_a_group_below_is_in_the_named_one(groups: str, roots: str) -> None:
+    wanted = frozenset("ade")
+
+    assert inside(set(groups), wanted, tree("a>b b>c d>e").above(wanted)) == set(roots)
 
 
 def test_looking_does_not_change_the_tree() -> None:

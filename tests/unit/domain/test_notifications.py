@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sync_core.domain.errors import Invalid
-from sync_core.domain.notifications import MAX_CLIENT_STATE, Delivery, client_state, read_delivery
+from sync_core.domain.notifications import (
+    MAX_CLIENT_STATE,
+    MAX_ITEMS,
+    Delivery,
+    TooManyItems,
+    client_state,
+    read_delivery,
+)
 from tests.unit.builders import JSON
 
 KEY = b"k" * 32
@@ -120,8 +127,12 @@ def test_any_json_is_a_delivery_or_refused(document: object) -> None:
         assert delivery.connection_ids == ()
 
 
-def test_a_huge_post_is_read() -> None:
-    assert read_delivery(post(*["x"] * 5000, OURS), KEY) == Delivery(("contoso",), 5000)
+def test_a_thousand_items_are_read_and_one_more_is_refused() -> None:
+    most = ["x"] * (MAX_ITEMS - 1)
+
+    assert read_delivery(post(*most, OURS), KEY) == Delivery(("contoso",), MAX_ITEMS - 1)
+    with pytest.raises(TooManyItems, match="1001 notifications"):
+        read_delivery(post(*most, OURS, OURS), KEY)
 
 
 @given(st.from_regex(r"[a-z0-9]([a-z0-9-]{0,46}[a-z0-9])?", fullmatch=True))

@@ -51,14 +51,10 @@ def problems(document: object) -> dict[str, str]:
         ),
         pytest.param(
             {"parts": [{"size": 2, "name": []}]},
-            {
-                "parts[0].name": "Input should be a valid string; or: Input should be a valid integer"
-            },
+            {"parts[0].name": "must be text; or: must be a whole number"},
             id="every type that it may have, at one place",
         ),
-        pytest.param(
-            [], {"": "Input should be a valid dictionary or instance of Whole"}, id="no object"
-        ),
+        pytest.param([], {"": "must be an object"}, id="no object"),
     ],
 )
 def test_a_problem_has_its_place_and_words(document: Any, expected: dict[str, str]) -> None:
@@ -79,6 +75,6 @@ def test_a_parameter_is_named_without_where_it_stood_and_only_once() -> None:
     odd = {"loc": ("header", "Prefer"), "type": "missing", "msg": "Field required"}
 
     assert parameter_problems([wrong, wrong, odd]) == [
-        FieldProblem("top", "is no number"),
+        FieldProblem("top", "must be a whole number"),
         FieldProblem("Prefer", "is required"),
     ]

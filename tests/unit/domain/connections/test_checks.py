@@ -14,7 +14,6 @@ from sync_core.domain.connections.checks import (
     Expiry,
     ExpirySource,
     Severity,
-    TokenFacts,
     certificate_check,
     cloud_check,
     conclude,
@@ -24,16 +23,16 @@ from sync_core.domain.connections.checks import (
     given_expiry,
     groups_check,
     hidden_check,
-    needs_of,
     passed,
     permission_check,
-    permissions,
     privilege_check,
-    read_token,
     secret_end,
     token_check,
+    unfinished_check,
     with_check,
 )
+from sync_core.domain.connections.permissions import needs_of, permissions
+from sync_core.domain.connections.token import TokenFacts, read_token
 from sync_core.domain.documents import Connection, CredentialKind
 from sync_core.domain.errors import FixConnection, RetryLater
 
@@ -455,3 +454,10 @@ def test_a_check_has_the_names_of_the_contract() -> None:
     document = failed("token", FixConnection("c", "m", "r")).to_json()
 
     assert {"name", "ok", "code", "message", "remedy"} <= document.keys()
+
+
+def test_a_forest_of_groups_is_only_a_note() -> None:
+    note = unfinished_check(400)
+
+    assert (note.ok, note.severity) == (True, Severity.NOTE)
+    assert "400" in note.message

@@ -137,17 +137,21 @@ class TestBesideSettingsThatWait:
         assert decision == Decision(RENAMED, REFUSED, alone=True)
 
     @pytest.mark.parametrize(
-        ("alone", "answers"),
+        ("alone", "answers", "failing"),
         [
-            pytest.param(OTHER_PEOPLE, [found(PEOPLE)], id="fails"),
-            pytest.param(RENAMED, [PASSED, HELD], id="would move people"),
-            pytest.param(OFF, [], id="is off"),
+            pytest.param(OTHER_PEOPLE, [found(PEOPLE)], [PEOPLE, TOKEN], id="fails"),
+            pytest.param(OTHER_PEOPLE, [found(TOKEN, PEOPLE)], [PEOPLE, TOKEN], id="fails as well"),
+            pytest.param(RENAMED, [PASSED, HELD], [MOVES, TOKEN], id="would move people"),
+            pytest.param(OFF, [], [TOKEN], id="is off"),
         ],
     )
-    def test_neither_comes_into_use(self, alone: Connection, answers: list[CheckResult]) -> None:
+    def test_neither_comes_into_use(
+        self, alone: Connection, answers: list[CheckResult], failing: list[str]
+    ) -> None:
+        """What is wrong with the change itself is told first, each thing once."""
         _, decision = answered(decide_change(ON, OTHER_APP, alone), REFUSED, PASSED, *answers)
 
-        assert decision == Decision(None, REFUSED)
+        assert decision == Decision(None, found(*failing))
 
     def test_what_is_off_waits_to_be_enabled(self) -> None:
         questions, decision = answered(decide_change(OFF, ON, ON), PASSED, HELD)

@@ -14,6 +14,7 @@ from sync_core.domain.connections.draft import (
     checked,
     merged,
     patched,
+    secret_name_problems,
     with_id,
     with_kept_secret,
 )
@@ -204,6 +205,9 @@ def test_every_path_is_in_the_message() -> None:
         pytest.param({}, stored(), False, id="in use"),
         pytest.param({}, stored(secretName="other"), True, id="another name"),
         pytest.param(
+            {}, stored(**STORED | {"secretName": "A-Secret"}), False, id="spelt in another way"
+        ),
+        pytest.param(
             {}, stored().model_copy(update={"enabled": False}), True, id="not in use before"
         ),
         pytest.param({"enabled": False}, None, False, id="off"),
@@ -229,11 +233,49 @@ def test_the_newest_credential_is_kept_unless_the_draft_has_one() -> None:
         assert draft.with_waiting(waiting, stored()) == draft
 
 
+SENT = SecretStr("sent")
+
+
+@pytest.mark.parametrize(
+    ("name", "secret", "before", "words"),
+    [
+        pytest.param(None, None, None, None, id="no secret yet"),
+        pytest.param(None, SENT, None, None, id="the name that it gets"),
+        pytest.param("a-secret", SENT, None, None, id="a name of its own"),
+        pytest.param("usersync-x", SENT, None, "the app's own", id="the app's"),
+        pytest.param("UserSync-X", None, None, "the app's own", id="the app's, only named"),
+        pytest.param("graph-client-state-key", SENT, None, "the app's own", id="the app's before"),
+        pytest.param("theirs", SENT, None, "of the connection 'fabrikam'", id="another's"),
+        pytest.param("THEIRS", None, None, "of the connection 'fabrikam'", id="another spelling"),
+        pytest.param("theirs", SENT, "theirs", None, id="shared from before"),
+        pytest.param("usersync-x", None, "usersync-x", None, id="the app's from before, edited"),
+        pytest.param(
+            "usersync-x", SENT, "usersync-x", "the app's own", id="the app's from before, written"
+        ),
+    ],
+)
+def test_a_secret_is_one_connections_alone(
+    name: str | None, secret: SecretStr | None, before: str | None, words: str | None
+) -> None:
+    draft = Draft(connection(credential={"secretName": name}), secret)
+    known = [
+        ("contoso", Credential(secret_name="a-secret")),
+        ("fabrikam", Credential(secret_name="Theirs")),
+        ("nameless", Credential()),
+    ]
+    found = secret_name_problems(draft, stored(secretName=before) if before else None, known)
+
+    assert [problem.path for problem in found] == ["credential.secretName"] * (words is not None)
+    assert words is None or words in found[0].message
+
+
 @pytest.mark.parametrize(
     ("sent", "kept"),
     [
         pytest.param({}, STORED, id="nothing"),
         pytest.param({"secretName": "a-secret"}, STORED, id="its name"),
+        pytest.param({"secretName": "A-Secret"}, STORED, id="its name in another case"),
+        pytest.param({"secretName": 7}, {}, id="no name"),
         pytest.param({"expiresOn": None}, STORED | {"expiresOn": None}, id="its end is unknown"),
         pytest.param({"secretName": "b"}, {"secretName": "b"}, id="another name"),
         pytest.param({"clientSecret": "s"}, {"secretName": "a-secret"}, id="a new value"),
@@ -263,6 +305,11 @@ def test_nothing_is_kept(sent: Json, before: Connection | None) -> None:
     [
         pytest.param({"displayName": "x"}, STORED, id="something else"),
         pytest.param({"credential": {"secretName": "a-secret"}}, STORED, id="the same name"),
+        pytest.param(
+            {"credential": {"secretName": "A-Secret"}},
+            STORED | {"secretName": "A-Secret"},
+            id="the same name in another case",
+        ),
         pytest.param({"credential": {"secretName": "b"}}, {"secretName": "b"}, id="another name"),
         pytest.param(
             {"credential": {"clientSecret": "s"}},

@@ -7,6 +7,7 @@ import pytest
 from sync_core.domain.connections.checks import TOKEN, Check, CheckResult
 from sync_core.domain.connections.verification import (
     GIVE_UP,
+    GIVE_UP_SECRET,
     LONGEST_WAIT,
     SecretVersion,
     Verification,
@@ -25,6 +26,7 @@ from sync_core.domain.connections.verification import (
     verification_document,
     waiting_credential,
     waiting_fields,
+    waiting_remedy,
     with_unknown,
 )
 from sync_core.domain.documents import Credential
@@ -34,8 +36,14 @@ from tests.unit.builders import NOW, SALES, connection, in_groups, scope
 KNOWN = Verification(connection_id="contoso")
 
 
-def check(name: str = TOKEN, *, ok: bool = False, retryable: bool = True) -> Check:
-    code = "ok" if ok else "credential.secretInvalid"
+def check(
+    name: str = TOKEN,
+    *,
+    ok: bool = False,
+    retryable: bool = True,
+    code: str = "credential.consentMissing",
+) -> Check:
+    code = "ok" if ok else code
     return Check(
         name=name,
         ok=ok,
@@ -58,6 +66,7 @@ def result(*checks: Check) -> CheckResult:
 PASSED = result(check(ok=True))
 NOT_YET = result(check())
 WRONG = result(check(retryable=False))
+WRONG_SECRET = result(check(code="credential.secretInvalid"))
 
 
 def test_settings_that_pass_are_verified_and_not_tried_again() -> None:
@@ -101,6 +110,57 @@ def test_waiting_ends_after_days_and_begins_anew_when_somebody_changes_something
 
     assert given_up.status is VerificationStatus.NOT_VERIFIED
     assert concluded(begun_anew(given_up), NOT_YET, late).status is VerificationStatus.WAITING
+
+
+def test_a_secret_that_entra_refuses_for_half_an_hour_is_wrong() -> None:
+    """Entra knows a new one in minutes; a consent may take an administrator days."""
+    late = NOW + GIVE_UP_SECRET + timedelta(seconds=1)
+    refused = concluded(concluded(KNOWN, WRONG_SECRET, NOW), WRONG_SECRET, late)
+    no_consent = concluded(concluded(KNOWN, NOT_YET, NOW), NOT_YET, late)
+
+    assert (refused.status, refused.next_try_at) == (VerificationStatus.NOT_VERIFIED, None)
+    assert no_consent.status is VerificationStatus.WAITING
+
+
+@pytest.mark.parametrize(
+    ("found", "remedy"),
+    [
+        pytest.param(NOT_YET, "Nothing to do if it passes", id="waits for Entra"),
+        pytest.param(WRONG_SECRET, "If you made the secret a minute ago, wait", id="a secret"),
+        pytest.param(WRONG, "", id="waits for nothing"),
+    ],
+)
+def test_who_waits_is_told_whether_there_is_something_to_do(
+    found: CheckResult, remedy: str
+) -> None:
+    said = waiting_remedy(concluded(KNOWN, found, NOW))
+
+    assert said.startswith(remedy)
+    assert bool(said) == bool(remedy)
+    assert ("Otherwise the secret is wrong" in said) == (found is WRONG_SECRET)
+
+
+def test_everything_that_is_missing_is_told() -> None:
+    names = ["User.Read.All", "GroupMember.Read.All", "AuditLog.Read.All", "Member.Read.Hidden"]
+    missing = [
+        check(name).model_copy(update={"message": f"{name} is not granted."}) for name in names
+    ]
+
+    said = state_words(concluded(KNOWN, result(*missing), NOW), NOW)
+
+    assert all(name in said for name in names)
+
+
+def test_settings_in_quarantine_are_not_said_to_work() -> None:
+    trouble = "In quarantine since yesterday: runs failed twice."
+    verified = concluded(KNOWN, PASSED, NOW)
+
+    told = verification_document(verified, NOW, trouble)
+
+    assert told["message"] == f"The settings passed their last check, and no longer work. {trouble}"
+    assert verification_document(concluded(KNOWN, WRONG, NOW), NOW, trouble)["message"].startswith(
+        "Not verified."
+    )
 
 
 @pytest.mark.parametrize(
@@ -209,6 +269,25 @@ def test_versions_that_nobody_needs_any_more_are_collected_once() -> None:
     after = [version("4"), version("3"), None]
 
     assert left_over(known, before, after) == [named("1"), named("2")]
+
+
+def test_no_version_is_left_over_of_a_secret_that_is_used_in_its_current_one() -> None:
+    """The version that was pinned may be the current one: disabling it would stop every run."""
+    known = KNOWN.replaced(unneeded=[SecretVersion(name="A", version="1")])
+    before = [Credential(secret_name="a", secret_version="2")]
+
+    assert left_over(known, before, [Credential(secret_name="A")]) == []
+
+
+def test_another_spelling_of_a_name_is_the_same_secret() -> None:
+    """As Key Vault compares names; what is still in use must not be retired."""
+    known = KNOWN.replaced(unneeded=[SecretVersion(name="Contoso", version="1")])
+    before = [Credential(secret_name="CONTOSO", secret_version="1")]
+    other = connection(credential={"secretName": "Contoso", "secretVersion": "1"})
+    same = connection(credential={"secretName": "contoso", "secretVersion": "1"})
+
+    assert left_over(known, before, [Credential(secret_name="contoso", secret_version="1")]) == []
+    assert looks_the_same(same, other)
 
 
 # --- what stops an enabled connection ---------------------------------------------------------------

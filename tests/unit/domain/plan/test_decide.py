@@ -114,7 +114,7 @@ POLICY_NAMES = {
 ACTIONS = {"disable": Action.DISABLE, "delete": Action.DELETE, "keep": None}
 
 
-@pytest.mark.parametrize(("reason", "wanted"), [*product(Reason, ACTIONS)])
+@pytest.mark.parametrize(("reason", "wanted"), [*product(POLICY_NAMES, ACTIONS)])
 def test_each_cause_has_its_own_action(reason: Reason, wanted: str) -> None:
     """The other causes say the opposite here, so a mix-up shows."""
     opposite = "keep" if wanted != "keep" else "delete"

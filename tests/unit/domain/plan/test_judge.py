@@ -109,7 +109,7 @@ def absent(judging: Judge, evidence: Evidence, known: StoredPerson) -> Outcome:
 
 @pytest.mark.parametrize(
     ("reason", "wanted", "origin", "manager"),
-    [*product([None, *Reason], REMOVALS, Origin, MANAGERS)],
+    [*product([None, *POLICY_NAMES], REMOVALS, Origin, MANAGERS)],
 )
 def test_a_person_who_was_not_found_in_scope(
     reason: Reason | None, wanted: str, origin: Origin, manager: str
@@ -270,6 +270,29 @@ def test_the_policy_says_whether_a_blocked_account_comes_in(action: str, turned_
     blocked = ann(accountEnabled=False)
 
     assert judge(accountDisabled=action).is_turned_away(blocked) is turned_away
+
+
+@pytest.mark.parametrize("name", [None, ""])
+def test_an_account_without_a_sign_in_name_is_not_touched(name: str | None) -> None:
+    found = judge(rules=[]).settled(ann(userPrincipalName=name), IN_SALES, None, NOTHING_STORED)
+
+    assert isinstance(found, RecordRejected)
+    assert found.code == "record.noSignInName"
+
+
+@pytest.mark.parametrize(
+    ("person", "reason", "unclear"),
+    [
+        pytest.param(ann(userPrincipalName=None), Reason.LEFT_SCOPE, True, id="no name"),
+        pytest.param(ann(), Reason.LEFT_SCOPE, False, id="left"),
+        pytest.param(ann(userPrincipalName=None), Reason.ACCOUNT_DISABLED, False, id="blocked"),
+        pytest.param(None, Reason.HARD_DELETED, False, id="gone"),
+    ],
+)
+def test_who_seems_to_have_left_without_a_sign_in_name(
+    person: Attributes | None, reason: Reason, unclear: bool
+) -> None:
+    assert judge().is_unclear(Evidence(ANN, reason, {}, person)) is unclear
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,104 @@
+"""All people of a connection at once, because it is deleted: planned from what is stored, and written.
+
+The directory is not asked: nobody is said to have left. A row and its history go together in one batch,
+as in a run.
+"""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+from sync_core.domain.connections.deletion import Users, departures
+from sync_core.domain.documents import Connection
+from sync_core.domain.model import HEX_DIGITS, Change, Inventory, Status, StillHeld, StoredPerson
+from sync_core.domain.plan.assertions import Assertions
+from sync_core.domain.plan.decide import is_protected
+from sync_core.domain.plan.digest import PlanDigest
+from sync_core.domain.plan.guard import Verdict
+from sync_core.domain.plan.ledger import Ledger
+from sync_core.domain.plan.plan import ALLOWED
+from sync_core.runs.spool import ChangeSpool
+from sync_core.services import Services
+from sync_core.store.rows import Stamp, mapped_values
+from sync_core.store.users import UserStore, bounded
+
+# Each holds the stored rows of one partition in memory.
+PARTITIONS_AT_ONCE = 4
+NOTHING_WRITTEN = Verdict(hold_removals=True, hold_creates=True, reasons=())
+
+
+@dataclass(slots=True)
+class Removal:
+    """Everybody whom a deletion disables or deletes, by object id, and what speaks against it."""
+
+    changes: ChangeSpool
+    inventory: Inventory
+    plan_hash: str = ""
+    people: int = 0
+    protected: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[Change]:
+        return iter(self.changes)
+
+
+@asynccontextmanager
+async def draft_removal(
+    services: Services, connection: Connection, users: Users
+) -> AsyncIterator[Removal]:
+    """Plan what a deletion does to the people; the plan is on disk until this ends."""
+    store, assertions = services.store.users(connection.id), Assertions(connection.assertions)
+    stored = await store.load_index(watch=assertions.stored if connection.assertions else None)
+    inventory, digest = Inventory.of(stored.people), PlanDigest(connection.id)
+    before = assertions.broken(inventory.active, NOTHING_WRITTEN)
+    with ChangeSpool() as changes:
+        removal = Removal(changes, inventory)
+        async for change in _planned(store, users, stored.people, inventory):
+            if is_protected(change, connection.policy):
+                removal.protected.append(change.user_principal_name or change.object_id)
+            # Whoever is out already does not go again.
+            if stored.people[change.object_id].status is Status.ACTIVE:
+                assertions.change(change)
+            changes.add(change)
+            removal.people += 1
+            digest.add(change)
+        removal.plan_hash = digest.text
+        # What is not true today is no reason to keep the connection for ever.
+        after = assertions.broken(inventory.active, ALLOWED)
+        removal.broken += [one for one in after if one not in before]
+        yield removal
+
+
+async def _planned(
+    store: UserStore, users: Users, people: Mapping[str, StoredPerson], inventory: Inventory
+) -> AsyncIterator[Change]:
+    """Yield the changes by object id, with what the rows hold of the people, a partition at a time."""
+    by_digit: defaultdict[str, dict[str, StoredPerson]] = defaultdict(dict)
+    for object_id in sorted(people):
+        by_digit[object_id[0]][object_id] = people[object_id]
+    for digit in HEX_DIGITS:
+        changes = list(departures(users, by_digit[digit]))
+        rows = await store.load_rows(digit, changes, inventory.by_digit.get(digit, 0))
+        for change in changes:
+            row = rows.get(change.object_id, {})
+            change.user_principal_name = str(row.get("UserPrincipalName") or "")
+            change.before = mapped_values(row)
+            yield change
+
+
+async def write_removal(
+    services: Services, removal: Removal, stamp: Stamp, ledger: Ledger, still_held: StillHeld
+) -> None:
+    """Disable the people of the plan, each with a row of history, and count them."""
+    store = services.store.users(stamp.connection_id)
+
+    async def write(digit: str) -> None:
+        changes = removal.changes.read(digit)
+        rows = await store.load_rows(digit, changes, removal.inventory.by_digit.get(digit, 0))
+        async for change, error in store.apply(changes, rows, stamp, still_held):
+            if error is None:
+                ledger.written(change)
+
+    await bounded(PARTITIONS_AT_ONCE, (partial(write, digit) for digit in HEX_DIGITS))
