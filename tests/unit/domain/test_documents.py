@@ -775,7 +775,7 @@ def test_a_run_ends_once(status: str, final: bool) -> None:
 @pytest.mark.parametrize(
     ("kind", "names"),
     [
-        (Trigger, "timer manual webhook lifecycle import approval undo"),
+        (Trigger, "timer manual webhook lifecycle import approval undo byHand"),
         (RunStatus, "queued running succeeded partial held failed rejected"),
     ],
 )
