@@ -25,6 +25,8 @@ LEAST: dict[str, frozenset[str]] = {
     "GET groups/{id}/members": frozenset({MEMBERS, USERS}),
     "GET groups/{id}/members/graph.user": frozenset({MEMBERS, USERS}),
     "GET groups/{id}/members/graph.group": frozenset({MEMBERS}),
+    # serviceprincipal-list-approleassignedto
+    "GET servicePrincipals/{id}/appRoleAssignedTo": frozenset({APPLICATIONS}),
     "GET applications": frozenset({APPLICATIONS}),  # application-list
     "GET applications(appId='')": frozenset({APPLICATIONS}),  # application-get
     "GET applications/{id}/extensionProperties": frozenset({APPLICATIONS}),

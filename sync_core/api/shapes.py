@@ -30,6 +30,7 @@ from sync_core.domain.documents import (
 from sync_core.domain.formats.config_file import Action as ConfigAction
 from sync_core.domain.matching.decide import DecisionKind, Why
 from sync_core.domain.model import Action, Reason, Value
+from sync_core.domain.names import BoundName
 from sync_core.runs.preview import HeldValues, PreviewChange, PreviewCounts, RowLink
 from sync_core.store.people import HistoryEntry, Person
 
@@ -124,10 +125,13 @@ class VerificationAnswer(Document):
 
 
 class ConnectionAnswer(Connection):
-    """A connection, and what to know about it; the last two are read-only and ignored when sent."""
+    """A connection, and what to know about it; the last three are read-only and ignored when sent."""
 
     warnings: list[Warning] = Field(default_factory=list)
     verification: VerificationAnswer
+    bindings: list[BoundName] = Field(
+        description="Whom the sign-in names in scope.exclude, policy.protected and assertions mean."
+    )
 
 
 class CheckAnswer(CheckResult):

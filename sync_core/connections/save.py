@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from sync_core.concurrency import TimeLimit
 from sync_core.connections import tenants, verify
+from sync_core.connections.attributes import attribute_problems
 from sync_core.connections.impact import SaveGuard
 from sync_core.connections.verify import Saved
 from sync_core.domain.connections import certificates
@@ -133,11 +134,14 @@ class Saver:
         if problems := await self.secret_problems(draft, stored):
             raise Invalid("The connection names a secret that does not exist.", problems)
         self._guard.need_reason(stored, draft.connection)
-        if draft.secret is None:
-            return draft.connection
-        if problems := await self._untried_problems(draft):
-            raise Invalid("The secret would be in use before it was tried.", problems)
-        return draft.pinned(await self._stored(draft, draft.secret))
+        wanted = draft.connection
+        if draft.secret is not None:
+            if problems := await self._untried_problems(draft):
+                raise Invalid("The secret would be in use before it was tried.", problems)
+            wanted = draft.pinned(await self._stored(draft, draft.secret))
+        if problems := await attribute_problems(self._services, wanted, stored):
+            raise Invalid("The connection names attributes that Graph does not have.", problems)
+        return wanted
 
     async def _people_problems(
         self, connection: Connection, stored: Connection | None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from sync_core.connections.attributes import with_suggestions
 from sync_core.connections.tenants import tenant_of
 from sync_core.directory.checks import check_connection
 from sync_core.domain.connections.checks import (
@@ -166,6 +167,7 @@ async def _try(services: Services, connection: Connection) -> CheckResult:
     if told is not None and result.tenant_id is None and not GUID.fullmatch(named or ""):
         # Known without a token, so that nobody else gets the tenant meanwhile.
         result = result.model_copy(update={"tenant_id": told.tenant_id})
+    result = await with_suggestions(services, connection, result)
     if result.tenant_id is None:
         return result
     try:

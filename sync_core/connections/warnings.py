@@ -10,7 +10,7 @@ from sync_core.domain.connections.deletion import Deletion, being_deleted
 from sync_core.domain.connections.limits import CAUSES, deletes, has_old_limits
 from sync_core.domain.connections.verification import Verification, VerificationStatus, state_words
 from sync_core.domain.connections.warnings import Warning  # noqa: A004 -- the word of the contract
-from sync_core.domain.documents import Connection, Guests, Scope
+from sync_core.domain.documents import Agents, Connection, Guests, Scope
 from sync_core.domain.errors import IncompleteReading, SyncError
 from sync_core.domain.health import Health, connection_warnings
 from sync_core.domain.letters import hidden_letters
@@ -165,7 +165,7 @@ async def _counted(services: Services, connection: Connection) -> Warning:
     except SyncError as error:
         why = error.message
     else:
-        text = f"{who} in the directory comes in: {_numbers(connection.scope, users, guests)}."
+        text = f"{who} in the directory comes in: {_numbers(connection.scope, users, guests)}"
         return Warning(code="scope.everyone", message=text, users=users, guests=guests)
     text = f"{who} in the directory comes in; how many they are could not be counted: {why}"
     return Warning(code="scope.everyone", message=text)
@@ -189,16 +189,25 @@ async def _count(services: Services, connection: Connection) -> tuple[int, int]:
 
 
 def _who(scope: Scope) -> str:
-    return {
+    who = {
         Guests.EXCLUDE: "Everybody but guests",
         Guests.INCLUDE: "Everybody, guests too,",
         Guests.ONLY: "Every guest, and nobody else,",
     }[scope.guests]
+    only = " that is an agent's account" if scope.agents is Agents.ONLY else ""
+    return f"{who}{only}"
 
 
 def _numbers(scope: Scope, users: int, guests: int) -> str:
-    return {
+    numbers = {
         Guests.EXCLUDE: f"{users - guests} people; {guests} guests stay out",
         Guests.INCLUDE: f"{users} people, {guests} of them guests",
         Guests.ONLY: f"{guests} guests; {users - guests} others stay out",
     }[scope.guests]
+    # Graph counts users; how many of them are agents, the preview says.
+    agents = {
+        Agents.EXCLUDE: "Accounts of agents among them stay out.",
+        Agents.INCLUDE: "Accounts of agents are among them.",
+        Agents.ONLY: "Of these, only the accounts of agents come in.",
+    }[scope.agents]
+    return f"{numbers}. {agents}"

@@ -37,6 +37,13 @@ class TokenRefused(SyncError):
     """Graph did not accept the token (401); a fresh one may help once."""
 
 
+# Of OData's own library, in which Graph refuses a name in $select or $filter (400): for example
+# learn.microsoft.com/answers/questions/1191723.
+UNKNOWN_PROPERTY = re.compile(
+    r"Could not find a property named '([A-Za-z0-9_]{1,128})' on type 'microsoft\.graph\.user'"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """One page of a list, numbered from 0; a listing that starts again begins with 0 once more.
@@ -175,7 +182,19 @@ def to_error(
         return denied(code, message, detail, needs)
     if status == 404:
         return GraphNotFound("graph.notFound", detail, NOT_FOUND_REMEDY)
-    return IncompleteReading("graph.refused", detail, REPORT_REMEDY)
+    return _refused(message, detail)
+
+
+def _refused(message: str, detail: str) -> SyncError:
+    unknown = UNKNOWN_PROPERTY.search(message)
+    if unknown is None:
+        return IncompleteReading("graph.refused", detail, REPORT_REMEDY)
+    return FixConnection(
+        "graph.attributeUnknown",
+        f"Microsoft Graph has no attribute {unknown[1]} of a user.",
+        "Correct its name in the connection's scope and mapping; "
+        "GET /api/connections/{id}/attributes lists what the tenant has.",
+    )
 
 
 def token_refused(detail: str) -> TokenRefused:

@@ -25,13 +25,21 @@ from sync_core.directory.client import GraphClient
 from sync_core.directory.groups import GroupTree, read_group_tree, refused_members
 from sync_core.directory.lookup import check_attributes
 from sync_core.directory.members import first_pages, users_in
-from sync_core.directory.requests import MAX_PAGE, USERS_READ, properties, relationships
+from sync_core.directory.requests import (
+    APPLICATIONS_READ,
+    MAX_PAGE,
+    USERS_READ,
+    assigned_to,
+    properties,
+    relationships,
+)
 from sync_core.directory.retry_budget import RetryBudget
 from sync_core.domain.attributes import ALWAYS_SELECTED
 from sync_core.domain.clouds import CLOUDS
 from sync_core.domain.connections import certificates
 from sync_core.domain.connections.checks import (
     NEVER_EXPIRES,
+    READ_ASSIGNED,
     READ_MEMBERS,
     READ_USER,
     SCOPE_GROUPS,
@@ -168,6 +176,8 @@ class _Trial:
             await self._try(READ_USER, self._read_user(client, frozenset(readable)))
         if self.needs.groups and missing.isdisjoint({MEMBERS, GROUPS}):
             await self._groups(client, facts, frozenset() if USERS in missing else readable)
+        if self.needs.applications and missing.isdisjoint({MEMBERS, GROUPS, APPLICATIONS}):
+            await self._try(READ_ASSIGNED, self._read_assigned(client))
         if facts:
             self.checks.append(privilege_check(facts.roles))
 
@@ -248,6 +258,20 @@ class _Trial:
             # None: deleted since it was read
             await check_attributes(client, page.items if page else [], "members of a group")
         return f"The members of the groups can be read with their attributes ({len(groups)})."
+
+    async def _read_assigned(self, client: GraphClient) -> str:
+        """Read the first page of each: a group with many people in it would take longer than a check."""
+        named = sorted(self.needs.applications)
+        requests = [assigned_to(client.sdk, one) for one in named]
+        answers = await client.batch(requests, needs=APPLICATIONS_READ)
+        if missing := [one for one, answer in zip(named, answers, strict=True) if answer is None]:
+            raise FixConnection(
+                "scope.applicationNotFound",
+                f"The tenant has no enterprise application {', '.join(missing)}, which assignedTo names.",
+                "Give the object id of the enterprise application (Entra, Enterprise applications, its "
+                "overview), not the application (client) id of its registration.",
+            )
+        return f"It can be read who is assigned to the enterprise applications ({len(named)})."
 
     async def _certificate(self) -> None:
         """Name the certificate, whether Entra takes it or not; one that cannot be read is told elsewhere."""

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from sync_core.directory.answers import to_page
+from sync_core.directory.assignments import read_assignments
 from sync_core.directory.client import GraphClient
 from sync_core.directory.groups import GroupTree, inside
 from sync_core.directory.lookup import check_attributes
 from sync_core.directory.managers import check_hidden, told_managers
 from sync_core.directory.members import first_pages, groups_of, rest
 from sync_core.directory.requests import USERS_READ, one_deleted, one_user
-from sync_core.domain.attributes import MANAGER
+from sync_core.domain.attributes import MANAGER, is_agent
 from sync_core.domain.errors import FixConnection
 from sync_core.domain.model import BECAME_GUEST, Evidence, Reason
 from sync_core.domain.scope.compile import CompiledScope
@@ -40,10 +41,11 @@ async def read_evidence(
     found = {oid: user for oid, user in zip(object_ids, users, strict=True) if user is not None}
     gone = [object_id for object_id in object_ids if object_id not in found]
     groups = await _groups(client, list(found), scope, asked_groups, tree)
+    # Read again, as proof: a list that was cut short once must not remove anybody.
+    assignments = await read_assignments(client, scope.applications)
+    groups = {oid: groups.get(oid, frozenset()) | assignments.of(oid) for oid in found}
     deleted = await _deleted(client, gone)
-    present = {
-        oid: _judge(user, groups.get(oid, frozenset()), scope) for oid, user in found.items()
-    }
+    present = {oid: _judge(user, groups[oid], scope) for oid, user in found.items()}
     return [(present.get(oid) or deleted[oid]) for oid in object_ids]
 
 
@@ -51,7 +53,11 @@ def _judge(user: dict[str, Any], groups: frozenset[str], scope: CompiledScope) -
     user.setdefault(MANAGER, None)  # an answer without the property says that there is none
     facts: dict[str, Any] = {"found": True, "accountEnabled": user.get("accountEnabled")}
     if scope.groups:
-        facts["groups"] = sorted(groups)
+        facts["groups"] = sorted(groups - scope.applications)
+    if scope.applications:
+        facts["assignedTo"] = sorted(groups & scope.applications)
+    if is_agent(user):
+        facts["agent"] = True
     if scope.excludes(user):
         facts["excluded"] = True
     if not scope.matches(user, groups):

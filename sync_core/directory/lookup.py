@@ -3,14 +3,21 @@
 And whether people came with their attributes, which every answer about people has to be asked.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sync_core.directory.answers import to_page
 from sync_core.directory.client import GraphClient
 from sync_core.directory.denials import PermissionMissing, denied_all_the_same
 from sync_core.directory.members import groups_of, pages
-from sync_core.directory.requests import USERS_READ, count_users, users_named
+from sync_core.directory.requests import (
+    MAX_VALUES,
+    USERS_READ,
+    count_users,
+    users_by_id,
+    users_named,
+    users_with_names,
+)
 from sync_core.domain.errors import FixConnection, IncompleteReading
 
 # A count is a plausibility check and not worth the patience that a run has for its people.
@@ -43,6 +50,28 @@ async def find_by_name(client: GraphClient, principal_name: str) -> str | None:
     items = to_page(answer).items
     await check_attributes(client, items, "a person asked for by name")
     return str(items[0]["id"]) if items else None
+
+
+async def ids_by_name(client: GraphClient, names: Iterable[str]) -> list[tuple[str, str]]:
+    """Return a sign-in name and the object id of each person who has one of these names."""
+    requests = [users_with_names(client.sdk, some) for some in _portions(sorted(set(names)))]
+    answers = await client.batch(requests, needs=USERS_READ)
+    people = [person for answer in answers if answer for person in to_page(answer).items]
+    await check_attributes(client, people, "people asked for by name")
+    return [(str(person["userPrincipalName"]), str(person["id"])) for person in people]
+
+
+async def who_exists(client: GraphClient, object_ids: Iterable[str]) -> set[str]:
+    """Return those of these object ids that are people of the directory, not deleted ones."""
+    portions = _portions(sorted(set(object_ids)))
+    requests = [users_by_id(client.sdk, some, frozenset({"id"})) for some in portions]
+    answers = await client.batch(requests, needs=USERS_READ)
+    return {str(person["id"]) for answer in answers if answer for person in to_page(answer).items}
+
+
+def _portions(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(values), MAX_VALUES):
+        yield values[start : start + MAX_VALUES]
 
 
 async def direct_groups(client: GraphClient, object_id: str) -> frozenset[str]:

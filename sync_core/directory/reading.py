@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sync_core.directory.answers import GraphNotFound, Page
+from sync_core.directory.assignments import Assignments, read_assignments
 from sync_core.directory.client import GraphClient
 from sync_core.directory.groups import (
     GroupTree,
@@ -64,6 +65,7 @@ class Reading:
     applied_filter: bool = True
     tree: GroupTree = field(default_factory=GroupTree)
     _lengths: dict[str, int] = field(default_factory=dict)
+    assignments: Assignments = field(default_factory=Assignments)
     _groups_of: dict[str, frozenset[str]] = field(default_factory=dict)
     _unions: dict[tuple[frozenset[str], frozenset[str]], frozenset[str]] = field(
         default_factory=dict
@@ -81,6 +83,7 @@ class Reading:
         if self.scope.member_groups | self.asked_groups:
             await self.find_groups()
             await self._read_asked()
+        await self.find_assigned()
         if self.scope.everyone:
             lists = [self._everyone()]
         else:
@@ -134,6 +137,22 @@ class Reading:
                 "removed until it is taken out of the scope, or restored.",
             )
         )
+
+    async def find_assigned(self) -> None:
+        """Read who is assigned to the scope's applications; one that is gone makes the reading incomplete."""
+        self.assignments = await read_assignments(self.client, self.scope.applications)
+        for object_id in self.assignments.by_person:
+            self._join(object_id, self.assignments.of(object_id))
+        for application in sorted(self.assignments.missing):
+            self.problems.append(
+                RecordError(
+                    object_id=application,
+                    code="scope.applicationNotFound",
+                    message="An enterprise application that the scope names (assignedTo) does not exist in "
+                    "the tenant. It takes the object id of the enterprise application, not the application "
+                    "(client) id. Nobody is removed until it is there.",
+                )
+            )
 
     def _note_hidden(self) -> None:
         """Note the groups whose members are hidden from this app; the members of the others come in.

@@ -20,6 +20,9 @@ from msgraph.generated.groups.item.members.graph_user.graph_user_request_builder
     GraphUserRequestBuilder as MemberUsers,
 )
 from msgraph.generated.groups.item.members.members_request_builder import MembersRequestBuilder
+from msgraph.generated.service_principals.item.app_role_assigned_to import (
+    app_role_assigned_to_request_builder as assigned,
+)
 from msgraph.generated.users.count.count_request_builder import CountRequestBuilder
 from msgraph.generated.users.item.manager.manager_request_builder import ManagerRequestBuilder
 from msgraph.generated.users.item.member_of.graph_group.graph_group_request_builder import (
@@ -53,6 +56,8 @@ GROUP_PROPERTIES = [
 
 USERS_READ = "User.Read.All"
 GROUPS_READ = "GroupMember.Read.All (or Group.Read.All)"
+# learn.microsoft.com/graph/api/serviceprincipal-list-approleassignedto
+APPLICATIONS_READ = "Application.Read.All"
 
 
 def advanced_headers() -> HeadersCollection:
@@ -141,6 +146,17 @@ def users_named(sdk: GraphServiceClient, principal_name: str) -> RequestInformat
     return sdk.users.to_get_request_information(RequestConfiguration(query_parameters=query))
 
 
+def users_with_names(sdk: GraphServiceClient, names: Sequence[str]) -> RequestInformation:
+    """Ask who has one of up to 15 sign-in names."""
+    wanted = ",".join("'" + name.replace("'", "''") + "'" for name in names)
+    query = UsersRequestBuilder.UsersRequestBuilderGetQueryParameters(
+        filter=f"userPrincipalName in ({wanted})",
+        select=["id", "userPrincipalName"],
+        top=MAX_VALUES,
+    )
+    return sdk.users.to_get_request_information(RequestConfiguration(query_parameters=query))
+
+
 def one_deleted(sdk: GraphServiceClient, object_id: str) -> RequestInformation:
     query = DirectoryObjectItemRequestBuilder.DirectoryObjectItemRequestBuilderGetQueryParameters(
         select=["id", "deletedDateTime"]
@@ -202,6 +218,18 @@ def member_users(
     )
     return sdk.groups.by_group_id(group_id).members.graph_user.to_get_request_information(
         RequestConfiguration(query_parameters=query, headers=advanced_headers())
+    )
+
+
+def assigned_to(sdk: GraphServiceClient, application: str) -> RequestInformation:
+    """Ask who is assigned to a service principal: people, groups and other applications."""
+    builder = assigned.AppRoleAssignedToRequestBuilder
+    query = builder.AppRoleAssignedToRequestBuilderGetQueryParameters(
+        select=["principalId", "principalType", "resourceDisplayName"], top=MAX_PAGE
+    )
+    item = sdk.service_principals.by_service_principal_id(application)
+    return item.app_role_assigned_to.to_get_request_information(
+        RequestConfiguration(query_parameters=query)
     )
 
 

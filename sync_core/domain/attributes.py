@@ -7,11 +7,13 @@ slash for a value inside another (`employeeOrgData.division`).
 from collections.abc import Callable
 from typing import Any
 
-from sync_core.domain.expressions.attributes import path_of, property_of
+from sync_core.domain.expressions.attributes import Step, path_of, property_of
 from sync_core.domain.expressions.attributes import reader as reader_of
 from sync_core.domain.model import Attributes
 
 MANAGER = "manager"
+TYPE = "@odata.type"
+AGENT = "#microsoft.graph.agentUser"
 # What Graph tells of an expanded manager without $select: the default properties of a user. $select inside
 # $expand is not to be relied on: developer.microsoft.com/graph/known-issues (13635) says "no support",
 # learn.microsoft.com/graph/api/user-list-manager shows it with $levels, for one user at a time.
@@ -51,9 +53,19 @@ ONE_AT_A_TIME = frozenset(
 )
 
 
+def is_agent(person: Attributes) -> bool:
+    """Whether an account is an agent's: Graph tells its type, as it is derived from the user's.
+
+    OData JSON format 4.5.3: the type of an object must be told where it is derived from the one that the
+    list declares. The parent is told only where the connection asks for it, and no human has one:
+    learn.microsoft.com/graph/api/resources/agentuser.
+    """
+    return person.get(TYPE) == AGENT or person.get("identityParentId") is not None
+
+
 def dotted(attribute: str) -> str:
-    """Return an attribute's name with dots only."""
-    return attribute.replace("/", ".")
+    """Return an attribute's name with dots only; what a list is chosen by stays as it is."""
+    return attribute if "[" in attribute else attribute.replace("/", ".")
 
 
 def selected(attribute: str) -> str:
@@ -61,7 +73,7 @@ def selected(attribute: str) -> str:
     return property_of(dotted(attribute))
 
 
-def property_path(attribute: str) -> tuple[str | int, ...]:
+def property_path(attribute: str) -> tuple[Step, ...]:
     """Return the way from a person to the value: property, property in it, or place in a list."""
     return path_of(dotted(attribute))
 

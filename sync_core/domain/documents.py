@@ -31,8 +31,13 @@ from sync_core.domain.errors import FixConnection, SyncError
 GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 DOMAIN = re.compile(r"(?=.{4,253}$)([a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\.)+[a-zA-Z]{2,63}")
 CONNECTION_ID = r"^[a-z0-9]([a-z0-9-]{0,46}[a-z0-9])?$"
+# A property; one inside another; or one of the objects in a list, chosen by a field of theirs:
+# identities[signInType eq 'emailAddress'].issuerAssignedId
+ATTRIBUTE = (
+    r"^[A-Za-z][A-Za-z0-9_]{0,127}([./][A-Za-z][A-Za-z0-9_]{0,127}"
+    r"|\[[A-Za-z][A-Za-z0-9_]{0,127} +eq +'([^'\"\[\]]|''){1,256}'\](\.[A-Za-z][A-Za-z0-9_]{0,127})?)?$"
+)
 RUN_ID = r"^[0-9A-Za-z-]{1,64}$"
-ATTRIBUTE = r"^[A-Za-z][A-Za-z0-9_]{0,127}([./][A-Za-z][A-Za-z0-9_]{0,127})?$"
 
 
 SECRET_NAME = r"^[A-Za-z0-9-]{1,127}$"  # noqa: S105 -- a pattern
@@ -185,6 +190,12 @@ WITH_LIST = frozenset({Operator.IN, Operator.ARRAYCONTAINS, Operator.NOT_ARRAYCO
 ON_GROUPS = frozenset({Operator.ARRAYCONTAINS, Operator.NOT_ARRAYCONTAINS})
 NEGATIONS = frozenset({Operator.NOT_EQUALS, Operator.NOT_REGEX_MATCH, Operator.NOT_ARRAYCONTAINS})
 GROUPS = "groups"
+ASSIGNED_TO = "assignedTo"
+# Tested by the ids of what a person belongs to, and no property of the user.
+BELONGING = {
+    GROUPS: "groups are named by their object id",
+    ASSIGNED_TO: "enterprise applications are named by the object id of their service principal",
+}
 
 # Of a number, what JSON and Table Storage can carry: whole numbers of 64 bits, no Infinity.
 Int64 = Annotated[int, Field(ge=-(2**63), lt=2**63)]
@@ -197,7 +208,7 @@ Scalars = Annotated[list[Scalar], Field(max_length=MAX_VALUES, fail_fast=True)]
 
 
 class Clause(Document):
-    """One test of a person; `groups` is the one attribute that is not a property of the user.
+    """One test of a person; `groups` and `assignedTo` are no properties of the user.
 
     `null_matches` says of a negation whether somebody without the attribute passes; not given means
     yes, and is neither stored nor shown.
@@ -226,13 +237,16 @@ class Clause(Document):
             raise ValueError(msg)
         if self.null_matches is not None:
             self._check_null_matches()
-        if self.attribute == GROUPS:
-            self._check_groups()
+        if self.attribute in BELONGING:
+            self._check_belonging(BELONGING[self.attribute])
         return self
 
     def _check_null_matches(self) -> None:
-        if self.attribute == GROUPS:
-            msg = "nullMatches says nothing about groups: somebody in no group is in none of those named"
+        if self.attribute in BELONGING:
+            msg = (
+                f"nullMatches says nothing about {self.attribute}: whoever belongs to none belongs to none "
+                "of those named"
+            )
             raise ValueError(msg)
         if self.operator not in NEGATIONS:
             allowed = ", ".join(sorted(NEGATIONS))
@@ -242,13 +256,13 @@ class Clause(Document):
             )
             raise ValueError(msg)
 
-    def _check_groups(self) -> None:
+    def _check_belonging(self, named: str) -> None:
         if self.operator not in ON_GROUPS:
-            msg = "groups can be tested with ARRAYCONTAINS and NOT ARRAYCONTAINS only"
+            msg = f"{self.attribute} can be tested with ARRAYCONTAINS and NOT ARRAYCONTAINS only"
             raise ValueError(msg)
-        for group in self.values:
-            if not (isinstance(group, str) and GUID.fullmatch(group)):
-                msg = f"groups are named by their object id (a GUID), not {group!r}"
+        for value in self.values:
+            if not (isinstance(value, str) and GUID.fullmatch(value)):
+                msg = f"{named} (a GUID), not {value!r}"
                 raise ValueError(msg)
 
     @property
@@ -273,6 +287,17 @@ class Guests(StrEnum):
     ONLY = "only"
 
 
+class Agents(StrEnum):
+    """Whether accounts of agents come in: users for programs, with an agent identity as their parent.
+
+    learn.microsoft.com/graph/api/resources/agentuser
+    """
+
+    EXCLUDE = "exclude"
+    INCLUDE = "include"
+    ONLY = "only"
+
+
 class Scope(Document):
     """Who is in: any of the filters, but nobody of `exclude`. Nothing is in scope until chosen.
 
@@ -285,6 +310,7 @@ class Scope(Document):
     filters: list[Filter] = Field(default_factory=list, max_length=50)
     nested_groups: bool = True
     guests: Guests = Guests.EXCLUDE
+    agents: Agents = Agents.EXCLUDE
     everyone: bool = False
     exclude: list[ExcludedName] = Field(default_factory=list, max_length=1000)
 
@@ -362,6 +388,9 @@ class MappingRule(Document):
             raise ValueError(msg)
         if self.source == GROUPS:
             msg = 'groups is no property of a user; use an expression such as InGroup("<group id>")'
+            raise ValueError(msg)
+        if self.source == ASSIGNED_TO:
+            msg = "assignedTo is no property of a user; it is for scopes only"
             raise ValueError(msg)
         if (self.when_null is WhenNull.DEFAULT) != (self.default is not None):
             msg = 'default is given together with "whenNull": "default", and only then'
@@ -628,6 +657,13 @@ class RecordError(Document):
     message: str
 
 
+class RunWarning(Document):
+    """Something about a run that is allowed and may surprise; the run went on."""
+
+    code: str
+    message: str
+
+
 class RunError(Document):
     """Why a run failed, or waits, as a whole."""
 
@@ -639,13 +675,6 @@ class RunError(Document):
     def of(cls, error: SyncError) -> Self:
         """Return the document of an error."""
         return cls(code=error.code, message=error.message, remedy=error.remedy)
-
-
-class RunWarning(Document):
-    """What a run could not check and went on without."""
-
-    code: str
-    message: str
 
 
 class Run(Document):

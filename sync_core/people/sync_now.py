@@ -25,6 +25,7 @@ from sync_core.people.why import names_of
 from sync_core.runs.apply import apply
 from sync_core.runs.context import RunContext, run_context
 from sync_core.runs.hold import Hold, held
+from sync_core.runs.names import keep
 from sync_core.runs.one import OnePlan, plan_one
 from sync_core.runs.record import broken_assertions, measured, unexpected
 from sync_core.services import Services
@@ -156,7 +157,11 @@ class _OnePerson:
             await self._plan_and_apply(client)
 
     async def _plan_and_apply(self, client: GraphClient) -> None:
-        context = run_context(self._services, self._connection, client, self._run.id, self._began)
+        context = await run_context(
+            self._services, self._connection, client, self._run.id, self._began
+        )
+        self._connection = context.connection
+        await keep(self._services, context.bindings)
         decided = await plan_one(context, self._object_id)
         await self._explain(decided)
         told = next_run(

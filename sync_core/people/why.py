@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sync_core.directory.client import GraphClient
 from sync_core.directory.groups import read_group_tree
 from sync_core.directory.lookup import direct_groups, find_by_name
 from sync_core.domain.documents import GUID, Connection, Document, RecordError, RunStatus
@@ -38,7 +37,7 @@ from sync_core.domain.matching import decide
 from sync_core.domain.matching.registry import OBJECT_ID
 from sync_core.domain.model import Action, Attributes, Change, Evidence, Origin, Reason, Status
 from sync_core.domain.plan.decide import is_protected
-from sync_core.runs.context import run_context
+from sync_core.runs.context import RunContext, run_context
 from sync_core.runs.one import OnePlan, plan_one
 from sync_core.services import Services
 from sync_core.store.people import HistoryEntry, Person
@@ -112,7 +111,8 @@ async def explain(
             asyncio.timeout(LIMIT_S),
             services.directory.open(connection, retry_budget) as client,
         ):
-            explainer = Explainer(services, connection, client)
+            context = await run_context(services, connection, client, RUN_ID, services.clock())
+            explainer = Explainer(services, context)
             return await explainer.explain(who, values_of_outsiders=values_of_outsiders)
     except TimeoutError as error:
         raise RetryLater(
@@ -125,12 +125,12 @@ async def explain(
 class Explainer:
     """Explains one person of a connection."""
 
-    def __init__(self, services: Services, connection: Connection, client: GraphClient) -> None:
+    def __init__(self, services: Services, context: RunContext) -> None:
         self._services = services
-        self._connection = connection
-        self._client = client
-        self._people = services.store.people(connection.id)
-        self._context = run_context(services, connection, client, RUN_ID, services.clock())
+        self._connection = context.connection
+        self._client = context.client
+        self._people = services.store.people(context.connection.id)
+        self._context = context
 
     async def explain(self, who: str, *, values_of_outsiders: bool) -> PersonExplained:
         object_id = await self._object_id(who)

@@ -10,14 +10,16 @@ from sync_core.directory.client import GraphClient
 from sync_core.directory.evidence import read_evidence
 from sync_core.directory.groups import GroupTree
 from sync_core.directory.reading import Reading
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents import Connection, RunWarning
 from sync_core.domain.mapping.compile import CompiledMapping, compile_mapping
 from sync_core.domain.model import Evidence
+from sync_core.domain.names import UNBOUND, Bindings, asserted_ids, unbound, with_ids
 from sync_core.domain.plan.assertions import Assertions
 from sync_core.domain.plan.judge import Observer
 from sync_core.domain.plan.ledger import Ledger
 from sync_core.domain.scope.compile import CompiledScope, compile_scope
 from sync_core.runs.linking import Linking
+from sync_core.runs.names import look_up
 from sync_core.services import Services
 from sync_core.store.group_sizes import GroupSizeStore
 from sync_core.store.rows import Stamp
@@ -30,7 +32,10 @@ PERSON_LIMIT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """One run of one connection: of its whole scope, of one person, or only a preview."""
+    """One run of one connection: of its whole scope, of one person, or only a preview.
+
+    `connection` has object ids for the names that are bound, `bindings` say which those are.
+    """
 
     connection: Connection
     client: GraphClient
@@ -42,6 +47,7 @@ class RunContext:
     mapping: CompiledMapping
     linking: Linking
     assertions: Assertions
+    bindings: Bindings
     observer: Observer | None = None
     ledger: Ledger = field(default_factory=Ledger)
     turns: Turns = field(default_factory=Turns)
@@ -70,7 +76,7 @@ class RunContext:
         )
 
 
-def run_context(
+async def run_context(
     services: Services,
     connection: Connection,
     client: GraphClient,
@@ -80,7 +86,9 @@ def run_context(
     observer: Observer | None = None,
 ) -> RunContext:
     """Prepare a run; `run_id` and `now` go into every row that it writes."""
-    return RunContext(
+    named, bindings = connection, await look_up(services, connection, client)
+    connection = with_ids(named, bindings)
+    context = RunContext(
         connection=connection,
         client=client,
         users=services.store.users(connection.id),
@@ -90,6 +98,12 @@ def run_context(
         scope=compile_scope(connection.scope),
         mapping=compile_mapping(connection.mapping, patience=partial(TimeLimit, PERSON_LIMIT_S)),
         linking=Linking(connection, services.store.matches(connection.id), now),
-        assertions=Assertions(connection.assertions),
+        assertions=Assertions(connection.assertions, asserted_ids(named, bindings)),
+        bindings=bindings,
         observer=observer,
     )
+    context.ledger.warnings += [
+        RunWarning(code=UNBOUND, message=place.said(tried=bindings.is_tried(place.name)))
+        for place in unbound(named, bindings)
+    ]
+    return context

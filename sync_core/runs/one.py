@@ -151,8 +151,10 @@ class _Look:
         return ()
 
     async def groups_exist(self) -> bool:
-        if not self._context.scope.groups:
+        scope = self._context.scope
+        if not scope.groups | scope.applications:
             return True
         await self._reading.find_groups()
+        await self._reading.find_assigned()
         self._context.ledger.errors += self._reading.problems
         return self._reading.complete

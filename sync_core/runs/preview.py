@@ -70,6 +70,9 @@ class PreviewReading(Document):
     filter: str | None
     judged_here: list[str]
     groups: list[PreviewGroup]
+    applications: list[PreviewGroup] = Field(
+        description="Enterprise applications of `assignedTo`, and how many people are assigned."
+    )
 
 
 class PreviewCounts(Counts):
@@ -199,7 +202,8 @@ async def _planned(
     services: Services, connection: Connection, client: GraphClient, *, keep: bool
 ) -> Preview:
     survey = Survey(connection)
-    context = run_context(services, connection, client, RUN_ID, services.clock(), observer=survey)
+    now = services.clock()
+    context = await run_context(services, connection, client, RUN_ID, now, observer=survey)
     gatherer = FullReading(context)
     async with draft_plan(context, gatherer) as draft:
         approval = await _confirmation(services, connection, draft.plan)
@@ -378,6 +382,14 @@ def _reading(reading: Reading, read: int) -> PreviewReading:
         groups=[
             PreviewGroup(id=group, name=tree.names.get(group), count=sizes[group])
             for group in named
+        ],
+        applications=[
+            PreviewGroup(
+                id=one,
+                name=reading.assignments.names.get(one),
+                count=reading.assignments.count(one),
+            )
+            for one in sorted(scope.applications)
         ],
     )
 

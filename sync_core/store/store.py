@@ -6,6 +6,7 @@ from functools import partial
 from sync_core.domain.model import StillHeld
 from sync_core.store.approvals import ApprovalStore
 from sync_core.store.audit import AuditStore
+from sync_core.store.bindings import BindingStore
 from sync_core.store.connections import ConnectionStore
 from sync_core.store.consents import ConsentStore
 from sync_core.store.deletions import DeletionStore
@@ -22,6 +23,7 @@ from sync_core.store.refused_plans import RefusedPlanStore
 from sync_core.store.runs import RunStore
 from sync_core.store.tables import (
     APPROVALS,
+    BINDINGS,
     CONSENTS,
     GROUPS,
     HEALTH,
@@ -64,6 +66,7 @@ class Store:
         self.incidents = IncidentStore(tables)
         self.group_sizes = GroupSizeStore(tables)
         self.tenant_claims = TenantClaimStore(tables)
+        self.bindings = BindingStore(tables)
         self.refused_plans = RefusedPlanStore(tables, self.plans)
         self.deletions = DeletionStore(tables)
         self.leftovers = LeftoverStore(tables)
@@ -127,6 +130,7 @@ class Store:
             GROUPS: partial(self.group_sizes.delete, connection_id),
             INCIDENTS: partial(self.incidents.delete_all, connection_id),
             TENANT_CLAIMS: partial(self.tenant_claims.forget, connection_id),
+            BINDINGS: partial(self.bindings.delete, connection_id),
             REFUSED_PLANS: partial(self.refused_plans.forget_all, connection_id),
         }
 

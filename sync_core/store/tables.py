@@ -26,6 +26,7 @@ APPROVALS = "Approvals"
 GROUPS = "Groups"
 INCIDENTS = "Incidents"
 TENANT_CLAIMS = "TenantClaims"
+BINDINGS = "Bindings"
 DELETIONS = "Deletions"
 AUDIT = "Audit"
 REFUSED_PLANS = "RefusedPlans"
@@ -61,6 +62,7 @@ TABLES: Mapping[str, OnDelete] = MappingProxyType(
         GROUPS: OnDelete.DELETED,
         INCIDENTS: OnDelete.DELETED,
         TENANT_CLAIMS: OnDelete.DELETED,
+        BINDINGS: OnDelete.DELETED,
         REFUSED_PLANS: OnDelete.DELETED,
         CONNECTIONS: OnDelete.ORDERED,
         LEASES: OnDelete.ORDERED,

@@ -13,6 +13,7 @@ from local.sample import COST_CENTER, SAMPLE_ROLES
 from sync_core.directory import attributes, requests
 from sync_core.directory.client import GraphClient
 from sync_core.domain.catalog import attributes as attribute_choices
+from sync_core.domain.documents import MappingRule
 from sync_core.services import Services, utc_now
 from tests.api.conftest import Create, paths
 from tests.api.description import mismatches
@@ -65,6 +66,8 @@ async def test_the_list_comes_from_graphs_schema_and_the_tenants_extensions(
     assert found["accountEnabled"]["type"] == "boolean"
     assert found["proxyAddresses"]["multiValued"] is True
     assert found["employeeHireDate"]["type"] == "date"
+    assert {"signInType", "issuerAssignedId"} <= set(found["identities"]["fields"])
+    assert found["mail"]["fields"] == []
     assert (found["mail"]["filter"], found["companyName"]["filter"]) == ("default", "advanced")
     assert found[COST_CENTER]["source"] == "extension"
     assert found[COST_CENTER]["app"] == "Payroll"
@@ -221,10 +224,15 @@ async def test_an_extension_in_use_is_measured_though_nobody_can_list_it(
 
 @pytest.mark.misspelt("maill")
 async def test_a_misspelt_attribute_of_the_connection_is_found_out(
-    admin: httpx.AsyncClient, create: Create, connection_id: str
+    admin: httpx.AsyncClient, services: Services, create: Create, connection_id: str
 ) -> None:
     """Graph refuses the whole list for it; the others are measured all the same."""
-    await create(enabled=False, scope={}, mapping=[{"target": "mail", "source": "maill"}])
+    await create(enabled=False, scope={})
+    stored = await services.store.connections.get(connection_id)
+    rules = [MappingRule(target="mail", source="maill")]
+    # As an older release stored it: this one refuses the name at the save.
+    older = stored.connection.model_copy(update={"mapping": rules})
+    await services.store.connections.replace(older, stored)
 
     found = by_name(await read(admin, f"/api/connections/{connection_id}/attributes"))
 

@@ -416,5 +416,6 @@ async def test_the_smallest_connection_is_complete(
         "everyone": False,
         "exclude": [],
         "guests": "exclude",
+        "agents": "exclude",
         "nestedGroups": True,
     }

@@ -18,6 +18,7 @@ from sync_core.domain.errors import RetryLater
 from sync_core.domain.health import Incident, Step
 from sync_core.domain.matching.decide import Wait, Why
 from sync_core.domain.model import Action, Change
+from sync_core.domain.names import BoundName
 from sync_core.domain.plan.groups import KnownSize, KnownSizes
 from sync_core.services import Services
 from sync_core.store.leases import Next
@@ -27,6 +28,7 @@ from sync_core.store.runs import new_run_id
 from sync_core.store.tables import (
     APPROVALS,
     AUDIT,
+    BINDINGS,
     CONNECTIONS,
     CONSENTS,
     DELETIONS,
@@ -86,6 +88,7 @@ ROWS_OF_C = {
     REFUSED_PLANS: "PartitionKey eq 'c'",
     AUDIT: "ConnectionId eq 'c'",
     LEFTOVERS: "RowKey eq 'c'",
+    BINDINGS: "RowKey eq 'c'",
 }
 
 
@@ -108,6 +111,10 @@ async def lived_in(services: Services, connection_id: str) -> None:
     await store.consents.open(connection_id, "digest", now)
     await store.health.change(connection_id, lambda known: Step(known.replaced(failures=1)))
     await store.verifications.change(connection_id, lambda known: known.replaced(attempts=1))
+    named = [BoundName(name="ann@contoso.com", object_id=ANN, bound_at=now)]
+    await store.bindings.change(
+        connection_id, lambda known: known.model_copy(update={"names": named})
+    )
     await store.leases.acquire(connection_id, Next(run.id, "timer", "auto"), "worker", now)
     await store.leases.release(connection_id, "worker")
 

@@ -444,7 +444,7 @@ async def test_an_attribute_that_graph_does_not_have_is_found_before_the_first_r
 
     result = await result_of(services, connection_id, mapping=mapping, scope=EVERYONE)
 
-    assert failing(result) == {"read a user": "graph.refused"}
+    assert failing(result) == {"read a user": "graph.attributeUnknown"}
     assert "departmnet" in named(result, "read a user").message
     assert not result.retryable
 

@@ -70,7 +70,7 @@ async def test_of_the_people_looked_at_each_is_decided_about_and_no_other(
     emulator.control.soft_delete(leaves_unseen)
 
     async with services.directory.open(connection) as client:
-        context = run_context(services, connection, client, "run-1", NOW)
+        context = await run_context(services, connection, client, "run-1", NOW)
         gatherer = Looks(context, [moves, leaves, stays], Inventory(4 + len(others), {}))
         async with draft_plan(context, gatherer) as draft:
             changes = [(change.object_id, change.action.value) for change in draft.plan.changes]

@@ -119,7 +119,7 @@ async def test_the_reading_is_told_in_words_and_by_group(
     assert found.reading.sentence == "Reads 1 group and 1 nested in it, about 5 members."
     assert {one.name: one.count for one in found.reading.groups} == {"Sales": 5, "Interns": 1}
     assert found.counts.in_scope == 4
-    assert found.by_user_type == {"member": 4, "guest": 0, "unknown": 0}
+    assert found.by_user_type == {"member": 4, "guest": 0, "unknown": 0, "agent": 0}
 
 
 async def test_guests_and_blocked_accounts_are_counted_apart(
@@ -280,3 +280,24 @@ async def test_a_disabled_connection_that_never_ran_can_be_previewed(
     connection = await stored_connection(services, connection_id, enabled=False)
 
     assert (await preview(services, connection)).counts.created > 0
+
+
+async def test_a_value_in_other_letters_is_told_by_the_preview_and_the_run(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    control = emulator.control
+    for number in range(3):
+        control.create_person({"displayName": f"Nr {number}", "department": "Aftersales"})
+    clause = {"attribute": "department", "operator": "EQUALS", "value": "aftersales"}
+    connection = await stored_connection(
+        services, connection_id, scope={"filters": [{"clauses": [clause]}]}
+    )
+    found = warning(await preview(services, connection), "scope.otherLetters")
+    run = await run_now(services, connection_id)
+
+    assert found.people == 3
+    assert "3 people have the value of scope.filters[0].clauses[0]" in found.message
+    assert "in other letters: Aftersales." in found.message
+    assert [(one.code, one.message) for one in run.warnings] == [
+        ("scope.otherLetters", found.message)
+    ]

@@ -14,6 +14,7 @@ from sync_core.api.http.names import ConnectionIdHere, ids_for
 from sync_core.api.http.paging import Cursor, Top, from_cursor, page, to_cursor
 from sync_core.connections.delete import delete
 from sync_core.connections.impact import SaveGuard
+from sync_core.connections.names import bind, name_warnings
 from sync_core.connections.refusals import NotVerified
 from sync_core.connections.save import Saver, checked_draft, settled
 from sync_core.connections.verify import Saved
@@ -36,6 +37,7 @@ from sync_core.domain.connections.warnings import Warning  # noqa: A004 -- the w
 from sync_core.domain.documents import Connection, Run
 from sync_core.domain.errors import Conflict, Invalid, PreconditionFailed
 from sync_core.domain.health import QUARANTINED
+from sync_core.domain.names import Bindings, shown_names
 from sync_core.health import journal
 from sync_core.logs import log_event
 from sync_core.services import Services
@@ -65,11 +67,13 @@ async def list_connections(
             break
     known = await journal.read_all(services)
     states = {state.connection_id: state async for state in services.store.verifications.all()}
+    bound = {one.connection_id: one async for one in services.store.bindings.all()}
     items = []
     for one in found[:top]:
         state = states.get(one.id) or Verification(connection_id=one.id)
         said = warnings_about(one) + warnings_from(known.get(one.id), state, one, services)
-        items.append(_document(one, said, state, services))
+        bindings = bound.get(one.id) or Bindings(connection_id=one.id)
+        items.append(_document(one, said, state, bindings, services))
     last = found[top - 1].id if len(found) > top else None
     return json_answer(page(items, await to_cursor(services, KIND, last)))
 
@@ -125,7 +129,8 @@ async def get_connection(
         return Response(status_code=304, headers={"ETag": strong(stored.etag)})
     state = await services.store.verifications.read(connection_id)
     warnings = await warnings_now(services, stored.connection, state)
-    return _answer(services, stored, warnings, state)
+    bindings = await services.store.bindings.read(connection_id)
+    return _answer(services, stored, warnings, state, bindings)
 
 
 async def put_connection(
@@ -240,8 +245,9 @@ async def _saved_answer(services: Services, saved: Saved, *, created: bool) -> R
     if saved.refused:
         raise _not_verified(services, saved, headers)
     warnings = await warnings_with_count(services, stored.connection, state)
+    bindings = await bind(services, stored.connection)
     status = 201 if created else 200
-    return _answer(services, stored, warnings, state, status=status, headers=headers)
+    return _answer(services, stored, warnings, state, bindings, status=status, headers=headers)
 
 
 def _not_verified(services: Services, saved: Saved, headers: Mapping[str, str]) -> NotVerified:
@@ -268,18 +274,27 @@ def _answer(
     stored: StoredConnection,
     warnings: list[Warning],
     state: Verification,
+    bindings: Bindings,
     *,
     status: int = 200,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     tagged = {**(headers or {}), "ETag": strong(stored.etag)}
-    return json_answer(_document(stored.connection, warnings, state, services), status, tagged)
+    document = _document(stored.connection, warnings, state, bindings, services)
+    return json_answer(document, status, tagged)
 
 
 def _document(
-    connection: Connection, warnings: list[Warning], state: Verification, services: Services
+    connection: Connection,
+    warnings: list[Warning],
+    state: Verification,
+    bindings: Bindings,
+    services: Services,
 ) -> JsonObject:
+    bindings = bindings.for_tenant(connection.tenant_id)
+    warnings = warnings + name_warnings(connection, bindings)
     said = [one.model_dump(mode="json", by_alias=True, exclude_none=True) for one in warnings]
     trouble = next((one.message for one in warnings if one.code == QUARANTINED), None)
     shown = verification_document(state, services.clock(), trouble)
-    return connection.to_json() | {"warnings": said, "verification": shown}
+    bound = [one.to_json() for one in shown_names(connection, bindings)]
+    return connection.to_json() | {"warnings": said, "verification": shown, "bindings": bound}

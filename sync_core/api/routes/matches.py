@@ -26,6 +26,7 @@ from sync_core.domain.matching.decide import (
 )
 from sync_core.domain.matching.registry import Registry, parted
 from sync_core.domain.model import HEX_DIGITS
+from sync_core.domain.names import with_ids
 from sync_core.domain.problems import document_problems
 from sync_core.logs import log_event
 from sync_core.services import Services
@@ -156,7 +157,9 @@ async def _check(
     services: Services, connection: Connection, object_id: str, decision: Decision
 ) -> None:
     """Refuse what the next run could not do as things stand."""
-    registry = Registry(connection.id, connection.matching, connection.policy.protected)
+    bindings = await services.store.bindings.read(connection.id)
+    protected = with_ids(connection, bindings).policy.protected
+    registry = Registry(connection.id, connection.matching, protected)
     addresses = [registry.address(object_id), *filter(None, [decision.row])]
     await services.store.links(connection.id).look_at(registry, addresses)
     problem = None

@@ -8,6 +8,7 @@ from sync_core.api.http.answers import json_answer
 from sync_core.api.http.auth import CallerHere, ServicesHere
 from sync_core.api.http.bodies import BodyIfAny, JsonObject
 from sync_core.api.http.names import ConnectionIdHere
+from sync_core.connections.attributes import attribute_problems
 from sync_core.connections.save import checked_draft
 from sync_core.domain.documents import Connection
 from sync_core.domain.errors import FieldProblem, Invalid
@@ -23,6 +24,8 @@ async def preview_connection(
     """Say what a run would do now, with the settings of the body in place of the stored ones."""
     stored = await services.store.connections.get(connection_id)
     connection = await tried(stored.connection, body, services.clock())
+    if problems := await attribute_problems(services, connection):
+        raise Invalid("The settings name attributes that Graph does not have.", problems)
     found = await preview(services, connection, keep=True)
     log_event(
         "connection.previewed",

@@ -85,6 +85,7 @@ class Candidate:
     source: Source
     app: str | None = None
     refused: str | None = None
+    parts: tuple[str, ...] = ()
 
     @property
     def selected(self) -> str:
@@ -109,7 +110,10 @@ def candidates(
 def _from_schema(one: Property) -> Iterator[Candidate]:
     refused = _refusal(one.name)
     if one.kind is not Kind.OBJECT or one.is_list or refused:
-        yield Candidate(one.name, one.kind, one.is_list, Source.SCHEMA, refused=refused)
+        parts = tuple(part.name for part in one.parts)
+        yield Candidate(
+            one.name, one.kind, one.is_list, Source.SCHEMA, refused=refused, parts=parts
+        )
         return
     for part in one.parts:
         if part.kind is not Kind.OBJECT:

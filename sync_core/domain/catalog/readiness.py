@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from pydantic import Field
 
-from sync_core.domain.attributes import reader
+from sync_core.domain.attributes import is_agent, reader
 from sync_core.domain.catalog.attributes import DEFAULT, FILTERS, Candidate, Source
 from sync_core.domain.catalog.schema import Kind
 from sync_core.domain.documents import Document, Guests
@@ -93,7 +93,7 @@ def _fingerprint(value: Any) -> int:
 
 @dataclass(slots=True)
 class Sample:
-    """People who were looked at; `guests` says which of them count, and blocked accounts never do.
+    """People who were looked at; `guests` says which of them count. Blocked accounts and agents never do.
 
     Rooms, shared mailboxes and people who have left are blocked and lack most attributes; they would
     make every attribute look worse than it is for those who come in.
@@ -116,7 +116,7 @@ class Sample:
         self.guests += guest
         self.blocked += blocked
         left_out = Guests.EXCLUDE if guest else Guests.ONLY
-        if blocked or self.guests_policy is left_out:
+        if blocked or is_agent(person) or self.guests_policy is left_out:
             return
         self.people += 1
         for read, tally in self._tallies:
@@ -159,6 +159,10 @@ class AttributeReport(Document):
         description="Whether Graph can filter on it: `default`, `advanced`, or null for no."
     )
     used: bool = Field(description="Whether this connection reads it.")
+    fields: list[str] = Field(
+        default_factory=list,
+        description="Of a list of objects, what each has: `name[field eq 'value'].field` can be read, too.",
+    )
     filled: int | None = None
     empty_percent: float | None = None
     distinct: int | None = None
@@ -194,6 +198,7 @@ def unmeasured(
         refused=refused,
         filter=None if refused else _filter(one),
         used=one.selected in used,
+        fields=[] if refused else list(one.parts),
     )
 
 

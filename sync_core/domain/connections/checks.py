@@ -32,6 +32,7 @@ TOKEN = "token"  # noqa: S105 -- the name of a check
 READ_USER = "read a user"
 SCOPE_GROUPS = "scope groups exist"
 READ_MEMBERS = "read group members"
+READ_ASSIGNED = "read who is assigned"
 LEAST_PRIVILEGE = "least privilege"
 EXPIRY = "secret expiry"
 CERTIFICATE = "certificate"

@@ -64,6 +64,12 @@ class Needs:
     groups: frozenset[str]
     realtime: bool
     nested: bool = True
+    applications: frozenset[str] = frozenset()
+
+    @property
+    def members(self) -> bool:
+        """Whether groups are read: those that are named, or those that are assigned to an application."""
+        return bool(self.groups or self.applications)
 
     def own(self, permission: str) -> list[str]:
         """Name the attributes that need this permission."""
@@ -91,6 +97,7 @@ def needs_of(connection: Connection) -> Needs:
         scope.groups | mapping.groups,
         connection.realtime,
         scope.nested_groups,
+        scope.applications,
     )
 
 
@@ -104,10 +111,14 @@ def permissions(needs: Needs) -> list[Permission]:
     needed = [
         Permission((USERS,), nothing if needs.realtime else USERS_WIDER, "read users"),
     ]
-    if needs.groups and needs.realtime:
+    if needs.members and needs.realtime:
         needed.append(Permission((GROUPS,), nothing, "be told of changes in groups"))
-    elif needs.groups:
+    elif needs.members:
         needed.append(Permission((MEMBERS, GROUPS), GROUPS_WIDER, "read groups and their members"))
+    if needs.applications:
+        # serviceprincipal-list-approleassignedto
+        wider = DIRECTORY | {"Application.ReadWrite.All"}
+        needed.append(Permission((APPLICATIONS,), wider, "read who is assigned to an application"))
     return needed + _of_attributes(needs)
 
 

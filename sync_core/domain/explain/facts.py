@@ -12,9 +12,10 @@ from typing import Any
 
 from pydantic import Field
 
-from sync_core.domain.attributes import ALWAYS_SELECTED, reader, selected
+from sync_core.domain.attributes import ALWAYS_SELECTED, is_agent, reader, selected
 from sync_core.domain.documents import (
-    GROUPS,
+    BELONGING,
+    Agents,
     Apply,
     Clause,
     Document,
@@ -63,13 +64,22 @@ class GuestsSeen(Document):
     ok: bool
 
 
+class AgentsSeen(Document):
+    """What the scope says about agents, and whether this account passes."""
+
+    rule: Agents
+    is_agent: bool
+    ok: bool
+
+
 class ScopeSeen(Document):
-    """The scope's verdict: the person not `excluded`, the guests rule, and one of the filters, if any."""
+    """The scope's verdict: not `excluded`, guests and agents by their rules, one of the filters, if any."""
 
     in_scope: bool
     everyone: bool
     excluded: bool
     guests: GuestsSeen
+    agents: AgentsSeen
     filters: list[FilterSeen]
 
 
@@ -103,8 +113,11 @@ def explain_scope(
 ) -> ScopeSeen:
     """Judge a person clause by clause; values of `hidden` attributes are not shown."""
     user_type = person.get("userType")
-    everybody = scope.model_copy(update={"filters": [], "everyone": True, "exclude": []})
-    anybody = scope.model_copy(update={"guests": Guests.INCLUDE, "exclude": []})
+    by_guests = Scope(everyone=True, guests=scope.guests, agents=Agents.INCLUDE)
+    by_agents = Scope(everyone=True, guests=Guests.INCLUDE, agents=scope.agents)
+    anybody = scope.model_copy(
+        update={"guests": Guests.INCLUDE, "agents": Agents.INCLUDE, "exclude": []}
+    )
     return ScopeSeen(
         in_scope=compile_scope(scope).matches(person, groups),
         everyone=scope.everyone and not scope.filters,
@@ -112,7 +125,12 @@ def explain_scope(
         guests=GuestsSeen(
             rule=scope.guests,
             user_type=user_type if isinstance(user_type, str) else None,
-            ok=compile_scope(everybody).matches(person, groups),
+            ok=compile_scope(by_guests).matches(person, groups),
+        ),
+        agents=AgentsSeen(
+            rule=scope.agents,
+            is_agent=is_agent(person),
+            ok=compile_scope(by_agents).matches(person, groups),
         ),
         filters=[_filter(anybody, found, person, groups, hidden) for found in scope.filters],
     )
@@ -138,7 +156,7 @@ def _clause(
     groups: AbstractSet[str],
     hidden: AbstractSet[str],
 ) -> ClauseSeen:
-    if clause.attribute == GROUPS:
+    if clause.attribute in BELONGING:
         wanted = {str(value).lower() for value in clause.values}
         seen: Any = sorted(wanted & groups)
     elif selected(clause.attribute) in hidden:

@@ -5,9 +5,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sync_core.domain.documents import GROUPS, Connection, Document, Guests, RecordError
+from sync_core.domain.documents import (
+    ASSIGNED_TO,
+    GROUPS,
+    Connection,
+    Document,
+    Guests,
+    RecordError,
+)
 from sync_core.domain.errors import NotFound
 from sync_core.domain.explain.facts import (
+    AgentsSeen,
     ClauseSeen,
     ScopeSeen,
     explain_mapping,
@@ -182,6 +190,8 @@ def _outside(standing: Standing, scope: ScopeSeen) -> tuple[str, str]:
             "guests",
             f"{name} is out: {rule}, and userType is {scope.guests.user_type or 'not set'}.",
         )
+    if not scope.agents.ok:
+        return "agents", f"{name} is out: {_about_agents(scope.agents)}."
     if not scope.filters:
         return "nobody", f"{name} is out: the scope has no filters, so nobody is in."
     number, closest = min(
@@ -196,7 +206,17 @@ def _outside(standing: Standing, scope: ScopeSeen) -> tuple[str, str]:
     return "notInScope", f"{name} is out: {which}{where}, because of {failing}."
 
 
+def _about_agents(seen: AgentsSeen) -> str:
+    if seen.is_agent:
+        return "it is the account of an agent, and agents stay out (scope.agents is exclude)"
+    return "only agents come in (scope.agents is only), and this account is not one"
+
+
 def _said(clause: ClauseSeen, groups: Mapping[str, str]) -> str:
+    if clause.attribute == ASSIGNED_TO:
+        asked, assigned = _named(clause.value, groups), _named(clause.seen, groups)
+        told = f"assigned to {assigned}" if clause.seen else "assigned to none of them"
+        return f"assignedTo {clause.operator} {asked} ({told})"
     if clause.attribute == GROUPS:
         asked, inside = _named(clause.value, groups), _named(clause.seen, groups)
         return f"groups {clause.operator} {asked} (in {inside if clause.seen else 'none of them'})"

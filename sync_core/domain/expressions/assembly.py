@@ -97,7 +97,7 @@ def _check_length(token: str, position: int) -> None:
 
 def attribute(token: str, position: int) -> Part:
     name = token[1:-1].strip()
-    if not attributes.NAME.fullmatch(name) or len(name) > attributes.LONGEST_NAME:
+    if not attributes.is_name(name):
         raise Problem(
             "attributeName",
             f'"{name[:40]}" is not the name of an attribute',

@@ -42,7 +42,7 @@ _OPEN: "("
 _CLOSE: ")"
 _COMMA: ","
 NAME: /[A-Za-z_][A-Za-z0-9_]*/
-ATTRIBUTE: /\[[^\[\]"]*\]/
+ATTRIBUTE: /\[(?:[^\[\]"]|\[[^\[\]"]*\])*\]/
 TEXT: /"(?:[^"\\]|\\.)*"/s
 HEXADECIMAL: /&H[0-9A-Fa-f]+/
 DECIMAL: /-?[0-9]+(?:\.[0-9]+)?/

@@ -176,7 +176,8 @@ def _take_scope(result: Imported, path: str, mapping: Json) -> None:
     result.note(
         here,
         "who is assigned to the application is not in a schema. Unless Entra is set to sync all users, add "
-        "a clause for the assigned groups to every filter (groups ARRAYCONTAINS), or more people come in",
+        "a clause assignedTo ARRAYCONTAINS with the object id of the enterprise application to every "
+        "filter, or more people come in",
     )
     result.note(
         here, 'Entra takes guests as well where they match; "guests": "include" does the same'

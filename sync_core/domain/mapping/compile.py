@@ -17,6 +17,7 @@ import orjson
 from sync_core.domain.attributes import (
     MANAGER,
     attribute_problem,
+    dotted,
     manager_name_problem,
     reader,
     selected,
@@ -170,7 +171,7 @@ def compile_mapping(
     return CompiledMapping(
         attributes=frozenset(attributes),
         groups=frozenset(groups),
-        refers=any(MANAGER in _names(rule) for rule in rules),
+        refers=any(MANAGER in names_of(rule) for rule in rules),
         _columns=tuple(columns),
         _on_create=frozenset(rule.target for rule in rules if rule.apply is Apply.CREATE),
         _patience=patience,
@@ -199,7 +200,7 @@ def mapping_problems(rules: Sequence[MappingRule]) -> list[FieldProblem]:
 
 
 def _rule_problems(rule: MappingRule) -> list[str]:
-    names = sorted(_names(rule))
+    names = sorted(names_of(rule))
     told = [*map(manager_name_problem, names), *map(attribute_problem, names)]
     problems = [message for message in told if message]
     if rule.expression is not None and parse(rule.expression).uses_taken:
@@ -210,10 +211,10 @@ def _rule_problems(rule: MappingRule) -> list[str]:
     return problems
 
 
-def _names(rule: MappingRule) -> frozenset[str]:
+def names_of(rule: MappingRule) -> frozenset[str]:
     """Give the names of the attributes that a rule reads, with what they read inside of objects."""
     if rule.source is not None:
-        return frozenset({rule.source.replace("/", ".")})
+        return frozenset({dotted(rule.source)})
     return frozenset() if rule.expression is None else parse(rule.expression).names
 
 

@@ -4,7 +4,7 @@ What counts is the table as it would be once everything of the plan that is not 
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sync_core.domain.documents import Assertion
@@ -12,6 +12,7 @@ from sync_core.domain.model import Action, Change, Status
 from sync_core.domain.plan.guard import Verdict
 
 NAMED = 3
+NOBODY: frozenset[str] = frozenset()
 
 Fits = Callable[[str], bool]
 
@@ -20,18 +21,25 @@ Fits = Callable[[str], bool]
 class Assertions:
     """Looks on while a plan is made, and says which assertions its outcome breaks.
 
-    Only people whom an assertion names are remembered.
+    Only people whom an assertion names are remembered. `bound` are the object ids that a name means, by the
+    name: whom an `in` means counts by id, `never` by name as well.
     """
 
     assertions: Sequence[Assertion]
+    bound: Mapping[str, frozenset[str]] = field(default_factory=dict)
     _tests: list[Fits | None] = field(init=False)
+    _meant: list[frozenset[str]] = field(init=False)
     _named: dict[int, set[str]] = field(default_factory=dict)
     _active: set[str] = field(default_factory=set)
     _changes: dict[str, Change] = field(default_factory=dict)
     _counts: dict[Action, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._tests = [_fits(assertion) for assertion in self.assertions]
+        self._meant = [self.bound.get(_name_of(one) or "", NOBODY) for one in self.assertions]
+        self._tests = [
+            None if meant and one.is_in is not None else _fits(one)
+            for one, meant in zip(self.assertions, self._meant, strict=True)
+        ]
 
     def stored(self, object_id: str, principal_name: str, status: Status) -> None:
         """Learn of a person who stands in the table."""
@@ -55,7 +63,8 @@ class Assertions:
         names = (object_id, principal_name.casefold())
         found = False
         for number, test in enumerate(self._tests):
-            if test is not None and any(map(test, names)):
+            is_meant = object_id in self._meant[number]
+            if is_meant or (test is not None and any(map(test, names))):
                 self._named.setdefault(number, set()).add(object_id)
                 found = True
         return found
@@ -133,9 +142,13 @@ def _brings_in(change: Change) -> bool:
     return change.action in {Action.CREATE, Action.REENABLE}
 
 
+def _name_of(assertion: Assertion) -> str | None:
+    return assertion.is_in if assertion.is_in is not None else assertion.never
+
+
 def _fits(assertion: Assertion) -> Fits | None:
     """Return the test for what names people; each `*` stands for any letters."""
-    name = assertion.is_in if assertion.is_in is not None else assertion.never
+    name = _name_of(assertion)
     if name is None:
         return None
     first, *rest = re.split(r"\*+", name.casefold())

@@ -19,7 +19,7 @@ WRITTEN = {
 
 @dataclass(slots=True)
 class Ledger:
-    """Filled while a run decides and writes; its counts and errors go into the run's record."""
+    """Filled while a run decides and writes; its counts, errors and warnings go into the run's record."""
 
     errors: list[RecordError] = field(default_factory=list)
     # While batches are under way, or if they broke off, more may be written than is counted.

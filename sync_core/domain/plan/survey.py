@@ -12,17 +12,20 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import groupby
 
-from sync_core.domain.documents import Connection, Counts, Document, Guests, RecordError
+from sync_core.domain.attributes import is_agent
+from sync_core.domain.documents import Agents, Connection, Counts, Document, Guests, RecordError
 from sync_core.domain.letters import comparable_text
 from sync_core.domain.model import Attributes, Mapped
 from sync_core.domain.plan.guard import Verdict
+from sync_core.domain.plan.letters import Letters
 from sync_core.domain.scope.look_alikes import LookAlike, look_alikes
+from sync_core.domain.scope.other_letters import OTHER_LETTERS
 
 # Targets that name a person even where `matching` does not say so: email, workMail, userName, upn.
 NAMES_A_PERSON = re.compile(r".*mail.*|username|userprincipalname|upn", re.IGNORECASE)
 # Below this share, a blank column is what directories look like.
 NOTABLE_SHARE = 0.1
-MEMBER, GUEST, UNKNOWN = "member", "guest", "unknown"
+MEMBER, GUEST, UNKNOWN, AGENT = "member", "guest", "unknown", "agent"
 
 
 class PreviewWarning(Document):
@@ -40,18 +43,21 @@ class Survey:
 
     connection: Connection
     by_user_type: Counter[str] = field(
-        default_factory=lambda: Counter({MEMBER: 0, GUEST: 0, UNKNOWN: 0})
+        default_factory=lambda: Counter({MEMBER: 0, GUEST: 0, UNKNOWN: 0, AGENT: 0})
     )
     guests_out: int = 0
     others_out: int = 0
+    agents_out: set[str] = field(default_factory=set)
     _mapped: int = 0
     _blank: Counter[str] = field(default_factory=Counter)
     _keys: dict[str, "array[int]"] = field(default_factory=dict)
     _targets: tuple[str, ...] = field(init=False)
     _look_alikes: list[LookAlike] = field(init=False)
+    _letters: Letters = field(init=False)
 
     def __post_init__(self) -> None:
         self._look_alikes = look_alikes(self.connection.scope)
+        self._letters = Letters(self.connection.scope)
         self._targets = tuple(rule.target for rule in self.connection.mapping)
         self._keys = {target: array("Q") for target in key_targets(self.connection)}
 
@@ -60,11 +66,17 @@ class Survey:
         kind = user_type(person)
         for look_alike in self._look_alikes:
             look_alike.see(person)
+        self._letters.on_judged(person, inside=inside)
         if not inside:
-            self.guests_out += kind == GUEST
-            self.others_out += kind != GUEST
+            self._left_out(kind, person)
             return
         self.by_user_type[kind] += 1
+
+    def _left_out(self, kind: str, person: Attributes) -> None:
+        if kind == AGENT:
+            self.agents_out.add(person["id"])
+        self.guests_out += kind == GUEST
+        self.others_out += kind in {MEMBER, UNKNOWN}
 
     def on_mapped(self, mapped: Mapped) -> None:
         """Count the blank targets of a person in scope, and remember the values that name a person."""
@@ -83,6 +95,8 @@ class Survey:
         return [
             *self._about_scope(everybody_read=everybody_read, complete=complete),
             *self._about_look_alikes(),
+            *self._about_agents(),
+            *self._about_letters(),
             *self._about_blanks(),
             *self._about_doubles(),
         ]
@@ -115,6 +129,24 @@ class Survey:
                     people=look_alike.people,
                 )
 
+    def _about_agents(self) -> Iterator[PreviewWarning]:
+        count = len(self.agents_out)
+        if count and self.connection.scope.agents is Agents.EXCLUDE:
+            accounts = (
+                "1 account of an agent stays"
+                if count == 1
+                else f"{count:,} accounts of agents stay"
+            )
+            yield PreviewWarning(
+                code="scope.agents",
+                message=f'{accounts} out; "agents": "include" in the scope judges them like people.',
+                people=count,
+            )
+
+    def _about_letters(self) -> Iterator[PreviewWarning]:
+        for found in self._letters.found:
+            yield PreviewWarning(code=OTHER_LETTERS, message=found.sentence, people=found.people)
+
     def _about_blanks(self) -> Iterator[PreviewWarning]:
         for target in self._targets:
             blank = self._blank[target]
@@ -143,6 +175,8 @@ class Survey:
 
 def user_type(person: Attributes) -> str:
     """Return the kind of an account; the oldest have none (learn.microsoft.com/graph/api/resources/user)."""
+    if is_agent(person):
+        return AGENT
     found = person.get("userType")
     if found is None:
         return UNKNOWN

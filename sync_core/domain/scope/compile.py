@@ -20,11 +20,25 @@ from sync_core.domain.attributes import (
     MANAGER,
     attribute_problem,
     dotted,
+    is_agent,
     manager_name_problem,
     reader,
     selected,
 )
-from sync_core.domain.documents import GROUPS, GUID, Clause, Filter, Guests, Operator, Scalar, Scope
+from sync_core.domain.documents import (
+    ASSIGNED_TO,
+    BELONGING,
+    GROUPS,
+    GUID,
+    ON_GROUPS,
+    Agents,
+    Clause,
+    Filter,
+    Guests,
+    Operator,
+    Scalar,
+    Scope,
+)
 from sync_core.domain.errors import FieldProblem, FixConnection
 from sync_core.domain.expressions.regexes import MAX_PROGRAMS
 from sync_core.domain.model import Attributes
@@ -56,7 +70,8 @@ class CompiledScope:
     `excludes` tells who is kept out by name; `matches` keeps them out, too.
     `member_groups` are the groups whose members have to be read with their attributes; it is empty when
     somebody can come in without being in a named group, and then all users are read.
-    `asked_groups` are the groups whose members' ids are enough.
+    `asked_groups` are the groups whose members' ids are enough. `applications` are the service principals
+    whose assignments have to be read; whom they are assigned to stands with the person's groups, by their id.
     """
 
     document: Scope
@@ -65,6 +80,7 @@ class CompiledScope:
     everyone: bool
     member_groups: frozenset[str]
     asked_groups: frozenset[str]
+    applications: frozenset[str]
     attributes: frozenset[str]
     nested_groups: bool
 
@@ -80,21 +96,14 @@ def compile_scope(scope: Scope) -> CompiledScope:
     except ValueError as error:
         raise _unusable(scope) from error
     excludes = _exclusion(scope.exclude)
-    guests = scope.guests
+    kind_passes = _kind_test(scope)
     everyone = scope.everyone and not tests
     by_group = bool(tests) and all(_positive_groups(one) for one in scope.filters)
     positive = frozenset().union(*map(_positive_groups, scope.filters))
     negative = frozenset().union(*map(_negative_groups, scope.filters))
 
     def matches(person: Attributes, groups: GroupIds) -> bool:
-        # "userType" is null for accounts made before August 2014 and those synchronised since keep
-        # it so; only "Guest" marks a guest. learn.microsoft.com/graph/api/resources/user
-        guest = person.get("userType") == "Guest"
-        if guest and guests is Guests.EXCLUDE:
-            return False
-        if not guest and guests is Guests.ONLY:
-            return False
-        if excludes(person):
+        if not kind_passes(person) or excludes(person):
             return False
         return everyone or any(test(person, groups) for test in tests)
 
@@ -105,6 +114,7 @@ def compile_scope(scope: Scope) -> CompiledScope:
         everyone=everyone or (bool(tests) and not by_group),
         member_groups=positive if by_group else frozenset(),
         asked_groups=negative if by_group else positive | negative,
+        applications=frozenset().union(*map(_applications, scope.filters)),
         attributes=_attributes(scope) | ALWAYS_SELECTED,
         nested_groups=scope.nested_groups,
     )
@@ -118,6 +128,22 @@ def _unusable(scope: Scope) -> FixConnection:
         f"The scope cannot be used: {told}.",
         "Correct the clause and save the connection. Nobody was changed.",
     )
+
+
+def _kind_test(scope: Scope) -> Callable[[Attributes], bool]:
+    """Return whether this kind of account comes in; guests and agents are judged each by their own rule."""
+    guests_pass, others_pass = scope.guests is not Guests.EXCLUDE, scope.guests is not Guests.ONLY
+    agents_pass, people_pass = scope.agents is not Agents.EXCLUDE, scope.agents is not Agents.ONLY
+
+    def passes(person: Attributes) -> bool:
+        # "userType" is null for accounts made before August 2014 and those synchronised since keep
+        # it so; only "Guest" marks a guest. learn.microsoft.com/graph/api/resources/user
+        is_guest = person.get("userType") == "Guest"
+        if not (guests_pass if is_guest else others_pass):
+            return False
+        return agents_pass if is_agent(person) else people_pass
+
+    return passes
 
 
 def scope_problems(scope: Scope) -> list[FieldProblem]:
@@ -172,26 +198,30 @@ def _exclusion(names: Iterable[str]) -> Callable[[Attributes], bool]:
     )
 
 
-def _groups(one: Filter, operator: Operator) -> frozenset[str]:
+def _ids(one: Filter, attribute: str, *operators: Operator) -> frozenset[str]:
     return frozenset(
         str(value).lower()
         for clause in one.clauses
-        if clause.attribute == GROUPS and clause.operator is operator
+        if clause.attribute == attribute and clause.operator in operators
         for value in clause.values
     )
 
 
+def _applications(one: Filter) -> frozenset[str]:
+    return _ids(one, ASSIGNED_TO, *ON_GROUPS)
+
+
 def _positive_groups(one: Filter) -> frozenset[str]:
-    return _groups(one, Operator.ARRAYCONTAINS)
+    return _ids(one, GROUPS, Operator.ARRAYCONTAINS)
 
 
 def _negative_groups(one: Filter) -> frozenset[str]:
-    return _groups(one, Operator.NOT_ARRAYCONTAINS)
+    return _ids(one, GROUPS, Operator.NOT_ARRAYCONTAINS)
 
 
 def _attributes(scope: Scope) -> frozenset[str]:
     clauses = (clause for one in scope.filters for clause in one.clauses)
-    return frozenset(selected(c.attribute) for c in clauses if c.attribute != GROUPS)
+    return frozenset(selected(c.attribute) for c in clauses if c.attribute not in BELONGING)
 
 
 def _filter_test(one: Filter, *, as_before: bool) -> Test:
@@ -200,7 +230,7 @@ def _filter_test(one: Filter, *, as_before: bool) -> Test:
 
 
 def _clause_test(clause: Clause, *, as_before: bool = False) -> Test:
-    if clause.attribute == GROUPS:
+    if clause.attribute in BELONGING:
         wanted = frozenset(str(value).lower() for value in clause.values)
         if clause.operator is Operator.ARRAYCONTAINS:
             return lambda _, groups: not wanted.isdisjoint(groups)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sync_core.domain.attributes import reader
-from sync_core.domain.documents import GROUPS, Clause, Operator, Scope
+from sync_core.domain.documents import BELONGING, Clause, Operator, Scope
 from sync_core.domain.letters import as_seen, hidden_letters
 from sync_core.domain.model import Attributes
 
@@ -69,5 +69,5 @@ def look_alikes(scope: Scope) -> list[LookAlike]:
         LookAlike(f"scope.filters[{number}].clauses[{place}]", clause)
         for number, one in enumerate(scope.filters)
         for place, clause in enumerate(one.clauses)
-        if clause.operator in BY_TEXT and clause.attribute != GROUPS
+        if clause.operator in BY_TEXT and clause.attribute not in BELONGING
     ]

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from enum import Enum, auto
 
 from sync_core.domain.attributes import property_path
-from sync_core.domain.documents import GROUPS, GUID, Clause, Operator
+from sync_core.domain.documents import BELONGING, GUID, Clause, Operator
 from sync_core.domain.scope.compile import comparable, text_of, wanted_values
 
 # Of the default queries; learn.microsoft.com/graph/known-issues, "Some limitations apply to query
@@ -111,7 +111,7 @@ FILTERABLE: dict[str, Filterable] = {
 def condition_of(clause: Clause) -> Condition | None:
     """Give the condition for a clause, or None where the clause is judged on our side only."""
     make = _MAKERS.get(clause.operator)
-    if make is None or clause.attribute == GROUPS:
+    if make is None or clause.attribute in BELONGING:
         return None
     name = "/".join(map(str, property_path(clause.attribute)))
     rules = _EXTENSION if DIRECTORY_EXTENSION.fullmatch(name) else FILTERABLE.get(name)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import orjson
 
-from sync_core.domain.documents import GROUPS, Clause, Connection
+from sync_core.domain.documents import BELONGING, GROUPS, Clause, Connection
 from sync_core.domain.errors import FieldProblem
 
 
@@ -19,11 +19,11 @@ def chosen_people(connection: Connection) -> bytes | None:
     by_group = any(one.attribute == GROUPS for each in scope.filters for one in each.clauses)
     nested = scope.nested_groups or not by_group
     out = sorted({name.casefold() for name in scope.exclude})
-    return orjson.dumps([connection.tenant_id, filters, nested, scope.guests, out])
+    return orjson.dumps([connection.tenant_id, filters, nested, scope.guests, scope.agents, out])
 
 
 def _test(clause: Clause) -> tuple[str, str, tuple[str, ...], bool]:
-    fold = str.lower if clause.attribute == GROUPS else str
+    fold = str.lower if clause.attribute in BELONGING else str
     values = {fold(orjson.dumps(value).decode()) for value in clause.values}
     drops_absent = clause.null_matches is False
     return clause.attribute, clause.operator.value, tuple(sorted(values)), drops_absent

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import orjson
 
-from sync_core.domain.documents import GROUPS, Clause, Filter, Guests, Scope
+from sync_core.domain.documents import BELONGING, Agents, Clause, Filter, Guests, Scope
 from sync_core.domain.scope.compile import CompiledScope
 from sync_core.domain.scope.odata import Condition, condition_of
 
@@ -101,14 +101,16 @@ def _judged_here(scope: Scope, asked: set[str]) -> Iterator[str]:
         return
     if scope.guests is not Guests.INCLUDE and GUESTS_ONLY.text not in asked:
         yield f"guests {scope.guests.value}"
+    if scope.agents is not Agents.INCLUDE:
+        yield f"agents {scope.agents.value}"
     if scope.exclude:
         yield f"exclude {_counted(len(scope.exclude), 'person', 'people')}"
 
 
 def _is_asked(clause: Clause, asked: set[str]) -> bool:
-    # Groups are always asked for, as groups.
+    # Groups and applications are always asked for, as such.
     condition = condition_of(clause)
-    return clause.attribute == GROUPS or (condition is not None and condition.text in asked)
+    return clause.attribute in BELONGING or (condition is not None and condition.text in asked)
 
 
 def _text(clause: Clause) -> str:
@@ -126,8 +128,12 @@ def _sentence(scope: CompiledScope, condition: str | None, advanced: bool) -> st
         found += " and the groups nested in them" if scope.nested_groups else ""
     else:
         return "reads nobody"
-    others = len(scope.asked_groups - scope.member_groups)
-    return f"{found}; asks who is in {_counted(others, 'group', 'groups')}" if others else found
+    if others := len(scope.asked_groups - scope.member_groups):
+        found += f"; asks who is in {_counted(others, 'group', 'groups')}"
+    if scope.applications:
+        count = _counted(len(scope.applications), "application", "applications")
+        found += f"; asks who is assigned to {count}"
+    return found
 
 
 def _counted(count: int, one: str, many: str) -> str:

@@ -38,6 +38,8 @@ ARGUMENTS: dict[str, Any] = {
     "object_ids": [ID],
     "object_id": ID,
     "application_id": ID,
+    "application": ID,
+    "names": ["anna@contoso.com"],
     "principal_name": "anna@contoso.com",
     "group_id": SAMPLE_GROUP_ID,
     "client_id": SAMPLE_CLIENT_ID,

@@ -363,3 +363,15 @@ def test_retry_after(text: str, seconds: float | None) -> None:
 
 def test_no_retry_after() -> None:
     assert retry_after_s({"x-ms-retry-after": "5"}) is None
+
+
+def test_a_name_that_graph_does_not_know_is_told_in_words() -> None:
+    message = (
+        "Parsing OData Select and Expand failed: Could not find a property named 'departement' on type "
+        "'microsoft.graph.user'."
+    )
+    error = to_error(400, "BadRequest", message, {}, "User.Read.All")
+
+    assert (type(error), error.code) == (FixConnection, "graph.attributeUnknown")
+    assert error.message == "Microsoft Graph has no attribute departement of a user."
+    assert "/attributes" in error.remedy

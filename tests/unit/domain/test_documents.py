@@ -54,6 +54,7 @@ FULL: dict[str, Any] = {
         ],
         "nestedGroups": True,
         "guests": "exclude",
+        "agents": "exclude",
         "everyone": False,
         "exclude": [],
     },
@@ -104,6 +105,7 @@ DEFAULTS: dict[str, Any] = {
         "filters": [],
         "nestedGroups": True,
         "guests": "exclude",
+        "agents": "exclude",
         "everyone": False,
         "exclude": [],
     },
@@ -338,6 +340,7 @@ def inside_of(document: dict[str, Any], path: list[str], value: Any) -> dict[str
         ),
         pytest.param("scope.nestedGroups", [True, False], [None], id="nestedGroups"),
         pytest.param("scope.guests", ["exclude", "include", "only"], ["none", None], id="guests"),
+        pytest.param("scope.agents", ["exclude", "include", "only"], ["none", None], id="agents"),
         pytest.param("scope.everyone", [True, False], [None], id="everyone"),
         pytest.param("scope.filters", [[]], [None, {}, [{}], [{"clauses": []}]], id="filters"),
         pytest.param("mapping", [], [[], None, [{}]], id="mapping"),
@@ -660,6 +663,7 @@ def test_target_names(target: str, good: bool) -> None:
         pytest.param({"source": "a", "constant": 1}, "exactly one of", id="source and constant"),
         pytest.param({"source": "a", "expression": "[a]"}, "exactly one of", id="and expression"),
         pytest.param({"source": "groups"}, "InGroup", id="groups"),
+        pytest.param({"source": "assignedTo"}, "for scopes only", id="assignments"),
         pytest.param({"source": "a", "whenNull": "default"}, "default is given", id="no default"),
         pytest.param({"source": "a", "default": "x"}, "default is given", id="unused default"),
         pytest.param({"source": "a", "whenNull": "skip"}, "whenNull", id="unknown policy"),
@@ -874,3 +878,18 @@ def test_defaults_of_the_parts() -> None:
 def test_what_can_be_an_id(text: str, connection: bool, run: bool) -> None:
     """Table Storage has its own errors for keys that it cannot have."""
     assert (is_connection_id(text), is_run_id(text)) == (connection, run)
+
+
+@pytest.mark.parametrize(
+    ("operator", "value", "words"),
+    [
+        pytest.param("EQUALS", SALES, "ARRAYCONTAINS", id="another operator"),
+        pytest.param(
+            "ARRAYCONTAINS", ["Portal"], "object id of their service principal", id="a name"
+        ),
+    ],
+)
+def test_applications_are_named_by_the_id_of_their_service_principal(
+    operator: str, value: Any, words: str
+) -> None:
+    assert words in refused(clause("assignedTo", operator, value), Clause)[0]

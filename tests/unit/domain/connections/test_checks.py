@@ -47,6 +47,11 @@ IN_GROUP = {
         {"clauses": [{"attribute": "groups", "operator": "ARRAYCONTAINS", "value": [GROUP]}]}
     ]
 }
+ASSIGNED = {
+    "filters": [
+        {"clauses": [{"attribute": "assignedTo", "operator": "ARRAYCONTAINS", "value": GROUP}]}
+    ]
+}
 
 
 def connection(**changes: Any) -> Connection:
@@ -187,6 +192,16 @@ EVERYONE = {"everyone": True}
         pytest.param(
             IN_GROUP, True, ["User.Read.All", "Group.Read.All"],
             {"User.Read.All": True, "Group.Read.All": True}, id="enough for notifications",
+        ),
+        pytest.param(
+            ASSIGNED, False, ["User.Read.All", "GroupMember.Read.All"],
+            {"User.Read.All": True, "GroupMember.Read.All": True, "Application.Read.All": False},
+            id="assignments, not allowed",
+        ),
+        pytest.param(
+            ASSIGNED, True, ["User.Read.All", "Group.Read.All", "Application.ReadWrite.All"],
+            {"User.Read.All": True, "Group.Read.All": True, "Application.Read.All": True},
+            id="assignments, by a wider one",
         ),
     ],
 )  # fmt: skip

@@ -53,6 +53,8 @@ def said(found: ScopeSeen | None, **changes: Any) -> tuple[str, str]:
 
 
 IN_SALES = [in_groups(SALES)]
+UNKNOWN = "bbbbbbbb-0000-0000-0000-000000000009"
+ASSIGNED = {"attribute": "assignedTo", "operator": "ARRAYCONTAINS", "value": [UNKNOWN]}
 IN_LEGAL = [clause("department", "EQUALS", "Legal")]
 IN = seen({}, IN_SALES)
 LONG = "x" * 100
@@ -97,6 +99,20 @@ LONG = "x" * 100
             id="not in the group",
         ),
         pytest.param(
+            seen({}, [ASSIGNED]),
+            "notInScope",
+            "Ann is out: the filter does not match, because of assignedTo ARRAYCONTAINS "
+            f"{UNKNOWN} (assigned to none of them).",
+            id="not assigned",
+        ),
+        pytest.param(
+            seen({}, [ASSIGNED | {"operator": "NOT ARRAYCONTAINS", "value": SALES}]),
+            "notInScope",
+            "Ann is out: the filter does not match, because of assignedTo NOT ARRAYCONTAINS "
+            f"{SALES} (assigned to {SALES}).",
+            id="assigned",
+        ),
+        pytest.param(
             seen({}, [not_in_groups(ADMINS, SALES)]),
             "notInScope",
             "Ann is out: the filter does not match, because of groups NOT ARRAYCONTAINS Admins, "
@@ -121,6 +137,18 @@ LONG = "x" * 100
             "guests",
             "Ann is out: guests stay out (scope.guests is exclude), and userType is Guest.",
             id="a guest",
+        ),
+        pytest.param(
+            seen({"@odata.type": "#microsoft.graph.agentUser"}, IN_SALES),
+            "agents",
+            "Ann is out: it is the account of an agent, and agents stay out (scope.agents is exclude).",
+            id="an agent",
+        ),
+        pytest.param(
+            seen({}, IN_SALES, agents="only"),
+            "agents",
+            "Ann is out: only agents come in (scope.agents is only), and this account is not one.",
+            id="not an agent",
         ),
         pytest.param(
             seen({}, IN_SALES, guests="only"),

@@ -113,6 +113,7 @@ def connections(draw: st.DrawFn) -> Connection:
         scope={
             "filters": draw(st.lists(filters, max_size=3)),
             "guests": draw(st.sampled_from(["exclude", "include", "only"])),
+            "agents": draw(st.sampled_from(["exclude", "include", "only"])),
             "everyone": draw(st.booleans()),
             "exclude": draw(st.lists(EXCLUDED_NAMES, max_size=2)),
         },
@@ -208,6 +209,7 @@ def test_a_file_names_connections_by_id_and_every_setting_but_the_empty_ones() -
             "filters": [],
             "nestedGroups": True,
             "guests": "exclude",
+            "agents": "exclude",
             "everyone": False,
             "exclude": [],
         },

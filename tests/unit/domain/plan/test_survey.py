@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sync_core.domain.attributes import AGENT
 from sync_core.domain.documents import Connection, Counts, RecordError
 from sync_core.domain.letters import comparable_text
 from sync_core.domain.model import Mapped
@@ -94,7 +95,7 @@ def test_other_clauses_and_other_letters_are_no_look_alikes() -> None:
     survey = Survey(connection(scope={"filters": [{"clauses": clauses}]}))
 
     for value in ("Sales", "sales", "S ales", None, 5):
-        survey.on_judged({"department": value}, inside=True)
+        survey.on_judged({"id": str(value), "department": value}, inside=True)
 
     assert "scope.lookAlike" not in str(survey.warnings(everybody_read=False, complete=True))
 
@@ -118,9 +119,29 @@ def test_people_in_scope_are_counted_by_kind() -> None:
     survey.on_judged({"userType": "Member"}, inside=True)
     survey.on_judged({"userType": "Guest"}, inside=False)
     survey.on_judged({"userType": None}, inside=False)
+    survey.on_judged({"@odata.type": AGENT, "userType": "Member"}, inside=True)
 
-    assert survey.by_user_type == {"member": 1, "guest": 1, "unknown": 0}
+    assert survey.by_user_type == {"member": 1, "guest": 1, "unknown": 0, "agent": 1}
     assert (survey.guests_out, survey.others_out) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("ids", "agents", "expected"),
+    [
+        pytest.param("aa", "exclude", "1 account of an agent stays out", id="one, in two groups"),
+        pytest.param("ab", "exclude", "2 accounts of agents stay out", id="two"),
+        pytest.param("a", "include", None, id="judged like people"),
+    ],
+)
+def test_agents_who_stay_out_are_told(ids: str, agents: str, expected: str | None) -> None:
+    survey = Survey(connection(scope={"everyone": True, "agents": agents}))
+    survey.on_judged({"userType": "Member"}, inside=True)
+    for one in ids:
+        survey.on_judged({"id": one, "@odata.type": AGENT}, inside=False)
+
+    warnings = survey.warnings(everybody_read=False, complete=True)
+    said = [one.message for one in warnings if one.code == "scope.agents"]
+    assert [expected in one for one in said] == [True] if expected else said == []
 
 
 def test_nobody_in_scope() -> None:

@@ -412,6 +412,35 @@ def test_guests(chosen: dict[str, Any], guests: str, user_type: str | None, pass
         assert judged.matches({}, {SALES}) is passed
 
 
+@pytest.mark.parametrize(
+    ("agents", "agent_passes", "person_passes"),
+    [("exclude", False, True), ("include", True, True), ("only", True, False)],
+)
+@pytest.mark.parametrize(
+    "agent",
+    [
+        pytest.param({"@odata.type": "#microsoft.graph.agentUser"}, id="by type"),
+        pytest.param({"identityParentId": SALES}, id="by its parent"),
+    ],
+)
+def test_agents(
+    agent: dict[str, Any], agents: str, agent_passes: bool, person_passes: bool
+) -> None:
+    judged = compile_scope(Scope.model_validate({"everyone": True, "agents": agents}))
+    person = {"@odata.type": "#microsoft.graph.user", "identityParentId": None}
+
+    assert judged.matches(agent, NO_GROUPS) is agent_passes
+    assert judged.matches(person, NO_GROUPS) is person_passes
+
+
+def test_an_agent_that_is_a_guest_has_to_pass_both_rules() -> None:
+    judged = compile_scope(Scope.model_validate({"everyone": True, "agents": "include"}))
+
+    assert not judged.matches(
+        {"@odata.type": "#microsoft.graph.agentUser", "userType": "Guest"}, NO_GROUPS
+    )
+
+
 def test_no_guest_comes_in_unasked_even_through_a_negation() -> None:
     judged = compiled([not_in_groups(ADMINS)])
 

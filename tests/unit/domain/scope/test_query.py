@@ -232,36 +232,43 @@ def test_a_plan_has_words(
     ("filters", "changes", "rules"),
     [
         pytest.param([], {}, [], id="nobody"),
-        pytest.param([], {"everyone": True}, ["guests exclude"], id="everyone"),
-        pytest.param([], {"everyone": True, "guests": "include"}, [], id="everyone and guests"),
-        pytest.param([], {"everyone": True, "guests": "only"}, [], id="every guest"),
+        pytest.param([], {"everyone": True}, ["guests exclude", "agents exclude"], id="everyone"),
+        pytest.param(
+            [],
+            {"everyone": True, "guests": "include"},
+            ["agents exclude"],
+            id="everyone and guests",
+        ),
+        pytest.param(
+            [], {"everyone": True, "guests": "only", "agents": "include"}, [], id="every guest"
+        ),
         pytest.param(
             [[department("a"), PATTERN, clause("city", "IS NULL")], [department("b"), PATTERN]],
-            {"guests": "include"},
+            {"guests": "include", "agents": "include"},
             ['mail REGEX MATCH "^a"', "city IS NULL"],
             id="what Graph is not asked, once",
         ),
         pytest.param(
             [[department("a"), INTERNAL]],
-            {"guests": "include"},
+            {"guests": "include", "agents": "include"},
             ['extensionAttribute1 EQUALS "Internal"'],
             id="what it could be asked",
         ),
         pytest.param(
             [[department("a", "b")], [PATTERN]],
-            {"guests": "include"},
+            {"guests": "include", "agents": "include"},
             ['department IN ["a","b"]', 'mail REGEX MATCH "^a"'],
             id="where one filter asks for all",
         ),
         pytest.param(
             [[in_groups(SALES), not_in_groups(ADMINS), department("a")]],
-            {"guests": "only"},
-            ['department IN ["a"]', "guests only"],
+            {"guests": "only", "agents": "only"},
+            ['department IN ["a"]', "guests only", "agents only"],
             id="in a group",
         ),
         pytest.param(
             [[department("a")]],
-            {"guests": "include", "exclude": ["a@x", "b@x"]},
+            {"guests": "include", "agents": "include", "exclude": ["a@x", "b@x"]},
             ["exclude 2 people"],
             id="excluded people",
         ),
@@ -296,3 +303,11 @@ def test_everybody_who_is_in_is_read(given: Given, guests: Guests) -> None:
 
     event(f"{len(filters)} filters, somebody is in: {bool(let_in)}")
     assert all(parsed.test(person.get) for person in let_in)
+
+
+def test_the_sentence_says_whose_assignments_are_asked() -> None:
+    assigned = {"attribute": "assignedTo", "operator": "ARRAYCONTAINS", "value": [SALES]}
+
+    plan = planned([assigned])
+
+    assert plan.sentence == "reads all users; asks who is assigned to 1 application"

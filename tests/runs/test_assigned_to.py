@@ -1,0 +1,166 @@
+"""Only who is assigned to an enterprise application: people, and the members of assigned groups."""
+
+import pytest
+
+from local.graph import GraphEmulator
+from local.sample import SAMPLE_ROLES
+from sync_core.directory.checks import check_connection
+from sync_core.domain.documents import Connection, RunStatus
+from sync_core.people.why import explain
+from sync_core.runs.preview import preview
+from sync_core.services import Services
+from tests.system import active, changes_of, group_scope, rows_of, run_now, stored_connection
+
+MAPPING = [{"target": "displayName", "source": "displayName"}]
+FREE = {"guard": {"maxRemovals": None, "maxRemovalPercent": None}}
+NOBODYS = "11111111-0000-4000-8000-000000000000"
+
+
+@pytest.fixture(autouse=True)
+def permission(emulator: GraphEmulator) -> None:
+    emulator.control.set_roles([*SAMPLE_ROLES, "Application.Read.All"])
+
+
+@pytest.fixture
+def people(emulator: GraphEmulator) -> dict[str, str]:
+    names = ("directly", "inGroup", "inNested", "notAtAll")
+    control = emulator.control
+    return {name: str(control.create_person({"displayName": name})["id"]) for name in names}
+
+
+@pytest.fixture
+def application(emulator: GraphEmulator, people: dict[str, str]) -> str:
+    control = emulator.control
+    nested = control.create_group("Nested", members=[people["inNested"]])["id"]
+    group = control.create_group("Assigned", members=[people["inGroup"], nested])["id"]
+    made = control.create_enterprise_app("Portal", NOBODYS)
+    control.assign(made["id"], people["directly"], group)
+    return str(made["id"])
+
+
+async def connect(
+    services: Services, connection_id: str, application: str, operator: str = "ARRAYCONTAINS"
+) -> Connection:
+    clause = {"attribute": "assignedTo", "operator": operator, "value": [application.upper()]}
+    return await stored_connection(
+        services,
+        connection_id,
+        scope={"filters": [{"clauses": [clause]}]},
+        mapping=MAPPING,
+        policy=FREE,
+    )
+
+
+async def test_who_is_assigned_comes_in_and_who_is_not_any_more_leaves(
+    services: Services,
+    emulator: GraphEmulator,
+    connection_id: str,
+    people: dict[str, str],
+    application: str,
+) -> None:
+    connection = await connect(services, connection_id, application)
+    told = await preview(services, connection)
+    await run_now(services, connection_id)
+    first = active(await rows_of(services, connection_id))
+    emulator.control.unassign(application, people["directly"])
+    run = await run_now(services, connection_id)
+    [change] = await changes_of(services, run)
+
+    assert first == {people["directly"], people["inGroup"]}
+    assert [(one.name, one.count) for one in told.reading.applications] == [("Portal", 2)]
+    assert told.reading.judged_here == ["guests exclude", "agents exclude"]
+    assert (change["objectId"], change["evidence"]["assignedTo"]) == (people["directly"], [])
+    assert active(await rows_of(services, connection_id)) == {people["inGroup"]}
+
+
+async def test_why_says_who_is_assigned(
+    services: Services, connection_id: str, people: dict[str, str], application: str
+) -> None:
+    connection = await connect(services, connection_id, application)
+    inside = await explain(services, connection, people["inGroup"], values_of_outsiders=True)
+    outside = await explain(services, connection, people["inNested"], values_of_outsiders=True)
+
+    assert inside.scope is not None
+    assert inside.scope.filters[0].clauses[0].seen == [application]
+    assert inside.code == "inScope"
+    assert "assignedTo ARRAYCONTAINS" in outside.verdict
+    assert "(assigned to none of them)" in outside.verdict
+
+
+async def test_the_assigned_are_kept_out_of_a_group(
+    services: Services,
+    emulator: GraphEmulator,
+    connection_id: str,
+    people: dict[str, str],
+    application: str,
+) -> None:
+    group = emulator.control.create_group("All four", members=[*people.values()])["id"]
+    scope = group_scope(group)
+    scope["filters"][0]["clauses"].append(
+        {"attribute": "assignedTo", "operator": "NOT ARRAYCONTAINS", "value": application}
+    )
+    await stored_connection(services, connection_id, scope=scope, mapping=MAPPING)
+    await run_now(services, connection_id)
+
+    assert active(await rows_of(services, connection_id)) == {
+        people["inNested"],
+        people["notAtAll"],
+    }
+
+
+async def test_a_list_that_was_cut_short_removes_nobody(
+    services: Services,
+    emulator: GraphEmulator,
+    connection_id: str,
+    people: dict[str, str],
+    application: str,
+) -> None:
+    await connect(services, connection_id, application)
+    await run_now(services, connection_id)
+    path = "/v1.0/servicePrincipals/*/appRoleAssignedTo"
+    emulator.control.add_fault("lostRest", path=path, times=1)
+    run = await run_now(services, connection_id)
+
+    assert run.counts.disabled == 0
+    assert active(await rows_of(services, connection_id)) == {
+        people["directly"],
+        people["inGroup"],
+    }
+
+
+async def test_an_application_that_is_not_there_removes_nobody_and_is_named(
+    services: Services, connection_id: str, application: str
+) -> None:
+    await connect(services, connection_id, application)
+    await run_now(services, connection_id)
+    stored = await services.store.connections.get(connection_id)
+    scope = stored.connection.scope.model_dump(mode="json", by_alias=True)
+    scope["filters"][0]["clauses"][0]["value"] = NOBODYS
+    wanted = stored.connection.model_copy(
+        update={"scope": type(stored.connection.scope).model_validate(scope)}
+    )
+    await services.store.connections.replace(wanted, stored)
+    run = await run_now(services, connection_id)
+    result = await check_connection(services.directory, wanted, services.clock())
+
+    assert run.status is RunStatus.PARTIAL
+    assert [(one.object_id, one.code) for one in run.errors] == [
+        (NOBODYS, "scope.applicationNotFound")
+    ]
+    assert len(active(await rows_of(services, connection_id))) == 2
+    assert [one.code for one in result.checks if not one.ok] == ["scope.applicationNotFound"]
+
+
+async def test_the_check_names_the_permission(
+    services: Services, emulator: GraphEmulator, connection_id: str, application: str
+) -> None:
+    connection = await connect(services, connection_id, application)
+    granted = await check_connection(services.directory, connection, services.clock())
+    emulator.control.set_roles([*SAMPLE_ROLES])
+    missing = await check_connection(services.directory, connection, services.clock())
+
+    assert granted.ok
+    assert "read who is assigned" in [one.name for one in granted.checks]
+    assert [(one.name, one.code) for one in missing.checks if not one.ok] == [
+        ("Application.Read.All", "permission.missing")
+    ]
