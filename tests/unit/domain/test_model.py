@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sync_core.domain.model import Action, Inventory, Status, utf16_length
+from sync_core.domain.model import BECAME_GUEST, Action, Inventory, Reason, Status, utf16_length
 from tests.unit.builders import change, stored
 
 
@@ -83,3 +83,18 @@ def test_texts_are_counted_as_table_storage_does(text: str, length: int) -> None
 def test_half_a_letter_is_no_text() -> None:
     with pytest.raises(UnicodeEncodeError):
         utf16_length("\ud83d")
+
+
+@pytest.mark.parametrize(
+    ("reason", "evidence", "cause"),
+    [
+        pytest.param(Reason.LEFT_SCOPE, {BECAME_GUEST: True}, BECAME_GUEST, id="made a guest"),
+        pytest.param(Reason.LEFT_SCOPE, {"groups": []}, "leftScope", id="left the scope"),
+        pytest.param(Reason.SOFT_DELETED, None, "softDeleted", id="without evidence"),
+        pytest.param(None, None, None, id="not asked for"),
+    ],
+)
+def test_the_cause_of_a_removal_is_more_exact_than_its_reason(
+    reason: Reason | None, evidence: dict[str, Any] | None, cause: str | None
+) -> None:
+    assert change(Action.DISABLE, reason=reason, evidence=evidence).cause == cause

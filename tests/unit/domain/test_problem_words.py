@@ -205,12 +205,23 @@ def test_of_a_long_list_the_first_wrong_value_is_named() -> None:
     ]
 
 
+def patterns(schema: object) -> Iterator[str]:
+    """Yield every pattern that a JSON schema asks of a text, at any depth."""
+    if isinstance(schema, list):
+        for part in schema:
+            yield from patterns(part)
+    elif isinstance(schema, dict):
+        for name, part in schema.items():
+            if name == "pattern" and isinstance(part, str):
+                yield part
+            yield from patterns(part)
+
+
 def test_every_pattern_of_a_document_has_words() -> None:
-    schemas = str([model.model_json_schema() for model, _ in BODIES])
-    found = set(re.findall(r"'pattern': '((?:[^'\\]|\\.)*)'", schemas))
+    found = set(patterns([model.model_json_schema() for model, _ in BODIES]))
 
     assert len(found) >= 5
-    assert {one.replace("\\\\", "\\") for one in found} <= PATTERN_WORDS.keys()
+    assert found <= PATTERN_WORDS.keys()
 
 
 def test_an_error_without_words_is_not_told_in_the_validators() -> None:

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from sync_core.domain.compatibility import read
-from sync_core.domain.connections.limits import has_old_limits, with_new_limits
+from sync_core.domain.connections.limits import deletes, has_old_limits, with_new_limits
 from sync_core.domain.documents import Connection, Guard
-from tests.unit.builders import connection
+from tests.unit.builders import connection, policy
 
 OLD = {"maxRemovals": 500, "maxRemovalPercent": 20}
 
@@ -43,3 +43,10 @@ def test_an_old_default_becomes_the_new_one(
 )
 def test_what_is_not_understood_is_left_as_it_is(document: dict[str, Any]) -> None:
     assert with_new_limits(document) == document
+
+
+@pytest.mark.parametrize(
+    ("action", "goes"), [("delete", True), ("disable", False), ("keep", False)]
+)
+def test_only_the_policy_delete_takes_the_row_away(action: str, goes: bool) -> None:
+    assert deletes(policy(leftScope=action), "left_scope") is goes

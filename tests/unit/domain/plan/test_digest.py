@@ -83,3 +83,15 @@ def test_a_name_has_two_parts_of_the_same_length() -> None:
 
 def test_who_confirms_may_send_the_first_part_alone() -> None:
     assert moves_of("abc") == "abc"
+
+
+def test_columns_that_wait_for_approval_are_part_of_what_is_confirmed() -> None:
+    """Whoever confirmed a plan without them has not seen what would be emptied."""
+    digest = PlanDigest("contoso")
+    for one in PLAN:
+        digest.add(one)
+    before = digest.text
+    digest.hold(["email blanked"])
+
+    assert moves_of(digest.text) != moves_of(before)
+    assert digest.text.partition(".")[2] == before.partition(".")[2]

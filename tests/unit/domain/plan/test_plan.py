@@ -8,6 +8,7 @@ import pytest
 from sync_core.domain.model import Action, Change, Inventory, Link, Reason
 from sync_core.domain.plan.guard import Verdict, check_guard, tally_of
 from sync_core.domain.plan.plan import ALLOWED, FewChanges, Plan
+from sync_core.domain.plan.values import Kind, Loss
 from tests.unit.builders import ANN, change, policy
 
 BEN, CAT, DAN = (letter + ANN[1:] for letter in "bcd")
@@ -131,3 +132,16 @@ def test_the_window_knows_what_a_run_decided_by_itself(
     planned = replace(plan(ALLOWED), **changed)
 
     assert [planned.mark(one) for one in CHANGES] == marks
+
+
+EMAIL_LOST = Verdict(False, False, ("email",), hold_values=frozenset({Loss("email", Kind.BLANKED)}))
+LOSES_EMAIL = change(
+    Action.UPDATE, object_id=CAT, values={"email": None}, before={"email": "cat@contoso.com"}
+)
+
+
+def test_whoever_would_lose_a_value_that_waits_is_not_updated() -> None:
+    found = plan(EMAIL_LOST, LOSES_EMAIL, UPDATED, unconfirmed=0)
+
+    assert [found.is_held(LOSES_EMAIL), found.is_held(UPDATED)] == [True, False]
+    assert [found.held, found.held] == [1, 1]
