@@ -89,7 +89,7 @@ async def admin(req: func.HttpRequest, context: func.Context) -> func.HttpRespon
 
 
 def handshake(token: str) -> func.HttpResponse:
-    """Give Graph its validation token back, decoded once, as plain text.
+    """Answer Graph's handshake: its validation token, decoded once, as plain text.
 
     learn.microsoft.com/graph/change-notifications-delivery-webhooks
     """

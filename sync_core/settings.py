@@ -135,7 +135,7 @@ class _Reader:
         return value.rstrip("/")
 
     def _storages(self) -> tuple[StorageAccess | None, StorageAccess | None]:
-        """Give the access to queues and to tables, which share the host's storage unless told."""
+        """Return the access to queues and to tables, which share the host's storage unless told."""
         queues = self._storage("AzureWebJobsStorage", "queue")
         tables = self._storage("SYNC_TABLES", "table")
         if queues is None:

@@ -148,7 +148,7 @@ def _status(error: SyncError) -> int:
 
 @cache
 def api() -> "FastAPI":
-    """Give the REST API of this process; FastAPI is imported at its first request."""
+    """Return the REST API of this process; FastAPI is imported at its first request."""
     from sync_core.api.app import create_app
 
     return create_app(process.services)

@@ -145,7 +145,7 @@ class SaveGuard:
         return await preview(self._services, limited, limit_s=max(left_s, 0.0), keep=keep)
 
     async def _waits_already(self, stored: Connection, limits: Guard, found: Preview) -> bool:
-        """Tell whether the stored settings move the same people: then the change is not the reason."""
+        """Whether the stored settings move the same people: then the change is not the reason."""
         if not stored.enabled:
             return False
         try:
@@ -173,7 +173,7 @@ class SaveGuard:
 
 
 def as_if_stored(wanted: Connection) -> Connection:
-    """Give what a new connection is compared with: the same, switched off, with the usual limits.
+    """Return what a new connection is compared with: the same, switched off, with the usual limits.
 
     People who were kept when a connection was deleted belong to the next one of its name.
     """
@@ -182,7 +182,7 @@ def as_if_stored(wanted: Connection) -> Connection:
 
 
 def _decides(stored: Connection, wanted: Connection) -> bool:
-    """Tell whether a save can change who is in: another rule, or a connection that is switched on."""
+    """Whether a save can change who is in: another rule, or a connection that is switched on."""
     if not wanted.enabled:
         return False
     changed = any(getattr(stored, name) != getattr(wanted, name) for name in DECIDING)
@@ -218,7 +218,7 @@ def _does(found: Preview) -> str:
 
 
 def described(refusals: Sequence[tuple[str, NeedsConfirmation]]) -> list[dict[str, Any]]:
-    """Give refusals of several connections as they stand in an answer."""
+    """Return refusals of several connections as they stand in an answer."""
     return [
         {
             "connection": name,

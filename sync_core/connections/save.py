@@ -121,7 +121,7 @@ class Saver:
         return []
 
     async def _ready(self, draft: Draft, stored: Connection | None) -> Connection:
-        """Give what is to be stored, its secret in Key Vault; refuse before anything is written."""
+        """Return what is to be stored, its secret in Key Vault; refuse before anything is written."""
         # A new connection, too: the end of the deletion would take it for the old one.
         if deletion := await self._services.store.deletions.find(draft.connection.id):
             raise being_deleted(deletion)

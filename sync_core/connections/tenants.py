@@ -42,7 +42,7 @@ async def claim(services: Services, tenant_id: str, connection_id: str) -> Claim
 
 
 async def grant(services: Services, tenant_id: str, connection_id: str) -> Claiming:
-    """Give a tenant to the connection whose consent claimed it and was confirmed."""
+    """Bind a tenant to the connection whose consent claimed it and was confirmed."""
     now = services.clock()
     taken = await _taken(services, tenant_id, connection_id)
     return taken or await services.store.tenant_claims.decide(

@@ -24,7 +24,7 @@ COUNT_PATIENCE_S = 5.0
 
 
 def warnings_about(connection: Connection) -> list[Warning]:
-    """Give what can be said without asking anybody."""
+    """Return what can be said without asking anybody."""
     scope = connection.scope
     found = []
     if scope.everyone and scope.filters:
@@ -77,7 +77,7 @@ def _hidden_in_scope(scope: Scope) -> list[Warning]:
 async def warnings_now(
     services: Services, connection: Connection, state: Verification
 ) -> list[Warning]:
-    """Give the same, and what has happened to the connection: trouble, and what expires."""
+    """Return the same, and what has happened to the connection: trouble, and what expires."""
     known = await journal.read(services, connection.id)
     found = warnings_about(connection) + warnings_from(known, state, connection, services)
     deletion = await services.store.deletions.find(connection.id)
@@ -148,7 +148,7 @@ def _deletion(causes: list[str], limit: int | None) -> str:
 async def warnings_with_count(
     services: Services, connection: Connection, state: Verification
 ) -> list[Warning]:
-    """Give the same, and how many people "everyone" is."""
+    """Return the same, and how many people "everyone" is."""
     found = await warnings_now(services, connection, state)
     return [
         await _counted(services, connection) if one.code == "scope.everyone" else one

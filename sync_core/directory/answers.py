@@ -151,7 +151,7 @@ def check_link(link: str, graph_url: str) -> None:
 
 
 def _origin(address: str) -> tuple[str, str, int] | None:
-    """Give scheme, host and port; None for what browsers and libraries read in different ways."""
+    """Return scheme, host and port; None for what browsers and libraries read in different ways."""
     if not address.isprintable():  # line breaks, which urlsplit takes out without a word
         return None
     try:

@@ -167,7 +167,7 @@ def _portions(names: Iterable[str]) -> list[list[str]]:
 
 
 async def read_schema(client: GraphClient, now: datetime) -> tuple[Property, ...]:
-    """Give a user's properties by Graph's own description, read once a day in each process."""
+    """Return a user's properties by Graph's own description, read once a day in each process."""
     kept = _schemas.get(client.graph_url)
     if kept is not None and now - kept[0] < SCHEMA_LIFE:
         return kept[1]

@@ -158,7 +158,7 @@ class GraphClient:
         return await self.roles()
 
     async def may(self, needs: str) -> bool | None:
-        """Tell whether the token, or a new one, has a permission; None where tokens do not tell."""
+        """Whether the token, or a new one, has a permission; None where tokens do not tell."""
         async with self._one_at_a_time:
             roles = await self.roles()
             if roles is None or has_all(needs, roles):
@@ -217,14 +217,14 @@ class GraphClient:
 
     @staticmethod
     def follow(link: str, first: RequestInformation) -> RequestInformation:
-        """Give the request for a link, with the headers that the first request had."""
+        """Return the request for a link, with the headers that the first request had."""
         request = RequestInformation(Method.GET)
         request.url = link
         request.headers.add_all(first.headers)
         return request
 
     def leads_to(self, link: str, path: str) -> bool:
-        """Tell whether a link that a caller gave back leads to this very list of our Graph."""
+        """Whether a link that a caller gave back leads to this very list of our Graph."""
         return link.startswith(f"{self._base_url}{path}?") and link.isprintable()
 
     async def batch(

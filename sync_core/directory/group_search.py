@@ -49,7 +49,7 @@ async def find_groups(client: GraphClient, text: str, *, top: int, members: bool
 async def more_groups(
     client: GraphClient, link: str, *, by_words: bool, members: bool
 ) -> GroupPage:
-    """Give the next page; raises `Invalid` for a link that leads elsewhere, or nowhere any more."""
+    """Return the next page; raises `Invalid` for a link that leads elsewhere, or nowhere any more."""
     found = await _go_on(client, link)
     return await _chosen(client, found, by_words=by_words, members=members)
 

@@ -35,7 +35,7 @@ Manager = dict[str, Any]
 async def with_managers(
     client: GraphClient, pages: AsyncIterator[Sequence[Sighting]]
 ) -> AsyncIterator[Sequence[Sighting]]:
-    """Give the people of all pages with their `manager`: an object, or None for nobody.
+    """Return the people of all pages with their `manager`: an object, or None for nobody.
 
     Somebody about whom Graph does not answer comes without the key: nobody knows, and that is no reason to
     clear anything. Raises `FixConnection` when managers are hidden from this app.

@@ -305,5 +305,5 @@ class Reading:
 
 
 def is_short(read: int, expected: int) -> bool:
-    """Tell whether a list ended so far below its count that it was cut short."""
+    """Whether a list ended so far below its count that it was cut short."""
     return expected - read > max(COUNT_TOLERANCE_LEAST, expected * COUNT_TOLERANCE)

@@ -71,7 +71,7 @@ def advanced_headers() -> HeadersCollection:
 
 
 def properties(select: Iterable[str]) -> list[str]:
-    """Give what to put into $select: the manager is not among it.
+    """Return what to put into $select: the manager is not among it.
 
     A list accepts `$select=manager` and gives nothing (learn.microsoft.com/answers/questions/1395515).
     """
@@ -79,7 +79,7 @@ def properties(select: Iterable[str]) -> list[str]:
 
 
 def relationships(select: Iterable[str]) -> list[str] | None:
-    """Give what to put into $expand, which does not go with advanced queries."""
+    """Return what to put into $expand, which does not go with advanced queries."""
     return [MANAGER] if MANAGER in set(select) else None
 
 

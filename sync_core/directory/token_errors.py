@@ -300,7 +300,7 @@ def _others(cloud: CloudName) -> list[CloudName]:
 
 
 def _named(text: str, cloud: CloudName) -> list[CloudName]:
-    """Give the clouds that Entra's text points to, like 'MicrosoftOnline.US'; else all the others."""
+    """Return the clouds that Entra's text points to, like 'MicrosoftOnline.US'; else all the others."""
     told = REDIRECTED.search(text)
     host = told[1].lower() if told else ""
     named = [name for name in _others(cloud) if host in CLOUDS[name].login_url]

@@ -125,7 +125,7 @@ class Document(BaseModel):
     )
 
     def to_json(self) -> dict[str, Any]:
-        """Give the document as the API and the tables carry it."""
+        """Return the document as the API and the tables carry it."""
         return self.model_dump(mode="json", by_alias=True)
 
 
@@ -552,7 +552,7 @@ class Connection(Document):
         return self
 
     def known_tenant(self) -> str:
-        """Give the tenant, or raise where it is not known before an administrator has consented."""
+        """Return the tenant, or raise where it is not known before an administrator has consented."""
         if self.tenant_id is None:
             raise FixConnection(
                 "connection.noTenant",
@@ -700,7 +700,7 @@ class Run(Document):
     error: RunError | None = None
 
     def replaced(self, **changes: object) -> Self:
-        """Give a copy with some fields changed."""
+        """Return a copy with some fields changed."""
         return self.model_copy(update=changes)
 
 

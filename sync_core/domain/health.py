@@ -80,7 +80,7 @@ SOURCE_WORDS = {
 
 class _State(Document):
     def replaced(self, **changes: object) -> Self:
-        """Give a copy with some fields changed."""
+        """Return a copy with some fields changed."""
         return self.model_copy(update=changes)
 
 
@@ -149,7 +149,7 @@ class Health(_State):
         return Status.FAILING if self.failures else Status.OK
 
     def held_back(self, now: datetime) -> bool:
-        """Tell whether nobody but a person may start a run now."""
+        """Whether nobody but a person may start a run now."""
         return self.next_try_at is not None and now < self.next_try_at
 
 
@@ -218,7 +218,7 @@ def checked(health: Health, now: datetime) -> Step:
 
 
 def back_off(connection_id: str, tries: int) -> timedelta:
-    """Give the wait after this many failed tries, the first being 1."""
+    """Return the wait after this many failed tries, the first being 1."""
     wait = BACK_OFF[min(tries, len(BACK_OFF)) - 1]
     return wait + spread(connection_id, wait / SPREAD)
 
@@ -352,7 +352,7 @@ class ExpiryWarning:
 def expiry_warning(
     expires_on: date, now: datetime, already_warned: int | None
 ) -> ExpiryWarning | None:
-    """Give the warning to log now, if one is due: the most urgent stage only, and each once."""
+    """Return the warning to log now, if one is due: the most urgent stage only, and each once."""
     days_left = _days_left(expires_on, now)
     reached = [stage for stage in STAGES if days_left <= stage]
     if not reached or (already_warned is not None and reached[-1] >= already_warned):
@@ -400,7 +400,7 @@ def _days_left(expires_on: date, now: datetime) -> int:
 def connection_warnings(
     health: Health | None, connection: Connection, now: datetime
 ) -> list[dict[str, str]]:
-    """Give what an administrator should know when looking at the connection."""
+    """Return what an administrator should know when looking at the connection."""
     health = health or Health(connection_id=connection.id)
     found = []
     if health.quarantine is not None:
@@ -417,7 +417,7 @@ def connection_warnings(
 
 
 def health_document(health: Health) -> dict[str, Any]:
-    """Give the state as the API shows it."""
+    """Return the state as the API shows it."""
     shown, quarantine = health.to_json(), health.quarantine
     failing = quarantine.incident if quarantine is not None else None
     incidents = (failing, health.overdue, *health.waiting.values())
@@ -453,7 +453,7 @@ def _next_try(health: Health, connection: Connection) -> str:
 
 
 def _expiry(health: Health, connection: Connection) -> Expiry | None:
-    """Give the date that is known best; one kept for another credential says nothing about this one."""
+    """Return the date that is known best; one kept for another credential says nothing about this one."""
     kept, given = health.warned, connection.credential.expires_on
     if (
         kept is not None

@@ -36,7 +36,7 @@ class Delivery:
 
 
 def client_state(key: bytes, connection_id: str) -> str:
-    """Give the `clientState` of a connection's subscriptions: its id and a proof of who wrote it."""
+    """Return the `clientState` of a connection's subscriptions: its id and a proof of who wrote it."""
     digest = hmac.digest(key, f"graph-notifications|{connection_id}".encode(), hashlib.sha256)
     return f"{connection_id}.{base64.urlsafe_b64encode(digest).decode().rstrip('=')}"
 

@@ -9,7 +9,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def is_due(connection: Connection, last_started: datetime | None, now: datetime) -> bool:
-    """Tell whether a new interval of this connection has begun since its last run started.
+    """Whether a new interval of this connection has begun since its last run started.
 
     Intervals are shifted by the connection's id, so a hundred connections do not start together.
     """
@@ -23,6 +23,6 @@ def is_due(connection: Connection, last_started: datetime | None, now: datetime)
 
 
 def spread(connection_id: str, interval: timedelta) -> timedelta:
-    """Give the connection's place within the interval, the same on every instance."""
+    """Return the connection's place within the interval, the same on every instance."""
     digest = hashlib.blake2b(connection_id.encode(), digest_size=4).digest()
     return interval * (int.from_bytes(digest) / 2**32)

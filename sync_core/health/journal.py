@@ -27,7 +27,7 @@ FindExpiry = Callable[[Services, Connection], Awaitable[Expiry | None]]
 
 
 async def read(services: Services, connection_id: str) -> Health:
-    """Give what is remembered of a connection; nothing where it cannot be read."""
+    """Return what is remembered of a connection; nothing where it cannot be read."""
     try:
         return await services.store.health.read(connection_id)
     except SyncError as error:
@@ -36,7 +36,7 @@ async def read(services: Services, connection_id: str) -> Health:
 
 
 async def read_all(services: Services) -> dict[str, Health]:
-    """Give what is remembered of all connections, by id; nothing where it cannot be read."""
+    """Return what is remembered of all connections, by id; nothing where it cannot be read."""
     try:
         return {one.connection_id: one async for one in services.store.health.all()}
     except SyncError as error:

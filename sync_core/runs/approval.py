@@ -13,7 +13,7 @@ from sync_core.store.plans import Document
 async def take_approval(
     services: Services, connection: Connection, run: Run, plan: Plan
 ) -> Approval | None:
-    """Give the confirmation of a held plan, if there is one, and note that this run begins with it.
+    """Return the confirmation of a held plan, if there is one, and note that this run begins with it.
 
     A run that was killed, or ran out of time, leaves a smaller plan to the next one. That one is let
     through by the same confirmation if each of its held changes was in the confirmed plan, too.

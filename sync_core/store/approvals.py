@@ -57,7 +57,7 @@ class ApprovalStore:
             raise storage_unavailable(error) from error
 
     async def find(self, connection_id: str, moves: str, now: datetime) -> Approval | None:
-        """Give the confirmation of a plan, unless its day is over."""
+        """Return the confirmation of a plan, unless its day is over."""
         table = await self._tables.table(APPROVALS)
         row = await asked(partial(table.get_entity, connection_id, moves))
         if row is None or row["ExpiresAt"] <= now:
@@ -71,7 +71,7 @@ class ApprovalStore:
         await asked(partial(table.update_entity, keys | {"RunId": run_id}))
 
     async def begun(self, connection_id: str, now: datetime) -> list[Approval]:
-        """Give the confirmations with which a run has begun that has not ended well yet."""
+        """Return the confirmations with which a run has begun that has not ended well yet."""
         table = await self._tables.table(APPROVALS)
         try:
             return [

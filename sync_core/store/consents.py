@@ -141,11 +141,11 @@ class ConsentStore:
         await asked(partial(table.delete_entity, connection_id, REFUSED))
 
     async def waiting(self) -> list[PendingConsent]:
-        """Give the consents of all connections that have to be confirmed."""
+        """Return the consents of all connections that have to be confirmed."""
         return [_pending(row) async for row in self._rows(f"RowKey eq '{PENDING}'")]
 
     async def pending(self, connection_id: str) -> PendingConsent | None:
-        """Give the consent of one connection that has to be confirmed, if there is one."""
+        """Return the consent of one connection that has to be confirmed, if there is one."""
         table = await self._tables.table(CONSENTS)
         row = await asked(partial(table.get_entity, connection_id, PENDING))
         return _pending(row) if row is not None else None

@@ -154,7 +154,7 @@ class LeaseStore:
         await self._change(connection_id, change)
 
     async def release(self, connection_id: str, holder: str) -> Next | None:
-        """Give the connection back; returns the request that waits, if there is one."""
+        """Release the lease. Returns the request that waits, if there is one."""
 
         def change(lease: Lease) -> Lease | None:
             if lease.holder != holder:

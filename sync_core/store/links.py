@@ -91,7 +91,7 @@ def _free(people: Sequence[str], rows: Sequence[Entity | None]) -> dict[str, Ent
 
 
 def _lives(row: Entity) -> bool:
-    """Tell whether a former person has come back meanwhile."""
+    """Whether a former person has come back meanwhile."""
     return bool(row.get("ConnectionId")) and row.get("Status") != Status.DISABLED.value
 
 

@@ -55,7 +55,7 @@ class Match:
 
     @property
     def is_stale(self) -> bool:
-        """Tell whether it is this very decision that could not be carried out."""
+        """Whether it is this very decision that could not be carried out."""
         return self.judged_at == self.decided_at
 
 
@@ -72,7 +72,7 @@ class MatchStore:
         return {one.object_id: one for one in found}
 
     async def page(self, *, top: int | None, after: str = "") -> tuple[list[Match], str | None]:
-        """Give up to `top` of the queue by object id, and the id after which the next page begins."""
+        """Return up to `top` of the queue by object id, and the id after which the next page begins."""
         table = await self._tables.table(MATCHES)
         condition = f"PartitionKey eq {quoted(self._connection_id)} and RowKey gt {quoted(after)}"
         found: list[Match] = []

@@ -103,7 +103,7 @@ class People:
         search: str | None = None,
         linked: bool = False,
     ) -> tuple[list[Person], str | None]:
-        """Give up to `top` people by object id, and the id after which the next page begins.
+        """Return up to `top` people by object id, and the id after which the next page begins.
 
         A page of a search may be short, or empty, and still have a next one. `linked` gives only those
         who took over a row.
@@ -154,7 +154,7 @@ class People:
     async def history(
         self, object_id: str, *, top: int, after: str | None = None
     ) -> tuple[list[HistoryEntry], str | None]:
-        """Give up to `top` changes of a person, newest first, and where the next page begins."""
+        """Return up to `top` changes of a person, newest first, and where the next page begins."""
         table = await self._tables.table(USERS)
         first = f"{HISTORY}{object_id}{HISTORY}"
         condition = (

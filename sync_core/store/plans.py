@@ -50,7 +50,7 @@ class PlanStore:
     async def load(
         self, connection_id: str, run_id: str, *, skip: int = 0
     ) -> AsyncIterator[Document]:
-        """Give the changes of a run in the plan's order, without the first `skip`."""
+        """Return the changes of a run in the plan's order, without the first `skip`."""
         table = await self._tables.table(PLANS)
         condition = f"PartitionKey eq {quoted(_partition(connection_id, run_id))}"
         async for page in query(table, condition, ["RowKey", "Count"]):

@@ -57,7 +57,7 @@ class Stamp:
 
 
 def partition_key(connection_id: str, object_id: str) -> str:
-    """Give the partition of a person: the first hex digit of a random id fills 16 of them evenly."""
+    """Return the partition of a person: the first hex digit of a random id fills 16 of them evenly."""
     return f"{connection_id}-{object_id[0]}"
 
 
@@ -77,23 +77,23 @@ def to_stored(entity: Entity, connection_id: str) -> StoredPerson | None:
 
 
 def needs_row(change: Change) -> bool:
-    """Tell whether a stored row has to be at hand to write the change."""
+    """Whether a stored row has to be at hand to write the change."""
     return change.action is not Action.CREATE or change.link is not None
 
 
 def stands_already(change: Change) -> bool:
-    """Tell whether a row stands at the person's own address."""
+    """Whether a row stands at the person's own address."""
     in_place = change.link is not None and change.link.in_place
     return change.action is not Action.CREATE or in_place
 
 
 def old_values(change: Change, row: Entity) -> dict[str, Value]:
-    """Give what the row at a person's own address holds of the targets, before the change."""
+    """Return what the row at a person's own address holds of the targets, before the change."""
     return _values(row, change.values) if change.link else mapped_values(row)
 
 
 def mapped_values(row: Entity) -> dict[str, Value]:
-    """Give the mapped targets of a stored row."""
+    """Return the mapped targets of a stored row."""
     return _values(row, str(row.get("MappedTargets") or "").split(","))
 
 
@@ -110,7 +110,7 @@ def _is_long(row: Entity, name: str) -> bool:
 
 
 def operations(change: Change, row: Entity | None, stamp: Stamp) -> list[Operation]:
-    """Give the operations of one change: the person and the history row, to be written together."""
+    """Return the operations of one change: the person and the history row, to be written together."""
     history = Operation(Verb.UPSERT, _history(change, stamp))
     if not needs_row(change):
         return [Operation(Verb.UPSERT, _created(change, stamp)), history]
@@ -148,7 +148,7 @@ def _created(change: Change, stamp: Stamp) -> Entity:
 
 
 def _linked(change: Change, link: Link, row: Entity, stamp: Stamp) -> Operation:
-    """Give the new person's row with the columns of the row that is taken over.
+    """Return the new person's row with the columns of the row that is taken over.
 
     Where that one stands in place it is replaced, if it is still the same; elsewhere it stays.
     """
@@ -164,19 +164,19 @@ def _linked(change: Change, link: Link, row: Entity, stamp: Stamp) -> Operation:
 
 
 def _taken_over(row: Entity, change: Change) -> Entity:
-    """Give the columns that are not ours; of a former person's targets those that are kept."""
+    """Return the columns that are not ours; of a former person's targets those that are kept."""
     former = set(str(row.get("MappedTargets") or "").split(",")) - set(change.kept)
     return without(row, NOT_TAKEN_OVER | change.values.keys() | former)
 
 
 def linked_mark(link: Link, object_id: str, etag: str) -> Operation:
-    """Give what says on a row who takes it over; its other columns stay."""
+    """Return what says on a row who takes it over; its other columns stay."""
     keys = {"PartitionKey": link.partition, "RowKey": link.row_key}
     return Operation(Verb.MERGE, keys | {LINKED_TO: object_id, LINKED_BY: link.by}, etag)
 
 
 def unlinked(row: Entity, link: Link, stamp: Stamp) -> list[Operation]:
-    """Give the operations that break a person's link: the row without its marks, and the history."""
+    """Return the operations that break a person's link: the row without its marks, and the history."""
     broken = Change(Action.UPDATE, row["RowKey"], row.get("UserPrincipalName") or "")
     person = without(row, {LINKED_FROM, LINKED_BY}) | moment("UpdatedAt", stamp.now)
     history = _history(broken, stamp) | {"Link": link_note(link, broken=True)}
@@ -187,7 +187,7 @@ def unlinked(row: Entity, link: Link, stamp: Stamp) -> list[Operation]:
 
 
 def without(row: Entity, columns: Collection[str]) -> Entity:
-    """Give a row as it is written again without some columns."""
+    """Return a row as it is written again without some columns."""
     # The time stamp is the service's own.
     left = {"Timestamp", *columns}
     return {
@@ -198,7 +198,7 @@ def without(row: Entity, columns: Collection[str]) -> Entity:
 
 
 def _rewritten(change: Change, row: Entity, stamp: Stamp) -> Entity:
-    """Give the whole row again, as a replacement is the only way to take a column away."""
+    """Return the whole row again, as a replacement is the only way to take a column away."""
     ours = set(str(row.get("MappedTargets") or "").split(","))
     replaced = (ours - set(change.kept)) | change.values.keys() | NOT_REWRITTEN
     return {
@@ -239,7 +239,7 @@ def _mapped(values: Mapping[str, Value]) -> Entity:
 
 
 def column(name: str, value: Value) -> Entity:
-    """Give a value with the annotation that its type needs on the wire; null is an absent column."""
+    """Return a value with the annotation that its type needs on the wire; null is an absent column."""
     if value is None:
         return {}
     if isinstance(value, float):
@@ -250,13 +250,13 @@ def column(name: str, value: Value) -> Entity:
 
 
 def moment(name: str, value: datetime) -> Entity:
-    """Give a date and time as a column of that type, in UTC."""
+    """Return a date and time as a column of that type, in UTC."""
     text = value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     return {name: text, f"{name}@odata.type": "Edm.DateTime"}
 
 
 def _history(change: Change, stamp: Stamp) -> Entity:
-    """Give the row that says who was changed, when, why and how; old values of what was deleted too."""
+    """Return the row that says who was changed, when, why and how; old values of what was deleted too."""
     row: dict[str, Any] = {
         "PartitionKey": partition_key(stamp.connection_id, change.object_id),
         "RowKey": history_key(change.object_id, stamp),
@@ -279,7 +279,7 @@ def _history(change: Change, stamp: Stamp) -> Entity:
 
 
 def link_note(link: Link, *, broken: bool = False) -> str:
-    """Give a link as the history keeps it."""
+    """Return a link as the history keeps it."""
     note = {"row": link.address, "by": link.by, "rehire": link.former, "broken": broken}
     return orjson.dumps(note).decode()
 

@@ -17,7 +17,7 @@ from sync_core.store.wire import Entity, query, quoted, storage_unavailable
 
 
 def new_run_id(now: datetime) -> str:
-    """Give an id that sorts before those of all earlier runs."""
+    """Return an id that sorts before those of all earlier runs."""
     left = END_OF_TIME_MS - int(now.timestamp() * 1000)
     return f"{left:013d}-{secrets.token_hex(4)}"
 
@@ -52,7 +52,7 @@ class RunStore:
         return run
 
     async def page(self, connection_id: str, *, top: int, after: str | None) -> list[Run]:
-        """Give up to `top` runs, newest first, beginning after the run with the id `after`."""
+        """Return up to `top` runs, newest first, beginning after the run with the id `after`."""
         table = await self._tables.table(RUNS)
         condition = f"PartitionKey eq {quoted(connection_id)}"
         if after is not None:

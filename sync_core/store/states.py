@@ -52,7 +52,7 @@ class StateStore(Generic[State]):
         return state
 
     async def all(self) -> AsyncIterator[State]:
-        """Give what is remembered of every connection."""
+        """Return what is remembered of every connection."""
         table = await self._tables.table(self._table)
         async for page in query(table, f"PartitionKey eq '{self._kind}'"):
             for entity in page:

@@ -96,7 +96,7 @@ class Tables:
         return cls(client)
 
     async def table(self, name: str) -> TableClient:
-        """Give a table's client; all tables are made once, where they are missing."""
+        """Return a table's client; all tables are made once, where they are missing."""
         if not self._made:
             for client in self._clients.values():
                 await self._make(client)

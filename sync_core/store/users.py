@@ -120,7 +120,7 @@ class UserStore:
         return StoredIndex(people, frozenset(foreign))
 
     async def load_one(self, object_id: str) -> StoredIndex:
-        """Give what planning needs to know of one person; the index is empty without a row."""
+        """Return what planning needs to know of one person; the index is empty without a row."""
         table = await self._tables.table(USERS)
         row = await point(table, partition_key(self._connection_id, object_id), object_id)
         if row is None:

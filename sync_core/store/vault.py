@@ -62,7 +62,7 @@ class Vault:
         return text
 
     async def _moved(self, former: str, name: str) -> str | None:
-        """Give a key its name of today; the former one stays as a disabled version."""
+        """Return a key its name of today; the former one stays as a disabled version."""
         try:
             secret = await _asked(former, partial(self._client.get_secret, former))
         except FixConnection as error:
@@ -150,6 +150,6 @@ def _explained(name: str, error: AzureError) -> SyncError:
 
 
 def _inner_code(error: AzureError) -> str | None:
-    """Give the code inside the error, which tells a disabled secret from a missing role."""
+    """Return the code inside the error, which tells a disabled secret from a missing role."""
     told = error.error if isinstance(error, HttpResponseError) else None
     return (told.innererror or {}).get("code") if told else None

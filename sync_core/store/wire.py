@@ -71,7 +71,7 @@ async def query(
     typed: bool = False,
     top: int = PAGE,
 ) -> AsyncIterator[list[Entity]]:
-    """Give every page of a query; the service may cut pages anywhere, so the token decides.
+    """Return every page of a query; the service may cut pages anywhere, so the token decides.
 
     `top` is the most that one page holds, up to 1000; it does not end the query.
 
@@ -169,7 +169,7 @@ def split(
 
 
 def quoted(text: str) -> str:
-    """Give a text as a literal of a table filter or key."""
+    """Return a text as a literal of a table filter or key."""
     return "'" + text.replace("'", "''") + "'"
 
 

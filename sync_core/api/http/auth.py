@@ -128,7 +128,7 @@ def _is_believed(principal: _Principal, believed: AbstractSet[str]) -> bool:
 
 
 async def services_of(request: Request) -> Services:
-    """Give the services of this process, opened at the first request."""
+    """Return the services of this process, opened at the first request."""
     services: Services = await request.app.state.services()
     return services
 
@@ -155,7 +155,7 @@ CallerHere = Annotated[Caller, Depends(known_caller)]
 
 
 def needs(role: Role) -> Callable[[Caller], Awaitable[None]]:
-    """Give the check that every route with this role begins with."""
+    """Return the check that every route with this role begins with."""
 
     async def check(caller: CallerHere) -> None:
         if caller.is_stranger:

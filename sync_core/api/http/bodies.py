@@ -49,7 +49,7 @@ async def _read(request: Request, *accepted: str) -> bytes:
 
 
 def media_type(request: Request, accepted: Sequence[str]) -> str:
-    """Give what the body is sent as, if that is accepted; the first is the one to recommend."""
+    """Return what the body is sent as, if that is accepted; the first is the one to recommend."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in accepted:
         wanted = "YAML or JSON" if YAML in accepted else "JSON"

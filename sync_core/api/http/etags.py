@@ -13,7 +13,7 @@ ETAGS = re.compile(r'(W/)?("[^"]*")')
 
 
 def strong(stored: str) -> str:
-    """Give the API's ETag for the store's."""
+    """Return the API's ETag for the store's."""
     return f'"{hashlib.blake2b(stored.encode(), digest_size=12).hexdigest()}"'
 
 
@@ -46,7 +46,7 @@ def check_if_none_match(condition: str | None, stored: str | None) -> None:
 
 
 def is_known(condition: str | None, stored: str) -> bool:
-    """Tell whether `If-None-Match` names the stored version: the caller has it already."""
+    """Whether `If-None-Match` names the stored version: the caller has it already."""
     if condition is None:
         return False
     return condition.strip() == "*" or strong(stored) in _named(condition, weak=True)

@@ -75,7 +75,7 @@ def no_person(object_id: str) -> NotFound:
 
 
 def ids_for(display_name: str) -> Iterator[str]:
-    """Give ids made from a display name: `contoso-ag`, then `contoso-ag-2` and so on."""
+    """Return ids made from a display name: `contoso-ag`, then `contoso-ag-2` and so on."""
     plain = unicodedata.normalize("NFKD", display_name).encode("ascii", "ignore").decode().lower()
     base = re.sub(r"[^a-z0-9]+", "-", plain)[:MAX_ID].strip("-") or "connection"
     yield base

@@ -10,7 +10,7 @@ WAIT = re.compile(r"""wait\s*=\s*"?([0-9]{1,9})"?\s*(;.*)?""", re.IGNORECASE)
 
 
 def wait_s(headers: Sequence[str]) -> int | None:
-    """Give the seconds to wait, capped; None where the caller did not ask, or not in the RFC's words."""
+    """Return the seconds to wait, capped; None where the caller did not ask, or not in the RFC's words."""
     for preference in ",".join(headers).split(","):
         if match := WAIT.fullmatch(preference.strip()):
             return min(int(match[1]), MAX_WAIT_S)

@@ -86,7 +86,7 @@ async def export_format(
         Query(alias="format", description="Wins over `Accept`; JSON where neither says."),
     ] = None,
 ) -> Format:
-    """Give the format that the caller prefers."""
+    """Return the format that the caller prefers."""
     if format_ is not None:
         return format_
     accept = ",".join(request.headers.getlist("accept")).lower()
@@ -95,7 +95,7 @@ async def export_format(
 
 
 def _quality(accept: str, types: tuple[str, ...]) -> float:
-    """Give the weight of the best of these types in an `Accept` header (RFC 9110, 12.5.1)."""
+    """Return the weight of the best of these types in an `Accept` header (RFC 9110, 12.5.1)."""
     best = 0.0
     for one in accept.split(","):
         name, *parameters = (part.strip() for part in one.split(";"))
@@ -205,7 +205,7 @@ def _unplanned(outlook: Outlook, name: str, error: SyncError) -> ConfigProblem:
 
 
 def _replacements(outlook: Outlook) -> list[tuple[Connection | None, Connection]]:
-    """Give the connections that the file makes or changes: as stored, and as they would be saved."""
+    """Return the connections that the file makes or changes: as stored, and as they would be saved."""
     return [
         (outlook.stored.get(one.connection_id), outlook.drafts[one.connection_id].connection)
         for one in outlook.plan.changes
@@ -334,7 +334,7 @@ async def _drafted(
 
 
 def _enables(document: JsonObject) -> bool:
-    """Tell whether the file enables it, in any spelling that the field takes."""
+    """Whether the file enables it, in any spelling that the field takes."""
     try:
         return BOOLEAN.validate_python(document.get("enabled", True))
     except ValidationError:

@@ -202,7 +202,7 @@ async def patch_connection(
 async def _alone(
     services: Services, stored: StoredConnection, known: Verification, patch: JsonObject
 ) -> Draft | None:
-    """Give what is in use with this change alone, where other settings wait beside it."""
+    """Return what is in use with this change alone, where other settings wait beside it."""
     if known.pending is None:
         return None
     try:

@@ -70,7 +70,7 @@ HEADERS = {"Content-Security-Policy": _policy()}
 
 
 def result_page(words: Words, code: str | None) -> str:
-    """Give the page; `code` is one of ours, or None."""
+    """Return the page; `code` is one of ours, or None."""
     return PAGE.substitute(
         title=escape(words.title),
         style=STYLE,

@@ -132,12 +132,12 @@ def _refusal(name: str) -> str | None:
 
 
 def measurable(found: Iterable[Candidate]) -> list[Candidate]:
-    """Give those that are counted: lists of objects, such as licences, are some KB for each person."""
+    """Return those that are counted: lists of objects, such as licences, are some KB for each person."""
     return [one for one in found if one.refused is None and one.kind is not Kind.OBJECT]
 
 
 def selections(found: Iterable[Candidate]) -> list[str]:
-    """Give the properties to select, each once."""
+    """Return the properties to select, each once."""
     return sorted({one.selected for one in found})
 
 

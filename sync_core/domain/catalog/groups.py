@@ -66,7 +66,7 @@ def _kind(types: list[str], group: Mapping[str, Any]) -> GroupKind:
 
 
 def search_for(text: str) -> str:
-    """Give the $search that finds the words of a text in name or description, in any order.
+    """Return the $search that finds the words of a text in name or description, in any order.
 
     The clause stands in double quotes; a quote or a backslash in it is escaped with a backslash.
     learn.microsoft.com/graph/search-query-parameter#using-search-on-directory-object-collections
@@ -76,13 +76,13 @@ def search_for(text: str) -> str:
 
 
 def filter_for(text: str) -> str:
-    """Give the $filter that finds names which begin with a text; a quote in it is doubled (OData)."""
+    """Return the $filter that finds names which begin with a text; a quote in it is doubled (OData)."""
     escaped = text.replace("'", "''")
     return f"startsWith(displayName,'{escaped}')"
 
 
 def is_searchable(text: str) -> bool:
-    """Tell whether $search may be used: Graph has a known issue with values that hold an ampersand.
+    """Whether $search may be used: Graph has a known issue with values that hold an ampersand.
 
     learn.microsoft.com/graph/search-query-parameter, note on directory objects.
     """

@@ -87,7 +87,7 @@ class _Types:
             self._open = None
 
     def properties_of(self, name: str) -> dict[str, str]:
-        """Give the properties of a type with those of the types that it is based on."""
+        """Return the properties of a type with those of the types that it is based on."""
         chain: list[_Type] = []
         found = self.known.get(name)
         while found is not None and len(chain) < DEEPEST_BASE:
@@ -97,7 +97,7 @@ class _Types:
 
 
 def user_properties(description: bytes) -> tuple[Property, ...]:
-    """Give a user's properties by name; raises `UnreadableSchema`."""
+    """Return a user's properties by name; raises `UnreadableSchema`."""
     types = _Types()
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.StartElementHandler = types.start

@@ -83,7 +83,7 @@ def read(pem: str, now: datetime) -> CertificateFacts:
 
 
 def signing_part(pem: str, now: datetime) -> str:
-    """Give the key and its certificate alone; raise `UnusableCertificate` with every problem.
+    """Return the key and its certificate alone; raise `UnusableCertificate` with every problem.
 
     azure-identity takes the first certificate of a text for the key's own, which it is not where the
     chain comes first.

@@ -154,7 +154,7 @@ def conclude(
 
 
 def with_check(result: CheckResult, check: Check) -> CheckResult:
-    """Give the same result with one more check."""
+    """Return the same result with one more check."""
     return conclude([*result.checks, check], tenant_id=result.tenant_id, expiries=result.expiries)
 
 
@@ -306,7 +306,7 @@ def unfinished_check(read: int) -> Check:
 
 
 def given_expiry(connection: Connection) -> list[Expiry]:
-    """Give the date that the administrator wrote down, as the moment at which that day begins."""
+    """Return the date that the administrator wrote down, as the moment at which that day begins."""
     day = connection.credential.expires_on
     if day is None:
         return []

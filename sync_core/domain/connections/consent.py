@@ -114,7 +114,7 @@ class Refusal:
 
 
 def consent_url(connection: Connection, *, login_url: str, public_url: str, state: str) -> str:
-    """Give the address where an administrator of the tenant is asked.
+    """Return the address where an administrator of the tenant is asked.
 
     Application permissions are granted with `/.default` only: all that the registration lists.
     """
@@ -133,13 +133,13 @@ def make_state(connection_id: str, random: str) -> str:
 
 
 def state_connection(state: str | None) -> str | None:
-    """Give the id of the connection that a state is for, or None for what cannot be a state."""
+    """Return the id of the connection that a state is for, or None for what cannot be a state."""
     found = STATE.fullmatch(state or "")
     return found[1] if found else None
 
 
 def state_digest(state: str) -> str:
-    """Give what is stored of a state: enough to know it again, not enough to use it."""
+    """Return what is stored of a state: enough to know it again, not enough to use it."""
     return hashlib.sha256(state.encode()).hexdigest()
 
 
@@ -223,7 +223,7 @@ def sign_in_objection(identity: Identity, tenant_id: str) -> Outcome | None:
 
 
 def result_address(outcome: Outcome) -> str:
-    """Give the page that tells of an outcome: a path, so it cannot lead to another host."""
+    """Return the page that tells of an outcome: a path, so it cannot lead to another host."""
     return f"{RESULT_PATH}?{urlencode({'code': outcome.value})}"
 
 

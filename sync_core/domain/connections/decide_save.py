@@ -92,7 +92,7 @@ def decide_change(before: Connection, wanted: Connection, alone: Connection | No
 def _stops(
     before: Connection, wanted: Connection, result: CheckResult
 ) -> Generator[Question, CheckResult, bool]:
-    """Tell whether settings that were checked must not come into use."""
+    """Whether settings that were checked must not come into use."""
     if result.ok or not wanted.enabled:
         return False
     if not before.enabled:

@@ -71,7 +71,7 @@ class Draft:
         return CONTENT_TYPES[self.connection.credential.kind]
 
     def pinned(self, version: str) -> Connection:
-        """Give the connection with the version of its secret that was stored for it."""
+        """Return the connection with the version of its secret that was stored for it."""
         changes: dict[str, Any] = {"secret_name": self.secret_name, "secret_version": version}
         if self.secret_ends is not None:
             changes["expires_on"] = self.secret_ends.astimezone(UTC).date()
@@ -90,7 +90,7 @@ class Draft:
         )
 
     def needs_known_secret(self, stored: Connection | None) -> bool:
-        """Tell whether the secret has to be looked for: it is relied on, and was not before."""
+        """Whether the secret has to be looked for: it is relied on, and was not before."""
         after = self.connection.credential
         if self.secret is not None or not self.connection.enabled or after.kind in NEVER_EXPIRES:
             return False
@@ -255,7 +255,7 @@ def _missing(kind: CredentialKind) -> str:
 def _certificate(
     credential: CredentialInput, now: datetime
 ) -> tuple[datetime | None, list[FieldProblem]]:
-    """Give the end of a certificate that was sent, or say what is wrong with it."""
+    """Return the end of a certificate that was sent, or say what is wrong with it."""
     if credential.certificate is None or credential.kind is not CredentialKind.CERTIFICATE:
         return None, []
     pem = credential.certificate.get_secret_value()
@@ -298,7 +298,7 @@ def _unsupported(given: ConnectionInput) -> list[FieldProblem]:
 
 
 def with_id(document: JsonObject, connection_id: str) -> JsonObject:
-    """Give the document the id of its address; one that says otherwise is refused."""
+    """Return the document the id of its address; one that says otherwise is refused."""
     if document.get("id", connection_id) != connection_id:
         message = f"cannot change; the connection's address says {connection_id!r}"
         raise _invalid([FieldProblem("id", message)])

@@ -66,7 +66,7 @@ def claimed(claim: TenantClaim, connection_id: str, now: datetime) -> Claiming:
 
 
 def granted(claim: TenantClaim, connection_id: str, now: datetime) -> Claiming:
-    """Give the tenant to a connection whose claim is still open."""
+    """Return the tenant to a connection whose claim is still open."""
     if holders := _others(claim.holders, connection_id):
         return Claiming(_without_open(claim, connection_id), Verdict.TAKEN, holders)
     if _has(claim.holders, connection_id):

@@ -78,7 +78,7 @@ class Verification(Document):
     tenant_id: str | None = None
 
     def replaced(self, **changes: object) -> Self:
-        """Give a copy with some fields changed."""
+        """Return a copy with some fields changed."""
         return self.model_copy(update=changes)
 
     @property
@@ -86,12 +86,12 @@ class Verification(Document):
         return [check for check in self.checks if not check.ok]
 
     def is_due(self, now: datetime) -> bool:
-        """Tell whether the next try by itself should be made now."""
+        """Whether the next try by itself should be made now."""
         return self.next_try_at is not None and self.next_try_at <= now
 
 
 def concluded(known: Verification, result: CheckResult, now: datetime) -> Verification:
-    """Give the state after a check; who waits for Entra is told when the next try is."""
+    """Return the state after a check; who waits for Entra is told when the next try is."""
     checked = known.replaced(
         checked_at=now,
         checks=result.checks,
@@ -116,7 +116,7 @@ def concluded(known: Verification, result: CheckResult, now: datetime) -> Verifi
 
 
 def pause(attempts: int) -> timedelta:
-    """Give the wait after this many failed tries, the first being 1: 10 s, 20 s, 40 s ... 1 h."""
+    """Return the wait after this many failed tries, the first being 1: 10 s, 20 s, 40 s ... 1 h."""
     return min(LONGEST_WAIT, FIRST_WAIT * (1 << min(attempts - 1, 20)))
 
 
@@ -129,13 +129,13 @@ def begun_anew(known: Verification) -> Verification:
 
 
 def changed_fields(before: Connection, after: Connection) -> dict[str, Any]:
-    """Give the top-level fields that differ, as they are afterwards."""
+    """Return the top-level fields that differ, as they are afterwards."""
     old, new = before.to_json(), after.to_json()
     return {name: value for name, value in new.items() if old[name] != value}
 
 
 def with_fields(connection: Connection, fields: Fields) -> Connection:
-    """Give the connection as it is once these fields are in use."""
+    """Return the connection as it is once these fields are in use."""
     try:
         return read(Connection, connection.to_json() | dict(fields))
     except ValidationError as error:
@@ -200,7 +200,7 @@ def pinned(credential: Credential | None) -> SecretVersion | None:
 def left_over(
     known: Verification, before: Iterable[Credential | None], after: Iterable[Credential | None]
 ) -> list[SecretVersion]:
-    """Give the versions that were needed and are not any more; each once.
+    """Return the versions that were needed and are not any more; each once.
 
     Of a secret that is used in its current version, whichever that is, none is left over.
     """
@@ -220,7 +220,7 @@ def left_over(
 
 
 def looks_the_same(one: Connection, other: Connection) -> bool:
-    """Tell whether a check would ask the very same of both."""
+    """Whether a check would ask the very same of both."""
     return _asked(one) == _asked(other)
 
 
@@ -237,7 +237,7 @@ def _asked(connection: Connection) -> tuple[object, ...]:
 
 
 def is_no_worse(new: CheckResult, in_use: CheckResult) -> bool:
-    """Tell whether settings fail nothing that those in use do not fail as well.
+    """Whether settings fail nothing that those in use do not fail as well.
 
     Without a token nothing else can be looked at, so settings that get one are better than such that
     do not, whatever else turns up then: a new secret must not wait for a group that was deleted.
@@ -291,7 +291,7 @@ def _span(wait: timedelta) -> str:
 def verification_document(
     verification: Verification, now: datetime, trouble: str | None = None
 ) -> dict[str, Any]:
-    """Give the state as the API shows it, beside the connection; `trouble` is why runs fail since."""
+    """Return the state as the API shows it, beside the connection; `trouble` is why runs fail since."""
     shown, message = verification.to_json(), state_words(verification, now)
     if trouble and verification.status is VerificationStatus.VERIFIED:
         message = f"The settings passed their last check, and no longer work. {trouble}"

@@ -56,7 +56,7 @@ Attributes = Mapping[str, object]
 
 
 def path_of(name: str) -> tuple[Step, ...]:
-    """Give the way from the person to the value."""
+    """Return the way from the person to the value."""
     chosen = CHOICE.fullmatch(name)
     if chosen is None:
         return ALIASES.get(name) or tuple(name.split("."))
@@ -72,12 +72,12 @@ def is_name(name: str) -> bool:
 
 
 def property_of(name: str) -> str:
-    """Give the Graph property that has to be selected for an attribute."""
+    """Return the Graph property that has to be selected for an attribute."""
     return str(path_of(name)[0])
 
 
 def reader(name: str) -> Callable[[Attributes, object], object]:
-    """Give a function that reads the attribute; a value under the very name wins.
+    """Return a function that reads the attribute; a value under the very name wins.
 
     The function takes a second argument and ignores it, so that it can stand for any other part.
     """

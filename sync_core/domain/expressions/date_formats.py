@@ -74,14 +74,14 @@ class FormatProblem(ValueError):
 
 @lru_cache(maxsize=256)
 def printer(text: str) -> Printer:
-    """Give a function that prints dates in this format; raises `FormatProblem`."""
+    """Return a function that prints dates in this format; raises `FormatProblem`."""
     prints = [partial(_print, name, size) for name, size in _tokens(text)]
     return lambda moment: "".join([one(moment) for one in prints])
 
 
 @lru_cache(maxsize=256)
 def reader(text: str) -> Reader:
-    """Give a function that reads dates of this format to UTC, null when one does not fit.
+    """Return a function that reads dates of this format to UTC, null when one does not fit.
 
     Blanks before and after are allowed (AllowLeadingWhite and AllowTrailingWhite, the default).
     Raises `FormatProblem`.
@@ -111,7 +111,7 @@ def reader(text: str) -> Reader:
 
 
 def _tokens(text: str) -> Iterator[tuple[str, int]]:
-    """Give the pieces of a format: a letter and how often it stands, or literal text and 0."""
+    """Return the pieces of a format: a letter and how often it stands, or literal text and 0."""
     if len(text) == 1:
         if text not in STANDARD:
             raise FormatProblem(f'"{text}" alone is not a date format')

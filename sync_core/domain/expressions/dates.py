@@ -51,7 +51,7 @@ def read_date(text: str) -> datetime | None:
 
 
 def hour_of_day(hour: int, half: str | None) -> int:
-    """Give the hour of 24 for one of 12 with AM or PM; ValueError when there is no such hour."""
+    """Return the hour of 24 for one of 12 with AM or PM; ValueError when there is no such hour."""
     if half is None:
         return hour
     if not 1 <= hour <= 12:
@@ -80,7 +80,7 @@ def printed_date(moment: datetime) -> str:
 
 
 def to_filetime(moment: datetime) -> int:
-    """Give the number of 100 ns since 1601, as Active Directory stores dates."""
+    """Return the number of 100 ns since 1601, as Active Directory stores dates."""
     return (moment - FILETIME_EPOCH) // timedelta(microseconds=1) * 10
 
 

@@ -58,7 +58,7 @@ class Expression:
         return any(function.redacts for function in self._functions())
 
     def print(self) -> str:
-        """Give the canonical text; parsing it gives an equal expression."""
+        """Return the canonical text; parsing it gives an equal expression."""
         return printed(self.root)
 
     def compile(self) -> Evaluate:

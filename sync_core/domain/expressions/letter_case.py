@@ -75,7 +75,7 @@ def to_proper(text: str, separators: str | None) -> str:
 
 
 def without_diacritics(text: str) -> str:
-    """Give Latin letters without their marks; every other character stays."""
+    """Return Latin letters without their marks; every other character stays."""
     if text.isascii():
         return text
     characters: list[str] = []

@@ -102,7 +102,7 @@ Node = (
 
 
 def children(node: Node) -> tuple[Node, ...]:
-    """Give the direct parts of a node, in the order they are written."""
+    """Return the direct parts of a node, in the order they are written."""
     match node:
         case Call(arguments=parts):
             return parts
@@ -117,7 +117,7 @@ def children(node: Node) -> tuple[Node, ...]:
 
 
 def walk(node: Node) -> Iterator[Node]:
-    """Give the node and everything in it."""
+    """Return the node and everything in it."""
     waiting = [node]
     while waiting:
         one = waiting.pop()

@@ -22,7 +22,7 @@ DISJUNCTION, CONJUNCTION, NEGATION, COMPARISON, CONCATENATION, OPERAND = range(6
 
 
 def printed(node: Node) -> str:
-    """Give the canonical text of a node."""
+    """Return the canonical text of a node."""
     return _printed(node)[0]
 
 

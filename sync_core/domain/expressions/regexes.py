@@ -204,7 +204,7 @@ class Deletions(dict[int, int | None]):
 
 
 def deleting(pattern: Pattern) -> Callable[[str], str]:
-    """Give a function that drops every match of a pattern that is a single class of characters."""
+    """Return a function that drops every match of a pattern that is a single class of characters."""
     table = Deletions(pattern)
     return lambda source: source.translate(table)
 

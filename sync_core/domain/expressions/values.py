@@ -35,24 +35,24 @@ IGNORE_OBJECT: Final[Literal[Signal.OBJECT]] = Signal.OBJECT
 
 
 def is_null(value: object) -> bool:
-    """Tell whether there is no value."""
+    """Whether there is no value."""
     return value is None or value == []
 
 
 def is_null_or_empty(value: object) -> bool:
-    """Tell whether there is no value, or a text of no characters."""
+    """Whether there is no value, or a text of no characters."""
     return value is None or value in ("", [])
 
 
 def unwrapped(value: object) -> object:
-    """Give the one value of a list that holds just one, an empty list as null, others as is."""
+    """Return the one value of a list that holds just one, an empty list as null, others as is."""
     if isinstance(value, list) and len(value) < 2:
         return value[0] if value else None
     return value
 
 
 def to_text(value: object) -> str | None:
-    """Give the value as text, null as null."""
+    """Return the value as text, null as null."""
     if value is None or isinstance(value, str):
         return value
     value = unwrapped(value)
@@ -70,12 +70,12 @@ def to_text(value: object) -> str | None:
 
 
 def to_text_or_empty(value: object) -> str:
-    """Give the value as text, null as text of no characters."""
+    """Return the value as text, null as text of no characters."""
     return to_text(value) or ""
 
 
 def to_number(value: object) -> int | float | None:
-    """Give the value as a number, null as null; text is read, True is 1 and False 0."""
+    """Return the value as a number, null as null; text is read, True is 1 and False 0."""
     value = unwrapped(value)
     if isinstance(value, bool):
         return int(value)
@@ -88,7 +88,7 @@ def to_number(value: object) -> int | float | None:
 
 
 def to_whole(value: object) -> int | None:
-    """Give the value as a whole number, null as null."""
+    """Return the value as a whole number, null as null."""
     number = to_number(value)
     if isinstance(number, float):
         if not number.is_integer():
@@ -98,7 +98,7 @@ def to_whole(value: object) -> int | None:
 
 
 def to_date(value: object) -> datetime | None:
-    """Give the value as a date in UTC, null as null."""
+    """Return the value as a date in UTC, null as null."""
     value = unwrapped(value)
     if value is None or isinstance(value, datetime):
         return value
@@ -109,7 +109,7 @@ def to_date(value: object) -> datetime | None:
 
 
 def to_list(value: object) -> list[object]:
-    """Give the values of a multi-valued attribute; a single value is a list of one."""
+    """Return the values of a multi-valued attribute; a single value is a list of one."""
     if isinstance(value, list):
         if len(value) > MAX_LIST:
             raise EvaluationError(
@@ -137,7 +137,7 @@ def to_condition(value: object) -> bool:
 
 
 def within_limit(text: str) -> str:
-    """Give the text back, or refuse it when it is longer than a column can hold."""
+    """Return the text, or refuse it when it is longer than a column can hold."""
     if len(text) > MAX_TEXT:
         raise too_long()
     return text
@@ -151,7 +151,7 @@ def too_long() -> EvaluationError:
 
 
 def equal(left: object, right: object) -> bool:
-    """Tell whether two values are the same; null and text of no characters are."""
+    """Whether two values are the same; null and text of no characters are."""
     if type(left) is str and type(right) is str:
         return left == right
     left, right = unwrapped(left), unwrapped(right)
@@ -177,7 +177,7 @@ def _equal_items(left: object, right: object) -> bool:
 
 
 def order(left: object, right: object) -> int | None:
-    """Give -1, 0 or 1 for less, equal, more; None when the two cannot be compared."""
+    """Return -1, 0 or 1 for less, equal, more; None when the two cannot be compared."""
     left, right = unwrapped(left), unwrapped(right)
     if isinstance(left, str) and isinstance(right, str):
         return (left > right) - (left < right)

@@ -141,7 +141,7 @@ def import_filters(user_filter: str, group_filter: str = "") -> Imported:
 
 
 def _parts(path: str, text: str) -> Iterator[_Part]:
-    """Give the clauses; none of a filter that is empty."""
+    """Return the clauses; none of a filter that is empty."""
     if not text.strip():
         return
     position = 1
@@ -236,7 +236,7 @@ def _lost_groups(groups: list[_Part]) -> Iterator[FieldProblem]:
 
 
 def _filters(users: list[_Part]) -> list[Json]:
-    """Give one filter for each way to an address: one of them is true of each person."""
+    """Return one filter for each way to an address: one of them is true of each person."""
     in_groups = [
         {"attribute": GROUPS, "operator": operator.value, "value": values}
         for keyword, operator in ON_GROUPS.items()

@@ -38,7 +38,7 @@ HEADER = """\
 
 
 def to_document(connections: Iterable[Connection]) -> JsonObject:
-    """Give the file's document: connections by id, every setting written out, no secrets.
+    """Return the file's document: connections by id, every setting written out, no secrets.
 
     Defaults are written, so a file means the same in a later version that has other defaults; only a
     null that is the default anyway is left out.
@@ -55,7 +55,7 @@ def _exported(connection: Connection) -> JsonObject:
 
 
 def _plain(value: Any) -> Any:
-    """Give a document as JSON has it, without the nulls that say nothing."""
+    """Return a document as JSON has it, without the nulls that say nothing."""
     if isinstance(value, Document):
         fields = type(value).model_fields
         return {
@@ -87,7 +87,7 @@ class Entry:
 
 
 def read_entries(document: Any) -> tuple[list[Entry], list[FieldProblem]]:
-    """Give the connections of a file, and everything that is wrong with the file around them."""
+    """Return the connections of a file, and everything that is wrong with the file around them."""
     if not isinstance(document, dict):
         message = f'has to be an object with "apiVersion": "{API_VERSION}" and "connections"'
         return [], [FieldProblem("", message)]
@@ -222,7 +222,7 @@ def plan_changes(
 
 
 def _as_loaded(connection: Connection) -> Connection:
-    """Give the document as it comes back from the table: a default is not checked, a loaded value is."""
+    """Return the document as it comes back from the table: a default is not checked, a loaded value is."""
     return Connection.model_validate(connection.to_json())
 
 

@@ -121,7 +121,7 @@ def _invalid(path: str, message: str) -> Invalid:
 
 
 def _objects(parent: Json, name: str, path: str) -> Iterator[tuple[str, Json]]:
-    """Give the objects of a list with their paths; a list that is not there is empty."""
+    """Return the objects of a list with their paths; a list that is not there is empty."""
     inside = f"{path}.{name}" if path else name
     listed = parent.get(name)
     if listed is not None and not isinstance(listed, list):
@@ -140,7 +140,7 @@ def _object(parent: Json, name: str, path: str) -> Json | None:
 
 
 def _user_mappings(document: Json, result: Imported) -> Iterator[tuple[str, Json]]:
-    """Give the object mappings that read users of Entra; every other enabled one is noted."""
+    """Return the object mappings that read users of Entra; every other enabled one is noted."""
     for path, rule in _objects(document, "synchronizationRules", ""):
         source = str(rule.get("sourceDirectoryName") or "")
         if source and source.lower() not in ENTRA:

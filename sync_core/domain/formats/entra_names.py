@@ -21,7 +21,7 @@ UNNAMED = "column"
 
 
 def column_for(target: str, taken: Container[str]) -> str:
-    """Give a column's name that fits and is free; the target's own wherever it is both."""
+    """Return a column's name that fits and is free; the target's own wherever it is both."""
     name = target if COLUMN.fullmatch(target) else _natural(target)
     if name not in taken:
         return name

@@ -256,7 +256,7 @@ def _whole(value: Any, parts: Iterable[_Read], names: int) -> _Read:
 
 
 def _name(event: yaml.Event) -> str:
-    """Give a field's name: as it stands there, so a field could even be called `NO`."""
+    """Return a field's name: as it stands there, so a field could even be called `NO`."""
     if not isinstance(event, yaml.ScalarEvent):
         _refuse(event, "the name of a field has to be text")
     if event.value == "<<" and event.implicit[0]:

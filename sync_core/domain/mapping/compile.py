@@ -114,7 +114,7 @@ class _Column:
     default: Value
 
     def stored(self, value: Any) -> Value:
-        """Give the value as a column can hold it; lists and objects become JSON, empty text is null."""
+        """Return the value as a column can hold it; lists and objects become JSON, empty text is null."""
         if value is None or value in ("", []):
             return None
         if isinstance(value, (list, dict)):
@@ -145,7 +145,7 @@ class _Column:
 
 
 def stored_form(value: Any) -> Value:
-    """Give any value as a column would hold it; raises `RecordRejected` where none can."""
+    """Return any value as a column would hold it; raises `RecordRejected` where none can."""
     column = _Column("value", lambda _person, _context: None, WhenNull.CLEAR, None)
     return column.stored(value)
 
@@ -212,7 +212,7 @@ def _rule_problems(rule: MappingRule) -> list[str]:
 
 
 def names_of(rule: MappingRule) -> frozenset[str]:
-    """Give the names of the attributes that a rule reads, with what they read inside of objects."""
+    """Return the names of the attributes that a rule reads, with what they read inside of objects."""
     if rule.source is not None:
         return frozenset({dotted(rule.source)})
     return frozenset() if rule.expression is None else parse(rule.expression).names

@@ -102,7 +102,7 @@ def decide(
     *,
     complete: bool,
 ) -> dict[str, Outcome]:
-    """Give the outcome by object id of everybody who is not simply created.
+    """Return the outcome by object id of everybody who is not simply created.
 
     `complete` says that everybody in scope was read. If not, nobody is linked by a key: somebody who
     was not read could claim the same row.
@@ -338,7 +338,7 @@ class _Round:
 
 
 def _stale(found: Outcome | None, problem: str) -> Wait:
-    """Give what was found without the decision, for another decision: nothing happens by itself."""
+    """Return what was found without the decision, for another decision: nothing happens by itself."""
     if isinstance(found, Wait):
         return replace(found, why=Why.DECISION_STALE, stale=problem)
     rows = (found.address,) if isinstance(found, Link) else ()
@@ -406,7 +406,7 @@ def explain_link(address: str, by: str) -> Explanation:
 
 
 def reason(wait: Wait) -> str:
-    """Give the reason of a wait as a part of a sentence; it holds no value of anybody."""
+    """Return the reason of a wait as a part of a sentence; it holds no value of anybody."""
     if wait.why is Why.DECISION_STALE:
         return f"the last decision could not be carried out: {wait.stale}"
     key = "object id" if wait.key == OBJECT_ID else wait.key

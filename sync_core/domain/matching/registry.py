@@ -85,7 +85,7 @@ class Registry:
         return (*self.keys, LINKED_TO, LINKED_BY, NO_AUTO_LINK, "UserPrincipalName")
 
     def values(self, columns: Mapping[str, Any]) -> KeyValues:
-        """Give the key values of a row, or of the values that are mapped."""
+        """Return the key values of a row, or of the values that are mapped."""
         return tuple(comparable(columns.get(key)) for key in self.keys)
 
     def add(self, partition: str, entity: Entity, owned: StoredPerson | None) -> bool:
@@ -153,14 +153,14 @@ class Registry:
         return object_id in self._former
 
     def home(self, object_id: str) -> Row | None:
-        """Give the free row at a person's own address."""
+        """Return the free row at a person's own address."""
         return self._rows.get(self.address(object_id))
 
     def address(self, object_id: str) -> str:
         return f"{self._connection_id}-{object_id[0]}|{object_id}"
 
     def row(self, address: str) -> Row | None:
-        """Give a row that may be taken over by a decision: a free one, or a former person's."""
+        """Return a row that may be taken over by a decision: a free one, or a former person's."""
         if found := self._rows.get(address):
             return found
         partition, row_key = parted(address)
@@ -169,15 +169,15 @@ class Registry:
         return None
 
     def rows_of(self, object_id: str) -> list[Row]:
-        """Give the rows that are a person's by object id."""
+        """Return the rows that are a person's by object id."""
         return [self._rows[address] for address in sorted(self._by_id.of(object_id))]
 
     def free_rows(self, number: int, value: str) -> list[Row]:
-        """Give the free rows with a value in the key of this number."""
+        """Return the free rows with a value in the key of this number."""
         return [self._rows[address] for address in sorted(self._free[number].of(value))]
 
     def owners(self, number: int, value: str) -> list[str]:
-        """Give the owned people with a value in the key of this number, former ones too."""
+        """Return the owned people with a value in the key of this number, former ones too."""
         moved = self._moved[number]
         held = {one for one in self._owned[number].of(value) if one not in moved}
         return sorted(held.union(self._fresh[number].of(value)))
@@ -188,12 +188,12 @@ def _text(entity: Entity, column: str) -> str:
 
 
 def linked_to_of(entity: Entity) -> str:
-    """Give the object id of the person who takes a row over; an application may have written it."""
+    """Return the object id of the person who takes a row over; an application may have written it."""
     return _text(entity, LINKED_TO).lower()
 
 
 def parted(address: str) -> tuple[str, str]:
-    """Give partition and row key of an address; a row key may hold the bar, a partition does not."""
+    """Return partition and row key of an address; a row key may hold the bar, a partition does not."""
     partition, _, row_key = address.partition("|")
     return partition, row_key
 

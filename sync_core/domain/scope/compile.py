@@ -243,7 +243,7 @@ def _clause_test(clause: Clause, *, as_before: bool = False) -> Test:
 
 
 def _by_manager_id(clause: Clause) -> Clause:
-    """Give the clause about the manager's id in the directory, whether or not the manager is stored."""
+    """Return the clause about the manager's id in the directory, whether or not the manager is stored."""
     ids = [value.lower() if isinstance(value, str) else value for value in clause.values]
     value = ids if isinstance(clause.value, list) else next(iter(ids), None)
     return clause.model_copy(update={"attribute": f"{MANAGER}.id", "value": value})
@@ -262,7 +262,7 @@ def _of_those_who_have_it(test: ValueTest) -> ValueTest:
 
 
 def _is_empty(value: Any) -> bool:
-    """Tell whether there is no value: null, an empty text, a list without any value in it."""
+    """Whether there is no value: null, an empty text, a list without any value in it."""
     return all(item is None or item == "" for item in _items(value))
 
 
@@ -271,12 +271,12 @@ def _items(value: Any) -> list[Any]:
 
 
 def _texts(value: Any) -> list[str]:
-    """Give a value as texts to search: each item of a list, booleans as Entra prints them."""
+    """Return a value as texts to search: each item of a list, booleans as Entra prints them."""
     return [text_of(item) for item in _items(value) if item is not None]
 
 
 def text_of(value: Any) -> str:
-    """Give one value as text: 5.0 is written 5, and objects of Graph as JSON."""
+    """Return one value as text: 5.0 is written 5, and objects of Graph as JSON."""
     if isinstance(value, float) and value.is_integer() and abs(value) < EXACT:
         return str(int(value))
     if isinstance(value, (dict, list)):
@@ -285,7 +285,7 @@ def text_of(value: Any) -> str:
 
 
 def _comparands(value: Any) -> list[str | bool]:
-    """Give a value as what EQUALS and IN compare: a boolean is equal to a boolean only."""
+    """Return a value as what EQUALS and IN compare: a boolean is equal to a boolean only."""
     return [
         item if isinstance(item, bool) else text_of(item)
         for item in _items(value)
@@ -294,7 +294,7 @@ def _comparands(value: Any) -> list[str | bool]:
 
 
 def wanted_values(values: Iterable[Scalar]) -> frozenset[str | bool]:
-    """Give the values of a clause; the texts true and false, in any case, stand for booleans, too.
+    """Return the values of a clause; the texts true and false, in any case, stand for booleans, too.
 
     They come that way from forms and from Entra's own filters, and `accountEnabled NOT EQUALS "false"`
     must not let everybody in.
@@ -379,7 +379,7 @@ def _greater(clause: Clause) -> ValueTest:
 
 
 def comparable(value: Any) -> float | datetime | None:
-    """Give a number or a moment with its time zone, or None for what is neither."""
+    """Return a number or a moment with its time zone, or None for what is neither."""
     if isinstance(value, bool):
         return None
     if isinstance(value, (int, float)):

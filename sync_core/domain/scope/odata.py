@@ -109,7 +109,7 @@ FILTERABLE: dict[str, Filterable] = {
 
 
 def condition_of(clause: Clause) -> Condition | None:
-    """Give the condition for a clause, or None where the clause is judged on our side only."""
+    """Return the condition for a clause, or None where the clause is judged on our side only."""
     make = _MAKERS.get(clause.operator)
     if make is None or clause.attribute in BELONGING:
         return None
@@ -147,7 +147,7 @@ def _literals(kind: Kind, clause: Clause) -> list[str | None]:
 
 
 def _is_plainly_text(value: str) -> bool:
-    """Tell whether a value cannot be meant for an extension of numbers, dates or booleans."""
+    """Whether a value cannot be meant for an extension of numbers, dates or booleans."""
     return comparable(value) is None and value.lower() not in {"true", "false"}
 
 

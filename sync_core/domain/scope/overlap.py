@@ -9,7 +9,7 @@ from sync_core.domain.errors import FieldProblem
 
 
 def chosen_people(connection: Connection) -> bytes | None:
-    """Give the tenant and the scope, the same for the same words in another order; None for nobody."""
+    """Return the tenant and the scope, the same for the same words in another order; None for nobody."""
     scope = connection.scope
     if connection.tenant_id is None or not (scope.filters or scope.everyone):
         return None

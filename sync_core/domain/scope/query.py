@@ -56,7 +56,7 @@ def reading_plan(scope: CompiledScope) -> ReadingPlan:
 
 
 def _alternatives(scope: Scope) -> list[list[Condition]] | None:
-    """Give what is asked for each filter, to be joined by OR; None where one of them asks for all."""
+    """Return what is asked for each filter, to be joined by OR; None where one of them asks for all."""
     several = len(scope.filters) > 1
     asked = [_asked(one, scope.guests, several) for one in scope.filters]
     if not scope.filters and scope.guests is Guests.ONLY:

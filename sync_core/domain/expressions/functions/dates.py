@@ -94,7 +94,7 @@ def _out_of_range() -> EvaluationError:
 
 
 def _formats(nodes: tuple[Node, ...]) -> tuple[int, int]:
-    """Give the places of the two formats: the cloud-sync form has no dateTimeStyles."""
+    """Return the places of the two formats: the cloud-sync form has no dateTimeStyles."""
     return (1, 2) if len(nodes) == 3 else (2, 3)
 
 

@@ -118,7 +118,7 @@ def check_group(nodes: tuple[Node, ...]) -> None:
 
 
 def group_of(nodes: tuple[Node, ...]) -> str:
-    """Give the id that InGroup asks for, as groups are named everywhere: in lower case."""
+    """Return the id that InGroup asks for, as groups are named everywhere: in lower case."""
     return (constant_text(nodes[0]) or "").lower()
 
 

@@ -12,7 +12,7 @@ Condition = Callable[[Mapping[str, object], Context], bool]
 
 
 def constant_text(node: Node) -> str | None:
-    """Give the text of an argument that is written in quotes; null for any other argument."""
+    """Return the text of an argument that is written in quotes; null for any other argument."""
     return node.value if isinstance(node, Text) else None
 
 
