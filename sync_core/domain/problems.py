@@ -14,6 +14,7 @@ from sync_core.domain.documents import (
     ATTRIBUTE,
     CONNECTION_ID,
     NAME_PATTERN,
+    PLAN_HASH,
     RUN_ID,
     SECRET_NAME,
     SECRET_VERSION,
@@ -73,6 +74,7 @@ PATTERN_WORDS: Mapping[str, str] = MappingProxyType(
     {
         CONNECTION_ID: "must have 1 to 48 small letters, digits and dashes, with no dash at either end",
         RUN_ID: "must be the id of a run",
+        PLAN_HASH: "must be the planHash of an answer",
         ATTRIBUTE: "must be the name of an attribute, such as department or manager.displayName",
         SECRET_NAME: "must have 1 to 127 letters, digits and dashes, as names of secrets in Key Vault",
         SECRET_VERSION: "must be the version of a secret as Key Vault shows it",

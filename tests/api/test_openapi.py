@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from sync_core.domain.documents import ConnectionInput, Run
 from sync_core.domain.matching.decide import Wait, Why
+from sync_core.domain.problems import PATTERN_WORDS
 from sync_core.services import Services
 from sync_core.store.matches import Match
 from tests.api.conftest import ADMIN, Create, app_over, calling
@@ -145,6 +146,19 @@ def test_everything_that_can_be_sent_has_a_limit(described: dict[str, Any]) -> N
         found += unlimited({"$ref": name}, described, name)
 
     assert found == []
+
+
+def test_every_pattern_of_a_parameter_has_words(described: dict[str, Any]) -> None:
+    patterns = {
+        one["schema"]["pattern"]
+        for operations in described["paths"].values()
+        for operation in operations.values()
+        for one in operation.get("parameters", [])
+        if "pattern" in one["schema"]
+    }
+
+    assert patterns
+    assert patterns <= PATTERN_WORDS.keys()
 
 
 BODIES = [

@@ -201,7 +201,7 @@ async def test_what_others_add_to_an_address_is_not_ours_to_refuse(
 async def test_the_right_names_are_told(admin: httpx.AsyncClient) -> None:
     answer = await admin.delete("/api/connections/none", params={"user": "delete"})
 
-    assert answer.json()["errors"][0]["message"].endswith("(this call takes users)")
+    assert answer.json()["errors"][0]["message"].endswith("(this call takes users, confirm)")
 
 
 async def test_titles_are_those_of_the_rfc(admin: httpx.AsyncClient) -> None:

@@ -104,6 +104,35 @@ async def test_a_run_without_a_plan_changed_nothing(
     assert answer.json() == {"items": [], "next": None}
 
 
+async def test_a_reader_sees_no_values_of_people_who_wait_to_come_in(
+    *,
+    admin: httpx.AsyncClient,
+    reader: httpx.AsyncClient,
+    create: Create,
+    connection_id: str,
+    services: Services,
+    runs: str,
+) -> None:
+    """They are not in; of who is, the table has the values anyway."""
+    await create()
+    run = await saved_run(services, connection_id)
+    plan = [
+        planned("a", action="create", held=True),
+        planned("b", action="create"),
+        planned("c", held=True),
+    ]
+    await services.store.plans.save(connection_id, run.id, plan)
+    told = [
+        (await client.get(f"{runs}/{run.id}/changes")).json()["items"] for client in (reader, admin)
+    ]
+
+    fields = {"department": ["Sales", None]}
+    assert [[one["fields"] for one in items] for items in told] == [
+        [{}, fields, fields],
+        [fields, fields, fields],
+    ]
+
+
 @pytest.mark.parametrize("list_name", ["runs", "changes"])
 async def test_a_cursor_belongs_to_its_list(
     *,

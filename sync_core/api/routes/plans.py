@@ -13,6 +13,7 @@ from sync_core.api.http.answers import json_answer
 from sync_core.api.http.auth import ServicesHere
 from sync_core.api.http.names import ConnectionIdHere
 from sync_core.api.http.paging import Cursor, Top, from_cursor, number_of, page, to_cursor
+from sync_core.domain.documents import PLAN_HASH
 
 KIND = "plan"
 CSV = "text/csv"
@@ -40,7 +41,7 @@ async def list_plan_changes(
         Path(
             alias="planHash",
             description="`planHash` of the refusal.",
-            pattern="^[0-9a-f.]{1,200}$",
+            pattern=PLAN_HASH,
             examples=["1f0c….9a3b…"],
         ),
     ],

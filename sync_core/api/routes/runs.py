@@ -6,7 +6,7 @@ from fastapi import Header, Response
 from pydantic import StringConstraints, ValidationError
 
 from sync_core.api.http.answers import json_answer
-from sync_core.api.http.auth import CallerHere, ServicesHere
+from sync_core.api.http.auth import CallerHere, Role, ServicesHere
 from sync_core.api.http.bodies import BodyIfAny, JsonObject
 from sync_core.api.http.names import ConnectionIdHere, RunIdHere
 from sync_core.api.http.paging import Cursor, Top, from_cursor, number_of, page, to_cursor
@@ -14,6 +14,7 @@ from sync_core.api.http.preferences import wait_s
 from sync_core.api.shapes import SyncBody
 from sync_core.domain.documents import Run
 from sync_core.domain.errors import Invalid
+from sync_core.domain.model import Action
 from sync_core.domain.problems import document_problems
 from sync_core.logs import log_event
 from sync_core.runs.request import ask_for_run, wait_for_end
@@ -81,13 +82,18 @@ async def get_run(
 
 
 async def list_run_changes(
+    *,
     services: ServicesHere,
+    caller: CallerHere,
     connection_id: ConnectionIdHere,
     run_id: RunIdHere,
     top: Top = 100,
     cursor: Cursor = None,
 ) -> Response:
-    """List the changes that a run decided on, in the order of its plan."""
+    """List the changes that a run decided on, in the order of its plan.
+
+    A reader is told who would come in and waits for approval, and no values: they are not in.
+    """
     kind = f"{CHANGES}/{connection_id}/{run_id}"
     skip = number_of(await from_cursor(services, kind, cursor))
     await _run(services, connection_id, run_id)
@@ -97,7 +103,13 @@ async def list_run_changes(
         if len(changes) > top:
             break
     last = str(skip + top) if len(changes) > top else None
-    return json_answer(page(changes[:top], await to_cursor(services, kind, last)))
+    items = [one if caller.may(Role.ADMIN) else _for_reader(one) for one in changes[:top]]
+    return json_answer(page(items, await to_cursor(services, kind, last)))
+
+
+def _for_reader(change: dict[str, object]) -> dict[str, object]:
+    waits_to_come_in = change["held"] and change["action"] == Action.CREATE.value
+    return change | {"fields": {}} if waits_to_come_in else change
 
 
 async def _run(services: Services, connection_id: str, run_id: str) -> Run:
