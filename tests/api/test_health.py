@@ -217,7 +217,8 @@ async def test_without_storage_no_call_hangs(
     monkeypatch.setattr(patience, "CALLER_WAITS_S", 1.0)
     began = time.monotonic()
     async with calling(stopped, ADMIN) as admin:
-        answer = await admin.request(method, path, json={} if method != "GET" else None)
+        async with asyncio.timeout(30):
+            answer = await admin.request(method, path, json={} if method != "GET" else None)
 
     assert (answer.status_code, answer.json()["code"]) == (503, "storage.unavailable")
     assert answer.headers["Retry-After"]
