@@ -144,7 +144,7 @@ def tell(rig: Rig) -> tuple[list[list[Any]], list[Json]]:
 
 
 def _people_in_every_state(teller: Teller) -> None:
-    teller.api("POST", "connections", _north(), expect=201)
+    teller.api("POST", "connections?reason=the+story+of+the+dump", _north(), expect=201)
     teller.sync(NORTH, "succeeded")
     gone, blocked, soft, hard, back, changed, *_ = teller.active(NORTH)
     teller.directory("DELETE", f"/groups/{EMPLOYEES}/members", {"members": [gone]})

@@ -30,6 +30,9 @@ class CallLimit:
         """Count a call; return None if it may be made, or after how many seconds one may be."""
         self._clear(now_s)
         calls = self._calls.setdefault(key, deque())
+        if calls and calls[-1] > now_s:
+            # The clock was set back: nobody has to wait for the time that it had before.
+            calls.clear()
         while calls and calls[0] <= now_s - self._span_s:
             calls.popleft()
         if len(calls) >= self._most:
