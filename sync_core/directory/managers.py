@@ -13,7 +13,6 @@ from typing import Any
 from sync_core.directory.answers import to_page
 from sync_core.directory.client import MAX_BATCH, GraphClient
 from sync_core.directory.lookup import check_attributes
-from sync_core.directory.merging import merged
 from sync_core.directory.reading import Sighting
 from sync_core.directory.requests import (
     MAX_VALUES,
@@ -22,6 +21,7 @@ from sync_core.directory.requests import (
     one_user,
     users_by_id,
 )
+from sync_core.directory.streams import merged
 from sync_core.domain.attributes import MANAGER
 from sync_core.domain.errors import FixConnection
 

@@ -21,8 +21,8 @@ from sync_core.directory.groups import (
 )
 from sync_core.directory.lookup import check_attributes, count_people
 from sync_core.directory.members import pages, users_in
-from sync_core.directory.merging import merged
 from sync_core.directory.requests import USERS_READ, all_users
+from sync_core.directory.streams import merged
 from sync_core.domain.connections.permissions import HIDDEN
 from sync_core.domain.documents import GROUPS, Operator, RecordError
 from sync_core.domain.errors import FixConnection, IncompleteReading, SyncError
