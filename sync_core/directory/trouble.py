@@ -17,6 +17,8 @@ class Usage:
     throttled: int = 0
     retried: int = 0
     bytes: int = 0
+    delta_pages: int = 0
+    empty_delta_pages: int = 0
 
 
 class Trouble:

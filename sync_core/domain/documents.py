@@ -594,6 +594,21 @@ class Mode(StrEnum):
     USERS = "users"
 
 
+class ModeReason(StrEnum):
+    """Why a run reads everything instead of going by what the delta tells."""
+
+    FIRST = "first"
+    ASKED = "asked"
+    FULL_EVERY_HOURS = "fullEveryHours"
+    SETTINGS_CHANGED = "settingsChanged"
+    LINK_REFUSED = "linkRefused"
+    LINK_OLD = "linkOld"
+    CHEAPER = "cheaper"
+    TIME_DEPENDENT = "timeDependent"
+    UNTRACKED_SCOPE = "untrackedScope"
+    NO_DELTA = "noDelta"
+
+
 class RunStatus(StrEnum):
     """Where a run stands; all but the first two are final.
 
@@ -617,6 +632,9 @@ class Counts(Document):
     """People, by what the run did with them; those `linked` took over a row, and are `created` too.
 
     `active` were stored as active before; `blocked` are in scope with an account that is blocked in Entra.
+    `unconfirmed` would be removed and wait for a second look. `candidates` are the people whom an
+    incremental run looks at, `looks` how often Graph was asked for one by id, `contradictions` looks that
+    differ from what the delta told. `drift` is what only a full reading found out.
     """
 
     read: int = 0
@@ -632,6 +650,11 @@ class Counts(Document):
     failed: int = 0
     held: int = 0
     linked: int = 0
+    unconfirmed: int = 0
+    candidates: int = 0
+    looks: int = 0
+    contradictions: int = 0
+    drift: int = 0
 
 
 class ColumnCount(Document):
@@ -642,12 +665,18 @@ class ColumnCount(Document):
 
 
 class GraphUse(Document):
-    """What the run asked of Graph; `bytes` counts decoded answer bodies."""
+    """What the run asked of Graph; `bytes` counts decoded answer bodies.
+
+    `delta_pages` are the pages of delta rounds that told something, `empty_delta_pages` the others: Graph
+    may send many of those in a row (microsoft-graph-docs issue 20637).
+    """
 
     requests: int = 0
     throttled: int = 0
     retried: int = 0
     bytes: int = 0
+    delta_pages: int = 0
+    empty_delta_pages: int = 0
 
 
 class RecordError(Document):
@@ -686,6 +715,7 @@ class Run(Document):
     # A record that a newer release wrote is shown with that release's words.
     trigger: Annotated[Trigger, open_to_words(Trigger)]
     mode: Annotated[Mode, open_to_words(Mode)] = Mode.FULL
+    mode_reason: Annotated[ModeReason, open_to_words(ModeReason)] | None = None
     status: Annotated[RunStatus, open_to_words(RunStatus)] = RunStatus.QUEUED
     requested_at: datetime
     started_at: datetime | None = None

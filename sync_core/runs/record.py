@@ -102,6 +102,8 @@ def measured(run: Run, usage: Usage, ledger: Ledger) -> Run:
         throttled=usage.throttled,
         retried=usage.retried,
         bytes=usage.bytes,
+        delta_pages=usage.delta_pages,
+        empty_delta_pages=usage.empty_delta_pages,
     )
     return run.replaced(
         counts=ledger.counts,

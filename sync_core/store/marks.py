@@ -5,16 +5,16 @@ holds all people and the marks since a moment, and the same query reads both, ho
 connection has been there.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
-from sync_core.domain.plan.window import FIRST, WindowLog
+from sync_core.domain.plan.window import FIRST, Marks, WindowLog
 from sync_core.store.rows import END_OF_TIME_MS, HISTORY, Stamp, moment, partition_key
 from sync_core.store.wire import Entity, Operation, Verb
 
 # Sorts before every history row: object ids begin with a hex digit.
 MARKS = f"{HISTORY}!"
-MARK_COLUMNS = frozenset({"RunId", "Marks", "First"})
+MARK_COLUMNS = frozenset({"RunId", "Marks", "First", "At"})
 # More than a row takes of a batch of 49 people, at 38 bytes each.
 MARKS_BYTES = 4096
 
@@ -47,11 +47,8 @@ def marks_of(people: Sequence[tuple[str, str]], stamp: Stamp) -> list[Operation]
 
 def note_marks(log: WindowLog, row: Entity) -> None:
     """Tell the log what a row of marks says."""
-    log.add(row["RunId"], _split(row["Marks"]), row["First"])
-
-
-def _split(marks: str) -> Iterable[str]:
-    return marks.split(",") if marks else ()
+    marks = tuple(row["Marks"].split(",")) if row["Marks"] else ()
+    log.add(Marks(datetime.fromisoformat(row["At"]), row["RunId"], marks, row["First"]))
 
 
 def _left(at: datetime) -> int:

@@ -7,6 +7,7 @@ from sync_core.domain.model import StillHeld
 from sync_core.store.approvals import ApprovalStore
 from sync_core.store.audit import AuditStore
 from sync_core.store.bindings import BindingStore
+from sync_core.store.checkpoints import CheckpointStore
 from sync_core.store.connections import ConnectionStore
 from sync_core.store.consents import ConsentStore
 from sync_core.store.deletions import DeletionStore
@@ -24,6 +25,7 @@ from sync_core.store.runs import RunStore
 from sync_core.store.tables import (
     APPROVALS,
     BINDINGS,
+    CHECKPOINTS,
     CONSENTS,
     GROUPS,
     HEALTH,
@@ -67,6 +69,7 @@ class Store:
         self.group_sizes = GroupSizeStore(tables)
         self.tenant_claims = TenantClaimStore(tables)
         self.bindings = BindingStore(tables)
+        self.checkpoints = CheckpointStore(tables)
         self.refused_plans = RefusedPlanStore(tables, self.plans)
         self.deletions = DeletionStore(tables)
         self.leftovers = LeftoverStore(tables)
@@ -132,6 +135,7 @@ class Store:
             TENANT_CLAIMS: partial(self.tenant_claims.forget, connection_id),
             BINDINGS: partial(self.bindings.delete, connection_id),
             REFUSED_PLANS: partial(self.refused_plans.forget_all, connection_id),
+            CHECKPOINTS: partial(self.checkpoints.forget, connection_id),
         }
 
     async def _delete_plans(self, connection_id: str, still_held: StillHeld) -> None:

@@ -31,6 +31,7 @@ DELETIONS = "Deletions"
 AUDIT = "Audit"
 REFUSED_PLANS = "RefusedPlans"
 LEFTOVERS = "Leftovers"
+CHECKPOINTS = "Checkpoints"
 
 
 class OnDelete(Enum):
@@ -64,6 +65,7 @@ TABLES: Mapping[str, OnDelete] = MappingProxyType(
         TENANT_CLAIMS: OnDelete.DELETED,
         BINDINGS: OnDelete.DELETED,
         REFUSED_PLANS: OnDelete.DELETED,
+        CHECKPOINTS: OnDelete.DELETED,
         CONNECTIONS: OnDelete.ORDERED,
         LEASES: OnDelete.ORDERED,
         DELETIONS: OnDelete.ORDERED,

@@ -7,6 +7,8 @@ hand. Of one person the latest mark decides: a person who left and came back has
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
 
 from sync_core.domain.model import Action, Window
 
@@ -26,27 +28,44 @@ def mark_of(action: Action, *, decided_by_run: bool, first_import: bool) -> str:
     return FIRST if first_import and action is Action.CREATE else letter
 
 
+class Marks(NamedTuple):
+    """What one run, or one batch of it, has marked; `first` people came in by a first import."""
+
+    at: datetime
+    run_id: str
+    marks: tuple[str, ...]
+    first: int = 0
+
+
 @dataclass(slots=True)
 class WindowLog:
     """Takes the marks of a window, of each person newest first.
 
-    `first_runs` are the runs that have written people of a first import.
+    `first_runs` are the runs that have written people of a first import, `taken` all marks as they came.
     """
 
     first_runs: set[str] = field(default_factory=set)
-    _first: int = 0
+    taken: list[Marks] = field(default_factory=list)
     _latest: dict[str, str] = field(default_factory=dict)
     _earliest: dict[str, str] = field(default_factory=dict)
 
-    def add(self, run_id: str, marks: Iterable[str], first: int) -> None:
-        """Learn of the marks of one batch, and of how many people came in by a first import."""
-        for mark in marks:
+    @classmethod
+    def of(cls, taken: Iterable[Marks]) -> "WindowLog":
+        """Return the log of marks that come newest first."""
+        log = cls()
+        for marks in taken:
+            log.add(marks)
+        return log
+
+    def add(self, marks: Marks) -> None:
+        """Learn of marks that are older than all that came before."""
+        self.taken.append(marks)
+        for mark in marks.marks:
             letter, object_id = mark[0], mark[1:]
             self._latest.setdefault(object_id, letter)
             self._earliest[object_id] = letter
-        if first:
-            self._first += first
-            self.first_runs.add(run_id)
+        if marks.first:
+            self.first_runs.add(marks.run_id)
 
     def holds_all(self, stored: int) -> bool:
         """Whether there is no person stored but those brought in by hand within the window."""

@@ -70,7 +70,8 @@ class CompiledScope:
     `excludes` tells who is kept out by name; `matches` keeps them out, too.
     `member_groups` are the groups whose members have to be read with their attributes; it is empty when
     somebody can come in without being in a named group, and then all users are read.
-    `asked_groups` are the groups whose members' ids are enough. `applications` are the service principals
+    `asked_groups` are the groups whose members' ids are enough. `best_groups` are, filter by filter, the
+    groups and applications in which a person is in scope as far as those decide. `applications` are the service principals
     whose assignments have to be read; whom they are assigned to stands with the person's groups, by their id.
     """
 
@@ -81,6 +82,7 @@ class CompiledScope:
     member_groups: frozenset[str]
     asked_groups: frozenset[str]
     applications: frozenset[str]
+    best_groups: tuple[frozenset[str], ...]
     attributes: frozenset[str]
     nested_groups: bool
 
@@ -115,6 +117,7 @@ def compile_scope(scope: Scope) -> CompiledScope:
         member_groups=positive if by_group else frozenset(),
         asked_groups=negative if by_group else positive | negative,
         applications=frozenset().union(*map(_applications, scope.filters)),
+        best_groups=tuple(map(_best_groups, scope.filters)) or (frozenset(),),
         attributes=_attributes(scope) | ALWAYS_SELECTED,
         nested_groups=scope.nested_groups,
     )
@@ -217,6 +220,10 @@ def _positive_groups(one: Filter) -> frozenset[str]:
 
 def _negative_groups(one: Filter) -> frozenset[str]:
     return _ids(one, GROUPS, Operator.NOT_ARRAYCONTAINS)
+
+
+def _best_groups(one: Filter) -> frozenset[str]:
+    return _positive_groups(one) | _ids(one, ASSIGNED_TO, Operator.ARRAYCONTAINS)
 
 
 def _attributes(scope: Scope) -> frozenset[str]:

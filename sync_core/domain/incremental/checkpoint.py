@@ -1,0 +1,97 @@
+"""The checkpoint of a connection: where its delta rounds go on, and what it takes to go on by them. Pure.
+
+Written last by a run, as a whole; a run that is killed leaves the one before, and the next run drains the
+same links again.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from pydantic import Field
+
+from sync_core.domain.documents import Document
+
+# A delta link of directory objects is good for 7 days (learn.microsoft.com/graph/delta-query-overview);
+# whether each new one begins seven new days is not documented, so a link is left a day before.
+LINK_LIFE = timedelta(days=6)
+# A stream tracks so many groups: the most ids that $filter takes (learn.microsoft.com/graph/api/group-delta).
+STREAM_GROUPS = 50
+# A deleted group can be restored for 30 days with its members (learn.microsoft.com/graph/api/group-delete).
+GONE_GROUP_KEPT = timedelta(days=31)
+
+
+class DeltaLink(Document):
+    """A link to go on by, and when it was taken."""
+
+    link: str
+    taken_at: datetime
+
+
+class GroupStream(DeltaLink):
+    """The delta of up to 50 groups, which stand inside of the link: it cannot grow or shrink."""
+
+    groups: list[str]
+
+
+class TrackedGroups(Document):
+    """The tree of groups that scope and mapping name, as the last run read it.
+
+    `parents` are the groups that a group is a direct member of. `gone` are deleted ones that may be
+    restored, since when. `entered` came lately: their members are read again, as lists lag behind.
+    """
+
+    names: dict[str, str] = Field(default_factory=dict)
+    parents: dict[str, list[str]] = Field(default_factory=dict)
+    gone: dict[str, datetime] = Field(default_factory=dict)
+    entered: dict[str, datetime] = Field(default_factory=dict)
+
+
+class AssertedPeople(Document):
+    """Whom an assertion names, by its place, and which of them are active."""
+
+    named: dict[int, list[str]] = Field(default_factory=dict)
+    active: list[str] = Field(default_factory=list)
+
+
+class Checkpoint(Document):
+    """What a run leaves to the next one.
+
+    `digest` is that of everything that decides. `full_at` is when the last full reading began,
+    `first_at` when the links were taken that all since go on from. `settled`: a full reading began when
+    the links were older than the lag, so nothing can have been missed between links and reading.
+    `reading_requests` is what the last full reading asked of Graph. `assignments` are the people of each
+    enterprise application.
+    """
+
+    digest: str
+    full_at: datetime
+    first_at: datetime
+    settled: bool = False
+    users: DeltaLink | None = None
+    streams: list[GroupStream] = Field(default_factory=list)
+    tree: TrackedGroups = TrackedGroups()
+    refused: list[str] = Field(default_factory=list)
+    no_delta_at: datetime | None = None
+    reading_requests: int = 0
+    active: int = 0
+    by_digit: dict[str, int] = Field(default_factory=dict)
+    asserted: AssertedPeople = AssertedPeople()
+    assignments: dict[str, list[str]] = Field(default_factory=dict)
+
+    def oldest_link(self) -> datetime | None:
+        """Return when the oldest of the links was taken; None without any."""
+        taken = [stream.taken_at for stream in self.streams]
+        taken += [self.users.taken_at] if self.users is not None else []
+        return min(taken, default=None)
+
+    def streamed(self) -> frozenset[str]:
+        """Return the groups that a stream tracks."""
+        return frozenset(group for stream in self.streams for group in stream.groups)
+
+
+def counted(by_digit: Mapping[str, int], changes: Mapping[str, int]) -> dict[str, int]:
+    """Return the number of stored people by first digit after so many came, or went (negative)."""
+    return {
+        digit: max(0, by_digit.get(digit, 0) + changes.get(digit, 0))
+        for digit in sorted({*by_digit, *changes})
+    }

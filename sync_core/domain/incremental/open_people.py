@@ -1,0 +1,127 @@
+"""People whose case is not closed: with a cause, and the time from which they are looked at again. Pure.
+
+Runs go by what the delta tells. Whoever a run could not finish with is told of by no later delta, so such a
+person is written down here before the checkpoint moves, and stays until a run has closed the case.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sync_core.domain.model import Reason
+
+# Two looks so far apart are two witnesses. Requests of an application have no consistency from one to the
+# next (devblogs.microsoft.com/identity/designing-for-eventual-consistency-for-microsoft-entra, 2026-03-24).
+SECOND_LOOK = timedelta(minutes=5)
+# Microsoft names no number; 15 minutes were seen (microsoft-graph-docs issue 6376).
+LAG = timedelta(minutes=15)
+# Deleted users can be restored for 30 days (learn.microsoft.com/graph/api/directory-deleteditems-restore),
+# and a restored one may be told of by no delta (microsoft-graph-docs-contrib issue 6555).
+RESTORABLE_FOR = timedelta(days=31)
+
+
+class Cause(StrEnum):
+    """Why a person's case is open."""
+
+    HELD = "held"  # the guard or an assertion holds the change
+    REJECTED = "rejected"  # the record could not be written or mapped
+    MATCH = "match"  # a match waits for a decision
+    UNANSWERED = "unanswered"  # Graph did not say all that it takes to judge
+    UNCONFIRMED = "unconfirmed"  # a removal that has one witness
+    CONTRADICTED = "contradicted"  # the look differs from what the delta told
+    RECENT = "recent"  # changed so lately that a look may have shown what was before
+    RESTORABLE = "restorable"  # soft-deleted: may come back without being told of
+    UNDONE = "undone"  # an administrator has taken a change back
+    BY_HAND = "byHand"  # a row or a decision was changed outside of a run
+    GRACE = "grace"  # on the way out, until a day
+
+
+# Closed by any look that finds nothing open any more.
+BY_LOOK = frozenset(Cause) - {Cause.CONTRADICTED, Cause.RECENT, Cause.RESTORABLE, Cause.GRACE}
+# Closed by a look when the lag is over, since an earlier one may have shown what was before.
+BY_LATE_LOOK = frozenset({Cause.CONTRADICTED, Cause.RECENT})
+# How long after `since` a person is looked at again; at the next run where nothing is said.
+_DUE_AFTER = {
+    Cause.UNCONFIRMED: SECOND_LOOK,
+    Cause.RECENT: LAG,
+}
+
+Key = tuple[str, Cause]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCase:
+    """One person and one cause; `reason` is what the first look said of a person who seems to be gone."""
+
+    object_id: str
+    cause: Cause
+    since: datetime
+    due_at: datetime
+    reason: Reason | None = None
+
+    @property
+    def key(self) -> Key:
+        return self.object_id, self.cause
+
+
+def opened(object_id: str, cause: Cause, now: datetime, reason: Reason | None = None) -> OpenCase:
+    """Return a case that begins now."""
+    return OpenCase(object_id, cause, now, now + _DUE_AFTER.get(cause, timedelta()), reason)
+
+
+def due(cases: Iterable[OpenCase], now: datetime) -> set[str]:
+    """Return the people who are looked at by a run that begins now."""
+    return {case.object_id for case in cases if case.due_at <= now}
+
+
+def has_second_witness(case: OpenCase | None, reason: Reason, now: datetime) -> bool:
+    """Whether an earlier look, long enough ago, said of a person the same as the one of now."""
+    return case is not None and case.reason is reason and now - case.since >= SECOND_LOOK
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What a run makes of the open cases: those to be written, and those that are closed."""
+
+    written: tuple[OpenCase, ...]
+    closed: tuple[OpenCase, ...]
+
+
+def settle(
+    known: Mapping[Key, OpenCase],
+    found: Iterable[OpenCase],
+    looked_at: Collection[str] | None,
+    restored: Collection[str],
+    now: datetime,
+) -> Settlement:
+    """Return what changes in the open cases by a run that began `now`.
+
+    `found` are the cases that the run leaves open. `looked_at` are the people it has looked at, None for
+    a full reading, which looks at everybody. Of the soft-deleted, those `restored` are deleted no longer.
+    """
+    left = {case.key: _continued(case, known.get(case.key)) for case in found}
+    written = tuple(case for key, case in left.items() if known.get(key) != case)
+    closed = tuple(
+        case
+        for key, case in known.items()
+        if key not in left and _is_closed(case, looked_at, restored, now)
+    )
+    return Settlement(written, closed)
+
+
+def _continued(case: OpenCase, before: OpenCase | None) -> OpenCase:
+    """Let a case that goes on keep when it began; what was seen in between has to be the same."""
+    if before is None or before.reason is not case.reason:
+        return case
+    return replace(case, since=before.since, due_at=before.due_at)
+
+
+def _is_closed(
+    case: OpenCase, looked_at: Collection[str] | None, restored: Collection[str], now: datetime
+) -> bool:
+    if case.cause is Cause.RESTORABLE:
+        return case.object_id in restored or now - case.since >= RESTORABLE_FOR
+    if case.cause is Cause.GRACE or (looked_at is not None and case.object_id not in looked_at):
+        return False
+    return case.cause in BY_LOOK or now - case.since >= LAG

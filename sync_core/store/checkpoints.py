@@ -1,0 +1,250 @@
+"""The Checkpoints table: one partition a connection, with its checkpoint and its open cases.
+
+In one partition, so that a run loads all of it by one query, and moves the checkpoint together with the
+cases that it leaves open. Rows: `checkpoint|000` and on, `window|000`, `interest|000`, `dirty`, and
+`open|{object id}|{cause}`.
+"""
+
+import base64
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+
+import orjson
+from azure.core.exceptions import AzureError
+from pydantic import ValidationError
+
+from sync_core.domain.compatibility import read
+from sync_core.domain.incremental.checkpoint import Checkpoint
+from sync_core.domain.incremental.interest import InterestSet
+from sync_core.domain.incremental.open_people import Cause, Key, OpenCase, Settlement
+from sync_core.domain.model import Reason
+from sync_core.domain.plan.window import Marks
+from sync_core.logs import log_event
+from sync_core.store.fences import Fence
+from sync_core.store.rows import moment
+from sync_core.store.tables import CHECKPOINTS, Tables, asked
+from sync_core.store.wire import (
+    MAX_OPERATIONS,
+    Entity,
+    Operation,
+    Verb,
+    query,
+    quoted,
+    split,
+    storage_unavailable,
+    submit_current,
+)
+
+# What a binary column holds, and so many of them stay below the 1 MiB of an entity.
+# learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
+COLUMN_BYTES = 65_536
+MAX_COLUMNS = 15
+ROW_BYTES = COLUMN_BYTES * MAX_COLUMNS
+DIRTY = "dirty"
+OPEN = "open|"
+KINDS = ("checkpoint", "window", "interest")
+
+
+@dataclass(slots=True)
+class Kept:
+    """What is stored of a connection for its incremental runs.
+
+    `is_dirty`: people were written since the checkpoint, so its numbers have to be counted again.
+    `rows` are the row keys of what is packed.
+    """
+
+    checkpoint: Checkpoint | None = None
+    cases: dict[Key, OpenCase] = field(default_factory=dict)
+    marks: list[Marks] = field(default_factory=list)
+    interest: InterestSet | None = None
+    is_dirty: bool = False
+    rows: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What a run leaves: the next checkpoint with its marks, the settled cases, a changed interest set."""
+
+    checkpoint: Checkpoint
+    marks: Sequence[Marks]
+    settlement: Settlement
+    interest: InterestSet | None = None
+
+
+class CheckpointStore:
+    """Checkpoints and open cases by connection."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    async def load(self, connection_id: str) -> Kept:
+        """Load all that is stored of a connection; a checkpoint that cannot be read is none."""
+        table = await self._tables.table(CHECKPOINTS)
+        packed: dict[str, list[bytes]] = {kind: [] for kind in KINDS}
+        kept = Kept()
+        async for page in query(table, f"PartitionKey eq {quoted(connection_id)}"):
+            for row in page:
+                _take(kept, row, packed)
+        try:
+            _unpack(kept, packed)
+        except (ValidationError, ValueError, zlib.error):
+            log_event("checkpoint.unreadable", connection=connection_id)
+            kept.checkpoint = None
+        return kept
+
+    async def soil(self, connection_id: str) -> None:
+        """Note that people are about to be written, by whoever does not move the checkpoint afterwards."""
+        table = await self._tables.table(CHECKPOINTS)
+        try:
+            await table.upsert_entity({"PartitionKey": connection_id, "RowKey": DIRTY})
+        except AzureError as error:
+            raise storage_unavailable(error) from error
+
+    async def open(self, connection_id: str, cases: Iterable[OpenCase]) -> None:
+        """Leave people to the next run; for who changes a row or a decision outside of a run."""
+        table = await self._tables.table(CHECKPOINTS)
+        written = [_opened(connection_id, case) for case in cases]
+        for start in range(0, len(written), MAX_OPERATIONS):
+            await submit_current(table, written[start : start + MAX_OPERATIONS])
+
+    async def move(self, connection_id: str, kept: Kept, move: Move, fence: Fence) -> None:
+        """Write the open cases, and last the checkpoint; raises `LeaseLost` if another holder is there."""
+        table = await self._tables.table(CHECKPOINTS)
+        rows = _packed(
+            connection_id, "checkpoint", move.checkpoint.model_dump_json(by_alias=True).encode()
+        )
+        window = _packed(
+            connection_id, "window", orjson.dumps([tuple(marks) for marks in move.marks])
+        )
+        fits = len(window) <= 1
+        rows += window if fits else []
+        gone = _left_over(connection_id, kept.rows, rows, ("checkpoint", "window"))
+        # Without its marks the window has to be counted from the tables, as after a kill.
+        dirt = _upsert(connection_id, DIRTY) if not fits else _delete(connection_id, DIRTY)
+        last = [*rows, *gone, *([dirt] if kept.is_dirty or not fits else [])]
+        before = [
+            *_cases(connection_id, move.settlement),
+            *self._interest(connection_id, kept, move),
+        ]
+        for batch in split([*([one] for one in before), last], spare=1, spare_bytes=4096):
+            await fence.submit(table, [one for group in batch for one in group])
+
+    @staticmethod
+    def _interest(connection_id: str, kept: Kept, move: Move) -> list[Operation]:
+        if move.interest is None:
+            return []
+        rows = _packed(connection_id, "interest", bytes(move.interest.bits))
+        return [*rows, *_left_over(connection_id, kept.rows, rows, ("interest",))]
+
+    async def forget(self, connection_id: str) -> None:
+        """Delete all that is stored of a connection: one of the same id must not go on from it."""
+        table = await self._tables.table(CHECKPOINTS)
+        async for page in query(table, f"PartitionKey eq {quoted(connection_id)}", ["RowKey"]):
+            for row in page:
+                await asked(partial(table.delete_entity, connection_id, row["RowKey"]))
+
+
+def _take(kept: Kept, row: Entity, packed: Mapping[str, list[bytes]]) -> None:
+    key = str(row["RowKey"])
+    kind = key.partition("|")[0]
+    if key == DIRTY:
+        kept.is_dirty = True
+    elif key.startswith(OPEN):
+        case = _case(row)
+        if case is not None:
+            kept.cases[case.key] = case
+    elif kind in packed:
+        # Rows come sorted by their keys, so the pieces are in order.
+        packed[kind].append(_bytes(row))
+        kept.rows.add(key)
+
+
+def _case(row: Entity) -> OpenCase | None:
+    """Read a case; None for a cause that only another release knows: it stays as it is."""
+    _, object_id, word = str(row["RowKey"]).split("|")
+    reason = row.get("Reason")
+    try:
+        return OpenCase(
+            object_id,
+            Cause(word),
+            datetime.fromisoformat(row["Since"]),
+            datetime.fromisoformat(row["DueAt"]),
+            Reason(reason) if reason else None,
+        )
+    except ValueError:
+        return None
+
+
+def _unpack(kept: Kept, packed: Mapping[str, list[bytes]]) -> None:
+    found = {kind: zlib.decompress(b"".join(pieces)) for kind, pieces in packed.items() if pieces}
+    if "checkpoint" in found:
+        kept.checkpoint = read(Checkpoint, found["checkpoint"])
+    kept.marks = [
+        Marks(datetime.fromisoformat(at), run_id, tuple(marks), first)
+        for at, run_id, marks, first in orjson.loads(found.get("window", b"[]"))
+    ]
+    if "interest" in found:
+        kept.interest = InterestSet(bytearray(found["interest"]))
+
+
+def _cases(connection_id: str, settlement: Settlement) -> list[Operation]:
+    written = [_opened(connection_id, case) for case in settlement.written]
+    closed = [_delete(connection_id, _case_key(case)) for case in settlement.closed]
+    return [*written, *closed]
+
+
+def _opened(connection_id: str, case: OpenCase) -> Operation:
+    reason = {"Reason": case.reason.value} if case.reason is not None else {}
+    times = moment("Since", case.since) | moment("DueAt", case.due_at)
+    return _upsert(connection_id, _case_key(case), **times, **reason)
+
+
+def _case_key(case: OpenCase) -> str:
+    return f"{OPEN}{case.object_id}|{case.cause.value}"
+
+
+def _packed(connection_id: str, kind: str, content: bytes) -> list[Operation]:
+    """Return the rows that hold a content, compressed."""
+    packed = zlib.compress(content)
+    parts = [packed[start : start + ROW_BYTES] for start in range(0, len(packed), ROW_BYTES)]
+    return [
+        _upsert(connection_id, f"{kind}|{number:03d}", **_columns(part))
+        for number, part in enumerate(parts)
+    ]
+
+
+def _columns(part: bytes) -> Entity:
+    columns: Entity = {}
+    for number, start in enumerate(range(0, len(part), COLUMN_BYTES)):
+        piece = base64.b64encode(part[start : start + COLUMN_BYTES]).decode()
+        columns |= {f"Data{number}": piece, f"Data{number}@odata.type": "Edm.Binary"}
+    return columns
+
+
+def _bytes(row: Entity) -> bytes:
+    pieces = [row[f"Data{number}"] for number in range(MAX_COLUMNS) if f"Data{number}" in row]
+    return b"".join(map(base64.b64decode, pieces))
+
+
+def _left_over(
+    connection_id: str, stored: Iterable[str], rows: Iterable[Operation], kinds: Iterable[str]
+) -> list[Operation]:
+    """Return what takes away the rows that an earlier, larger content had."""
+    now = {row.entity["RowKey"] for row in rows}
+    ours = tuple(f"{kind}|" for kind in kinds)
+    return [
+        _delete(connection_id, key)
+        for key in sorted(stored)
+        if key not in now and key.startswith(ours)
+    ]
+
+
+def _upsert(connection_id: str, key: str, **columns: object) -> Operation:
+    return Operation(Verb.UPSERT, {"PartitionKey": connection_id, "RowKey": key, **columns})
+
+
+def _delete(connection_id: str, key: str) -> Operation:
+    return Operation(Verb.DELETE, {"PartitionKey": connection_id, "RowKey": key})
