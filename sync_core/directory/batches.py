@@ -14,11 +14,16 @@ from sync_core.domain.errors import FixConnection, RetryLater, SyncError
 
 
 def sort_items(
-    body: Any, expected: Sequence[int], answers: dict[int, Any], needs: str, *, keep_denied: bool
+    body: Any,
+    expected: Sequence[int],
+    answers: dict[int, Any],
+    needs: Sequence[str],
+    *,
+    keep_denied: bool,
 ) -> list[TokenRefused | RetryLater]:
     """Put finished items into `answers`; return the trouble of those that have to be asked again.
 
-    Items are judged as plain answers are: what passes there passes here.
+    `needs` are the permissions that the items require, by number. Items are judged as plain answers are: what passes there passes here.
     """
     responses = body.get("responses") if isinstance(body, dict) else None
     if not isinstance(responses, list):
@@ -27,7 +32,7 @@ def sort_items(
     waiting: list[TokenRefused | RetryLater] = []
     for number in expected:
         try:
-            answers[number] = _value(told.get(str(number)), needs)
+            answers[number] = _value(told.get(str(number)), needs[number])
         except GraphNotFound:
             answers[number] = None
         except (TokenRefused, RetryLater) as error:

@@ -228,29 +228,35 @@ class GraphClient:
         return link.startswith(f"{self._base_url}{path}?") and link.isprintable()
 
     async def batch(
-        self, requests: Sequence[RequestInformation], *, needs: str, keep_denied: bool = False
+        self,
+        requests: Sequence[RequestInformation],
+        *,
+        needs: str | Sequence[str],
+        keep_denied: bool = False,
     ) -> list[Any]:
         """Send up to 20 requests at a time in `$batch`; answers in order, `None` for a 404.
+
+        `needs` is the permission that all of them require, or one for each.
 
         Items are throttled one by one and only those are sent again, after the longest wait that was
         asked for. learn.microsoft.com/graph/throttling#throttling-and-batching
         With `keep_denied`, an item to which access is refused has the error for an answer.
         """
         answers: list[Any] = []
+        each = [needs] * len(requests) if isinstance(needs, str) else needs
         for start in range(0, len(requests), MAX_BATCH):
-            answers += await self._one_batch(
-                requests[start : start + MAX_BATCH], needs, keep_denied=keep_denied
-            )
+            part = slice(start, start + MAX_BATCH)
+            answers += await self._one_batch(requests[part], each[part], keep_denied=keep_denied)
         return answers
 
     async def _one_batch(
-        self, requests: Sequence[RequestInformation], needs: str, *, keep_denied: bool
+        self, requests: Sequence[RequestInformation], needs: Sequence[str], *, keep_denied: bool
     ) -> list[Any]:
         answers: dict[int, Any] = {}
         trouble = self._trouble()
         while True:
             open_items = [number for number in range(len(requests)) if number not in answers]
-            body = await self.get(self._batch_request(requests, open_items), needs=needs)
+            body = await self.get(self._batch_request(requests, open_items), needs=needs[0])
             try:
                 waiting = sort_items(body, open_items, answers, needs, keep_denied=keep_denied)
             except PermissionMissing as error:

@@ -1,20 +1,43 @@
-"""Proof before a removal: each person is asked for by id, and the answer is kept with the change."""
+"""A look: people asked for by id, for what is true of them now; the answer is kept with the change.
 
-from collections.abc import Sequence
+Attributes and memberships come in one `$batch`. An answer that is missing says nothing: of a person whose
+memberships Graph does not tell, it is not known which groups they are in.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from kiota_abstractions.request_information import RequestInformation
+
 from sync_core.directory.answers import to_page
-from sync_core.directory.assignments import read_assignments
+from sync_core.directory.assignments import Assignments, read_assignments
 from sync_core.directory.client import GraphClient
 from sync_core.directory.groups import GroupTree, inside
 from sync_core.directory.lookup import check_attributes
 from sync_core.directory.managers import check_hidden, told_managers
-from sync_core.directory.members import first_pages, groups_of, rest
-from sync_core.directory.requests import USERS_READ, one_deleted, one_user
+from sync_core.directory.members import is_group
+from sync_core.directory.requests import (
+    GROUPS_READ,
+    USERS_READ,
+    groups_of_user,
+    one_deleted,
+    one_user,
+)
 from sync_core.domain.attributes import MANAGER, is_agent
-from sync_core.domain.errors import FixConnection
 from sync_core.domain.model import BECAME_GUEST, Evidence, Reason
 from sync_core.domain.scope.compile import CompiledScope
+
+# A `$batch` holds 20 requests, two of them a person.
+PEOPLE_A_BATCH = 10
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What Graph said of one person; None for an object that it says it does not have."""
+
+    user: dict[str, Any] | None
+    memberships: frozenset[str] | None
 
 
 async def read_evidence(
@@ -25,31 +48,90 @@ async def read_evidence(
     asked_groups: frozenset[str],
     *,
     tree: GroupTree | None = None,
+    assignments: Assignments | None = None,
 ) -> list[Evidence]:
     """Ask for each person by id: gone, blocked, out of the groups, or still here after all.
 
-    `tree` are the groups that were read before, if they were.
+    `tree` and `assignments` are what was read before, if it was.
     """
-    users = await client.batch(
-        [one_user(client.sdk, object_id, select) for object_id in object_ids], needs=USERS_READ
-    )
-    told = [user for user in users if user is not None]
-    await check_attributes(client, told, "a person asked for by id")
-    await check_attributes(client, told_managers(told), "the manager of a person asked for by id")
-    if MANAGER in select and not any(user.get(MANAGER) for user in told):
-        await check_hidden(client, [user["id"] for user in told])
-    found = {oid: user for oid, user in zip(object_ids, users, strict=True) if user is not None}
-    gone = [object_id for object_id in object_ids if object_id not in found]
-    groups = await _groups(client, list(found), scope, asked_groups, tree)
-    # Read again, as proof: a list that was cut short once must not remove anybody.
-    assignments = await read_assignments(client, scope.applications)
-    groups = {oid: groups.get(oid, frozenset()) | assignments.of(oid) for oid in found}
-    deleted = await _deleted(client, gone)
-    present = {oid: _judge(user, groups[oid], scope) for oid, user in found.items()}
-    return [(present.get(oid) or deleted[oid]) for oid in object_ids]
+    wanted = scope.groups | asked_groups
+    answers = await _asked(client, object_ids, select, wanted, nested=scope.nested_groups)
+    await _check(client, [one.user for one in answers.values() if one.user is not None], select)
+    if assignments is None:
+        assignments = await read_assignments(client, scope.applications)
+    above = tree.above(wanted) if tree else {}
+    deleted = await _deleted(client, [oid for oid, one in answers.items() if one.user is None])
+    found: list[Evidence] = []
+    for object_id in object_ids:
+        answer = answers[object_id]
+        if answer.user is None:
+            found.append(_absent(deleted[object_id], answer))
+            continue
+        groups = inside(answer.memberships or frozenset(), wanted, above)
+        groups |= assignments.of(object_id)
+        found.append(_judge(answer, answer.user, groups, scope, asks_groups=bool(wanted)))
+    return found
 
 
-def _judge(user: dict[str, Any], groups: frozenset[str], scope: CompiledScope) -> Evidence:
+async def _asked(
+    client: GraphClient,
+    object_ids: Sequence[str],
+    select: frozenset[str],
+    wanted: frozenset[str],
+    *,
+    nested: bool,
+) -> dict[str, _Answer]:
+    answers: dict[str, _Answer] = {}
+    for start in range(0, len(object_ids), PEOPLE_A_BATCH if wanted else 2 * PEOPLE_A_BATCH):
+        part = object_ids[start : start + (PEOPLE_A_BATCH if wanted else 2 * PEOPLE_A_BATCH)]
+        users = [one_user(client.sdk, object_id, select) for object_id in part]
+        lists = [groups_of_user(client.sdk, oid, nested=nested) for oid in part] if wanted else []
+        needs = [USERS_READ] * len(users) + [GROUPS_READ] * len(lists)
+        told = await client.batch([*users, *lists], needs=needs)
+        groups = told[len(users) :] or [None] * len(users)
+        for number, (object_id, user) in enumerate(zip(part, told, strict=False)):
+            first = groups[number]
+            ids = await _ids(client, lists[number], first) if first is not None else None
+            answers[object_id] = _Answer(user, ids)
+    return answers
+
+
+async def _ids(client: GraphClient, request: RequestInformation, first: Any) -> frozenset[str]:
+    """Return the groups of a list whose first page came in a batch, to its end."""
+    page = to_page(first)
+    ids = {str(item["id"]) for item in filter(is_group, page.items)}
+    if page.next_link is not None:
+        onward = client.follow(page.next_link, request)
+        async for page in client.pages(onward, needs=GROUPS_READ):
+            ids.update(str(item["id"]) for item in filter(is_group, page.items))
+    return frozenset(ids)
+
+
+async def _check(
+    client: GraphClient, users: Sequence[dict[str, Any]], select: frozenset[str]
+) -> None:
+    """Refuse people that come without what was asked for: a permission is gone."""
+    await check_attributes(client, users, "a person asked for by id")
+    await check_attributes(client, told_managers(users), "the manager of a person asked for by id")
+    if MANAGER in select and not any(user.get(MANAGER) for user in users):
+        await check_hidden(client, [user["id"] for user in users])
+
+
+def _absent(evidence: Evidence, answer: _Answer) -> Evidence:
+    """Return what is known of a person whom Graph does not have, unless it tells their groups all the same."""
+    if answer.memberships is None:
+        return evidence
+    return Evidence(evidence.object_id, None, evidence.facts, is_unclear=True)
+
+
+def _judge(
+    answer: _Answer,
+    user: dict[str, Any],
+    groups: frozenset[str],
+    scope: CompiledScope,
+    *,
+    asks_groups: bool,
+) -> Evidence:
     user.setdefault(MANAGER, None)  # an answer without the property says that there is none
     facts: dict[str, Any] = {"found": True, "accountEnabled": user.get("accountEnabled")}
     if scope.groups:
@@ -60,38 +142,21 @@ def _judge(user: dict[str, Any], groups: frozenset[str], scope: CompiledScope) -
         facts["agent"] = True
     if scope.excludes(user):
         facts["excluded"] = True
-    if not scope.matches(user, groups):
-        reason: Reason | None = Reason.LEFT_SCOPE
-        if user.get("userType") == "Guest" and scope.matches({**user, "userType": None}, groups):
-            facts[BECAME_GUEST] = True  # nothing else keeps the person out
-    else:
-        reason = Reason.ACCOUNT_DISABLED if user.get("accountEnabled") is False else None
-    return Evidence(user["id"], reason, facts, user, groups)
+    is_unclear = asks_groups and answer.memberships is None
+    reason = None if is_unclear else _reason(user, groups, scope, facts)
+    return Evidence(
+        user["id"], reason, facts, user, groups, answer.memberships, is_unclear=is_unclear
+    )
 
 
-async def _groups(
-    client: GraphClient,
-    object_ids: list[str],
-    scope: CompiledScope,
-    asked: frozenset[str],
-    tree: GroupTree | None,
-) -> dict[str, frozenset[str]]:
-    """Read which of the named groups each person is in, by the person rather than by the group."""
-    wanted = scope.groups | asked
-    if not wanted:
-        return {}
-    above = tree.above(wanted) if tree else {}
-    lists = [groups_of(client, one, nested=scope.nested_groups) for one in object_ids]
-    answers = await first_pages(client, lists) if lists else []
-    result: dict[str, frozenset[str]] = {}
-    for object_id, listed, first in zip(object_ids, lists, answers, strict=True):
-        if isinstance(first, FixConnection):
-            raise first
-        groups: set[str] = set()
-        async for page in rest(client, listed, first or to_page({"value": []})):
-            groups.update(item["id"] for item in page.items)
-        result[object_id] = inside(groups, wanted, above)
-    return result
+def _reason(
+    user: Mapping[str, Any], groups: frozenset[str], scope: CompiledScope, facts: dict[str, Any]
+) -> Reason | None:
+    if scope.matches(user, groups):
+        return Reason.ACCOUNT_DISABLED if user.get("accountEnabled") is False else None
+    if user.get("userType") == "Guest" and scope.matches({**user, "userType": None}, groups):
+        facts[BECAME_GUEST] = True  # nothing else keeps the person out
+    return Reason.LEFT_SCOPE
 
 
 async def _deleted(client: GraphClient, object_ids: list[str]) -> dict[str, Evidence]:

@@ -9,11 +9,13 @@ from typing import Any
 from sync_core.directory.answers import to_page
 from sync_core.directory.client import GraphClient
 from sync_core.directory.denials import PermissionMissing, denied_all_the_same
-from sync_core.directory.members import groups_of, pages
+from sync_core.directory.members import is_group
 from sync_core.directory.requests import (
+    GROUPS_READ,
     MAX_VALUES,
     USERS_READ,
     count_users,
+    groups_of_user,
     users_by_id,
     users_named,
     users_with_names,
@@ -76,9 +78,10 @@ def _portions(values: Sequence[str]) -> Iterator[Sequence[str]]:
 
 async def direct_groups(client: GraphClient, object_id: str) -> frozenset[str]:
     """Return the ids of the groups that a person is in directly."""
+    request = groups_of_user(client.sdk, object_id, nested=False)
     found: set[str] = set()
-    async for page in pages(client, groups_of(client, object_id, nested=False)):
-        found.update(item["id"] for item in page.items)
+    async for page in client.pages(request, needs=GROUPS_READ):
+        found.update(item["id"] for item in filter(is_group, page.items))
     return frozenset(found)
 
 

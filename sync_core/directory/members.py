@@ -1,4 +1,4 @@
-"""Members of groups and groups of people, by type: with a cast, or without where a tenant has none.
+"""Members of groups, by type: with a cast, or without where a tenant has none.
 
 A cast is an advanced query, and tenants of Azure AD B2C have none of those
 (learn.microsoft.com/graph/aad-advanced-queries). There the plain list is asked for, which holds everything,
@@ -15,10 +15,8 @@ from sync_core.directory.answers import Page, to_page
 from sync_core.directory.client import GraphClient
 from sync_core.directory.requests import (
     GROUPS_READ,
-    groups_of_user,
     member_groups,
     member_users,
-    plain_groups_of_user,
     plain_members,
 )
 from sync_core.domain.attributes import ALWAYS_SELECTED
@@ -55,15 +53,6 @@ def groups_in(client: GraphClient, group: str, properties: Iterable[str]) -> Typ
     """Describe the list of a group's direct members that are groups."""
     plain = plain_members(client.sdk, group, properties)
     return TypedList(member_groups(client.sdk, group), plain, is_group)
-
-
-def groups_of(client: GraphClient, object_id: str, *, nested: bool) -> TypedList:
-    """Describe the list of the groups that a person is in."""
-    return TypedList(
-        groups_of_user(client.sdk, object_id, nested=nested),
-        plain_groups_of_user(client.sdk, object_id, nested=nested),
-        is_group,
-    )
 
 
 async def pages(client: GraphClient, wanted: TypedList) -> AsyncIterator[Page]:

@@ -12,6 +12,7 @@ from kiota_abstractions.request_information import RequestInformation
 from msgraph.generated.directory.deleted_items.item.directory_object_item_request_builder import (
     DirectoryObjectItemRequestBuilder,
 )
+from msgraph.generated.groups.delta import delta_request_builder as group_builder
 from msgraph.generated.groups.item.group_item_request_builder import GroupItemRequestBuilder
 from msgraph.generated.groups.item.members.graph_group.graph_group_request_builder import (
     GraphGroupRequestBuilder as MemberGroups,
@@ -24,15 +25,10 @@ from msgraph.generated.service_principals.item.app_role_assigned_to import (
     app_role_assigned_to_request_builder as assigned,
 )
 from msgraph.generated.users.count.count_request_builder import CountRequestBuilder
+from msgraph.generated.users.delta import delta_request_builder as user_builder
 from msgraph.generated.users.item.manager.manager_request_builder import ManagerRequestBuilder
-from msgraph.generated.users.item.member_of.graph_group.graph_group_request_builder import (
-    GraphGroupRequestBuilder as DirectGroups,
-)
 from msgraph.generated.users.item.member_of.member_of_request_builder import (
     MemberOfRequestBuilder,
-)
-from msgraph.generated.users.item.transitive_member_of.graph_group.graph_group_request_builder import (
-    GraphGroupRequestBuilder as AllGroups,
 )
 from msgraph.generated.users.item.transitive_member_of.transitive_member_of_request_builder import (
     TransitiveMemberOfRequestBuilder,
@@ -42,6 +38,9 @@ from msgraph.generated.users.users_request_builder import UsersRequestBuilder
 from msgraph.graph_service_client import GraphServiceClient
 
 from sync_core.domain.attributes import MANAGER
+
+UsersDelta = user_builder.DeltaRequestBuilder
+GroupsDelta = group_builder.DeltaRequestBuilder
 
 MAX_PAGE = 999  # learn.microsoft.com/graph/api/user-list, group-list-members
 # learn.microsoft.com/graph/known-issues: "in" takes so many values by default.
@@ -166,27 +165,12 @@ def one_deleted(sdk: GraphServiceClient, object_id: str) -> RequestInformation:
 
 
 def groups_of_user(sdk: GraphServiceClient, object_id: str, *, nested: bool) -> RequestInformation:
-    """Ask which groups a person is in; a cast needs the advanced pair."""
-    user = sdk.users.by_user_id(object_id)
-    if nested:
-        every = AllGroups.GraphGroupRequestBuilderGetQueryParameters(
-            select=["id"], top=MAX_PAGE, count=True
-        )
-        return user.transitive_member_of.graph_group.to_get_request_information(
-            RequestConfiguration(query_parameters=every, headers=advanced_headers())
-        )
-    direct = DirectGroups.GraphGroupRequestBuilderGetQueryParameters(
-        select=["id"], top=MAX_PAGE, count=True
-    )
-    return user.member_of.graph_group.to_get_request_information(
-        RequestConfiguration(query_parameters=direct, headers=advanced_headers())
-    )
+    """Ask what a person is in: groups, and roles and units too.
 
-
-def plain_groups_of_user(
-    sdk: GraphServiceClient, object_id: str, *, nested: bool
-) -> RequestInformation:
-    """Ask what a person is in, roles and units too, without an advanced query."""
+    Without a cast and without `$count`: these ask an index that lags behind
+    (learn.microsoft.com/graph/api/user-list-memberof), and the same request with a cast was seen to give
+    other answers from one time to the next (microsoft-graph-explorer-v4 issue 3336).
+    """
     user = sdk.users.by_user_id(object_id)
     if nested:
         every = TransitiveMemberOfRequestBuilder.TransitiveMemberOfRequestBuilderGetQueryParameters(
@@ -252,3 +236,32 @@ def member_groups(sdk: GraphServiceClient, group_id: str) -> RequestInformation:
     return sdk.groups.by_group_id(group_id).members.graph_group.to_get_request_information(
         RequestConfiguration(query_parameters=query, headers=advanced_headers())
     )
+
+
+def users_delta(sdk: GraphServiceClient, select: Iterable[str]) -> RequestInformation:
+    """Ask for a link from which changes of people are told from now on."""
+    query = UsersDelta.DeltaRequestBuilderGetQueryParameters(select=sorted(select))
+    return _from_now(
+        sdk.users.delta.to_get_request_information(RequestConfiguration(query_parameters=query))
+    )
+
+
+def groups_delta(sdk: GraphServiceClient, groups: Sequence[str]) -> RequestInformation:
+    """Ask for a link from which changes of up to 50 groups and their members are told from now on."""
+    wanted = " or ".join(f"id eq '{group}'" for group in groups)
+    query = GroupsDelta.DeltaRequestBuilderGetQueryParameters(
+        select=["displayName", "members"], filter=wanted
+    )
+    return _from_now(
+        sdk.groups.delta.to_get_request_information(RequestConfiguration(query_parameters=query))
+    )
+
+
+def _from_now(request: RequestInformation) -> RequestInformation:
+    """Add `$deltatoken=latest`, which the SDK has no parameter for.
+
+    learn.microsoft.com/graph/delta-query-overview ("Use a delta token to get changes since now"); with
+    $select and $filter it stands on no page, and others send it so (MicrosoftDocs/MIMDocs issue 198).
+    """
+    request.url = f"{request.url}&$deltatoken=latest"
+    return request

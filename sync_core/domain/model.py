@@ -142,13 +142,19 @@ class Inventory:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Why a person has to go, by Graph's answer for that very person; no reason: stays."""
+    """Why a person has to go, by Graph's answer for that very person; no reason: stays.
+
+    `groups` are those of scope and mapping, `memberships` the ids of all groups that Graph named; None
+    where it was not asked. With `is_unclear`, Graph did not say all that it takes to judge.
+    """
 
     object_id: str
     reason: Reason | None
     facts: dict[str, Any]
     person: Attributes | None = None
     groups: frozenset[str] = frozenset()
+    memberships: frozenset[str] | None = None
+    is_unclear: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,12 @@ says so.
 from dataclasses import replace
 
 from sync_core.domain.model import Action, Change, Evidence, StillHeld, StoredIndex, StoredPerson
-from sync_core.domain.plan.judge import Judge
+from sync_core.domain.plan.judge import unanswered
 from sync_core.domain.plan.plan import ALLOWED, Plan
 from sync_core.runs import planner
 from sync_core.runs.context import RunContext
 from sync_core.runs.detail import write_detail
-from sync_core.runs.planner import Draft
+from sync_core.runs.planner import Draft, removal_of
 from sync_core.runs.spool import ChangeSpool
 
 # So many are asked for in one run: 20 a request, some ten minutes.
@@ -58,16 +58,18 @@ async def _ask_the_rest(
         batch = asked[start : start + planner.CONFIRM_AT_ONCE]
         for evidence in await draft.gatherer.look(batch):
             known = draft.unconfirmed[evidence.object_id]
-            if change := _decide(context, draft.judge, evidence, known):
+            if change := await _decide(context, draft, evidence, known):
                 decided.add(change)
     decided.extend(Change(Action.DISABLE, object_id) for object_id in left)
 
 
-def _decide(
-    context: RunContext, judge: Judge, evidence: Evidence, known: StoredPerson
+async def _decide(
+    context: RunContext, draft: Draft, evidence: Evidence, known: StoredPerson
 ) -> Change | None:
-    person = judge.staying(evidence, known)
+    if evidence.is_unclear:
+        return context.ledger.take(evidence.object_id, unanswered())
+    person = draft.judge.staying(evidence, known)
     if person is None:
-        return judge.removal(evidence)
-    outcome = judge.settled(person, evidence.groups, known, NOTHING_STORED)
+        return await removal_of(context, draft.gatherer, draft.judge, evidence)
+    outcome = draft.judge.settled(person, evidence.groups, known, NOTHING_STORED)
     return context.ledger.take(evidence.object_id, outcome)

@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import partial
 
 from sync_core.concurrency import TimeLimit, Turns
+from sync_core.directory.assignments import Assignments
 from sync_core.directory.client import GraphClient
 from sync_core.directory.evidence import read_evidence
 from sync_core.directory.groups import GroupTree
@@ -21,6 +22,7 @@ from sync_core.domain.scope.compile import CompiledScope, compile_scope
 from sync_core.runs.linking import Linking
 from sync_core.runs.names import look_up
 from sync_core.services import Services
+from sync_core.store.checkpoints import Kept
 from sync_core.store.group_sizes import GroupSizeStore
 from sync_core.store.rows import Stamp
 from sync_core.store.runs import RunStore
@@ -34,7 +36,8 @@ PERSON_LIMIT_S = 5.0
 class RunContext:
     """One run of one connection: of its whole scope, of one person, or only a preview.
 
-    `connection` has object ids for the names that are bound, `bindings` say which those are.
+    `connection` has object ids for the names that are bound, `bindings` say which those are. `kept` is what
+    earlier runs have left.
     """
 
     connection: Connection
@@ -48,6 +51,7 @@ class RunContext:
     linking: Linking
     assertions: Assertions
     bindings: Bindings
+    kept: Kept
     observer: Observer | None = None
     ledger: Ledger = field(default_factory=Ledger)
     turns: Turns = field(default_factory=Turns)
@@ -63,9 +67,13 @@ class RunContext:
         return Reading(self.client, self.scope, self.selected, groups, self.connection.id)
 
     async def look(
-        self, object_ids: Sequence[str], tree: GroupTree | None = None
+        self,
+        object_ids: Sequence[str],
+        tree: GroupTree | None = None,
+        assignments: Assignments | None = None,
     ) -> list[Evidence]:
-        """Ask Graph for people by id; `tree` are the groups that were read before."""
+        """Ask Graph for people by id; `tree` and `assignments` are what was read before."""
+        self.ledger.count("looks", len(object_ids))
         return await read_evidence(
             self.client,
             object_ids,
@@ -73,6 +81,7 @@ class RunContext:
             self.selected,
             self.mapping.groups,
             tree=tree,
+            assignments=assignments,
         )
 
 
@@ -100,6 +109,7 @@ async def run_context(
         linking=Linking(connection, services.store.matches(connection.id), now),
         assertions=Assertions(connection.assertions, asserted_ids(named, bindings)),
         bindings=bindings,
+        kept=await services.store.checkpoints.load(connection.id),
         observer=observer,
     )
     context.ledger.warnings += [

@@ -5,9 +5,17 @@ from datetime import timedelta
 
 from sync_core.directory.managers import with_managers
 from sync_core.domain.attributes import MANAGER
-from sync_core.domain.documents import RecordError, Run, RunStatus, RunWarning
-from sync_core.domain.model import Evidence, Inventory, StoredIndex, StoredPerson
-from sync_core.domain.plan.decide import may_delete, removal_candidates
+from sync_core.domain.documents import RecordError, RemovalAction, Run, RunStatus, RunWarning
+from sync_core.domain.incremental.hints import GONE_FOR_GOOD, Hints
+from sync_core.domain.incremental.open_people import Cause, has_second_witness
+from sync_core.domain.model import (
+    Evidence,
+    Inventory,
+    Reason,
+    StoredIndex,
+    StoredPerson,
+)
+from sync_core.domain.plan.decide import may_delete, removal_action, removal_candidates
 from sync_core.domain.plan.groups import losses, remembered
 from sync_core.domain.plan.roster import Roster
 from sync_core.domain.plan.window import WindowLog
@@ -18,8 +26,9 @@ from sync_core.runs.planner import InScope, Page
 class FullReading:
     """Looks at all people of the scope, and at all that are stored."""
 
-    def __init__(self, context: RunContext) -> None:
+    def __init__(self, context: RunContext, hints: Hints | None = None) -> None:
         self._context = context
+        self._hints = hints or Hints()
         self._first_import = False
         self.reading = context.reading()
 
@@ -116,6 +125,26 @@ class FullReading:
     async def groups_exist(self) -> bool:
         """Whether the reading found all groups; if not, it is not complete, and no person is absent."""
         return self.reading.complete
+
+    async def is_witnessed(self, evidence: Evidence) -> bool:
+        """Whether a person may be removed: the reading is the first witness, the look the second.
+
+        A row is deleted for good, and an object that exists may answer 404 for a while; so that takes the
+        delta's word, or another look of some time ago.
+        """
+        policy = self._context.connection.policy
+        deletes = removal_action(policy, Reason.HARD_DELETED) is RemovalAction.DELETE
+        if evidence.reason is not Reason.HARD_DELETED or not deletes:
+            return True
+        case = self._context.kept.cases.get((evidence.object_id, Cause.UNCONFIRMED))
+        now = self._context.stamp.now
+        return self._is_told_gone(evidence.object_id) or has_second_witness(
+            case, evidence.reason, now
+        )
+
+    def _is_told_gone(self, object_id: str) -> bool:
+        hint = self._hints.people.get(object_id)
+        return hint is not None and hint.removed == GONE_FOR_GOOD
 
 
 def has_ended_well(run: Run) -> bool:

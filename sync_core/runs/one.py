@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from sync_core.domain.attributes import manager_of
 from sync_core.domain.documents import RecordError, RunWarning
+from sync_core.domain.incremental.open_people import Cause, has_second_witness
 from sync_core.domain.matching.decide import Outcome as Matched
 from sync_core.domain.matching.decide import keeps_out
 from sync_core.domain.model import (
@@ -16,6 +17,7 @@ from sync_core.domain.model import (
     Change,
     Evidence,
     Inventory,
+    Reason,
     StoredIndex,
     StoredPerson,
 )
@@ -158,3 +160,14 @@ class _Look:
         await self._reading.find_assigned()
         self._context.ledger.errors += self._reading.problems
         return self._reading.complete
+
+    async def is_witnessed(self, evidence: Evidence) -> bool:
+        """Whether a person may be removed who was looked at alone.
+
+        That somebody does not exist takes another look some time ago; all else Graph has said of the
+        person itself.
+        """
+        if evidence.reason is not Reason.HARD_DELETED:
+            return True
+        case = self._context.kept.cases.get((evidence.object_id, Cause.UNCONFIRMED))
+        return has_second_witness(case, evidence.reason, self._context.stamp.now)

@@ -30,7 +30,7 @@ from sync_core.domain.plan.guard import (
     check_values,
     tally_of,
 )
-from sync_core.domain.plan.judge import Judge, manager_unknown, no_sign_in_name
+from sync_core.domain.plan.judge import Judge, manager_unknown, no_sign_in_name, unanswered
 from sync_core.domain.plan.plan import ALLOWED, Plan
 from sync_core.domain.plan.roster import EitherWay, Outcome, Roster
 from sync_core.domain.plan.values import by_column, sensitive_values
@@ -40,6 +40,7 @@ from sync_core.runs.detail import Detail, write_detail
 from sync_core.runs.spool import ChangeSpool, EitherWaySpool
 
 CONFIRM_AT_ONCE = 200
+GROUP_MISSING = "scope.groupNotFound"
 # Removals over the guard's limit wait anyway. Up to this many are asked for by id all the same: the
 # administrator then sees the reasons, and a reading that was wrong is found out.
 CONFIRM_HELD = 1000
@@ -86,6 +87,9 @@ class Gatherer(Protocol):
 
     async def groups_exist(self) -> bool:
         """Whether the scope's groups are all there: the members of one that is gone have not left."""
+
+    async def is_witnessed(self, evidence: Evidence) -> bool:
+        """Whether a second witness agrees that a person is to be removed."""
 
 
 @dataclass(slots=True)
@@ -235,17 +239,15 @@ class _Planner:
 
     async def _by_evidence(self, evidence: Evidence) -> Change | None:
         """Remove a person who is shown to be gone; update one who stays like anyone else."""
+        if evidence.is_unclear:
+            self.context.ledger.reject(evidence.object_id, unanswered())
+            return None
         known = self.stored.people[evidence.object_id]
         person = self.judge.staying(evidence, known)
         if person is not None:
             outcome = self.judge.present(person, evidence.groups, known, self.stored)
             return self._take(evidence.object_id, outcome)
-        if self.judge.is_unclear(evidence):
-            self.context.ledger.reject(evidence.object_id, no_sign_in_name())
-            return None
-        change = self.judge.removal(evidence)
-        left = change is not None and change.reason is Reason.LEFT_SCOPE
-        return None if left and not await self.gatherer.groups_exist() else change
+        return await removal_of(self.context, self.gatherer, self.judge, evidence)
 
     # --- what takes all people to know ----------------------------------------------------------
 
@@ -290,6 +292,26 @@ class _Planner:
             roster.lose(deleted)
         if verdict.hold_creates:
             roster.hold()
+
+
+async def removal_of(
+    context: RunContext, gatherer: Gatherer, judge: Judge, evidence: Evidence
+) -> Change | None:
+    """Return the removal of a person who does not stay, if all that it takes to remove them agrees."""
+    object_id, reason, ledger = evidence.object_id, evidence.reason, context.ledger
+    if judge.is_unclear(evidence):
+        ledger.reject(object_id, no_sign_in_name())
+        return None
+    change = judge.removal(evidence)
+    if change is None or reason is None:
+        return None
+    if reason is Reason.LEFT_SCOPE and not await gatherer.groups_exist():
+        ledger.unfinished[object_id] = GROUP_MISSING
+        return None
+    if not await gatherer.is_witnessed(evidence):
+        ledger.wait(object_id, reason)
+        return None
+    return change
 
 
 @dataclass(slots=True)

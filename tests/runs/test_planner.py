@@ -58,6 +58,9 @@ class Looks:
     async def groups_exist(self) -> bool:
         return True
 
+    async def is_witnessed(self, evidence: Evidence) -> bool:
+        return True
+
 
 async def test_of_the_people_looked_at_each_is_decided_about_and_no_other(
     services: Services, emulator: GraphEmulator, connection_id: str

@@ -18,7 +18,7 @@ MEMBERS_DELTA = "members@delta"
 # `@removed` says that an object is gone for good with this reason, and that it can be restored with
 # "changed" (learn.microsoft.com/graph/delta-query-users).
 GONE_FOR_GOOD = "deleted"
-# A row without one of these says nothing of it (microsoft-graph-docs issue 2255), so it cannot confirm a look.
+# Of one that is missing in a row nothing is known (microsoft-graph-docs issue 2255).
 ALWAYS_TOLD = frozenset({"accountEnabled", "userPrincipalName"})
 
 

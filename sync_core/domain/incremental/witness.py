@@ -11,13 +11,12 @@ from sync_core.domain.scope.compile import CompiledScope
 
 def agrees(hint: Hint | None, evidence: Evidence, scope: CompiledScope) -> bool:
     """Whether what the delta told confirms why a person is to be removed."""
-    if hint is None:
+    if hint is None or evidence.is_unclear:
         return False
-    if evidence.reason is Reason.HARD_DELETED:
-        return hint.removed == GONE_FOR_GOOD
-    if evidence.reason is Reason.SOFT_DELETED:
-        return hint.removed is not None
-    if evidence.person is None or hint.removed is not None:
+    if evidence.person is None:
+        wanted = {GONE_FOR_GOOD} if evidence.reason is Reason.HARD_DELETED else {hint.removed}
+        return hint.removed is not None and hint.removed in wanted
+    if hint.removed is not None:
         return False
     if evidence.reason is Reason.ACCOUNT_DISABLED:
         return (hint.values or {}).get("accountEnabled") is False

@@ -183,3 +183,11 @@ def no_sign_in_name() -> RecordRejected:
         "Graph gave this person without a sign-in name, so nothing was changed.",
         "Every account has one: look at it in Entra. The next run asks again.",
     )
+
+
+def unanswered() -> RecordRejected:
+    return RecordRejected(
+        "record.unanswered",
+        "Graph has this person and did not say which groups they are in, so nothing was changed.",
+        "Nothing to do if it passes: the next run asks again.",
+    )

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from sync_core.domain.documents import Counts, RecordError, RunWarning
 from sync_core.domain.errors import RecordRejected
-from sync_core.domain.model import Action, Change
+from sync_core.domain.model import Action, Change, Reason
 from sync_core.domain.plan.roster import Outcome
 
 MAX_ERRORS = 100
@@ -19,12 +19,18 @@ WRITTEN = {
 
 @dataclass(slots=True)
 class Ledger:
-    """Filled while a run decides and writes; its counts, errors and warnings go into the run's record."""
+    """Filled while a run decides and writes; its counts, errors and warnings go into the run's record.
+
+    `unfinished` are all people whom the run could not finish with, by the code of the reason, however many;
+    `unconfirmed` those who would be removed and have one witness, by what that one says.
+    """
 
     errors: list[RecordError] = field(default_factory=list)
     # While batches are under way, or if they broke off, more may be written than is counted.
     at_least: bool = False
     warnings: list[RunWarning] = field(default_factory=list)
+    unfinished: dict[str, str] = field(default_factory=dict)
+    unconfirmed: dict[str, Reason] = field(default_factory=dict)
     _counts: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -39,10 +45,16 @@ class Ledger:
 
     def reject(self, object_id: str, error: RecordRejected) -> None:
         self.count("failed")
+        self.unfinished[object_id] = error.code
         if len(self.errors) < MAX_ERRORS:
             self.errors.append(
                 RecordError(object_id=object_id, code=error.code, message=error.message)
             )
+
+    def wait(self, object_id: str, reason: Reason) -> None:
+        """Note a person who is not removed before a second witness agrees."""
+        self.unconfirmed[object_id] = reason
+        self.set("unconfirmed", len(self.unconfirmed))
 
     def take(self, object_id: str, outcome: Outcome) -> Change | None:
         """Count what was decided about a person who is there; return what there is to be written."""

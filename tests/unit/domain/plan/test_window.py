@@ -3,7 +3,8 @@
 import pytest
 
 from sync_core.domain.model import Window
-from sync_core.domain.plan.window import WindowLog
+from sync_core.domain.plan.window import Marks, WindowLog
+from tests.unit.builders import NOW
 
 
 @pytest.mark.parametrize(
@@ -22,15 +23,15 @@ from sync_core.domain.plan.window import WindowLog
 def test_of_each_person_the_latest_mark_counts(newest_first: list[str], expected: Window) -> None:
     log = WindowLog()
     for mark in newest_first:
-        log.add("run-1", [mark], 0)
+        log.add(Marks(NOW, "run-1", (mark,)))
 
     assert log.window(24) == expected
 
 
 def test_people_of_a_first_import_count_as_having_been_there() -> None:
     log = WindowLog()
-    log.add("run-1", [], 49)
-    log.add("run-2", ["d1"], 0)
+    log.add(Marks(NOW, "run-1", (), 49))
+    log.add(Marks(NOW, "run-2", ("d1",)))
 
     assert log.window(12) == Window(hours=12, removals=1, gain=-1)
     assert log.first_runs == {"run-1"}
@@ -41,6 +42,6 @@ def test_people_brought_in_by_hand_make_no_connection_that_has_people(
     stored: int, *, alone: bool
 ) -> None:
     log = WindowLog()
-    log.add("run-1", ["C1"], 0)
+    log.add(Marks(NOW, "run-1", ("C1",)))
 
     assert log.holds_all(stored) is alone

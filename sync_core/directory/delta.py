@@ -1,0 +1,167 @@
+"""Delta rounds: a link in, its rows page by page and the next link out.
+
+A link is followed as it is; it holds what is tracked. What a round tells are hints (see
+`domain.incremental.hints`). learn.microsoft.com/graph/delta-query-overview
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from kiota_abstractions.method import Method
+from kiota_abstractions.request_information import RequestInformation
+
+from sync_core.directory.answers import GraphNotFound, PageLinkLost, check_link
+from sync_core.directory.client import GraphClient
+from sync_core.directory.requests import GROUPS_READ, USERS_READ, groups_delta, users_delta
+from sync_core.domain.errors import IncompleteReading, SyncError
+from sync_core.domain.incremental.tracking import delta_select
+
+NEXT_LINK, DELTA_LINK = "@odata.nextLink", "@odata.deltaLink"
+# A round that dies is begun again from its link so often; then everything is read.
+ROUNDS = 3
+
+Row = dict[str, Any]
+
+
+class LinkRefused(SyncError):
+    """Graph does not go on from a link: it is too old, not known, or its pages lead nowhere.
+
+    It never says that nobody is there. Any 400, 404 or 410 of a stored link means the same, since the
+    body of that answer is documented nowhere.
+    """
+
+
+class NoDelta(SyncError):
+    """The tenant has no delta queries (Azure AD B2C, External ID), or refuses these to this app."""
+
+
+@dataclass(slots=True)
+class Round:
+    """One round of one link: its rows as they came, and where the next one begins."""
+
+    rows: list[Row] = field(default_factory=list)
+    link: str = ""
+
+
+async def users_link(client: GraphClient, select: Iterable[str]) -> tuple[str, list[str]]:
+    """Return a link from which changes of people are told from now on, and the properties it refuses.
+
+    Raises `NoDelta` where the tenant has no such queries at all.
+    """
+    refused: set[str] = set()
+    wanted = delta_select(select)
+    try:
+        return await _link_from_now(client, users_delta(client.sdk, wanted), USERS_READ), []
+    except NoDelta:
+        # Which property is at fault is told in words only, so they are tried out.
+        refused = await _refused(client, wanted)
+        if refused >= set(wanted):
+            raise
+    left = delta_select(wanted, refused)
+    return await _link_from_now(client, users_delta(client.sdk, left), USERS_READ), sorted(refused)
+
+
+async def _refused(client: GraphClient, names: Sequence[str]) -> set[str]:
+    """Return those of the properties that a delta query refuses, by halves."""
+    try:
+        await _link_from_now(client, users_delta(client.sdk, names), USERS_READ)
+    except NoDelta:
+        if len(names) == 1:
+            return set(names)
+    else:
+        return set()
+    half = len(names) // 2
+    return await _refused(client, names[:half]) | await _refused(client, names[half:])
+
+
+async def groups_link(client: GraphClient, groups: Sequence[str]) -> str:
+    """Return a link from which changes of these groups are told from now on."""
+    return await _link_from_now(client, groups_delta(client.sdk, groups), GROUPS_READ)
+
+
+async def _link_from_now(client: GraphClient, request: RequestInformation, needs: str) -> str:
+    try:
+        body = await client.get(request, needs=needs)
+    except (IncompleteReading, GraphNotFound) as error:
+        raise NoDelta(
+            "graph.noDelta",
+            f"Graph tells this tenant's changes to nobody. {error.message}",
+            "Nothing to do: every run reads everything.",
+        ) from error
+    link = body.get(DELTA_LINK) if isinstance(body, dict) else None
+    if not isinstance(link, str):
+        raise NoDelta(
+            "graph.noDelta",
+            "Graph gave no link from which changes are told.",
+            "Nothing to do: every run reads everything.",
+        )
+    check_link(link, client.graph_url)
+    return link
+
+
+async def drain(
+    client: GraphClient, link: str, needs: str, too_many: Callable[[int], bool]
+) -> Round:
+    """Read a round to its end.
+
+    `too_many` tells of a number of pages whether a full reading is cheaper; then, or where Graph does not
+    go on from the link, raises `LinkRefused`. A round that dies in the middle is begun again.
+    """
+    for attempt in range(ROUNDS):
+        found = Round()
+        try:
+            async for rows in _pages(client, link, needs, too_many, found):
+                found.rows += rows
+        except LinkRefused as error:
+            if attempt + 1 == ROUNDS or not found.rows:
+                raise
+            last = error
+            continue
+        return found
+    raise last
+
+
+async def _pages(
+    client: GraphClient,
+    link: str,
+    needs: str,
+    too_many: Callable[[int], bool],
+    found: Round,
+) -> AsyncIterator[list[Row]]:
+    seen: set[str] = set()
+    onward: str | None = link
+    while onward is not None:
+        if onward in seen or too_many(len(seen)):
+            raise _refused_link("its pages have no end")
+        seen.add(onward)
+        check_link(onward, client.graph_url)
+        body = await _followed(client, onward, needs)
+        rows = body["value"]
+        if rows:
+            client.usage.delta_pages += 1
+        else:
+            client.usage.empty_delta_pages += 1
+        yield rows
+        onward, found.link = body.get(NEXT_LINK), body.get(DELTA_LINK) or ""
+    check_link(found.link, client.graph_url)
+
+
+async def _followed(client: GraphClient, link: str, needs: str) -> dict[str, Any]:
+    request = RequestInformation(Method.GET)
+    request.url = link
+    try:
+        body = await client.get(request, needs=needs)
+    except (IncompleteReading, GraphNotFound, PageLinkLost) as error:
+        raise _refused_link(error.message) from error
+    if not isinstance(body, dict) or not isinstance(body.get("value"), list):
+        raise _refused_link("the answer is no round")
+    return body
+
+
+def _refused_link(why: str) -> LinkRefused:
+    return LinkRefused(
+        "graph.linkRefused",
+        f"Graph does not go on from the link to the changes: {why}",
+        "Nothing to do: everything is read, and new links are taken.",
+    )
