@@ -38,10 +38,11 @@ class NoDelta(SyncError):
 
 @dataclass(slots=True)
 class Round:
-    """One round of one link: its rows as they came, and where the next one begins."""
+    """One round of one link: its rows as they came, its pages, and where the next one begins."""
 
     rows: list[Row] = field(default_factory=list)
     link: str = ""
+    pages: int = 0
 
 
 async def users_link(client: GraphClient, select: Iterable[str]) -> tuple[str, list[str]]:
@@ -49,7 +50,6 @@ async def users_link(client: GraphClient, select: Iterable[str]) -> tuple[str, l
 
     Raises `NoDelta` where the tenant has no such queries at all.
     """
-    refused: set[str] = set()
     wanted = delta_select(select)
     try:
         return await _link_from_now(client, users_delta(client.sdk, wanted), USERS_READ), []
@@ -108,18 +108,19 @@ async def drain(
     `too_many` tells of a number of pages whether a full reading is cheaper; then, or where Graph does not
     go on from the link, raises `LinkRefused`. A round that dies in the middle is begun again.
     """
-    for attempt in range(ROUNDS):
+    attempt = 1
+    while True:
         found = Round()
         try:
             async for rows in _pages(client, link, needs, too_many, found):
                 found.rows += rows
-        except LinkRefused as error:
-            if attempt + 1 == ROUNDS or not found.rows:
+        except LinkRefused:
+            # Where not even the first page came, it is the link itself that is not good any more.
+            if attempt == ROUNDS or not found.pages:
                 raise
-            last = error
-            continue
-        return found
-    raise last
+            attempt += 1
+        else:
+            return found
 
 
 async def _pages(
@@ -137,6 +138,7 @@ async def _pages(
         seen.add(onward)
         check_link(onward, client.graph_url)
         body = await _followed(client, onward, needs)
+        found.pages += 1
         rows = body["value"]
         if rows:
             client.usage.delta_pages += 1

@@ -6,7 +6,15 @@ error or is noted in `problems`; then nobody may be removed on its account.
 
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    KeysView,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,6 +52,7 @@ FILTER_REFUSED = frozenset({"graph.refused", "graph.pageLinkLost"})
 NOBODY: frozenset[str] = frozenset()
 
 Sighting = tuple[Attributes, frozenset[str]]
+OnTree = Callable[[GroupTree], Awaitable[bool]]
 
 
 @dataclass(slots=True)
@@ -63,6 +72,8 @@ class Reading:
     problems: list[RecordError] = field(default_factory=list)
     uncounted: list[str] = field(default_factory=list)
     applied_filter: bool = True
+    # Called with the tree before any member is read; true asks for the tree to be read once more.
+    on_tree: OnTree | None = None
     tree: GroupTree = field(default_factory=GroupTree)
     _lengths: dict[str, int] = field(default_factory=dict)
     assignments: Assignments = field(default_factory=Assignments)
@@ -101,6 +112,10 @@ class Reading:
                 sizes[group] += people
         return sizes
 
+    def seen(self) -> KeysView[str]:
+        """Return, after the reading, the ids of all members of the groups that were read."""
+        return self._groups_of.keys()
+
     def direct_sizes(self) -> dict[str, GroupNow]:
         """Count, after the reading, who is directly in each group that the scope reads, nested ones too."""
         tree = self.tree
@@ -123,7 +138,10 @@ class Reading:
     async def find_groups(self) -> None:
         """Read the tree of the named groups; whichever cannot be read makes the reading incomplete."""
         roots = self.scope.member_groups | self.asked_groups
-        self.tree = await read_group_tree(self.client, roots, nested=self.scope.nested_groups)
+        while True:
+            self.tree = await read_group_tree(self.client, roots, nested=self.scope.nested_groups)
+            if self.on_tree is None or not await self.on_tree(self.tree):
+                break
         for group in sorted(self.tree.missing):
             self._note_missing(group)
         self._note_hidden()

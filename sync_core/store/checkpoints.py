@@ -5,7 +5,6 @@ cases that it leaves open. Rows: `checkpoint|000` and on, `window|000`, `interes
 `open|{object id}|{cause}`.
 """
 
-import base64
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,13 +23,13 @@ from sync_core.domain.model import Reason
 from sync_core.domain.plan.window import Marks
 from sync_core.logs import log_event
 from sync_core.store.fences import Fence
+from sync_core.store.packing import delete, left_over, packed, piece_of, unpacked, upsert
 from sync_core.store.rows import moment
 from sync_core.store.tables import CHECKPOINTS, Tables, asked
 from sync_core.store.wire import (
     MAX_OPERATIONS,
     Entity,
     Operation,
-    Verb,
     query,
     quoted,
     split,
@@ -38,11 +37,6 @@ from sync_core.store.wire import (
     submit_current,
 )
 
-# What a binary column holds, and so many of them stay below the 1 MiB of an entity.
-# learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
-COLUMN_BYTES = 65_536
-MAX_COLUMNS = 15
-ROW_BYTES = COLUMN_BYTES * MAX_COLUMNS
 DIRTY = "dirty"
 OPEN = "open|"
 KINDS = ("checkpoint", "window", "interest")
@@ -83,13 +77,13 @@ class CheckpointStore:
     async def load(self, connection_id: str) -> Kept:
         """Load all that is stored of a connection; a checkpoint that cannot be read is none."""
         table = await self._tables.table(CHECKPOINTS)
-        packed: dict[str, list[bytes]] = {kind: [] for kind in KINDS}
+        pieces: dict[str, list[bytes]] = {kind: [] for kind in KINDS}
         kept = Kept()
         async for page in query(table, f"PartitionKey eq {quoted(connection_id)}"):
             for row in page:
-                _take(kept, row, packed)
+                _take(kept, row, pieces)
         try:
-            _unpack(kept, packed)
+            _unpack(kept, pieces)
         except (ValidationError, ValueError, zlib.error):
             log_event("checkpoint.unreadable", connection=connection_id)
             kept.checkpoint = None
@@ -113,17 +107,17 @@ class CheckpointStore:
     async def move(self, connection_id: str, kept: Kept, move: Move, fence: Fence) -> None:
         """Write the open cases, and last the checkpoint; raises `LeaseLost` if another holder is there."""
         table = await self._tables.table(CHECKPOINTS)
-        rows = _packed(
+        rows = packed(
             connection_id, "checkpoint", move.checkpoint.model_dump_json(by_alias=True).encode()
         )
-        window = _packed(
+        window = packed(
             connection_id, "window", orjson.dumps([tuple(marks) for marks in move.marks])
         )
         fits = len(window) <= 1
         rows += window if fits else []
-        gone = _left_over(connection_id, kept.rows, rows, ("checkpoint", "window"))
+        gone = left_over(connection_id, kept.rows, rows, ("checkpoint", "window"))
         # Without its marks the window has to be counted from the tables, as after a kill.
-        dirt = _upsert(connection_id, DIRTY) if not fits else _delete(connection_id, DIRTY)
+        dirt = upsert(connection_id, DIRTY) if not fits else delete(connection_id, DIRTY)
         last = [*rows, *gone, *([dirt] if kept.is_dirty or not fits else [])]
         before = [
             *_cases(connection_id, move.settlement),
@@ -136,8 +130,8 @@ class CheckpointStore:
     def _interest(connection_id: str, kept: Kept, move: Move) -> list[Operation]:
         if move.interest is None:
             return []
-        rows = _packed(connection_id, "interest", bytes(move.interest.bits))
-        return [*rows, *_left_over(connection_id, kept.rows, rows, ("interest",))]
+        rows = packed(connection_id, "interest", bytes(move.interest.bits))
+        return [*rows, *left_over(connection_id, kept.rows, rows, ("interest",))]
 
     async def forget(self, connection_id: str) -> None:
         """Delete all that is stored of a connection: one of the same id must not go on from it."""
@@ -147,7 +141,7 @@ class CheckpointStore:
                 await asked(partial(table.delete_entity, connection_id, row["RowKey"]))
 
 
-def _take(kept: Kept, row: Entity, packed: Mapping[str, list[bytes]]) -> None:
+def _take(kept: Kept, row: Entity, pieces: Mapping[str, list[bytes]]) -> None:
     key = str(row["RowKey"])
     kind = key.partition("|")[0]
     if key == DIRTY:
@@ -156,9 +150,9 @@ def _take(kept: Kept, row: Entity, packed: Mapping[str, list[bytes]]) -> None:
         case = _case(row)
         if case is not None:
             kept.cases[case.key] = case
-    elif kind in packed:
+    elif kind in pieces:
         # Rows come sorted by their keys, so the pieces are in order.
-        packed[kind].append(_bytes(row))
+        pieces[kind].append(piece_of(row))
         kept.rows.add(key)
 
 
@@ -178,8 +172,8 @@ def _case(row: Entity) -> OpenCase | None:
         return None
 
 
-def _unpack(kept: Kept, packed: Mapping[str, list[bytes]]) -> None:
-    found = {kind: zlib.decompress(b"".join(pieces)) for kind, pieces in packed.items() if pieces}
+def _unpack(kept: Kept, pieces: Mapping[str, list[bytes]]) -> None:
+    found = {kind: unpacked(some) for kind, some in pieces.items() if some}
     if "checkpoint" in found:
         kept.checkpoint = read(Checkpoint, found["checkpoint"])
     kept.marks = [
@@ -192,59 +186,15 @@ def _unpack(kept: Kept, packed: Mapping[str, list[bytes]]) -> None:
 
 def _cases(connection_id: str, settlement: Settlement) -> list[Operation]:
     written = [_opened(connection_id, case) for case in settlement.written]
-    closed = [_delete(connection_id, _case_key(case)) for case in settlement.closed]
+    closed = [delete(connection_id, _case_key(case)) for case in settlement.closed]
     return [*written, *closed]
 
 
 def _opened(connection_id: str, case: OpenCase) -> Operation:
     reason = {"Reason": case.reason.value} if case.reason is not None else {}
     times = moment("Since", case.since) | moment("DueAt", case.due_at)
-    return _upsert(connection_id, _case_key(case), **times, **reason)
+    return upsert(connection_id, _case_key(case), **times, **reason)
 
 
 def _case_key(case: OpenCase) -> str:
     return f"{OPEN}{case.object_id}|{case.cause.value}"
-
-
-def _packed(connection_id: str, kind: str, content: bytes) -> list[Operation]:
-    """Return the rows that hold a content, compressed."""
-    packed = zlib.compress(content)
-    parts = [packed[start : start + ROW_BYTES] for start in range(0, len(packed), ROW_BYTES)]
-    return [
-        _upsert(connection_id, f"{kind}|{number:03d}", **_columns(part))
-        for number, part in enumerate(parts)
-    ]
-
-
-def _columns(part: bytes) -> Entity:
-    columns: Entity = {}
-    for number, start in enumerate(range(0, len(part), COLUMN_BYTES)):
-        piece = base64.b64encode(part[start : start + COLUMN_BYTES]).decode()
-        columns |= {f"Data{number}": piece, f"Data{number}@odata.type": "Edm.Binary"}
-    return columns
-
-
-def _bytes(row: Entity) -> bytes:
-    pieces = [row[f"Data{number}"] for number in range(MAX_COLUMNS) if f"Data{number}" in row]
-    return b"".join(map(base64.b64decode, pieces))
-
-
-def _left_over(
-    connection_id: str, stored: Iterable[str], rows: Iterable[Operation], kinds: Iterable[str]
-) -> list[Operation]:
-    """Return what takes away the rows that an earlier, larger content had."""
-    now = {row.entity["RowKey"] for row in rows}
-    ours = tuple(f"{kind}|" for kind in kinds)
-    return [
-        _delete(connection_id, key)
-        for key in sorted(stored)
-        if key not in now and key.startswith(ours)
-    ]
-
-
-def _upsert(connection_id: str, key: str, **columns: object) -> Operation:
-    return Operation(Verb.UPSERT, {"PartitionKey": connection_id, "RowKey": key, **columns})
-
-
-def _delete(connection_id: str, key: str) -> Operation:
-    return Operation(Verb.DELETE, {"PartitionKey": connection_id, "RowKey": key})

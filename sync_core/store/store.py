@@ -21,6 +21,7 @@ from sync_core.store.matches import MatchStore
 from sync_core.store.people import People
 from sync_core.store.plans import PlanStore
 from sync_core.store.refused_plans import RefusedPlanStore
+from sync_core.store.reports import ReportStore
 from sync_core.store.runs import RunStore
 from sync_core.store.tables import (
     APPROVALS,
@@ -70,6 +71,7 @@ class Store:
         self.tenant_claims = TenantClaimStore(tables)
         self.bindings = BindingStore(tables)
         self.checkpoints = CheckpointStore(tables)
+        self.reports = ReportStore(tables)
         self.refused_plans = RefusedPlanStore(tables, self.plans)
         self.deletions = DeletionStore(tables)
         self.leftovers = LeftoverStore(tables)

@@ -121,14 +121,26 @@ class UserStore:
 
     async def load_one(self, object_id: str) -> StoredIndex:
         """Return what planning needs to know of one person; the index is empty without a row."""
+        return await self.load_some([object_id])
+
+    async def load_some(self, object_ids: Iterable[str]) -> StoredIndex:
+        """Return what planning needs to know of these people, by one request each."""
         table = await self._tables.table(USERS)
-        row = await point(table, partition_key(self._connection_id, object_id), object_id)
-        if row is None:
-            return StoredIndex({}, frozenset())
-        stored = to_stored(row, self._connection_id)
-        if stored is None:
-            return StoredIndex({}, frozenset({object_id}))
-        return StoredIndex({object_id: stored}, frozenset())
+        people: dict[str, StoredPerson] = {}
+        foreign: set[str] = set()
+
+        async def load(object_id: str) -> None:
+            row = await point(table, partition_key(self._connection_id, object_id), object_id)
+            if row is None:
+                return
+            stored = to_stored(row, self._connection_id)
+            if stored is None:
+                foreign.add(object_id)
+            else:
+                people[object_id] = stored
+
+        await bounded(POINT_READS_AT_ONCE, (partial(load, oid) for oid in object_ids))
+        return StoredIndex(people, frozenset(foreign))
 
     def _people_of(self, digit: str, since: datetime | None = None) -> str:
         """Return the condition for the people of a partition, and for the marks since a moment."""

@@ -36,12 +36,18 @@ class GroupStream(DeltaLink):
 class TrackedGroups(Document):
     """The tree of groups that scope and mapping name, as the last run read it.
 
-    `parents` are the groups that a group is a direct member of. `gone` are deleted ones that may be
-    restored, since when. `entered` came lately: their members are read again, as lists lag behind.
+    `parents` are the groups that a group is a direct member of, `people` how many people are directly in
+    it. `gone` are deleted ones that may be restored, since when. `entered` came lately: their members are
+    read again, as lists lag behind. Members of `unreadable` ones are hidden from this app.
     """
 
     names: dict[str, str] = Field(default_factory=dict)
     parents: dict[str, list[str]] = Field(default_factory=dict)
+    people: dict[str, int] = Field(default_factory=dict)
+    dynamic: list[str] = Field(default_factory=list)
+    paused: list[str] = Field(default_factory=list)
+    missing: list[str] = Field(default_factory=list)
+    unreadable: list[str] = Field(default_factory=list)
     gone: dict[str, datetime] = Field(default_factory=dict)
     entered: dict[str, datetime] = Field(default_factory=dict)
 
@@ -56,20 +62,23 @@ class AssertedPeople(Document):
 class Checkpoint(Document):
     """What a run leaves to the next one.
 
-    `digest` is that of everything that decides. `full_at` is when the last full reading began,
-    `first_at` when the links were taken that all since go on from. `settled`: a full reading began when
+    `digest` is that of everything that decides; the links are those of a `source` (cloud, tenant and app)
+    and tell changes of the `tracked` properties, without those that Graph `refused`. `full_at` is when the
+    last full reading began, `first_at` when the links were taken that all since go on from. `settled`: a full reading began when
     the links were older than the lag, so nothing can have been missed between links and reading.
     `reading_requests` is what the last full reading asked of Graph. `assignments` are the people of each
     enterprise application.
     """
 
     digest: str
+    source: str
     full_at: datetime
     first_at: datetime
     settled: bool = False
     users: DeltaLink | None = None
     streams: list[GroupStream] = Field(default_factory=list)
     tree: TrackedGroups = TrackedGroups()
+    tracked: list[str] = Field(default_factory=list)
     refused: list[str] = Field(default_factory=list)
     no_delta_at: datetime | None = None
     reading_requests: int = 0
@@ -90,7 +99,7 @@ class Checkpoint(Document):
 
 
 def counted(by_digit: Mapping[str, int], changes: Mapping[str, int]) -> dict[str, int]:
-    """Return the number of stored people by first digit after so many came, or went (negative)."""
+    """Return the number of stored people by first digit, after so many came or (negative) went."""
     return {
         digit: max(0, by_digit.get(digit, 0) + changes.get(digit, 0))
         for digit in sorted({*by_digit, *changes})

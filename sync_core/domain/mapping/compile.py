@@ -52,11 +52,13 @@ class CompiledMapping:
     """A mapping ready to run; `attributes` has to be selected, `groups` are asked with InGroup.
 
     With `refers`, a person's `manager` is a reference to a stored person (`references.with_reference`).
+    `depends_on_time`: what it gives tomorrow may be another value, though nothing changes.
     """
 
     attributes: frozenset[str]
     groups: frozenset[str]
     refers: bool
+    depends_on_time: bool
     _columns: Sequence["_Column"]
     _on_create: frozenset[str]
     _patience: Patience
@@ -172,6 +174,9 @@ def compile_mapping(
         attributes=frozenset(attributes),
         groups=frozenset(groups),
         refers=any(MANAGER in names_of(rule) for rule in rules),
+        depends_on_time=any(
+            rule.expression is not None and parse(rule.expression).uses_time for rule in rules
+        ),
         _columns=tuple(columns),
         _on_create=frozenset(rule.target for rule in rules if rule.apply is Apply.CREATE),
         _patience=patience,

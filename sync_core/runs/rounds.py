@@ -1,0 +1,144 @@
+"""The delta rounds of a run: the links of the checkpoint drained, and links taken for what has none."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+
+from sync_core.directory.delta import LinkRefused, NoDelta, drain, groups_link, users_link
+from sync_core.directory.groups import GroupTree
+from sync_core.directory.requests import GROUPS_READ, USERS_READ
+from sync_core.domain.attributes import MANAGER, MANAGER_PROPERTIES
+from sync_core.domain.documents import Connection
+from sync_core.domain.incremental.checkpoint import (
+    STREAM_GROUPS,
+    Checkpoint,
+    DeltaLink,
+    GroupStream,
+)
+from sync_core.domain.incremental.hints import Hints
+from sync_core.domain.incremental.mode import may_ask_for_delta
+from sync_core.domain.incremental.tracking import delta_select
+from sync_core.logs import log_event
+from sync_core.runs.context import RunContext
+from sync_core.store.users import bounded
+
+STREAMS_AT_ONCE = 4
+# A round without end is left after so many pages, whatever a full reading costs.
+MOST_PAGES = 10_000
+
+TooMany = Callable[[int], bool]
+
+
+@dataclass(slots=True)
+class Rounds:
+    """What the links told, and where the next rounds begin; `no_delta_at` is when a tenant refused them."""
+
+    hints: Hints = field(default_factory=Hints)
+    users: DeltaLink | None = None
+    streams: list[GroupStream] = field(default_factory=list)
+    tracked: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    no_delta_at: datetime | None = None
+
+    @property
+    def streamed(self) -> set[str]:
+        """The groups that a stream tracks."""
+        return {group for stream in self.streams for group in stream.groups}
+
+
+def source_of(connection: Connection) -> str:
+    """Return where the links of a connection come from; those of another app are not to be followed."""
+    return f"{connection.cloud.value}|{connection.tenant_id}|{connection.client_id}"
+
+
+def tracked_by(context: RunContext) -> list[str]:
+    """Return the properties whose changes are to be told: a manager's are those of a person, too."""
+    selected = set(context.selected)
+    return sorted(selected | MANAGER_PROPERTIES if MANAGER in selected else selected)
+
+
+async def drained(
+    context: RunContext, checkpoint: Checkpoint, too_many: TooMany | None = None
+) -> Rounds:
+    """Read what changed since the checkpoint; raises `LinkRefused` where a link does not go on."""
+    client, now = context.client, context.stamp.now
+    stop = too_many or (lambda pages: pages > MOST_PAGES)
+    found = Rounds(tracked=checkpoint.tracked, refused=checkpoint.refused)
+    if checkpoint.users is not None:
+        users = await drain(client, checkpoint.users.link, USERS_READ, stop)
+        for row in users.rows:
+            await context.turns.take()
+            found.hints.add_user(row)
+        found.users = DeltaLink(link=users.link, taken_at=now)
+
+    async def drain_groups(stream: GroupStream) -> None:
+        told = await drain(client, stream.link, GROUPS_READ, stop)
+        for row in told.rows:
+            found.hints.add_group(row, checkpoint.tree.names)
+        found.streams.append(GroupStream(link=told.link, taken_at=now, groups=stream.groups))
+
+    calls = (partial(drain_groups, stream) for stream in checkpoint.streams)
+    await bounded(STREAMS_AT_ONCE, calls)
+    return found
+
+
+async def take_streams(context: RunContext, rounds: Rounds, groups: Iterable[str]) -> None:
+    """Take a link for those of the groups that none tells of, before their members are read."""
+    now = context.stamp.now
+    missing = sorted(set(groups) - rounds.streamed)
+    for start in range(0, len(missing), STREAM_GROUPS):
+        some = missing[start : start + STREAM_GROUPS]
+        link = await groups_link(context.client, some)
+        rounds.streams.append(GroupStream(link=link, taken_at=now, groups=some))
+
+
+class Links:
+    """The links of a full run: what the old ones tell is kept, and new ones are taken before reading.
+
+    In this order, so that what changes during the reading is told by the next round.
+    """
+
+    def __init__(self, context: RunContext, rounds: Rounds | None = None) -> None:
+        self._context = context
+        self._drained = rounds is not None
+        self.rounds = rounds or Rounds()
+
+    async def begin(self) -> None:
+        """Drain the links that are good still, and take one for the people of the tenant."""
+        context, checkpoint = self._context, self._context.kept.checkpoint
+        usable = checkpoint is not None and checkpoint.source == source_of(context.connection)
+        if checkpoint is not None and usable and not self._drained:
+            try:
+                self.rounds = await drained(context, checkpoint)
+            except LinkRefused as error:
+                log_event("delta.refused", connection=context.connection.id, code=error.code)
+        if not may_ask_for_delta(checkpoint if usable else None, context.stamp.now):
+            self.rounds.no_delta_at = checkpoint.no_delta_at if checkpoint is not None else None
+            return
+        await self._guarded(self._take_users_link)
+
+    async def _take_users_link(self) -> None:
+        wanted = tracked_by(self._context)
+        rounds = self.rounds
+        if rounds.users is not None and rounds.tracked == wanted:
+            return
+        link, refused = await users_link(self._context.client, delta_select(wanted))
+        rounds.users = DeltaLink(link=link, taken_at=self._context.stamp.now)
+        rounds.tracked, rounds.refused = wanted, refused
+
+    async def on_tree(self, tree: GroupTree) -> bool:
+        """Take streams for the groups of a tree; whether any was taken, and the tree has to be read again."""
+        if self.rounds.no_delta_at is not None or tree.names.keys() <= self.rounds.streamed:
+            return False
+        await self._guarded(partial(take_streams, self._context, self.rounds, tree.names))
+        return self.rounds.no_delta_at is None
+
+    async def _guarded(self, take: Callable[[], Awaitable[None]]) -> None:
+        """Take links; a tenant that has no delta is read as a whole, each time."""
+        try:
+            await take()
+        except NoDelta as error:
+            log_event("delta.none", connection=self._context.connection.id, code=error.code)
+            self.rounds.users, self.rounds.streams = None, []
+            self.rounds.no_delta_at = self._context.stamp.now
