@@ -152,8 +152,9 @@ async def stored_connection(services: Services, connection_id: str, **changes: A
 
 async def run_now(services: Services, connection_id: str, **changes: Any) -> Run:
     """Run a connection as the queue would, and give the record."""
+    mode = os.environ.get("RUN_MODE", "auto")
     request = SyncRequest.model_validate(
-        {"connectionId": connection_id, "trigger": "manual"} | changes
+        {"connectionId": connection_id, "trigger": "manual", "mode": mode} | changes
     )
     run = await worker.handle(services, request)
     assert run is not None

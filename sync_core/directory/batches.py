@@ -23,7 +23,8 @@ def sort_items(
 ) -> list[TokenRefused | RetryLater]:
     """Put finished items into `answers`; return the trouble of those that have to be asked again.
 
-    `needs` are the permissions that the items require, by number. Items are judged as plain answers are: what passes there passes here.
+    `needs` are the permissions that the items require, by number. Items are judged as plain answers are:
+    what passes there passes here.
     """
     responses = body.get("responses") if isinstance(body, dict) else None
     if not isinstance(responses, list):

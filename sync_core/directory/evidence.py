@@ -118,7 +118,7 @@ async def _check(
 
 
 def _absent(evidence: Evidence, answer: _Answer) -> Evidence:
-    """Return what is known of a person whom Graph does not have, unless it tells their groups all the same."""
+    """Return what is known of a person whom Graph does not have; nothing if it tells their groups."""
     if answer.memberships is None:
         return evidence
     return Evidence(evidence.object_id, None, evidence.facts, is_unclear=True)

@@ -1,7 +1,7 @@
 """The tree of groups under the ones that a scope names: read level by level, safe with cycles."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
@@ -84,6 +84,14 @@ async def read_group_tree(
         level = await _next_level(client, tree, level) if nested else []
     tree.unreadable = await _unreadable(client, tree.hiding)
     return tree
+
+
+async def existing(client: GraphClient, groups: Sequence[str]) -> set[str]:
+    """Return those of these groups that are there and not deleted."""
+    heads = await client.batch(
+        [one_group(client.sdk, group) for group in groups], needs=GROUPS_READ
+    )
+    return {group for group, head in zip(groups, heads, strict=True) if head is not None}
 
 
 def _add(tree: GroupTree, groups: Iterable[dict[str, Any]]) -> None:

@@ -242,7 +242,8 @@ def users_delta(sdk: GraphServiceClient, select: Iterable[str]) -> RequestInform
     """Ask for a link from which changes of people are told from now on."""
     query = UsersDelta.DeltaRequestBuilderGetQueryParameters(select=sorted(select))
     return _from_now(
-        sdk.users.delta.to_get_request_information(RequestConfiguration(query_parameters=query))
+        sdk,
+        sdk.users.delta.to_get_request_information(RequestConfiguration(query_parameters=query)),
     )
 
 
@@ -253,15 +254,17 @@ def groups_delta(sdk: GraphServiceClient, groups: Sequence[str]) -> RequestInfor
         select=["displayName", "members"], filter=wanted
     )
     return _from_now(
-        sdk.groups.delta.to_get_request_information(RequestConfiguration(query_parameters=query))
+        sdk,
+        sdk.groups.delta.to_get_request_information(RequestConfiguration(query_parameters=query)),
     )
 
 
-def _from_now(request: RequestInformation) -> RequestInformation:
+def _from_now(sdk: GraphServiceClient, request: RequestInformation) -> RequestInformation:
     """Add `$deltatoken=latest`, which the SDK has no parameter for.
 
     learn.microsoft.com/graph/delta-query-overview ("Use a delta token to get changes since now"); with
     $select and $filter it stands on no page, and others send it so (MicrosoftDocs/MIMDocs issue 198).
     """
+    request.path_parameters["baseurl"] = sdk.request_adapter.base_url
     request.url = f"{request.url}&$deltatoken=latest"
     return request

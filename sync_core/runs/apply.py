@@ -25,11 +25,22 @@ async def apply(
         ):
             if error is None:
                 context.ledger.written(change)
+                context.written.add(change, plan.mark(change))
+                context.assertions.written(change)
                 context.linking.done(change)
             else:
                 context.ledger.reject(change.object_id, error)
 
+    await soil(context)
     context.ledger.at_least = True
     await bounded(PARTITIONS_AT_ONCE, (partial(write, digit) for digit in HEX_DIGITS))
     context.ledger.at_least = False
     await context.linking.forget_done(still_held)
+
+
+async def soil(context: RunContext) -> None:
+    """Note that people are about to be written: until the checkpoint moves, its numbers are not true."""
+    kept = context.kept
+    if kept.rows and not kept.is_dirty:
+        await context.checkpoints.soil(context.connection.id)
+        kept.is_dirty = True

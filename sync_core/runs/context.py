@@ -1,5 +1,6 @@
 """What the steps of one run share: the settings, the two ways out, and what is learned on the way."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,16 +14,17 @@ from sync_core.directory.groups import GroupTree
 from sync_core.directory.reading import Reading
 from sync_core.domain.documents import Connection, RunWarning
 from sync_core.domain.mapping.compile import CompiledMapping, compile_mapping
-from sync_core.domain.model import Evidence
+from sync_core.domain.model import Action, Change, Evidence
 from sync_core.domain.names import UNBOUND, Bindings, asserted_ids, unbound, with_ids
-from sync_core.domain.plan.assertions import Assertions
+from sync_core.domain.plan.assertions import WORTH, Assertions
 from sync_core.domain.plan.judge import Observer
 from sync_core.domain.plan.ledger import Ledger
+from sync_core.domain.plan.window import FIRST
 from sync_core.domain.scope.compile import CompiledScope, compile_scope
 from sync_core.runs.linking import Linking
 from sync_core.runs.names import look_up
 from sync_core.services import Services
-from sync_core.store.checkpoints import Kept
+from sync_core.store.checkpoints import CheckpointStore, Kept
 from sync_core.store.group_sizes import GroupSizeStore
 from sync_core.store.rows import Stamp
 from sync_core.store.runs import RunStore
@@ -30,6 +32,29 @@ from sync_core.store.users import UserStore
 
 # A person takes microseconds; one of whom an expression takes longer than this is left as stored.
 PERSON_LIMIT_S = 5.0
+
+
+@dataclass(slots=True)
+class Written:
+    """What a run has written of people: marks for the guard's window, and how many more there are.
+
+    `active` people came in or came back, less those who went; `stored` are rows by first digit.
+    """
+
+    marks: list[str] = field(default_factory=list)
+    first: int = 0
+    active: int = 0
+    stored: Counter[str] = field(default_factory=Counter)
+
+    def add(self, change: Change, mark: str) -> None:
+        """Learn of a change that was written, and of the letter that marks it."""
+        if mark == FIRST:
+            self.first += 1
+        elif mark:
+            self.marks.append(mark + change.object_id)
+        self.active += WORTH[change.action]
+        self.stored[change.object_id[0]] += change.action is Action.CREATE
+        self.stored[change.object_id[0]] -= change.deletes
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +70,7 @@ class RunContext:
     users: UserStore
     runs: RunStore
     group_sizes: GroupSizeStore
+    checkpoints: CheckpointStore
     stamp: Stamp
     scope: CompiledScope
     mapping: CompiledMapping
@@ -55,6 +81,7 @@ class RunContext:
     observer: Observer | None = None
     ledger: Ledger = field(default_factory=Ledger)
     turns: Turns = field(default_factory=Turns)
+    written: Written = field(default_factory=Written)
 
     @property
     def selected(self) -> frozenset[str]:
@@ -103,6 +130,7 @@ async def run_context(
         users=services.store.users(connection.id),
         runs=services.store.runs,
         group_sizes=services.store.group_sizes,
+        checkpoints=services.store.checkpoints,
         stamp=Stamp(connection.id, connection.known_tenant(), run_id, now),
         scope=compile_scope(connection.scope),
         mapping=compile_mapping(connection.mapping, patience=partial(TimeLimit, PERSON_LIMIT_S)),

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
 
 from sync_core.directory.managers import with_managers
-from sync_core.domain.attributes import MANAGER
+from sync_core.domain.attributes import MANAGER, manager_of
 from sync_core.domain.documents import RecordError, RemovalAction, Run, RunStatus, RunWarning
 from sync_core.domain.incremental.hints import GONE_FOR_GOOD, Hints
 from sync_core.domain.incremental.open_people import Cause, has_second_witness
@@ -31,6 +31,10 @@ class FullReading:
         self._hints = hints or Hints()
         self._first_import = False
         self.reading = context.reading()
+        self.requests = 0
+        self.log = WindowLog()
+        self.managers: dict[str, set[str]] = {}
+        self._stored: StoredIndex | None = None
 
     @property
     def complete(self) -> bool:
@@ -55,7 +59,7 @@ class FullReading:
         ]
 
     async def stored(self) -> tuple[StoredIndex, Inventory]:
-        context, log = self._context, WindowLog()
+        context, log = self._context, self.log
         watch = context.assertions.stored if context.connection.assertions else None
         hours = context.connection.policy.guard.window_hours
         before = (log, context.stamp.now - timedelta(hours=hours))
@@ -63,7 +67,14 @@ class FullReading:
         await context.linking.begin(stored.people)
         self._first_import = await self._imports_first(stored, log)
         inventory = Inventory.of(stored.people, log.window(hours), first_import=self._first_import)
+        self._stored = stored
         return stored, inventory
+
+    @property
+    def interesting(self) -> set[str]:
+        """Return, after the reading, the people whose changes can matter."""
+        unseen = self._stored.people.keys() if self._stored is not None else ()
+        return {*self.reading.seen(), *unseen, *self.managers}
 
     async def _imports_first(self, stored: StoredIndex, log: WindowLog) -> bool:
         """Whether there is no person yet, or no run has come to the end of the first import."""
@@ -89,9 +100,17 @@ class FullReading:
         """Yield people in scope; managers are asked for as late as scope and mapping allow."""
         people, client = self.reading.people(), self._context.client
         if MANAGER in self._context.scope.attributes:
-            return in_scope(with_managers(client, people))
+            return in_scope(self._noted(with_managers(client, people)))
         present = in_scope(people)
-        return with_managers(client, present) if self._maps_managers else present
+        return self._noted(with_managers(client, present)) if self._maps_managers else present
+
+    async def _noted(self, read: AsyncIterator[Page]) -> AsyncIterator[Page]:
+        """Note who reports to whom."""
+        async for page in read:
+            for person, _ in page:
+                if manager := manager_of(person):
+                    self.managers.setdefault(manager, set()).add(person["id"])
+            yield page
 
     @property
     def _maps_managers(self) -> bool:
@@ -99,6 +118,7 @@ class FullReading:
 
     def absent(self, unseen: Mapping[str, StoredPerson]) -> list[str]:
         """Return the people to be asked for by id; only a complete reading may say who is absent."""
+        self.requests = self._context.client.usage.requests
         return removal_candidates(unseen) if self.reading.complete else []
 
     async def look(self, object_ids: Sequence[str]) -> list[Evidence]:

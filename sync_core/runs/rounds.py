@@ -32,7 +32,11 @@ TooMany = Callable[[int], bool]
 
 @dataclass(slots=True)
 class Rounds:
-    """What the links told, and where the next rounds begin; `no_delta_at` is when a tenant refused them."""
+    """What the links told, and where the next rounds begin.
+
+    `is_fresh`: the links were taken by this run and go on from no earlier ones. `no_delta_at` is when a
+    tenant refused to give any.
+    """
 
     hints: Hints = field(default_factory=Hints)
     users: DeltaLink | None = None
@@ -40,6 +44,7 @@ class Rounds:
     tracked: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     no_delta_at: datetime | None = None
+    is_fresh: bool = True
 
     @property
     def streamed(self) -> set[str]:
@@ -64,7 +69,7 @@ async def drained(
     """Read what changed since the checkpoint; raises `LinkRefused` where a link does not go on."""
     client, now = context.client, context.stamp.now
     stop = too_many or (lambda pages: pages > MOST_PAGES)
-    found = Rounds(tracked=checkpoint.tracked, refused=checkpoint.refused)
+    found = Rounds(tracked=checkpoint.tracked, refused=checkpoint.refused, is_fresh=False)
     if checkpoint.users is not None:
         users = await drain(client, checkpoint.users.link, USERS_READ, stop)
         for row in users.rows:
@@ -125,7 +130,19 @@ class Links:
             return
         link, refused = await users_link(self._context.client, delta_select(wanted))
         rounds.users = DeltaLink(link=link, taken_at=self._context.stamp.now)
-        rounds.tracked, rounds.refused = wanted, refused
+        rounds.tracked, rounds.refused, rounds.is_fresh = wanted, refused, True
+
+    def as_checkpoint(self, before: Checkpoint) -> Checkpoint:
+        """Return a checkpoint from which the links that were taken are drained."""
+        rounds = self.rounds
+        return before.model_copy(update={"users": rounds.users, "streams": rounds.streams})
+
+    def add(self, later: Rounds) -> None:
+        """Go on from a later round; what it told is kept, too."""
+        self.rounds.users, self.rounds.streams = later.users, later.streams
+        for object_id, hint in later.hints.people.items():
+            self.rounds.hints.people.setdefault(object_id, hint)
+        self.rounds.hints.groups.gone |= later.hints.groups.gone
 
     async def on_tree(self, tree: GroupTree) -> bool:
         """Take streams for the groups of a tree; whether any was taken, and the tree has to be read again."""

@@ -6,7 +6,15 @@ from datetime import timedelta
 
 from sync_core.directory.client import GraphClient
 from sync_core.directory.missing import with_all_missing
-from sync_core.domain.documents import Connection, Run, RunError, RunStatus, SyncRequest, Trigger
+from sync_core.domain.documents import (
+    Connection,
+    Mode,
+    Run,
+    RunError,
+    RunStatus,
+    SyncRequest,
+    Trigger,
+)
 from sync_core.domain.errors import FixConnection, LeaseLost, SyncError
 from sync_core.domain.health import UNATTENDED, Cause, cause_of
 from sync_core.domain.plan.letters import Letters
@@ -18,10 +26,10 @@ from sync_core.runs.apply import apply
 from sync_core.runs.approval import take_approval
 from sync_core.runs.confirmed import let_through
 from sync_core.runs.context import RunContext, run_context
-from sync_core.runs.full import FullReading
 from sync_core.runs.hold import Hold, OutOfTime, UnderWay, held
 from sync_core.runs.names import keep
 from sync_core.runs.planner import Draft, draft_plan
+from sync_core.runs.way import choose_way
 from sync_core.services import Services
 from sync_core.store.leases import Next
 from sync_core.store.runs import new_run_id
@@ -148,13 +156,14 @@ async def _sync(
     await keep(services, context.bindings)
     ledger = context.ledger
     try:
-        gatherer = FullReading(context)
-        async with draft_plan(context, gatherer) as draft:
-            ledger.warnings += letters.warnings()
+        way = await choose_way(services, context, hold.request.mode)
+        run = run.replaced(mode=way.choice.mode, mode_reason=way.choice.reason)
+        async with draft_plan(context, way.gatherer) as draft:
+            if run.mode is Mode.FULL:  # of some people, nothing follows for a clause
+                ledger.warnings += letters.warnings()
             run = record.planned(run, draft.plan)
             plan = await _carry_out(services, run, context, draft, hold)
-        if not plan.verdict.hold_removals:
-            await gatherer.note_groups(accepted=plan.approved.holds)
+            await way.leave(draft, plan, hold)
         return record.finished(record.measured(run, client.usage, ledger), plan), None
     except OutOfTime as error:
         late = record.measured(run, client.usage, ledger)

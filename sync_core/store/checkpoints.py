@@ -37,6 +37,8 @@ from sync_core.store.wire import (
     submit_current,
 )
 
+# The fence's row is a part of each batch.
+FENCE_BYTES = 4096
 DIRTY = "dirty"
 OPEN = "open|"
 KINDS = ("checkpoint", "window", "interest")
@@ -60,12 +62,17 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """What a run leaves: the next checkpoint with its marks, the settled cases, a changed interest set."""
+    """What a run leaves: the settled cases, and the next checkpoint with its marks, if it moves.
 
-    checkpoint: Checkpoint
-    marks: Sequence[Marks]
+    `interest` is a changed interest set. `counts_again`: the next run has to count from the tables, as after
+    a kill.
+    """
+
     settlement: Settlement
+    checkpoint: Checkpoint | None = None
+    marks: Sequence[Marks] = ()
     interest: InterestSet | None = None
+    counts_again: bool = False
 
 
 class CheckpointStore:
@@ -107,31 +114,14 @@ class CheckpointStore:
     async def move(self, connection_id: str, kept: Kept, move: Move, fence: Fence) -> None:
         """Write the open cases, and last the checkpoint; raises `LeaseLost` if another holder is there."""
         table = await self._tables.table(CHECKPOINTS)
-        rows = packed(
-            connection_id, "checkpoint", move.checkpoint.model_dump_json(by_alias=True).encode()
-        )
-        window = packed(
-            connection_id, "window", orjson.dumps([tuple(marks) for marks in move.marks])
-        )
-        fits = len(window) <= 1
-        rows += window if fits else []
-        gone = left_over(connection_id, kept.rows, rows, ("checkpoint", "window"))
-        # Without its marks the window has to be counted from the tables, as after a kill.
-        dirt = upsert(connection_id, DIRTY) if not fits else delete(connection_id, DIRTY)
-        last = [*rows, *gone, *([dirt] if kept.is_dirty or not fits else [])]
-        before = [
-            *_cases(connection_id, move.settlement),
-            *self._interest(connection_id, kept, move),
-        ]
-        for batch in split([*([one] for one in before), last], spare=1, spare_bytes=4096):
+        before = _cases(connection_id, move.settlement)
+        if move.interest is not None:
+            before += _replaced(connection_id, kept, "interest", bytes(move.interest.bits))
+        groups = [[one] for one in before]
+        if move.checkpoint is not None:
+            groups.append(_last(connection_id, kept, move, move.checkpoint))
+        for batch in split(groups, spare=1, spare_bytes=FENCE_BYTES):
             await fence.submit(table, [one for group in batch for one in group])
-
-    @staticmethod
-    def _interest(connection_id: str, kept: Kept, move: Move) -> list[Operation]:
-        if move.interest is None:
-            return []
-        rows = packed(connection_id, "interest", bytes(move.interest.bits))
-        return [*rows, *left_over(connection_id, kept.rows, rows, ("interest",))]
 
     async def forget(self, connection_id: str) -> None:
         """Delete all that is stored of a connection: one of the same id must not go on from it."""
@@ -139,6 +129,23 @@ class CheckpointStore:
         async for page in query(table, f"PartitionKey eq {quoted(connection_id)}", ["RowKey"]):
             for row in page:
                 await asked(partial(table.delete_entity, connection_id, row["RowKey"]))
+
+
+def _last(connection_id: str, kept: Kept, move: Move, checkpoint: Checkpoint) -> list[Operation]:
+    """Return the operations that move the checkpoint; they are written together, and last."""
+    content = checkpoint.model_dump_json(by_alias=True).encode()
+    window = orjson.dumps([tuple(marks) for marks in move.marks])
+    counts_again = move.counts_again or len(packed(connection_id, "window", window)) > 1
+    rows = _replaced(connection_id, kept, "checkpoint", content)
+    rows += _replaced(connection_id, kept, "window", b"[]" if counts_again else window)
+    if counts_again:
+        return [*rows, upsert(connection_id, DIRTY)]
+    return [*rows, delete(connection_id, DIRTY)] if kept.is_dirty else rows
+
+
+def _replaced(connection_id: str, kept: Kept, kind: str, content: bytes) -> list[Operation]:
+    rows = packed(connection_id, kind, content)
+    return [*rows, *left_over(connection_id, kept.rows, rows, (kind,))]
 
 
 def _take(kept: Kept, row: Entity, pieces: Mapping[str, list[bytes]]) -> None:

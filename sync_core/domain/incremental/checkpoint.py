@@ -64,10 +64,10 @@ class Checkpoint(Document):
 
     `digest` is that of everything that decides; the links are those of a `source` (cloud, tenant and app)
     and tell changes of the `tracked` properties, without those that Graph `refused`. `full_at` is when the
-    last full reading began, `first_at` when the links were taken that all since go on from. `settled`: a full reading began when
-    the links were older than the lag, so nothing can have been missed between links and reading.
-    `reading_requests` is what the last full reading asked of Graph. `assignments` are the people of each
-    enterprise application.
+    last full reading began, `first_at` when the links were taken that all since go on from. `settled`: a full
+    reading began when the links were older than the lag, so nothing was missed between links and reading.
+    `window_hours` is how far the marks of the guard's window reach back, `reading_requests` what the last
+    full reading asked of Graph, `assignments` the people of each enterprise application.
     """
 
     digest: str
@@ -82,6 +82,7 @@ class Checkpoint(Document):
     refused: list[str] = Field(default_factory=list)
     no_delta_at: datetime | None = None
     reading_requests: int = 0
+    window_hours: int = 0
     active: int = 0
     by_digit: dict[str, int] = Field(default_factory=dict)
     asserted: AssertedPeople = AssertedPeople()

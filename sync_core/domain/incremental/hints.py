@@ -28,7 +28,8 @@ class Hint:
 
     `values` are those of users/delta, None where it did not name the person. `removed` is the reason of the
     last row if that was a removal. `joined` and `left` are groups, directly. `told_manager` whether the
-    rows said who the `manager` is.
+    rows said who the `manager` is. `concerned` are the groups and applications that brought or took everybody
+    in them.
     """
 
     values: dict[str, Any] | None = None
@@ -37,6 +38,7 @@ class Hint:
     manager: str | None = None
     joined: set[str] = field(default_factory=set)
     left: set[str] = field(default_factory=set)
+    concerned: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)

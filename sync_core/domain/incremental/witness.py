@@ -22,7 +22,7 @@ def agrees(hint: Hint | None, evidence: Evidence, scope: CompiledScope) -> bool:
         return (hint.values or {}).get("accountEnabled") is False
     if is_out_by_attributes(scope, evidence.person):
         return hint.values is not None or hint.told_manager
-    return bool(hint.left or hint.joined)
+    return bool(hint.left or hint.joined or hint.concerned)
 
 
 def is_out_by_attributes(scope: CompiledScope, person: Attributes) -> bool:

@@ -4,7 +4,7 @@ What counts is the table as it would be once everything of the plan that is not 
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sync_core.domain.documents import Assertion
@@ -46,6 +46,21 @@ class Assertions:
         if self._is_named(object_id, principal_name) and status is Status.ACTIVE:
             self._active.add(object_id)
 
+    @property
+    def named(self) -> dict[int, list[str]]:
+        """Return whom each assertion names, by its place."""
+        return {number: sorted(ids) for number, ids in sorted(self._named.items())}
+
+    @property
+    def active(self) -> list[str]:
+        """Return those of the named people who are active in the table."""
+        return sorted(self._active)
+
+    def recall(self, named: Mapping[int, Iterable[str]], active: Iterable[str]) -> None:
+        """Take over what an earlier run knew of the people who stand in the table."""
+        self._named = {number: set(ids) for number, ids in named.items()}
+        self._active = set(active)
+
     def begin(self) -> None:
         """Forget the changes of an earlier plan."""
         self._changes.clear()
@@ -58,6 +73,15 @@ class Assertions:
         self._counts[change.action] = self._counts.get(change.action, 0) + 1
         if self._is_named(change.object_id, change.user_principal_name):
             self._changes[change.object_id] = change
+
+    def written(self, change: Change) -> None:
+        """Learn of a change that stands in the table now."""
+        if not self._is_named(change.object_id, change.user_principal_name):
+            return
+        if change.action.is_removal:
+            self._active.discard(change.object_id)
+        else:
+            self._active.add(change.object_id)
 
     def _is_named(self, object_id: str, principal_name: str) -> bool:
         names = (object_id, principal_name.casefold())
@@ -125,11 +149,11 @@ class Assertions:
         gain = 0
         for action, count in self._counts.items():
             if not verdict.waits(action):
-                gain += count * _WORTH[action]
+                gain += count * WORTH[action]
         return gain
 
 
-_WORTH = {
+WORTH = {
     Action.CREATE: 1,
     Action.REENABLE: 1,
     Action.UPDATE: 0,

@@ -71,8 +71,9 @@ class CompiledScope:
     `member_groups` are the groups whose members have to be read with their attributes; it is empty when
     somebody can come in without being in a named group, and then all users are read.
     `asked_groups` are the groups whose members' ids are enough. `best_groups` are, filter by filter, the
-    groups and applications in which a person is in scope as far as those decide. `applications` are the service principals
-    whose assignments have to be read; whom they are assigned to stands with the person's groups, by their id.
+    groups and applications in which a person is in scope as far as those decide. `applications` are the
+    service principals whose assignments have to be read; whom they are assigned to stands with the person's
+    groups, by their id.
     """
 
     document: Scope

@@ -1,0 +1,257 @@
+"""Whom an incremental run looks at: hints of the delta, open cases, and people whom groups bring or take.
+
+A mirror of memberships would be a second truth that can drift. So a group that enters the tree, leaves it or
+is found under other groups has its members read, and everybody in it is looked at.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sync_core.directory.answers import GraphNotFound
+from sync_core.directory.assignments import Assignments, read_assignments
+from sync_core.directory.groups import GroupTree, existing, read_group_tree
+from sync_core.directory.lookup import who_exists
+from sync_core.directory.members import pages, users_in
+from sync_core.domain.attributes import MANAGER
+from sync_core.domain.incremental.checkpoint import Checkpoint, TrackedGroups
+from sync_core.domain.incremental.hints import Hints
+from sync_core.domain.incremental.interest import InterestSet
+from sync_core.domain.incremental.open_people import LAG, Cause, due
+from sync_core.runs.context import RunContext
+from sync_core.runs.rounds import Rounds, take_streams
+from sync_core.services import Services
+
+
+class ReadEverything(Exception):
+    """It takes a reading of everything to know who is concerned."""
+
+
+@dataclass(slots=True)
+class Candidates:
+    """The people to look at, and the groups as they are now.
+
+    `entered` are groups whose members were read, since when; `sizes` how many people they have. `restored`
+    are people who were soft-deleted and are there again. `missing` are named groups that are gone.
+    """
+
+    ids: set[str] = field(default_factory=set)
+    tree: GroupTree = field(default_factory=GroupTree)
+    entered: dict[str, datetime] = field(default_factory=dict)
+    gone: dict[str, datetime] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
+    assignments: Assignments = field(default_factory=Assignments)
+    restored: set[str] = field(default_factory=set)
+    new_members: set[str] = field(default_factory=set)
+
+
+def tree_of(tracked: TrackedGroups) -> GroupTree:
+    """Return the tree as it was read by the last run."""
+    tree = GroupTree(names=dict(tracked.names))
+    for group, parents in tracked.parents.items():
+        tree.parents[group] = set(parents)
+    tree.dynamic, tree.paused = set(tracked.dynamic), set(tracked.paused)
+    tree.missing, tree.unreadable = set(tracked.missing), set(tracked.unreadable)
+    return tree
+
+
+def tracked_of(
+    tree: GroupTree,
+    sizes: Mapping[str, int],
+    gone: Mapping[str, datetime],
+    entered: Mapping[str, datetime],
+) -> TrackedGroups:
+    """Return the tree as a checkpoint keeps it."""
+    return TrackedGroups(
+        names=dict(tree.names),
+        parents={group: sorted(parents) for group, parents in tree.parents.items() if parents},
+        people={group: sizes[group] for group in sorted(tree.names.keys() & sizes.keys())},
+        dynamic=sorted(tree.dynamic),
+        paused=sorted(tree.paused),
+        missing=sorted(tree.missing),
+        unreadable=sorted(tree.unreadable),
+        gone=dict(gone),
+        entered=dict(entered),
+    )
+
+
+class CandidateSearch:
+    """Finds whom a run has to look at; raises `ReadEverything` where that cannot be told."""
+
+    def __init__(
+        self, services: Services, context: RunContext, checkpoint: Checkpoint, rounds: Rounds
+    ) -> None:
+        self._services = services
+        self._context = context
+        self._checkpoint = checkpoint
+        self._rounds = rounds
+        self._hints: Hints = rounds.hints
+        self._found = Candidates()
+
+    async def find(self) -> Candidates:
+        """Return everybody whom a hint, an open case or a group names."""
+        await self._follow_groups()
+        self._take_hinted(self._context.kept.interest)
+        await self._take_open()
+        await self._compare_assignments()
+        await self._take_reports()
+        self._context.ledger.set("candidates", len(self._found.ids))
+        return self._found
+
+    # --- groups ---------------------------------------------------------------------------------
+
+    async def _follow_groups(self) -> None:
+        scope, found = self._context.scope, self._found
+        roots = scope.groups | self._context.mapping.groups
+        before = self._checkpoint.tree
+        found.tree, found.sizes = tree_of(before), dict(before.people)
+        if not roots:
+            return
+        now = self._context.stamp.now
+        back = await self._groups_that_are_back(now)
+        news = self._hints.groups
+        if not (news.edges or news.gone or back):
+            await self._read_again(now)
+            self._count_members()
+            return
+        old = found.tree.above(roots)
+        found.tree = await self._tree_with_streams(roots)
+        if found.tree.unreadable:
+            raise ReadEverything
+        changed = self._changed(old, found.tree.above(roots))
+        found.entered = dict.fromkeys(sorted(changed | back), now) | found.entered
+        await self._read_again(now)
+        self._count_members()
+        for group in sorted(changed | back):
+            await self._take_members(group)
+
+    async def _groups_that_are_back(self, now: datetime) -> set[str]:
+        """Ask for the groups that were deleted: one that is restored brings its members, untold."""
+        known = self._checkpoint.tree
+        gone = dict.fromkeys(self._hints.groups.gone & known.names.keys(), now) | known.gone
+        self._found.gone = gone
+        if not gone:
+            return set()
+        there = await existing(self._context.client, sorted(gone))
+        still = gone.keys() - there
+        # A nested group that is gone has taken its members with it, and nothing says who they were.
+        roots = self._context.scope.groups | self._context.mapping.groups
+        if any(group in known.names and group not in roots for group in still):
+            raise ReadEverything
+        # One that was told of just now and seems to be there is asked for again by the next run.
+        told = self._hints.groups.gone
+        self._found.gone = {one: since for one, since in gone.items() if one in still | told}
+        return there & (known.gone.keys() | known.missing)
+
+    def _changed(
+        self, old: Mapping[str, frozenset[str]], new: Mapping[str, frozenset[str]]
+    ) -> set[str]:
+        """Return the groups that are under other named groups than before.
+
+        What stood under a named group that is gone has not moved: nobody has left by that. A nested group
+        that was deleted cannot be read any more, and nothing else says who was in it.
+        """
+        missing, told_gone = self._found.tree.missing, self._hints.groups.gone
+        changed = set()
+        for group in old.keys() | new.keys():
+            before, now = old.get(group, frozenset()), new.get(group, frozenset())
+            if before - missing == now:
+                continue
+            if group in told_gone and not now:
+                raise ReadEverything
+            changed.add(group)
+        return changed
+
+    async def _tree_with_streams(self, roots: frozenset[str]) -> GroupTree:
+        """Read the tree again; new groups get their link before anything under them is believed."""
+        while True:
+            tree = await read_group_tree(
+                self._context.client, roots, nested=self._context.scope.nested_groups
+            )
+            if tree.names.keys() <= self._rounds.streamed:
+                return tree
+            await take_streams(self._context, self._rounds, tree.names)
+
+    async def _read_again(self, now: datetime) -> None:
+        """Read the members of groups that entered some time ago once more: their list lags, too."""
+        for group, since in self._checkpoint.tree.entered.items():
+            if now - since >= LAG:
+                await self._take_members(group)
+            else:
+                self._found.entered.setdefault(group, since)
+
+    async def _take_members(self, group: str) -> None:
+        found, client = self._found, self._context.client
+        ids: set[str] = set()
+        try:
+            async for page in pages(client, users_in(client, group, ["id"])):
+                ids.update(str(item["id"]) for item in page.items)
+        except GraphNotFound:
+            return
+        found.sizes[group] = len(ids)
+        for object_id in ids:
+            self._hints.of(object_id).concerned.add(group)
+        found.ids |= ids
+        found.new_members |= ids
+
+    def _count_members(self) -> None:
+        """Bring the sizes of groups up to date by who came and went."""
+        sizes = self._found.sizes
+        for hint in self._hints.people.values():
+            for group in hint.joined & sizes.keys():
+                sizes[group] += 1
+            for group in hint.left & sizes.keys():
+                sizes[group] = max(0, sizes[group] - 1)
+
+    # --- people ---------------------------------------------------------------------------------
+
+    def _take_hinted(self, interest: InterestSet | None) -> None:
+        """Take everybody who was told of and can matter."""
+        by_group = not self._context.scope.everyone
+        for object_id, hint in self._hints.people.items():
+            matters = bool(hint.joined or hint.left) or not by_group
+            if matters or interest is None or object_id in interest:
+                self._found.ids.add(object_id)
+            if hint.joined:
+                self._found.new_members.add(object_id)
+
+    async def _take_open(self) -> None:
+        cases, now = self._context.kept.cases.values(), self._context.stamp.now
+        restorable = [case.object_id for case in cases if case.cause is Cause.RESTORABLE]
+        self._found.ids |= due((one for one in cases if one.cause is not Cause.RESTORABLE), now)
+        if restorable:
+            self._found.restored = await who_exists(self._context.client, restorable)
+            self._found.ids |= self._found.restored
+
+    async def _compare_assignments(self) -> None:
+        """Take everybody who is assigned to an application and was not, or the other way round."""
+        applications = self._context.scope.applications
+        found = self._found.assignments = await read_assignments(self._context.client, applications)
+        for application in applications - found.missing:
+            before = set(self._checkpoint.assignments.get(application, ()))
+            now = {oid for oid, assigned in found.by_person.items() if application in assigned}
+            differing = before ^ now
+            self._found.ids |= differing
+            for object_id in differing:
+                self._hints.of(object_id).concerned.add(application)
+
+    async def _take_reports(self) -> None:
+        """Take who reports to somebody that was told of, or is looked at: their values change with those."""
+        if MANAGER not in self._context.selected:
+            return
+        managers = self._hints.people.keys() | self._found.ids
+        digits = {object_id[0] for object_id in managers}
+        loaded = await self._services.store.reports.load(self._context.connection.id, digits)
+        for reports in loaded.values():
+            for manager in reports.keys() & managers:
+                self._found.ids |= reports[manager]
+
+
+def by_application(assignments: Assignments, applications: Iterable[str]) -> dict[str, list[str]]:
+    """Return who is assigned to each application, as a checkpoint keeps it."""
+    return {
+        application: sorted(
+            oid for oid, assigned in assignments.by_person.items() if application in assigned
+        )
+        for application in sorted(applications)
+    }
