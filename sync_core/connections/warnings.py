@@ -13,6 +13,7 @@ from sync_core.domain.connections.warnings import Warning  # noqa: A004 -- the w
 from sync_core.domain.documents import Agents, Connection, Guests, Scope
 from sync_core.domain.errors import IncompleteReading, SyncError
 from sync_core.domain.health import Health, connection_warnings
+from sync_core.domain.incremental.untracked import untracked_by
 from sync_core.domain.letters import hidden_letters
 from sync_core.domain.scope.patterns import changed_patterns
 from sync_core.health import journal
@@ -50,6 +51,7 @@ def warnings_about(connection: Connection) -> list[Warning]:
         )
         found.append(Warning(code="scope.patternsAsBefore", message=text))
     found += _hidden_in_scope(scope)
+    found += _not_told(connection)
     if connection.realtime:
         text = (
             "This version looks for changes on the schedule; being told of them by Microsoft Graph "
@@ -57,6 +59,24 @@ def warnings_about(connection: Connection) -> list[Warning]:
         )
         found.append(Warning(code="realtime.polling", message=text))
     return found
+
+
+def _not_told(connection: Connection) -> list[Warning]:
+    """Name the attributes whose changes Graph does not tell, and what follows for the runs."""
+    scope, mapping = untracked_by(connection)
+    if scope:
+        text = (
+            f"Every run reads everybody: Graph does not tell changes of {', '.join(scope)}, which the scope "
+            "asks for. Without it, runs look only at who has changed."
+        )
+        return [Warning(code="incremental.untrackedScope", message=text)]
+    if mapping:
+        text = (
+            f"Graph does not tell changes of {', '.join(mapping)}. What they are mapped to is as of the last "
+            "run that read everybody (schedule.fullEveryHours), or as of the person's last other change."
+        )
+        return [Warning(code="incremental.untracked", message=text)]
+    return []
 
 
 def _hidden_in_scope(scope: Scope) -> list[Warning]:

@@ -22,6 +22,8 @@ NEXT_LINK, DELTA_LINK = "@odata.nextLink", "@odata.deltaLink"
 ROUNDS = 3
 
 Row = dict[str, Any]
+# Tells of a number of pages whether they cost too much.
+TooMany = Callable[[int], bool]
 
 
 class LinkRefused(SyncError):
@@ -100,9 +102,17 @@ async def _link_from_now(client: GraphClient, request: RequestInformation, needs
     return link
 
 
-async def drain(
-    client: GraphClient, link: str, needs: str, too_many: Callable[[int], bool]
-) -> Round:
+async def drain_users(client: GraphClient, link: str, too_many: TooMany) -> Round:
+    """Read what changed of the people of a tenant; see `_drain`."""
+    return await _drain(client, link, USERS_READ, too_many)
+
+
+async def drain_groups(client: GraphClient, link: str, too_many: TooMany) -> Round:
+    """Read what changed of the groups of a stream and their members; see `_drain`."""
+    return await _drain(client, link, GROUPS_READ, too_many)
+
+
+async def _drain(client: GraphClient, link: str, needs: str, too_many: TooMany) -> Round:
     """Read a round to its end.
 
     `too_many` tells of a number of pages whether a full reading is cheaper; then, or where Graph does not
@@ -127,7 +137,7 @@ async def _pages(
     client: GraphClient,
     link: str,
     needs: str,
-    too_many: Callable[[int], bool],
+    too_many: TooMany,
     found: Round,
 ) -> AsyncIterator[list[Row]]:
     seen: set[str] = set()

@@ -11,7 +11,7 @@ from typing import Any
 
 from kiota_abstractions.request_information import RequestInformation
 
-from sync_core.directory.answers import Page, to_page
+from sync_core.directory.answers import GraphNotFound, Page, to_page
 from sync_core.directory.client import GraphClient
 from sync_core.directory.requests import (
     GROUPS_READ,
@@ -67,6 +67,17 @@ async def pages(client: GraphClient, wanted: TypedList) -> AsyncIterator[Page]:
             return
     async for page in client.pages(wanted.plain, needs=GROUPS_READ):
         yield wanted.only_wanted(client, page)
+
+
+async def member_ids(client: GraphClient, group: str) -> set[str] | None:
+    """Return the ids of a group's direct members who are people; None for a group that is gone."""
+    found: set[str] = set()
+    try:
+        async for page in pages(client, users_in(client, group, ["id"])):
+            found.update(str(item["id"]) for item in page.items)
+    except GraphNotFound:
+        return None
+    return found
 
 
 async def first_pages(

@@ -23,6 +23,7 @@ from sync_core.domain.model import Reason
 from sync_core.logs import log_event, logger
 from sync_core.people.why import names_of
 from sync_core.runs.apply import apply
+from sync_core.runs.checkpoint import open_cases
 from sync_core.runs.context import RunContext, run_context
 from sync_core.runs.hold import Hold, held
 from sync_core.runs.names import keep
@@ -174,6 +175,7 @@ class _OnePerson:
         # A person who waits is listed, so that the match can be decided at once.
         await context.linking.note(self._hold.check)
         await self._apply(context, decided)
+        await self._open_cases(context, decided)
         self._run = measured(self._run, client.usage, context.ledger)
         if decided.blocked is not None:
             self._end(RunStatus.HELD, error=broken_assertions(decided.plan))
@@ -199,6 +201,14 @@ class _OnePerson:
         _, sentence = verdict(standing)
         self._step("read", evidence_in_words(evidence))
         self._step("scope", sentence, ok=decided.error is None)
+
+    async def _open_cases(self, context: RunContext, decided: OnePlan) -> None:
+        """Leave to the next run what this one could not finish; what it had closed, that one closes."""
+        known = context.kept.cases
+        cases = [case for case in open_cases(context, decided.plan) if case.key not in known]
+        if cases:
+            await self._hold.check()
+            await context.checkpoints.open(self._connection.id, cases)
 
     async def _apply(self, context: RunContext, decided: OnePlan) -> None:
         plan = decided.plan

@@ -8,11 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sync_core.directory.answers import GraphNotFound
 from sync_core.directory.assignments import Assignments, read_assignments
 from sync_core.directory.groups import GroupTree, existing, read_group_tree
 from sync_core.directory.lookup import who_exists
-from sync_core.directory.members import pages, users_in
+from sync_core.directory.members import member_ids
 from sync_core.domain.attributes import MANAGER
 from sync_core.domain.incremental.checkpoint import Checkpoint, TrackedGroups
 from sync_core.domain.incremental.hints import Hints
@@ -181,12 +180,9 @@ class CandidateSearch:
                 self._found.entered.setdefault(group, since)
 
     async def _take_members(self, group: str) -> None:
-        found, client = self._found, self._context.client
-        ids: set[str] = set()
-        try:
-            async for page in pages(client, users_in(client, group, ["id"])):
-                ids.update(str(item["id"]) for item in page.items)
-        except GraphNotFound:
+        found = self._found
+        ids = await member_ids(self._context.client, group)
+        if ids is None:
             return
         found.sizes[group] = len(ids)
         for object_id in ids:

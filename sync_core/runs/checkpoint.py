@@ -55,6 +55,20 @@ _CAUSES = {
 _COMPARES = frozenset({ModeReason.ASKED, ModeReason.FULL_EVERY_HOURS, ModeReason.CHEAPER})
 
 
+def open_cases(context: RunContext, plan: Plan) -> Iterator[OpenCase]:
+    """Yield the cases that a plan and its record leave open."""
+    ledger, now = context.ledger, context.stamp.now
+    for object_id, code in ledger.unfinished.items():
+        yield opened(object_id, _CAUSES.get(code, Cause.REJECTED), now)
+    for object_id, reason in ledger.unconfirmed.items():
+        yield opened(object_id, Cause.UNCONFIRMED, now, reason)
+    for change in plan.changes:
+        if plan.is_held(change):
+            yield opened(change.object_id, Cause.HELD, now, change.reason)
+        elif change.reason is Reason.SOFT_DELETED:
+            yield opened(change.object_id, Cause.RESTORABLE, now)
+
+
 @dataclass(slots=True)
 class Leaving:
     """A run at its end: its plan has been written, but for what is held."""
@@ -69,7 +83,7 @@ class Leaving:
         hints, now = links.rounds.hints.people, self.context.stamp.now
         many = len(hints) > MOST_RECENT
         recent = [] if many else [opened(one, Cause.RECENT, now) for one in hints]
-        found = [*self._cases(), *recent]
+        found = [*open_cases(self.context, self.plan), *recent]
         if not gatherer.reading.complete:
             await self._move(Move(Settlement(tuple(found), ())))
             return
@@ -85,7 +99,7 @@ class Leaving:
         """Settle the cases of those who were looked at, and move the checkpoint."""
         candidates, now = gatherer.candidates, self.context.stamp.now
         found = [
-            *self._cases(),
+            *open_cases(self.context, self.plan),
             *(opened(one, Cause.CONTRADICTED, now) for one in gatherer.contradicted),
             *(opened(one, Cause.RECENT, now) for one in candidates.new_members & candidates.ids),
         ]
@@ -111,21 +125,6 @@ class Leaving:
         await self._save_reports(gatherer.managers, whole=False)
         changed = interest if newcomers else None
         await self._move(self._moved(settlement, checkpoint, gatherer.log.taken, changed))
-
-    # --- cases ----------------------------------------------------------------------------------
-
-    def _cases(self) -> Iterator[OpenCase]:
-        """Yield the cases that the plan and the record leave open."""
-        ledger, now = self.context.ledger, self.context.stamp.now
-        for object_id, code in ledger.unfinished.items():
-            yield opened(object_id, _CAUSES.get(code, Cause.REJECTED), now)
-        for object_id, reason in ledger.unconfirmed.items():
-            yield opened(object_id, Cause.UNCONFIRMED, now, reason)
-        for change in self.plan.changes:
-            if self.plan.is_held(change):
-                yield opened(change.object_id, Cause.HELD, now)
-            elif change.reason is Reason.SOFT_DELETED:
-                yield opened(change.object_id, Cause.RESTORABLE, now)
 
     # --- the checkpoint -------------------------------------------------------------------------
 

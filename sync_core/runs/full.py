@@ -7,7 +7,7 @@ from sync_core.directory.managers import with_managers
 from sync_core.domain.attributes import MANAGER, manager_of
 from sync_core.domain.documents import RecordError, RemovalAction, Run, RunStatus, RunWarning
 from sync_core.domain.incremental.hints import GONE_FOR_GOOD, Hints
-from sync_core.domain.incremental.open_people import Cause, has_second_witness
+from sync_core.domain.incremental.open_people import has_second_witness
 from sync_core.domain.model import (
     Evidence,
     Inventory,
@@ -156,10 +156,11 @@ class FullReading:
         deletes = removal_action(policy, Reason.HARD_DELETED) is RemovalAction.DELETE
         if evidence.reason is not Reason.HARD_DELETED or not deletes:
             return True
-        case = self._context.kept.cases.get((evidence.object_id, Cause.UNCONFIRMED))
-        now = self._context.stamp.now
         return self._is_told_gone(evidence.object_id) or has_second_witness(
-            case, evidence.reason, now
+            self._context.kept.cases,
+            evidence.object_id,
+            evidence.reason,
+            self._context.stamp.now,
         )
 
     def _is_told_gone(self, object_id: str) -> bool:

@@ -8,7 +8,7 @@ from sync_core.domain.attributes import manager_of
 from sync_core.domain.documents import RecordError, RunWarning
 from sync_core.domain.incremental.checkpoint import Checkpoint
 from sync_core.domain.incremental.hints import Hints, contradicts
-from sync_core.domain.incremental.open_people import Cause, has_second_witness
+from sync_core.domain.incremental.open_people import has_second_witness
 from sync_core.domain.incremental.witness import agrees
 from sync_core.domain.model import Evidence, Inventory, StoredIndex, StoredPerson
 from sync_core.domain.plan.decide import may_delete, removal_candidates
@@ -193,8 +193,9 @@ class Looks:
             self._hints.people.get(object_id), evidence, context.scope
         ):
             return True
-        case = context.kept.cases.get((object_id, Cause.UNCONFIRMED))
-        return reason is not None and has_second_witness(case, reason, context.stamp.now)
+        return reason is not None and has_second_witness(
+            context.kept.cases, object_id, reason, context.stamp.now
+        )
 
 
 def _missing(group: str) -> RecordError:

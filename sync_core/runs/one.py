@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from sync_core.domain.attributes import manager_of
 from sync_core.domain.documents import RecordError, RunWarning
-from sync_core.domain.incremental.open_people import Cause, has_second_witness
+from sync_core.domain.incremental.open_people import has_second_witness
 from sync_core.domain.matching.decide import Outcome as Matched
 from sync_core.domain.matching.decide import keeps_out
 from sync_core.domain.model import (
@@ -169,5 +169,7 @@ class _Look:
         """
         if evidence.reason is not Reason.HARD_DELETED:
             return True
-        case = self._context.kept.cases.get((evidence.object_id, Cause.UNCONFIRMED))
-        return has_second_witness(case, evidence.reason, self._context.stamp.now)
+        context = self._context
+        return has_second_witness(
+            context.kept.cases, evidence.object_id, evidence.reason, context.stamp.now
+        )

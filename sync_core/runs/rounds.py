@@ -5,9 +5,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
-from sync_core.directory.delta import LinkRefused, NoDelta, drain, groups_link, users_link
+from sync_core.directory.delta import (
+    LinkRefused,
+    NoDelta,
+    TooMany,
+    drain_groups,
+    drain_users,
+    groups_link,
+    users_link,
+)
 from sync_core.directory.groups import GroupTree
-from sync_core.directory.requests import GROUPS_READ, USERS_READ
 from sync_core.domain.attributes import MANAGER, MANAGER_PROPERTIES
 from sync_core.domain.documents import Connection
 from sync_core.domain.incremental.checkpoint import (
@@ -26,8 +33,6 @@ from sync_core.store.users import bounded
 STREAMS_AT_ONCE = 4
 # A round without end is left after so many pages, whatever a full reading costs.
 MOST_PAGES = 10_000
-
-TooMany = Callable[[int], bool]
 
 
 @dataclass(slots=True)
@@ -71,19 +76,19 @@ async def drained(
     stop = too_many or (lambda pages: pages > MOST_PAGES)
     found = Rounds(tracked=checkpoint.tracked, refused=checkpoint.refused, is_fresh=False)
     if checkpoint.users is not None:
-        users = await drain(client, checkpoint.users.link, USERS_READ, stop)
+        users = await drain_users(client, checkpoint.users.link, stop)
         for row in users.rows:
             await context.turns.take()
             found.hints.add_user(row)
         found.users = DeltaLink(link=users.link, taken_at=now)
 
-    async def drain_groups(stream: GroupStream) -> None:
-        told = await drain(client, stream.link, GROUPS_READ, stop)
+    async def drain_stream(stream: GroupStream) -> None:
+        told = await drain_groups(client, stream.link, stop)
         for row in told.rows:
             found.hints.add_group(row, checkpoint.tree.names)
         found.streams.append(GroupStream(link=told.link, taken_at=now, groups=stream.groups))
 
-    calls = (partial(drain_groups, stream) for stream in checkpoint.streams)
+    calls = (partial(drain_stream, stream) for stream in checkpoint.streams)
     await bounded(STREAMS_AT_ONCE, calls)
     return found
 

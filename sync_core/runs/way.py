@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sync_core.directory.delta import LinkRefused
+from sync_core.directory.delta import LinkRefused, TooMany
 from sync_core.domain.documents import ModeReason
 from sync_core.domain.incremental.checkpoint import Checkpoint
 from sync_core.domain.incremental.digest import deciding_digest
@@ -26,7 +26,7 @@ from sync_core.runs.full import FullReading
 from sync_core.runs.hold import Hold
 from sync_core.runs.incremental import Looks
 from sync_core.runs.planner import Draft
-from sync_core.runs.rounds import MOST_PAGES, Links, Rounds, TooMany, drained, source_of
+from sync_core.runs.rounds import MOST_PAGES, Links, Rounds, drained, source_of
 from sync_core.services import Services
 from sync_core.store.fences import Fence
 

@@ -126,9 +126,15 @@ class CheckpointStore:
     async def forget(self, connection_id: str) -> None:
         """Delete all that is stored of a connection: one of the same id must not go on from it."""
         table = await self._tables.table(CHECKPOINTS)
-        async for page in query(table, f"PartitionKey eq {quoted(connection_id)}", ["RowKey"]):
-            for row in page:
-                await asked(partial(table.delete_entity, connection_id, row["RowKey"]))
+        for partition in (connection_id, reports_of(connection_id)):
+            async for page in query(table, f"PartitionKey eq {quoted(partition)}", ["RowKey"]):
+                for row in page:
+                    await asked(partial(table.delete_entity, partition, row["RowKey"]))
+
+
+def reports_of(connection_id: str) -> str:
+    """Return the partition that holds who reports to whom."""
+    return f"{connection_id}|reports"
 
 
 def _last(connection_id: str, kept: Kept, move: Move, checkpoint: Checkpoint) -> list[Operation]:

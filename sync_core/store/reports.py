@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from uuid import UUID
 
+from sync_core.store.checkpoints import reports_of
 from sync_core.store.fences import Fence
 from sync_core.store.packing import delete, packed, piece_of, unpacked
 from sync_core.store.tables import CHECKPOINTS, Tables
@@ -40,7 +41,7 @@ class ReportStore:
     async def _read(self, connection_id: str, digit: str) -> tuple[set[str], Reports]:
         table = await self._tables.table(CHECKPOINTS)
         keys = f"RowKey ge {quoted(f'{digit}|')} and RowKey lt {quoted(f'{digit}}}')}"
-        condition = f"PartitionKey eq {quoted(_partition(connection_id))} and {keys}"
+        condition = f"PartitionKey eq {quoted(reports_of(connection_id))} and {keys}"
         rows = {
             row["RowKey"]: piece_of(row) async for page in query(table, condition) for row in page
         }
@@ -50,7 +51,7 @@ class ReportStore:
     async def save(self, connection_id: str, reports: Mapping[str, Reports], fence: Fence) -> None:
         """Write the reports of managers by the first digits of their ids."""
         table = await self._tables.table(CHECKPOINTS)
-        partition = _partition(connection_id)
+        partition = reports_of(connection_id)
         for digit, pairs in reports.items():
             stored, _ = await self._read(connection_id, digit)
             rows = packed(partition, digit, _bytes(pairs))
@@ -64,10 +65,6 @@ def by_digit(reports: Mapping[str, set[str]]) -> dict[str, Reports]:
     for manager, people in reports.items():
         sorted_[manager[0]][manager] = people
     return dict(sorted_)
-
-
-def _partition(connection_id: str) -> str:
-    return f"{connection_id}|reports"
 
 
 def _bytes(reports: Mapping[str, set[str]]) -> bytes:

@@ -16,6 +16,7 @@ from sync_core.domain.connections.deletion import Deletion, Users
 from sync_core.domain.documents import Purpose, Run, RunStatus, SyncRequest, Trigger
 from sync_core.domain.errors import RetryLater
 from sync_core.domain.health import Incident, Step
+from sync_core.domain.incremental.open_people import Cause, opened
 from sync_core.domain.matching.decide import Wait, Why
 from sync_core.domain.model import Action, Change
 from sync_core.domain.names import BoundName
@@ -29,6 +30,7 @@ from sync_core.store.tables import (
     APPROVALS,
     AUDIT,
     BINDINGS,
+    CHECKPOINTS,
     CONNECTIONS,
     CONSENTS,
     DELETIONS,
@@ -89,6 +91,7 @@ ROWS_OF_C = {
     AUDIT: "ConnectionId eq 'c'",
     LEFTOVERS: "RowKey eq 'c'",
     BINDINGS: "RowKey eq 'c'",
+    CHECKPOINTS: "PartitionKey eq 'c'",
 }
 
 
@@ -115,6 +118,7 @@ async def lived_in(services: Services, connection_id: str) -> None:
     await store.bindings.change(
         connection_id, lambda known: known.model_copy(update={"names": named})
     )
+    await store.checkpoints.open(connection_id, [opened(ANN, Cause.HELD, now)])
     await store.leases.acquire(connection_id, Next(run.id, "timer", "auto"), "worker", now)
     await store.leases.release(connection_id, "worker")
 

@@ -1,9 +1,47 @@
 """Incremental runs: the delta says whom to look at, a look says what is true."""
 
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
 from local.graph import GraphEmulator
-from sync_core.domain.documents import Mode, ModeReason, RunStatus
-from sync_core.services import Services
-from tests.system import rows_of, run_now, stored_connection
+from local.sample import SAMPLE_GROUP_ID, sample_group_id
+from sync_core.domain.documents import Mode, ModeReason, Run, RunStatus
+from sync_core.runs.preview import preview
+from sync_core.services import Services, utc_now
+from tests.system import active, group_scope, rows_of, run_now, set_clock, stored_connection
+
+ENGINEERING = sample_group_id(1)
+PLATFORM = sample_group_id(2)
+HOUR = timedelta(hours=1)
+
+
+async def imported(services: Services, connection_id: str, **changes: Any) -> list[str]:
+    """Import the sample's people and read them all once more after the lag; return who is in, sorted."""
+    await stored_connection(services, connection_id, **changes)
+    set_clock(services, lambda: utc_now() - HOUR)
+    run = await run_now(services, connection_id)
+    assert run.status is RunStatus.SUCCEEDED, run.error
+    set_clock(services, utc_now)
+    await run_now(services, connection_id)
+    return sorted(await rows_of(services, connection_id))
+
+
+async def looked(services: Services, connection_id: str) -> Run:
+    """Run by the delta."""
+    run = await run_now(services, connection_id, mode="incremental")
+    assert (run.mode, run.mode_reason) == (Mode.INCREMENTAL, None), run.error
+    return run
+
+
+async def what_a_full_run_would_do(services: Services, connection_id: str) -> dict[str, int]:
+    """Return what a full reading would change now; nothing where the table is what it would make."""
+    connection = (await services.store.connections.get(connection_id)).connection
+    counts = (await preview(services, connection)).counts.model_dump()
+    kinds = ("created", "updated", "reenabled", "disabled", "deleted")
+    return {kind: counts[kind] for kind in kinds if counts[kind]}
 
 
 async def test_the_first_run_is_full_and_the_next_one_is_not(
@@ -12,24 +50,233 @@ async def test_the_first_run_is_full_and_the_next_one_is_not(
     await stored_connection(services, connection_id)
 
     first = await run_now(services, connection_id)
-    second = await run_now(services, connection_id, mode="incremental")
+    second = await looked(services, connection_id)
 
     assert (first.mode, first.mode_reason) == (Mode.FULL, ModeReason.FIRST)
-    assert (second.mode, second.mode_reason) == (Mode.INCREMENTAL, None)
-    assert second.status is RunStatus.SUCCEEDED, second.error
+    assert second.status is RunStatus.SUCCEEDED
     assert second.graph.requests == 2
     assert second.counts.candidates == 0
 
 
-async def test_a_rename_is_found_by_the_delta(
+Change = Callable[[GraphEmulator, str], object]
+
+
+def rename(emulator: GraphEmulator, person: str) -> None:
+    emulator.control.patch_person(person, {"displayName": "Zoë O'Brien"})
+
+
+def sign_in_name(emulator: GraphEmulator, person: str) -> None:
+    emulator.control.patch_person(person, {"userPrincipalName": "zoe@contoso.com"})
+
+
+def block(emulator: GraphEmulator, person: str) -> None:
+    emulator.control.patch_person(person, {"accountEnabled": False})
+
+
+def guest(emulator: GraphEmulator, person: str) -> None:
+    emulator.control.patch_person(person, {"userType": "Guest"})
+
+
+def leave_groups(emulator: GraphEmulator, person: str) -> None:
+    for group in emulator.control.person(person)["memberOf"]:
+        emulator.control.remove_members(group, person)
+
+
+def soft_delete(emulator: GraphEmulator, person: str) -> None:
+    emulator.control.soft_delete(person)
+
+
+def hard_delete(emulator: GraphEmulator, person: str) -> None:
+    emulator.control.soft_delete(person)
+    emulator.control.hard_delete(person)
+
+
+def join(emulator: GraphEmulator, _: str) -> None:
+    made = emulator.control.create_person({"displayName": "New Colleague"})
+    emulator.control.add_members(ENGINEERING, made["id"])
+
+
+def group_enters(emulator: GraphEmulator, _: str) -> None:
+    made = emulator.control.create_person({"displayName": "New Colleague"})
+    group = emulator.control.create_group("Design")["id"]
+    emulator.control.add_members(group, made["id"])
+    emulator.control.add_members(PLATFORM, group)
+
+
+def group_leaves(emulator: GraphEmulator, _: str) -> None:
+    emulator.control.remove_members(SAMPLE_GROUP_ID, ENGINEERING)
+
+
+def group_deleted(emulator: GraphEmulator, _: str) -> None:
+    emulator.control.delete_group(ENGINEERING)
+
+
+CHANGES = [
+    rename, sign_in_name, block, guest, leave_groups, soft_delete, hard_delete, join, group_enters,
+    group_leaves,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_what_changes_is_found_by_the_delta_as_by_a_full_run(
+    services: Services, emulator: GraphEmulator, connection_id: str, change: Change
+) -> None:
+    person, *_ = await imported(services, connection_id, policy={"guard": {"maxRemovals": None}})
+    change(emulator, person)
+    expected = await what_a_full_run_would_do(services, connection_id)
+    assert expected
+
+    run = await looked(services, connection_id)
+
+    done = {kind: getattr(run.counts, kind) for kind in expected}
+    assert (run.status, done) == (RunStatus.SUCCEEDED, expected), run
+    assert await what_a_full_run_would_do(services, connection_id) == {}
+
+
+async def test_a_nested_group_that_is_deleted_takes_a_full_reading(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    await imported(services, connection_id)
+    group_deleted(emulator, "")
+
+    run = await run_now(services, connection_id, mode="incremental")
+
+    assert (run.mode, run.mode_reason) == (Mode.FULL, ModeReason.CHEAPER)
+    assert await what_a_full_run_would_do(services, connection_id) == {}
+
+
+async def test_a_restored_group_brings_its_people_back(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    people = await imported(
+        services, connection_id, policy={"guard": {"maxGroupLossPercent": None}}
+    )
+    group_deleted(emulator, "")
+    await run_now(services, connection_id)
+    assert active(await rows_of(services, connection_id)) < set(people)
+    emulator.control.restore_group(ENGINEERING)
+
+    await looked(services, connection_id)
+
+    assert active(await rows_of(services, connection_id)) == set(people)
+
+
+async def test_a_root_group_that_is_deleted_removes_nobody_and_is_named(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    person, *_ = people = await imported(services, connection_id)
+    emulator.control.delete_group(SAMPLE_GROUP_ID)
+    rename(emulator, person)
+
+    run = await looked(services, connection_id)
+
+    assert run.status is RunStatus.PARTIAL
+    assert [error.code for error in run.errors] == ["scope.groupNotFound"]
+    assert active(await rows_of(services, connection_id)) == set(people)
+
+    emulator.control.restore_group(SAMPLE_GROUP_ID)
+    again = await looked(services, connection_id)
+    assert again.status is RunStatus.SUCCEEDED, again.errors
+    assert (await rows_of(services, connection_id))[person]["displayName"] == "Zoë O'Brien"
+
+
+async def test_a_restored_person_comes_back_though_no_delta_tells_it(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    person, *_ = await imported(services, connection_id)
+    soft_delete(emulator, person)
+    await looked(services, connection_id)
+    assert person not in active(await rows_of(services, connection_id))
+    emulator.control.settings(restored_in_delta="untoldWithSelect")
+    emulator.control.restore(person)
+
+    run = await looked(services, connection_id)
+
+    assert run.counts.reenabled == 1
+    assert person in active(await rows_of(services, connection_id))
+
+
+async def test_people_whom_the_guard_holds_are_planned_again_by_each_run(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    first, second, third, *_ = await imported(
+        services, connection_id, policy={"guard": {"maxRemovals": 1}}
+    )
+    for person in (first, second):
+        block(emulator, person)
+    held = await looked(services, connection_id)
+    rename(emulator, third)
+
+    again = await looked(services, connection_id)
+
+    assert (held.status, held.counts.held) == (RunStatus.HELD, 2)
+    assert (again.status, again.counts.held, again.counts.updated) == (RunStatus.HELD, 2, 1)
+    assert again.plan_hash is not None
+    assert held.plan_hash is not None
+    assert again.plan_hash.split(".")[0] == held.plan_hash.split(".")[0]
+
+
+async def test_the_guard_counts_what_incremental_runs_removed_one_by_one(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    people = await imported(services, connection_id, policy={"guard": {"maxRemovals": 2}})
+    runs = []
+    for person in people[:3]:
+        block(emulator, person)
+        runs.append(await looked(services, connection_id))
+
+    assert [run.counts.disabled for run in runs] == [1, 1, 0]
+    assert runs[-1].status is RunStatus.HELD
+    assert active(await rows_of(services, connection_id)) == set(people[2:])
+
+
+async def test_a_person_who_answers_404_without_a_word_of_the_delta_is_looked_at_twice(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    person, *_ = await imported(services, connection_id)
+    rename(emulator, person)
+    emulator.control.add_fault("notFound", path=f"/v1.0/users/{person}**")
+    emulator.control.add_fault("notFound", path=f"/v1.0/directory/deletedItems/{person}")
+
+    first = await looked(services, connection_id)
+    assert (first.counts.unconfirmed, first.counts.disabled) == (1, 0)
+    assert first.counts.contradictions == 1
+
+    set_clock(services, lambda: utc_now() + timedelta(minutes=6))
+    second = await looked(services, connection_id)
+    assert second.counts.disabled == 1
+
+    emulator.control.clear_faults()
+    set_clock(services, lambda: utc_now() + HOUR)
+    third = await looked(services, connection_id)
+    assert third.counts.reenabled == 1
+    assert await what_a_full_run_would_do(services, connection_id) == {}
+
+
+async def test_after_a_quarter_of_an_hour_everything_is_read_once_more(
     services: Services, emulator: GraphEmulator, connection_id: str
 ) -> None:
     await stored_connection(services, connection_id)
     await run_now(services, connection_id)
-    person = min(await rows_of(services, connection_id))
-    emulator.control.patch_person(person, {"displayName": "Zoë O'Brien"})
+    set_clock(services, lambda: utc_now() + timedelta(minutes=20))
 
     run = await run_now(services, connection_id, mode="incremental")
+    assert (run.mode, run.mode_reason) == (Mode.FULL, ModeReason.FIRST)
+    assert run.counts.drift == 0
 
-    assert (run.mode, run.counts.updated, run.counts.candidates) == (Mode.INCREMENTAL, 1, 1)
-    assert (await rows_of(services, connection_id))[person]["displayName"] == "Zoë O'Brien"
+    assert (await looked(services, connection_id)).counts.candidates == 0
+
+
+async def test_other_settings_are_read_in_full(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    await imported(services, connection_id)
+    stored = await services.store.connections.get(connection_id)
+    changed = stored.connection.model_copy(
+        update={"scope": type(stored.connection.scope).model_validate(group_scope(PLATFORM))}
+    )
+    await services.store.connections.replace(changed, stored)
+
+    run = await run_now(services, connection_id)
+
+    assert (run.mode, run.mode_reason) == (Mode.FULL, ModeReason.SETTINGS_CHANGED)

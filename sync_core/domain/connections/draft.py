@@ -20,6 +20,7 @@ from sync_core.domain.documents import (
 )
 from sync_core.domain.errors import FieldProblem, Invalid
 from sync_core.domain.expressions.context import InTime, unlimited
+from sync_core.domain.incremental.untracked import interval_problems
 from sync_core.domain.mapping.compile import mapping_problems
 from sync_core.domain.mapping.rule_tests import mapping_test_problems
 from sync_core.domain.problems import document_problems
@@ -158,6 +159,7 @@ def checked(document: JsonObject, now: datetime, in_time: InTime = unlimited) ->
         *scope_problems(given.scope),
         *mapping_problems(given.mapping),
     ]
+    problems = problems or interval_problems(given)
     # What is wrong with a rule is said first: its tests would only say it again.
     problems = problems or mapping_test_problems(given.mapping, in_time)
     if problems:

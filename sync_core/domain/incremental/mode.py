@@ -89,12 +89,11 @@ class Cost:
     """What a run by the delta asks of Graph from here on; learn.microsoft.com/graph/throttling-limits."""
 
     looks: int
-    reports: int = 0
 
     @property
     def requests(self) -> int:
         """Two questions a person, 20 of them in a `$batch`."""
-        return -(-2 * (self.looks + self.reports) // 20)
+        return -(-2 * self.looks // 20)
 
 
 def is_cheaper_to_read(cost: Cost, checkpoint: Checkpoint) -> bool:

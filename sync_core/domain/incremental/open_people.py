@@ -52,7 +52,7 @@ Key = tuple[str, Cause]
 
 @dataclass(frozen=True, slots=True)
 class OpenCase:
-    """One person and one cause; `reason` is what the first look said of a person who seems to be gone."""
+    """One person and one cause; `reason` is why the person is to be removed, as it was seen first."""
 
     object_id: str
     cause: Cause
@@ -75,8 +75,17 @@ def due(cases: Iterable[OpenCase], now: datetime) -> set[str]:
     return {case.object_id for case in cases if case.due_at <= now}
 
 
-def has_second_witness(case: OpenCase | None, reason: Reason, now: datetime) -> bool:
-    """Whether an earlier look, long enough ago, said of a person the same as the one of now."""
+def has_second_witness(
+    cases: Mapping[Key, OpenCase], object_id: str, reason: Reason, now: datetime
+) -> bool:
+    """Whether an earlier run saw of a person the same as the look of now: a second witness.
+
+    A removal that is held had two witnesses already; one that had a single look needs some minutes between.
+    """
+    held = cases.get((object_id, Cause.HELD))
+    if held is not None and held.reason is reason:
+        return True
+    case = cases.get((object_id, Cause.UNCONFIRMED))
     return case is not None and case.reason is reason and now - case.since >= SECOND_LOOK
 
 

@@ -119,7 +119,7 @@ def compile_scope(scope: Scope) -> CompiledScope:
         asked_groups=negative if by_group else positive | negative,
         applications=frozenset().union(*map(_applications, scope.filters)),
         best_groups=tuple(map(_best_groups, scope.filters)) or (frozenset(),),
-        attributes=_attributes(scope) | ALWAYS_SELECTED,
+        attributes=scope_attributes(scope) | ALWAYS_SELECTED,
         nested_groups=scope.nested_groups,
     )
 
@@ -227,7 +227,8 @@ def _best_groups(one: Filter) -> frozenset[str]:
     return _positive_groups(one) | _ids(one, ASSIGNED_TO, Operator.ARRAYCONTAINS)
 
 
-def _attributes(scope: Scope) -> frozenset[str]:
+def scope_attributes(scope: Scope) -> frozenset[str]:
+    """Return the Graph properties that the clauses of a scope read."""
     clauses = (clause for one in scope.filters for clause in one.clauses)
     return frozenset(selected(c.attribute) for c in clauses if c.attribute not in BELONGING)
 

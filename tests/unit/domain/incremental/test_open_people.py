@@ -1,0 +1,125 @@
+"""Open cases: when a person is looked at again, what is a second witness, and what closes a case."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from sync_core.domain.incremental.open_people import (
+    LAG,
+    RESTORABLE_FOR,
+    SECOND_LOOK,
+    Cause,
+    Key,
+    OpenCase,
+    due,
+    has_second_witness,
+    opened,
+    settle,
+)
+from sync_core.domain.model import Reason
+from tests.unit.builders import ANN, NOW
+
+BOB = "b0000000-0000-4000-8000-00000000000b"
+MINUTE = timedelta(minutes=1)
+
+
+def known(*cases: OpenCase) -> dict[Key, OpenCase]:
+    return {case.key: case for case in cases}
+
+
+@pytest.mark.parametrize(
+    ("cause", "after"),
+    [
+        (Cause.HELD, timedelta()),
+        (Cause.BY_HAND, timedelta()),
+        (Cause.CONTRADICTED, timedelta()),
+        (Cause.UNCONFIRMED, SECOND_LOOK),
+        (Cause.RECENT, LAG),
+    ],
+)
+def test_a_person_is_due_by_the_cause(cause: Cause, after: timedelta) -> None:
+    case = opened(ANN, cause, NOW)
+
+    assert due([case], NOW + after) == {ANN}
+    assert due([case], NOW + after - MINUTE) == set()
+
+
+@pytest.mark.parametrize(
+    ("reason", "later", "agrees"),
+    [
+        (Reason.LEFT_SCOPE, SECOND_LOOK, True),
+        (Reason.LEFT_SCOPE, SECOND_LOOK - MINUTE, False),
+        (Reason.HARD_DELETED, SECOND_LOOK, False),
+    ],
+)
+def test_a_second_look_is_a_witness_when_it_says_the_same_some_minutes_later(
+    reason: Reason, later: timedelta, agrees: bool
+) -> None:
+    cases = known(opened(ANN, Cause.UNCONFIRMED, NOW, Reason.LEFT_SCOPE))
+
+    assert has_second_witness(cases, ANN, reason, NOW + later) is agrees
+
+
+@pytest.mark.parametrize(
+    ("reason", "agrees"), [(Reason.LEFT_SCOPE, True), (Reason.SOFT_DELETED, False)]
+)
+def test_a_removal_that_is_held_had_its_witnesses(reason: Reason, agrees: bool) -> None:
+    cases = known(opened(ANN, Cause.HELD, NOW, Reason.LEFT_SCOPE))
+
+    assert has_second_witness(cases, ANN, reason, NOW) is agrees
+
+
+def test_without_an_earlier_look_there_is_no_second_witness() -> None:
+    assert not has_second_witness({}, ANN, Reason.LEFT_SCOPE, NOW)
+
+
+def test_a_case_that_goes_on_keeps_when_it_began() -> None:
+    case = opened(ANN, Cause.UNCONFIRMED, NOW, Reason.LEFT_SCOPE)
+    again = opened(ANN, Cause.UNCONFIRMED, NOW + MINUTE, Reason.LEFT_SCOPE)
+
+    settlement = settle(known(case), [again], {ANN}, (), NOW + MINUTE)
+
+    assert settlement.written == ()
+    assert settlement.closed == ()
+
+
+def test_a_look_that_says_something_else_begins_the_case_anew() -> None:
+    case = opened(ANN, Cause.UNCONFIRMED, NOW, Reason.LEFT_SCOPE)
+    other = opened(ANN, Cause.UNCONFIRMED, NOW + MINUTE, Reason.HARD_DELETED)
+
+    assert settle(known(case), [other], {ANN}, (), NOW + MINUTE).written == (other,)
+
+
+@pytest.mark.parametrize(
+    ("cause", "looked_at", "later", "closed"),
+    [
+        (Cause.HELD, {ANN}, MINUTE, True),
+        (Cause.HELD, {BOB}, MINUTE, False),
+        (Cause.HELD, None, MINUTE, True),
+        (Cause.RECENT, {ANN}, MINUTE, False),
+        (Cause.RECENT, {ANN}, LAG, True),
+        (Cause.CONTRADICTED, None, MINUTE, False),
+        (Cause.CONTRADICTED, None, LAG, True),
+        (Cause.GRACE, None, LAG, False),
+        (Cause.RESTORABLE, None, LAG, False),
+        (Cause.RESTORABLE, {ANN}, RESTORABLE_FOR, True),
+    ],
+)
+def test_what_closes_a_case(
+    cause: Cause, looked_at: set[str] | None, later: timedelta, closed: bool
+) -> None:
+    case = opened(ANN, cause, NOW)
+
+    assert (settle(known(case), [], looked_at, (), NOW + later).closed == (case,)) is closed
+
+
+def test_a_restored_person_is_restorable_no_longer() -> None:
+    case = opened(ANN, Cause.RESTORABLE, NOW)
+
+    assert settle(known(case), [], {ANN}, {ANN}, NOW + MINUTE).closed == (case,)
+
+
+def test_a_new_case_is_written() -> None:
+    found: OpenCase = opened(ANN, Cause.REJECTED, datetime.fromisoformat("2026-05-04T00:00:00Z"))
+
+    assert settle({}, [found], {ANN}, (), NOW).written == (found,)

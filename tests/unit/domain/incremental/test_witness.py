@@ -1,0 +1,58 @@
+"""A removal has two witnesses: what the delta told has to agree with the look."""
+
+from typing import Any
+
+import pytest
+
+from sync_core.domain.incremental.hints import Hint
+from sync_core.domain.incremental.witness import agrees, is_out_by_attributes
+from sync_core.domain.model import Evidence, Reason
+from tests.unit.builders import ADMINS, ANN, SALES, clause, compiled, in_groups, not_in_groups
+
+IN_SALES = compiled([in_groups(SALES), clause("department", "EQUALS", "Sales")])
+SELLER = {"id": ANN, "department": "Sales"}
+COOK = {"id": ANN, "department": "Kitchen"}
+
+
+def seen(reason: Reason, person: dict[str, Any] | None = None, **changes: Any) -> Evidence:
+    return Evidence(ANN, reason, {}, person, **changes)
+
+
+@pytest.mark.parametrize(
+    ("hint", "evidence", "agreed"),
+    [
+        (None, seen(Reason.LEFT_SCOPE, SELLER), False),
+        (Hint(left={SALES}), seen(Reason.LEFT_SCOPE, SELLER, is_unclear=True), False),
+        (Hint(removed="deleted"), seen(Reason.HARD_DELETED), True),
+        (Hint(removed="changed"), seen(Reason.HARD_DELETED), False),
+        (Hint(left={SALES}), seen(Reason.HARD_DELETED), False),
+        (Hint(removed="changed"), seen(Reason.SOFT_DELETED), True),
+        (Hint(removed="deleted"), seen(Reason.SOFT_DELETED), True),
+        (Hint(values={"city": "Bern"}), seen(Reason.SOFT_DELETED), False),
+        (Hint(removed="changed"), seen(Reason.LEFT_SCOPE, SELLER), False),
+        (Hint(values={"accountEnabled": False}), seen(Reason.ACCOUNT_DISABLED, SELLER), True),
+        (Hint(values={"city": "Bern"}), seen(Reason.ACCOUNT_DISABLED, SELLER), False),
+        (Hint(left={SALES}), seen(Reason.ACCOUNT_DISABLED, SELLER), False),
+        (Hint(left={SALES}), seen(Reason.LEFT_SCOPE, SELLER), True),
+        (Hint(joined={ADMINS}), seen(Reason.LEFT_SCOPE, SELLER), True),
+        (Hint(concerned={SALES}), seen(Reason.LEFT_SCOPE, SELLER), True),
+        (Hint(values={"jobTitle": "Boss"}), seen(Reason.LEFT_SCOPE, SELLER), False),
+        (Hint(values={"department": "Kitchen"}), seen(Reason.LEFT_SCOPE, COOK), True),
+        (Hint(told_manager=True), seen(Reason.LEFT_SCOPE, COOK), True),
+        (Hint(left={SALES}), seen(Reason.LEFT_SCOPE, COOK), False),
+    ],
+)
+def test_the_delta_agrees_with_a_removal(
+    hint: Hint | None, evidence: Evidence, agreed: bool
+) -> None:
+    assert agrees(hint, evidence, IN_SALES) is agreed
+
+
+def test_a_person_is_out_by_attributes_when_no_groups_would_let_them_in() -> None:
+    either = compiled(
+        [in_groups(SALES), not_in_groups(ADMINS)], [clause("department", "EQUALS", "Kitchen")]
+    )
+
+    assert not is_out_by_attributes(either, SELLER)
+    assert not is_out_by_attributes(either, COOK)
+    assert is_out_by_attributes(IN_SALES, COOK)
