@@ -67,6 +67,9 @@ def open_cases(context: RunContext, plan: Plan) -> Iterator[OpenCase]:
             yield opened(change.object_id, Cause.HELD, now, change.reason)
         elif change.reason is Reason.SOFT_DELETED:
             yield opened(change.object_id, Cause.RESTORABLE, now)
+        elif change.action is Action.CREATE and plan.approved.hold_creates:
+            # Nobody could refer to them yet: they were held when the plan was made.
+            yield opened(change.object_id, Cause.BY_HAND, now)
 
 
 @dataclass(slots=True)

@@ -493,7 +493,7 @@ async def test_a_passing_trouble_with_managers_changes_nothing_about_the_outcome
         ({"kind": "unavailable", "path": "/v1.0/users", "where": "batch"}, "graph.unavailable"),
         ({"kind": "throttled", "path": "/v1.0/users", "where": "batch"}, "graph.throttled"),
         ({"kind": "hiddenManagers"}, "graph.managersHidden"),
-        ({"kind": "lostPermission", "roles": ["User.Read.All"]}, "graph.limitedInformation"),
+        ({"kind": "lostPermission", "roles": ["User.Read.All"]}, "graph.permissionMissing"),
     ],
     ids=["unavailable", "throttled", "hidden", "permission lost"],
 )

@@ -158,7 +158,7 @@ async def test_a_group_deleted_while_it_is_read(
         "deletedGroup", group=going, path=f"/v1.0/groups/{going}/members/**user", times=1
     )
 
-    run = await run_now(services, connection_id)
+    run = await run_now(services, connection_id, mode="full")
 
     left = active(await rows_of(services, connection_id))
     if nested:

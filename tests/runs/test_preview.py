@@ -68,7 +68,7 @@ async def test_a_preview_and_the_run_after_it_decide_the_same(
     before = await everything_stored(services)
     second = await preview(services, connection)
     after = await everything_stored(services)
-    run = await run_now(services, connection_id)
+    run = await run_now(services, connection_id, mode="full")
 
     assert before == after, "the preview wrote something"
     assert first.plan_hash == imported.plan_hash
