@@ -26,9 +26,6 @@ LOOKS_AT_ONCE = 200
 class Looks:
     """Looks at the candidates; the checkpoint knows how many others are stored."""
 
-    # People who wait for a match are candidates of each run, so all newcomers are known.
-    complete = True
-
     def __init__(
         self, context: RunContext, checkpoint: Checkpoint, candidates: Candidates, hints: Hints
     ) -> None:
@@ -41,6 +38,11 @@ class Looks:
         self.log = WindowLog()
         self._roots_exist: bool | None = None
         self.managers: dict[str, set[str]] = {}
+
+    @property
+    def complete(self) -> bool:
+        """Whether all newcomers are known: people who wait for a match are candidates of each run."""
+        return not (self.candidates.tree.missing or self.candidates.assignments.missing)
 
     @property
     def problems(self) -> list[RecordError]:
@@ -80,6 +82,8 @@ class Looks:
         stored = await context.users.load_some(sorted(self.candidates.ids))
         matches = context.linking.registry is not None and self._has_newcomers(stored)
         hours = context.connection.policy.guard.window_hours
+        if matches:
+            await self.groups_exist()
         if matches or context.kept.is_dirty or hours > checkpoint.window_hours:
             stored, inventory = await self._count_again(stored)
         else:

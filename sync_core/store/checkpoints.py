@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from sync_core.domain.compatibility import read
 from sync_core.domain.incremental.checkpoint import Checkpoint
 from sync_core.domain.incremental.interest import InterestSet
-from sync_core.domain.incremental.open_people import Cause, Key, OpenCase, Settlement
+from sync_core.domain.incremental.open_people import Cause, Key, OpenCase, Settlement, opened
 from sync_core.domain.model import Reason
 from sync_core.domain.plan.window import Marks
 from sync_core.logs import log_event
@@ -130,6 +130,14 @@ class CheckpointStore:
             async for page in query(table, f"PartitionKey eq {quoted(partition)}", ["RowKey"]):
                 for row in page:
                     await asked(partial(table.delete_entity, partition, row["RowKey"]))
+
+
+async def leave_to_next_run(
+    tables: Tables, connection_id: str, object_id: str, now: datetime
+) -> None:
+    """Have the next run look at a person whose row or decision was changed by hand."""
+    case = opened(object_id, Cause.BY_HAND, now)
+    await CheckpointStore(tables).open(connection_id, [case])
 
 
 def reports_of(connection_id: str) -> str:

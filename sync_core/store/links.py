@@ -22,6 +22,7 @@ from sync_core.domain.matching.registry import (
     parted,
 )
 from sync_core.domain.model import Change, Link, Status, StillHeld
+from sync_core.store.checkpoints import leave_to_next_run
 from sync_core.store.rows import (
     LINKED_FROM,
     Stamp,
@@ -134,6 +135,7 @@ class Links:
             await _write(table, [Operation(Verb.REPLACE, _freed(source), source["odata.etag"])])
         stamp = Stamp(self._connection_id, tenant_id, "", now)
         await _write(table, unlinked(row, link, stamp))
+        await leave_to_next_run(self._tables, self._connection_id, object_id, now)
         return link
 
 

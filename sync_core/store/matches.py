@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from sync_core.domain.compatibility import STORED
 from sync_core.domain.errors import Conflict
 from sync_core.domain.matching.decide import Decision, DecisionKind, Wait
+from sync_core.store.checkpoints import leave_to_next_run
 from sync_core.store.rows import moment
 from sync_core.store.tables import MATCHES, Tables
 from sync_core.store.wire import (
@@ -96,7 +97,10 @@ class MatchStore:
         )
 
     async def decide(self, match: Match, decision: Decision | None, now: datetime, by: str) -> None:
-        """Note a decision, or take one back; raise `Conflict` where the match changed meanwhile."""
+        """Note a decision, or take one back; raise `Conflict` where the match changed meanwhile.
+
+        The next run looks at the person, whatever the delta tells.
+        """
         row = self._keys(match.object_id) | {
             "Decision": decision.kind.value if decision else "",
             "DecisionRow": decision.row if decision else "",
@@ -110,6 +114,7 @@ class MatchStore:
                 f"The match of {match.object_id} was changed by a run or by somebody else.",
                 "Load the list again and decide once more.",
             )
+        await leave_to_next_run(self._tables, self._connection_id, match.object_id, now)
 
     async def delete(self, matches: Iterable[Match]) -> None:
         """Take people out of the queue, unless their rows were changed since they were read."""

@@ -1,0 +1,360 @@
+"""A directory that changes at random, with runs by the delta, faults and kills between, and a model of it.
+
+The model knows the scope in a few lines of its own and nothing of the product. Two things have to be true: in
+every state nobody is removed who is in scope now and was so for as long as answers may lag; and once the lag
+is over, two runs later, the table is what the model says, and a full reading finds nothing to change.
+"""
+
+import asyncio
+from contextlib import ExitStack
+from datetime import timedelta
+from typing import Any
+
+import aiohttp
+import pytest
+from hypothesis import note
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from local.graph import GraphEmulator
+from sync_core.domain.documents import RunStatus
+from sync_core.runs.preview import preview
+from sync_core.services import Services, utc_now
+from tests.system import Rig, rows_of, run_now, set_clock, stored_connection
+
+LAG_S = 900
+PEOPLE = 8
+ROOT, SALES_ROOT, MIDDLE, DEEP, OUT = "root", "salesRoot", "middle", "deep", "out"
+GROUPS = (ROOT, SALES_ROOT, MIDDLE, DEEP, OUT)
+MAPPING = [
+    {"target": "name", "source": "displayName"},
+    {"target": "department", "source": "department"},
+    {"target": "bossName", "source": "manager.displayName"},
+]
+NO_LIMITS = dict.fromkeys(
+    [
+        "maxRemovals",
+        "maxRemovalPercent",
+        "maxGroupLossPercent",
+        "maxDeletes",
+        "maxCreates",
+        "maxCreatePercent",
+        "maxBlankedPercent",
+        "maxRewrittenPercent",
+    ]
+)
+
+people = st.integers(0, PEOPLE - 1)
+groups = st.sampled_from(GROUPS)
+texts = st.sampled_from(["Ann", "Ben", "Zoë", None])
+
+
+class Killed(BaseException):
+    """The process ends before a write: nothing that catches exceptions sees it."""
+
+
+class DirectoryMachine(RuleBasedStateMachine):
+    """One tenant, one connection, and what is true of them."""
+
+    def __init__(self, rig: Rig, connection_id: str) -> None:
+        super().__init__()
+        self._rig = rig
+        self._id = connection_id
+        self._stack = ExitStack()
+        self._runner = self._stack.enter_context(asyncio.Runner())
+        self._emulator = self._stack.enter_context(
+            GraphEmulator(people=2, groups=0, seed=1, tls=rig.tls)
+        )
+        self._control = self._emulator.control
+        self._offset = timedelta()
+        self._people: list[str] = []
+        self._groups: dict[str, str] = {}
+        self._in_since: dict[str, timedelta] = {}
+        self._stored: dict[str, str] = {}
+
+    @initialize()
+    def begin(self) -> None:
+        """Make the tenant: a chain of groups under one root, another root, and a group that keeps out."""
+        for name in GROUPS:
+            self._groups[name] = self._control.create_group(name)["id"]
+        for number in range(PEOPLE):
+            made = self._control.create_person(
+                {"displayName": f"Person {number}", "department": "Sales"}
+            )
+            self._people.append(made["id"])
+            self._control.add_members(self._groups[GROUPS[number % 4]], made["id"])
+        self._control.add_members(self._groups[ROOT], self._groups[MIDDLE])
+        self._control.add_members(self._groups[MIDDLE], self._groups[DEEP])
+        self._services = self._runner.run(self._opened())
+        self._run("full")
+        self.time_passes(20)
+        self._run("full")
+
+    async def _opened(self) -> Services:
+        self._context = self._rig.services(self._emulator)
+        services = await self._context.__aenter__()
+        set_clock(services, lambda: utc_now() + self._offset)
+        clauses = [self._in(ROOT), self._in(OUT, "NOT ARRAYCONTAINS")]
+        sales = [
+            self._in(SALES_ROOT),
+            {"attribute": "department", "operator": "EQUALS", "value": "Sales"},
+        ]
+        await stored_connection(
+            services,
+            self._id,
+            scope={"filters": [{"clauses": clauses}, {"clauses": sales}]},
+            mapping=MAPPING,
+            policy={"guard": NO_LIMITS},
+        )
+        return services
+
+    def _in(self, group: str, operator: str = "ARRAYCONTAINS") -> dict[str, Any]:
+        return {"attribute": "groups", "operator": operator, "value": [self._groups[group]]}
+
+    # --- what changes in the directory ----------------------------------------------------------
+
+    @rule(person=people, name=texts)
+    def rename(self, person: int, name: str | None) -> None:
+        self._patch(person, displayName=name)
+
+    @rule(person=people, department=st.sampled_from(["Sales", "Kitchen", None]))
+    def move(self, person: int, department: str | None) -> None:
+        self._patch(person, department=department)
+
+    @rule(person=people, enabled=st.booleans())
+    def block(self, person: int, enabled: bool) -> None:
+        self._patch(person, accountEnabled=enabled)
+
+    @rule(person=people, kind=st.sampled_from(["Guest", "Member"]))
+    def turn(self, person: int, kind: str) -> None:
+        self._patch(person, userType=kind)
+
+    @rule(person=people, manager=people)
+    def report(self, person: int, manager: int) -> None:
+        if self._is_live(self._people[manager]):
+            self._patch(person, manager=self._people[manager])
+
+    def _patch(self, person: int, **values: Any) -> None:
+        if self._is_live(self._people[person]):
+            self._control.patch_person(self._people[person], values)
+
+    @rule(place=people, group=groups, department=st.sampled_from(["Sales", "Kitchen"]))
+    def hire(self, place: int, group: str, department: str) -> None:
+        """Let a new person come; of the one in whose place they come nothing more is changed."""
+        made = self._control.create_person({"displayName": "New", "department": department})
+        self._people[place] = made["id"]
+        self.join(place, group)
+
+    @rule(person=people)
+    def soft_delete(self, person: int) -> None:
+        if self._is_live(self._people[person]):
+            self._control.soft_delete(self._people[person])
+
+    @rule(person=people)
+    def restore(self, person: int) -> None:
+        if self._is_deleted(self._people[person]):
+            self._control.restore(self._people[person])
+
+    @rule(person=people)
+    def hard_delete(self, person: int) -> None:
+        if self._is_deleted(self._people[person]):
+            self._control.hard_delete(self._people[person])
+
+    @rule(person=people, group=groups)
+    def join(self, person: int, group: str) -> None:
+        if self._is_live(self._people[person]) and self._is_there(group):
+            self._control.add_members(self._groups[group], self._people[person])
+
+    @rule(person=people, group=groups)
+    def leave(self, person: int, group: str) -> None:
+        if self._is_live(self._people[person]) and self._is_there(group):
+            self._control.remove_members(self._groups[group], self._people[person])
+
+    @rule(child=groups, parent=groups)
+    def nest(self, child: str, parent: str) -> None:
+        if child != parent and self._is_there(child) and self._is_there(parent):
+            self._control.add_members(self._groups[parent], self._groups[child])
+
+    @rule(child=groups, parent=groups)
+    def unnest(self, child: str, parent: str) -> None:
+        if child != parent and self._is_there(child) and self._is_there(parent):
+            self._control.remove_members(self._groups[parent], self._groups[child])
+
+    @rule(group=groups)
+    def delete_group(self, group: str) -> None:
+        if self._is_there(group):
+            self._control.delete_group(self._groups[group])
+
+    @rule(group=groups)
+    def restore_group(self, group: str) -> None:
+        if not self._is_there(group):
+            self._control.restore_group(self._groups[group])
+
+    # --- what goes wrong ------------------------------------------------------------------------
+
+    @rule(seed=st.integers(0, 1000))
+    def answers_lag(self, seed: int) -> None:
+        self._control.clear_faults()
+        self._control.add_fault("lag", maxSeconds=LAG_S, seed=seed)
+        self._control.add_fault("flappingCast", seed=seed)
+
+    @rule()
+    def answers_are_true_again(self) -> None:
+        self._control.clear_faults()
+
+    @rule(minutes=st.integers(1, 12))
+    def time_passes(self, minutes: int) -> None:
+        """Let time pass; who is in scope is written down minute by minute of the directory's clock."""
+        self._note_scope()
+        self._control.advance_clock(minutes * 60)
+        self._offset += timedelta(minutes=minutes)
+
+    # --- runs -----------------------------------------------------------------------------------
+
+    @rule(mode=st.sampled_from(["incremental", "incremental", "incremental", "full"]))
+    def run(self, mode: str) -> None:
+        self._run(mode)
+
+    @rule(write=st.integers(1, 14))
+    def run_killed(self, write: int) -> None:
+        """End the process before a write; the lease it held is taken over when it has ended."""
+        send, writes = aiohttp.ClientSession._request, 0
+
+        async def counting(session: Any, method: str, url: Any, **options: Any) -> Any:
+            nonlocal writes
+            if method != "GET" and str(url).startswith("http://"):
+                writes += 1
+                if writes == write:
+                    raise Killed
+            return await send(session, method, url, **options)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(aiohttp.ClientSession, "_request", counting)
+            try:
+                self._run("incremental")
+            except Killed:
+                note(f"killed before write {write}")
+        self.time_passes(2)
+
+    def _run(self, mode: str) -> None:
+        run = self._runner.run(run_now(self._services, self._id, mode=mode))
+        note(f"{run.mode} {run.mode_reason} {run.status} {run.counts} {run.error}")
+        assert run.status in {RunStatus.SUCCEEDED, RunStatus.PARTIAL, RunStatus.FAILED}
+        assert run.error is None or run.error.code != "run.unexpected", run.error
+        self._last = run
+
+    # --- what has to be true --------------------------------------------------------------------
+
+    @invariant()
+    def nobody_is_removed_who_is_in_scope(self) -> None:
+        if not self._people:
+            return
+        self._note_scope()
+        stored = {oid: row["Status"] for oid, row in self._rows().items()}
+        lag = timedelta(seconds=LAG_S)
+        for object_id, status in stored.items():
+            was = self._stored.get(object_id)
+            since = self._in_since.get(object_id)
+            if was == "active" and status == "disabled" and since is not None:
+                assert self._offset - since < lag, f"{object_id} was removed and is in scope"
+        self._stored = stored
+
+    @precondition(lambda self: bool(self._people))
+    @rule()
+    def settle(self) -> None:
+        """Let the lag pass, and run twice: then the table is right."""
+        self._control.clear_faults()
+        for _ in range(2):
+            self.time_passes(20)
+            self._run("incremental")
+        self._compare()
+
+    def _compare(self) -> None:
+        rows = self._rows()
+        expected = {oid for oid in self._all_people() if self._is_in(oid)}
+        active = {oid for oid, row in rows.items() if row["Status"] == "active"}
+        if all(map(self._is_there, (ROOT, SALES_ROOT, OUT))):
+            assert active == expected
+        else:
+            assert active >= expected
+        for object_id in expected:
+            found = {name: rows[object_id].get(name) for name in ("name", "department", "bossName")}
+            assert found == self._values(object_id)
+        connection = self._runner.run(self._services.store.connections.get(self._id)).connection
+        counts = self._runner.run(preview(self._services, connection)).counts
+        changes = counts.created, counts.updated, counts.reenabled, counts.disabled, counts.deleted
+        assert changes == (0, 0, 0, 0, 0), counts
+
+    def teardown(self) -> None:
+        try:
+            if self._people:
+                self.settle()
+        finally:
+            self._runner.run(self._context.__aexit__(None, None, None))
+            self._stack.close()
+
+    # --- the model ------------------------------------------------------------------------------
+
+    def _rows(self) -> dict[str, Any]:
+        return self._runner.run(rows_of(self._services, self._id))
+
+    def _all_people(self) -> list[str]:
+        return [one["id"] for one in self._control.people()]
+
+    def _note_scope(self) -> None:
+        """Write down since when each person is in scope without a break."""
+        for object_id in {*self._all_people(), *self._in_since}:
+            if self._is_in(object_id):
+                self._in_since.setdefault(object_id, self._offset)
+            else:
+                self._in_since.pop(object_id, None)
+
+    def _is_live(self, object_id: str) -> bool:
+        directory = self._control.directory(None)
+        number = directory.find(object_id)
+        return number is not None and directory.is_live(number)
+
+    def _is_deleted(self, object_id: str) -> bool:
+        directory = self._control.directory(None)
+        return directory.find(object_id) in directory.soft_deleted
+
+    def _is_there(self, group: str) -> bool:
+        return self._control.directory(None).groups[self._groups[group]].deleted_at is None
+
+    def _is_in(self, object_id: str) -> bool:
+        """Whether a person is in scope, by the emulator's own state."""
+        if not self._is_live(object_id):
+            return False
+        person = self._control.person(object_id)
+        if person.get("accountEnabled") is False or person.get("userType") == "Guest":
+            return False
+        above = self._above(object_id)
+        in_root = ROOT in above and OUT not in above
+        return in_root or (SALES_ROOT in above and person.get("department") == "Sales")
+
+    def _above(self, object_id: str) -> set[str]:
+        """Return the names of the groups that a person is in, through groups that are there."""
+        found: set[str] = set()
+        waiting = [object_id]
+        directory = self._control.directory(None)
+        while waiting:
+            member = waiting.pop()
+            number = directory.find(member)
+            for name in GROUPS:
+                group = directory.groups[self._groups[name]]
+                holds = number in group.people if number is not None else member in group.nested
+                if holds and name not in found and group.deleted_at is None:
+                    found.add(name)
+                    waiting.append(group.id)
+        return found
+
+    def _values(self, object_id: str) -> dict[str, Any]:
+        person = self._control.person(object_id)
+        manager = person["manager"]
+        is_there = manager is not None and self._is_live(manager)
+        boss = self._control.person(manager).get("displayName") if is_there else None
+        return {
+            "name": person.get("displayName"),
+            "department": person.get("department"),
+            "bossName": boss,
+        }

@@ -1,0 +1,25 @@
+"""Whatever happens to a directory, runs by the delta make the table that a full reading would make."""
+
+import itertools
+
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.runs.directory_machine import DirectoryMachine
+from tests.system import Rig
+
+# Of a hundred examples of a property elsewhere, this one has eight: each is some forty steps and ten runs.
+SHARE = 0.08
+STEPS = 40
+
+
+def test_runs_by_the_delta_make_the_table_of_a_full_run(rig: Rig) -> None:
+    numbers = itertools.count(1)
+    run_state_machine_as_test(
+        lambda: DirectoryMachine(rig, f"machine{next(numbers)}"),
+        settings=settings(
+            max_examples=max(1, int(settings().max_examples * SHARE)),
+            stateful_step_count=STEPS,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
