@@ -15,8 +15,13 @@ STEPS = 40
 
 def test_runs_by_the_delta_make_the_table_of_a_full_run(rig: Rig) -> None:
     numbers = itertools.count(1)
+
+    class Machine(DirectoryMachine):
+        def __init__(self) -> None:
+            super().__init__(rig, f"machine{next(numbers)}")
+
     run_state_machine_as_test(
-        lambda: DirectoryMachine(rig, f"machine{next(numbers)}"),
+        Machine,
         settings=settings(
             max_examples=max(1, int(settings().max_examples * SHARE)),
             stateful_step_count=STEPS,
