@@ -26,6 +26,7 @@ from sync_core.domain.model import HEX_DIGITS
 from sync_core.runs import worker
 from sync_core.services import Services, open_services, utc_now
 from sync_core.settings import Settings
+from sync_core.store.fences import FENCE
 from sync_core.store.tables import USERS
 from sync_core.store.wire import Entity
 from tests.trust import TLS
@@ -176,7 +177,7 @@ async def histories_of(services: Services, connection_id: str) -> dict[str, list
     """Return the history rows of each person, newest first, by object id."""
     found: dict[str, list[Entity]] = {}
     for row in await _all_rows(services, connection_id):
-        if row["RowKey"][0] == "~":
+        if row["RowKey"][0] == "~" and row["RowKey"] != FENCE:
             found.setdefault(row["RowKey"].split("~")[1], []).append(row)
     return found
 

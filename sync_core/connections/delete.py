@@ -260,7 +260,7 @@ async def _carry_out(services: Services, hold: Hold, deletion: Deletion) -> None
     stored = await store.connections.find(connection_id)
     rows = 0
     if deletion.users is Users.DELETE:
-        rows = await store.erase(connection_id, deletion.run_id, hold.check)
+        rows = await store.erase(connection_id, deletion.run_id, hold.fence)
     elif deletion.users is Users.DISABLE and stored is not None:
         await _disable(services, hold, deletion, stored.connection)
     lease = await store.leases.read(connection_id)
@@ -271,7 +271,7 @@ async def _carry_out(services: Services, hold: Hold, deletion: Deletion) -> None
         await store.connections.delete(connection_id, stored.etag)
     await store.forget_state(connection_id)
     await _conclude(services, deletion)
-    await store.leases.delete(connection_id)
+    await store.leases.clear(connection_id)
     # Last: a connection of this id can be made again from here on.
     await store.deletions.end(connection_id)
     log_event(
@@ -299,7 +299,7 @@ async def _disable(
             if not removal.people:
                 return
             try:
-                await write_removal(services, removal, stamp, ledger, hold.check)
+                await write_removal(services, removal, stamp, ledger, hold.fence)
             finally:
                 await services.store.runs.save(run.replaced(counts=ledger.counts))
     raise RetryLater(

@@ -222,7 +222,7 @@ class _OnePerson:
             self._step("apply", decided.blocked, ok=False)
             return
         failed = len(context.ledger.errors)
-        await apply(context, plan, decided.inventory, self._hold.check)
+        await apply(context, plan, decided.inventory, self._hold.fence)
         refused = context.ledger.errors[failed:]
         for error in refused:
             self._step("apply", error.message, ok=False)

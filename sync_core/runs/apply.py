@@ -2,18 +2,17 @@
 
 from functools import partial
 
-from sync_core.domain.model import HEX_DIGITS, Inventory, StillHeld
+from sync_core.domain.model import HEX_DIGITS, Inventory
 from sync_core.domain.plan.plan import Plan
 from sync_core.runs.context import RunContext
+from sync_core.store.fences import Fence
 from sync_core.store.users import bounded
 
 # Each holds the stored rows of the changes of one partition in memory.
 PARTITIONS_AT_ONCE = 4
 
 
-async def apply(
-    context: RunContext, plan: Plan, inventory: Inventory, still_held: StillHeld
-) -> None:
+async def apply(context: RunContext, plan: Plan, inventory: Inventory, fence: Fence) -> None:
     """Write a plan and count what was written; decisions about matches are then carried out."""
 
     async def write(digit: str) -> None:
@@ -21,7 +20,7 @@ async def apply(
         rows = await context.users.load_rows(digit, plan.to_write(digit), stored)
         changes = plan.to_write(digit)
         async for change, error in context.users.apply(
-            changes, rows, context.stamp, still_held, plan.mark
+            changes, rows, context.stamp, fence, plan.mark
         ):
             if error is None:
                 context.ledger.written(change)
@@ -35,7 +34,7 @@ async def apply(
     context.ledger.at_least = True
     await bounded(PARTITIONS_AT_ONCE, (partial(write, digit) for digit in HEX_DIGITS))
     context.ledger.at_least = False
-    await context.linking.forget_done(still_held)
+    await context.linking.forget_done(fence.check)
 
 
 async def soil(context: RunContext) -> None:

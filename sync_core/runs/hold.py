@@ -17,6 +17,7 @@ from sync_core.domain.errors import Conflict, LeaseLost, SyncError
 from sync_core.logs import log_event
 from sync_core.runs import record
 from sync_core.services import Services
+from sync_core.store.fences import Claim
 from sync_core.store.leases import Lease, Next
 from sync_core.store.runs import new_run_id
 
@@ -65,15 +66,15 @@ class Hold:
     def __init__(
         self,
         services: Services,
-        connection_id: str,
         request: Next,
-        holder: str,
+        claim: Claim,
         budget: timedelta | None,
     ) -> None:
-        self.connection_id = connection_id
+        self.connection_id = claim.connection_id
         self.request = request
+        self.fence = services.store.fence(claim, self.check)
         self._services = services
-        self._holder = holder
+        self._holder = claim.holder
         self._budget = budget
         self._began = self._renewed = services.clock()
         self._lost: LeaseLost | None = None
@@ -182,7 +183,8 @@ async def _taken(
             connection_id, wanted, holder, services.clock(), scheduled=request is not None
         )
         if chosen is not None:
-            return Hold(services, connection_id, chosen, holder, budget), before
+            claim = Claim(connection_id, holder, before.epoch + 1)
+            return Hold(services, chosen, claim, budget), before
         if clock() >= until:
             raise UnderWay(connection_id, before, wanted)
         await asyncio.sleep(LOOK_EVERY_S)

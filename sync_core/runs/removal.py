@@ -12,7 +12,7 @@ from functools import partial
 
 from sync_core.domain.connections.deletion import Users, departures
 from sync_core.domain.documents import Connection
-from sync_core.domain.model import HEX_DIGITS, Change, Inventory, Status, StillHeld, StoredPerson
+from sync_core.domain.model import HEX_DIGITS, Change, Inventory, Status, StoredPerson
 from sync_core.domain.plan.assertions import Assertions
 from sync_core.domain.plan.decide import is_protected
 from sync_core.domain.plan.digest import PlanDigest
@@ -21,6 +21,7 @@ from sync_core.domain.plan.ledger import Ledger
 from sync_core.domain.plan.plan import ALLOWED
 from sync_core.runs.spool import ChangeSpool
 from sync_core.services import Services
+from sync_core.store.fences import Fence
 from sync_core.store.rows import Stamp, mapped_values
 from sync_core.store.users import UserStore, bounded
 
@@ -89,7 +90,7 @@ async def _planned(
 
 
 async def write_removal(
-    services: Services, removal: Removal, stamp: Stamp, ledger: Ledger, still_held: StillHeld
+    services: Services, removal: Removal, stamp: Stamp, ledger: Ledger, fence: Fence
 ) -> None:
     """Disable the people of the plan, each with a row of history, and count them."""
     store = services.store.users(stamp.connection_id)
@@ -97,7 +98,7 @@ async def write_removal(
     async def write(digit: str) -> None:
         changes = removal.changes.read(digit)
         rows = await store.load_rows(digit, changes, removal.inventory.by_digit.get(digit, 0))
-        async for change, error in store.apply(changes, rows, stamp, still_held):
+        async for change, error in store.apply(changes, rows, stamp, fence):
             if error is None:
                 ledger.written(change)
 

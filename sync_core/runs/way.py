@@ -28,7 +28,6 @@ from sync_core.runs.incremental import Looks
 from sync_core.runs.planner import Draft
 from sync_core.runs.rounds import MOST_PAGES, Links, Rounds, drained, source_of
 from sync_core.services import Services
-from sync_core.store.fences import Fence
 
 ASKED_INCREMENTAL = "incremental"
 
@@ -49,7 +48,7 @@ class ReadingWay:
         if not plan.verdict.hold_removals:
             await self.gatherer.note_groups(accepted=plan.approved.holds)
         await hold.check()
-        leaving = Leaving(self.services, self.context, plan, Fence())
+        leaving = Leaving(self.services, self.context, plan, hold.fence)
         await leaving.full(draft, self.gatherer, self.links)
 
 
@@ -68,7 +67,7 @@ class LookingWay:
         if not plan.verdict.hold_removals:
             await self.gatherer.note_groups(accepted=plan.approved.holds)
         await hold.check()
-        leaving = Leaving(self.services, self.context, plan, Fence())
+        leaving = Leaving(self.services, self.context, plan, hold.fence)
         await leaving.looks(draft, self.gatherer, self.rounds)
 
 

@@ -188,7 +188,7 @@ async def _carry_out(
         context.ledger.set("held", plan.held)
     if plan.tally.changes:
         await services.store.plans.save(connection.id, run.id, plan.documents())
-        await apply(context, plan, draft.inventory, hold.check)
+        await apply(context, plan, draft.inventory, hold.fence)
     # What waits still (so many that one run has no time to ask for all) is the next run's.
     if approval and not plan.held:
         await services.store.approvals.forget(connection.id, approval.moves)

@@ -22,7 +22,7 @@ from sync_core.domain.incremental.open_people import Cause, Key, OpenCase, Settl
 from sync_core.domain.model import Reason
 from sync_core.domain.plan.window import Marks
 from sync_core.logs import log_event
-from sync_core.store.fences import Fence
+from sync_core.store.fences import FENCE_BYTES, Fence
 from sync_core.store.packing import delete, left_over, packed, piece_of, unpacked, upsert
 from sync_core.store.rows import moment
 from sync_core.store.tables import CHECKPOINTS, Tables, asked
@@ -34,11 +34,10 @@ from sync_core.store.wire import (
     quoted,
     split,
     storage_unavailable,
+    submit,
     submit_current,
 )
 
-# The fence's row is a part of each batch.
-FENCE_BYTES = 4096
 DIRTY = "dirty"
 OPEN = "open|"
 KINDS = ("checkpoint", "window", "interest")
@@ -109,11 +108,10 @@ class CheckpointStore:
         table = await self._tables.table(CHECKPOINTS)
         written = [_opened(connection_id, case) for case in cases]
         for start in range(0, len(written), MAX_OPERATIONS):
-            await submit_current(table, written[start : start + MAX_OPERATIONS])
+            await submit_current(partial(submit, table), written[start : start + MAX_OPERATIONS])
 
     async def move(self, connection_id: str, kept: Kept, move: Move, fence: Fence) -> None:
         """Write the open cases, and last the checkpoint; raises `LeaseLost` if another holder is there."""
-        table = await self._tables.table(CHECKPOINTS)
         before = _cases(connection_id, move.settlement)
         if move.interest is not None:
             before += _replaced(connection_id, kept, "interest", bytes(move.interest.bits))
@@ -121,7 +119,7 @@ class CheckpointStore:
         if move.checkpoint is not None:
             groups.append(_last(connection_id, kept, move, move.checkpoint))
         for batch in split(groups, spare=1, spare_bytes=FENCE_BYTES):
-            await fence.submit(table, [one for group in batch for one in group])
+            await fence.submit(CHECKPOINTS, [one for group in batch for one in group])
 
     async def forget(self, connection_id: str) -> None:
         """Delete all that is stored of a connection: one of the same id must not go on from it."""

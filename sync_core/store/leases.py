@@ -28,7 +28,7 @@ from sync_core.store.wire import Entity, storage_unavailable
 
 PARTITION = "lease"
 COLUMNS = frozenset(
-    {"PartitionKey", "RowKey", "RunId", "Holder", "ExpiresAt", "LastStartedAt"}
+    {"PartitionKey", "RowKey", "RunId", "Holder", "Epoch", "ExpiresAt", "LastStartedAt"}
     | {"NextRunId", "NextTrigger", "NextMode"}
 )
 DURATION = timedelta(seconds=60)
@@ -58,7 +58,8 @@ class Next:
 class Lease:
     """Who runs a connection, until when, who is next, and when the last run started.
 
-    `foreign` are columns of another release; a lease is replaced often, and they stay.
+    `epoch` counts who took it, 0 where only releases without fences did. `foreign` are columns of another
+    release; a lease is replaced often, and they stay.
     """
 
     connection_id: str
@@ -68,6 +69,7 @@ class Lease:
     expires_at: datetime | None = None
     next: Next | None = None
     last_started_at: datetime | None = None
+    epoch: int = 0
     foreign: Mapping[str, Any] = field(default_factory=dict)
 
     def held(self, now: datetime) -> bool:
@@ -128,7 +130,7 @@ class LeaseStore:
             before[:] = [lease]
             if lease.held(now):
                 return _queued(lease, wanted) if scheduled else None
-            taken = replace(lease, holder=holder, expires_at=now + DURATION)
+            taken = replace(lease, holder=holder, expires_at=now + DURATION, epoch=lease.epoch + 1)
             if not scheduled:
                 return replace(taken, run_id=wanted.run_id)
             chosen = _joined(lease.next, wanted)
@@ -143,15 +145,19 @@ class LeaseStore:
         """Extend the lease or raise `LeaseLost`."""
 
         def change(lease: Lease) -> Lease | None:
-            if lease.holder != holder:
-                raise LeaseLost(
-                    "run.leaseLost",
-                    "Another worker has taken this connection over; this run stopped writing.",
-                    "Nothing to do: the other run goes on.",
-                )
+            _check_holder(lease, holder)
             return replace(lease, expires_at=now + DURATION)
 
         await self._change(connection_id, change)
+
+    async def confirm(self, connection_id: str, holder: str, above: int) -> int:
+        """Return the epoch of the lease, raised over `above`; `LeaseLost` if it is another holder's."""
+
+        def change(lease: Lease) -> Lease | None:
+            _check_holder(lease, holder)
+            return replace(lease, epoch=above + 1) if lease.epoch <= above else None
+
+        return (await self._change(connection_id, change)).epoch
 
     async def release(self, connection_id: str, holder: str) -> Next | None:
         """Release the lease. Returns the request that waits, if there is one."""
@@ -163,9 +169,16 @@ class LeaseStore:
 
         return (await self._change(connection_id, change)).next
 
-    async def delete(self, connection_id: str) -> None:
-        table = await self._tables.table(LEASES)
-        await asked(partial(table.delete_entity, PARTITION, connection_id))
+    async def clear(self, connection_id: str) -> None:
+        """Delete all of a lease but its epoch.
+
+        Whoever holds the next connection of this id is newer than any holder of this one.
+        """
+
+        def change(lease: Lease) -> Lease | None:
+            return Lease(connection_id, etag=lease.etag, epoch=lease.epoch)
+
+        await self._change(connection_id, change)
 
     async def _change(self, connection_id: str, change: Callable[[Lease], Lease | None]) -> Lease:
         """Read, change, write with the ETag; again from the start when somebody was faster."""
@@ -201,6 +214,15 @@ class LeaseStore:
         return True
 
 
+def _check_holder(lease: Lease, holder: str) -> None:
+    if lease.holder != holder:
+        raise LeaseLost(
+            "run.leaseLost",
+            "Another worker has taken this connection over; this run stopped writing.",
+            "Nothing to do: the other run goes on.",
+        )
+
+
 def _joined(waiting: Next | None, wanted: Next) -> Next:
     """Return the request that serves both: the one that waits, made a full one if either is."""
     if waiting is None:
@@ -219,6 +241,7 @@ def _entity(lease: Lease) -> Entity:
     columns = {
         "RunId": lease.run_id,
         "Holder": lease.holder,
+        "Epoch": lease.epoch,
         "ExpiresAt": lease.expires_at,
         "NextRunId": lease.next.run_id if lease.next else None,
         "NextTrigger": lease.next.trigger if lease.next else None,
@@ -239,6 +262,7 @@ def _lease(connection_id: str, entity: Entity) -> Lease:
         etag=entity.metadata["etag"],  # type: ignore[attr-defined]
         run_id=entity.get("RunId"),
         holder=entity.get("Holder"),
+        epoch=entity.get("Epoch") or 0,
         expires_at=entity.get("ExpiresAt"),
         next=following,
         last_started_at=entity.get("LastStartedAt"),

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from azure.data.tables.aio import TableClient
 
@@ -21,8 +22,9 @@ from sync_core.domain.matching.registry import (
     linked_to_of,
     parted,
 )
-from sync_core.domain.model import Change, Link, Status, StillHeld
+from sync_core.domain.model import Change, Link, Status
 from sync_core.store.checkpoints import leave_to_next_run
+from sync_core.store.fences import Fence
 from sync_core.store.rows import (
     LINKED_FROM,
     Stamp,
@@ -40,7 +42,6 @@ from sync_core.store.wire import (
     Verb,
     point,
     storage_unavailable,
-    submit,
     submit_current,
 )
 
@@ -48,7 +49,7 @@ READS_AT_ONCE = 16
 
 
 async def take_over(
-    table: TableClient, changes: Iterable[Change], still_held: StillHeld
+    table: TableClient, changes: Iterable[Change], fence: Fence
 ) -> dict[str, Entity]:
     """Mark the rows that up to 50 people take over, and give each by the person's object id.
 
@@ -62,8 +63,7 @@ async def take_over(
             mark = linked_mark(wanted[object_id], object_id, row["odata.etag"])
             marks[wanted[object_id].partition][object_id] = mark
     for marked in marks.values():
-        await still_held()
-        written = await submit_current(table, list(marked.values()))
+        written = await submit_current(partial(fence.submit, USERS), list(marked.values()))
         for object_id, mark in marked.items():
             if mark not in written:
                 del rows[object_id]
@@ -112,7 +112,9 @@ class Links:
             if row is not None:
                 registry.add(partition, row, to_stored(row, self._connection_id))
 
-    async def break_link(self, object_id: str, tenant_id: str, now: datetime) -> Link | None:
+    async def break_link(
+        self, object_id: str, tenant_id: str, now: datetime, fence: Fence
+    ) -> Link | None:
         """Undo the marks of a link; None if the person has none.
 
         The person's row stays with all it has; the other row is linked again by a decision only. Its
@@ -132,9 +134,9 @@ class Links:
         source = await point(table, link.partition, link.row_key)
         if source is not None and linked_to_of(source) == object_id:
             link = replace(link, former=bool(source.get("ConnectionId")))
-            await _write(table, [Operation(Verb.REPLACE, _freed(source), source["odata.etag"])])
+            await _write(fence, [Operation(Verb.REPLACE, _freed(source), source["odata.etag"])])
         stamp = Stamp(self._connection_id, tenant_id, "", now)
-        await _write(table, unlinked(row, link, stamp))
+        await _write(fence, unlinked(row, link, stamp))
         await leave_to_next_run(self._tables, self._connection_id, object_id, now)
         return link
 
@@ -150,10 +152,10 @@ def _freed(source: Entity) -> Entity:
     return freed if source.get("ConnectionId") else freed | {NO_AUTO_LINK: True}
 
 
-async def _write(table: TableClient, operations: Sequence[Operation]) -> None:
+async def _write(fence: Fence, operations: Sequence[Operation]) -> None:
     """Write operations that belong together, or raise `Conflict` where a row was changed meanwhile."""
     try:
-        await submit(table, operations)
+        await fence.submit(USERS, operations)
     except BatchRefused as refused:
         if refused.status not in {404, 412}:
             raise storage_unavailable(refused) from refused

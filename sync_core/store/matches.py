@@ -7,6 +7,7 @@ exist are merged, and whoever deletes one names the version that was read.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 
 import orjson
@@ -26,6 +27,7 @@ from sync_core.store.wire import (
     point,
     query,
     quoted,
+    submit,
     submit_current,
 )
 
@@ -108,7 +110,9 @@ class MatchStore:
             **moment("DecidedAt", now),
         }
         table = await self._tables.table(MATCHES)
-        if not await submit_current(table, [Operation(Verb.MERGE, row, match.etag)]):
+        if not await submit_current(
+            partial(submit, table), [Operation(Verb.MERGE, row, match.etag)]
+        ):
             raise Conflict(
                 "match.changedMeanwhile",
                 f"The match of {match.object_id} was changed by a run or by somebody else.",
@@ -131,7 +135,7 @@ class MatchStore:
         table = await self._tables.table(MATCHES)
         onward = iter(operations)
         while batch := list(islice(onward, MAX_OPERATIONS)):
-            await submit_current(table, batch)
+            await submit_current(partial(submit, table), batch)
 
     def _keys(self, object_id: str) -> Entity:
         return {"PartitionKey": self._connection_id, "RowKey": object_id}

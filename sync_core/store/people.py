@@ -16,12 +16,12 @@ from sync_core.domain.compatibility import read, word
 from sync_core.domain.documents import Document
 from sync_core.domain.letters import comparable_text
 from sync_core.domain.matching.registry import LINKED_BY, LINKED_TO
-from sync_core.domain.model import HEX_DIGITS, Action, Origin, Reason, Status, StillHeld, Value
+from sync_core.domain.model import HEX_DIGITS, Action, Origin, Reason, Status, Value
+from sync_core.store.fences import FENCE, FENCED_OPERATIONS, Fence
 from sync_core.store.rows import HISTORY, LINKED_FROM, joined, mapped_values, partition_key
 from sync_core.store.tables import USERS, Tables
 from sync_core.store.users import PARTITIONS_AT_ONCE, bounded
 from sync_core.store.wire import (
-    MAX_OPERATIONS,
     BatchRefused,
     Entity,
     Operation,
@@ -29,7 +29,6 @@ from sync_core.store.wire import (
     point,
     query,
     quoted,
-    submit,
 )
 
 # A search cannot be left to the service, so one call looks at so many rows at most, about two seconds.
@@ -171,44 +170,46 @@ class People:
                 last = row["RowKey"].removeprefix(first)
         return found, None
 
-    async def delete_all(self, still_held: StillHeld) -> int:
+    async def delete_all(self, fence: Fence) -> int:
         """Delete this connection's people and their history; gives the number of rows.
 
-        `still_held` is called before every batch and raises when the deleting has to stop; what is
-        left is deleted by the next call.
+        The `fence` raises before a batch when the deleting has to stop; what is left is deleted by the
+        next call. It goes itself when all else of a partition has gone, and is not counted.
         """
         table = await self._tables.table(USERS)
         counts: list[int] = []
 
         async def clear(digit: str) -> None:
-            counts.append(await self._clear(table, digit, still_held))
+            counts.append(await self._clear(table, digit, fence))
 
         await bounded(PARTITIONS_AT_ONCE, (partial(clear, digit) for digit in HEX_DIGITS))
         return sum(counts)
 
-    async def _clear(self, table: TableClient, digit: str, still_held: StillHeld) -> int:
+    async def _clear(self, table: TableClient, digit: str, fence: Fence) -> int:
         partition = f"{self._connection_id}-{digit}"
         ours = f"{self._partition(digit)} and ConnectionId eq {quoted(self._connection_id)}"
-        deleted, complete = 0, False
+        deleted, fenced, complete = 0, False, False
         while not complete:
             complete = True
             async for rows in query(table, ours, ["RowKey"]):
-                keys = [row["RowKey"] for row in rows]
-                for start in range(0, len(keys), MAX_OPERATIONS):
-                    batch = keys[start : start + MAX_OPERATIONS]
-                    await still_held()
-                    if await _delete(table, partition, batch):
+                fenced |= bool(rows)
+                keys = [row["RowKey"] for row in rows if row["RowKey"] != FENCE]
+                for start in range(0, len(keys), FENCED_OPERATIONS):
+                    batch = keys[start : start + FENCED_OPERATIONS]
+                    if await _delete(fence, partition, batch):
                         deleted += len(batch)
                     else:
                         complete = False
+        if fenced:
+            await fence.remove(USERS, partition)
         return deleted
 
 
-async def _delete(table: TableClient, partition: str, keys: list[str]) -> bool:
+async def _delete(fence: Fence, partition: str, keys: list[str]) -> bool:
     """Delete rows together; false if one of them is gone already and so none was deleted."""
     rows = [{"PartitionKey": partition, "RowKey": key} for key in keys]
     try:
-        await submit(table, [Operation(Verb.DELETE, row) for row in rows])
+        await fence.submit(USERS, [Operation(Verb.DELETE, row) for row in rows])
     except BatchRefused as refused:
         if refused.status == NO_ROW:
             return False

@@ -50,13 +50,14 @@ class ReportStore:
 
     async def save(self, connection_id: str, reports: Mapping[str, Reports], fence: Fence) -> None:
         """Write the reports of managers by the first digits of their ids."""
-        table = await self._tables.table(CHECKPOINTS)
         partition = reports_of(connection_id)
         for digit, pairs in reports.items():
             stored, _ = await self._read(connection_id, digit)
             rows = packed(partition, digit, _bytes(pairs))
             now = {row.entity["RowKey"] for row in rows}
-            await fence.submit(table, [*rows, *(delete(partition, key) for key in stored - now)])
+            await fence.submit(
+                CHECKPOINTS, [*rows, *(delete(partition, key) for key in stored - now)]
+            )
 
 
 def by_digit(reports: Mapping[str, set[str]]) -> dict[str, Reports]:

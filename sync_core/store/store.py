@@ -11,6 +11,7 @@ from sync_core.store.checkpoints import CheckpointStore
 from sync_core.store.connections import ConnectionStore
 from sync_core.store.consents import ConsentStore
 from sync_core.store.deletions import DeletionStore
+from sync_core.store.fences import Claim, Fence
 from sync_core.store.group_sizes import GroupSizeStore
 from sync_core.store.health import HealthStore
 from sync_core.store.incidents import IncidentStore
@@ -85,6 +86,10 @@ class Store:
         """Return the way to write people, as a run does."""
         return UserStore(self.tables, connection_id)
 
+    def fence(self, claim: Claim, still_held: StillHeld) -> Fence:
+        """Return the way to write for who has taken a lease; `still_held` raises when that must stop."""
+        return Fence(self.tables, self.leases, claim, still_held)
+
     def matches(self, connection_id: str) -> MatchStore:
         """Return the queue of those who wait for a match to be decided."""
         return MatchStore(self.tables, connection_id)
@@ -106,23 +111,19 @@ class Store:
         """Delete what the next connection of the same id must not inherit."""
         await _clear(OnDelete.DELETED, self._deletions_of_state(connection_id))
 
-    async def erase(self, connection_id: str, run_id: str, still_held: StillHeld) -> int:
+    async def erase(self, connection_id: str, run_id: str, fence: Fence) -> int:
         """Delete a connection's people, histories, plans and runs; return how many rows of people went.
 
-        The run `run_id`, which does it, stays. `still_held` is called between the batches of what may
-        take long, and raises when the deleting has to stop.
+        The run `run_id`, which does it, stays. The `fence` is asked between the batches of what may take
+        long, and raises when the deleting has to stop.
         """
-        return await _clear(
-            OnDelete.KEPT, self._deletions_of_records(connection_id, run_id, still_held)
-        )
+        return await _clear(OnDelete.KEPT, self._deletions_of_records(connection_id, run_id, fence))
 
-    def _deletions_of_records(
-        self, connection_id: str, run_id: str, still_held: StillHeld
-    ) -> Deletions:
+    def _deletions_of_records(self, connection_id: str, run_id: str, fence: Fence) -> Deletions:
         return {
-            USERS: partial(self.people(connection_id).delete_all, still_held),
-            PLANS: partial(self._delete_plans, connection_id, still_held),
-            RUNS: partial(self.runs.delete_all_but, connection_id, run_id, still_held),
+            USERS: partial(self.people(connection_id).delete_all, fence),
+            PLANS: partial(self._delete_plans, connection_id, fence.check),
+            RUNS: partial(self.runs.delete_all_but, connection_id, run_id, fence.check),
         }
 
     def _deletions_of_state(self, connection_id: str) -> Deletions:

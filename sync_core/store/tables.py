@@ -39,7 +39,8 @@ class OnDelete(Enum):
 
     `KEPT` with the people if they are kept: the next connection of the same id has them again.
     `DELETED` in any case: the next connection of the same id must not inherit them.
-    `ORDERED`: deleted in any case, the document first or last, and the lease by the holder at the end.
+    `ORDERED`: deleted in any case, the document first or last, and the lease by the holder at the end; its
+    epoch stays, so that who held this connection cannot write into the next one of the same id.
     `STAYS`: it tells of connections that were deleted.
     """
 

@@ -7,12 +7,11 @@ from datetime import datetime
 from functools import partial
 from itertools import islice
 
-from azure.data.tables.aio import TableClient
-
 from sync_core.domain.errors import RecordRejected, RetryLater
 from sync_core.domain.matching.registry import Registry
-from sync_core.domain.model import HEX_DIGITS, Change, Status, StillHeld, StoredIndex, StoredPerson
+from sync_core.domain.model import HEX_DIGITS, Change, Status, StoredIndex, StoredPerson
 from sync_core.domain.plan.window import NOTHING, WindowLog
+from sync_core.store.fences import FENCE_BYTES, FENCED_OPERATIONS, Fence
 from sync_core.store.links import take_over
 from sync_core.store.marks import (
     MARK_COLUMNS,
@@ -33,7 +32,6 @@ from sync_core.store.rows import (
 )
 from sync_core.store.tables import USERS, Tables
 from sync_core.store.wire import (
-    MAX_OPERATIONS,
     BatchRefused,
     Entity,
     Operation,
@@ -41,12 +39,11 @@ from sync_core.store.wire import (
     query,
     quoted,
     split,
-    submit,
 )
 
 PARTITIONS_AT_ONCE = 4
-# A change and its history row are two operations; with the batch's marks, one full batch.
-CHANGES_AT_ONCE = (MAX_OPERATIONS - 1) // 2
+# A change and its history row are two operations; with fence and marks, one full batch.
+CHANGES_AT_ONCE = (FENCED_OPERATIONS - 1) // 2
 POINT_READS_AT_ONCE = 16
 # Beyond this share of a partition, reading all of it is cheaper than asking for rows one by one.
 POINT_READ_SHARE = 0.05
@@ -175,26 +172,25 @@ class UserStore:
         changes: Iterable[Change],
         rows: dict[str, Entity],
         stamp: Stamp,
-        still_held: StillHeld,
+        fence: Fence,
         mark: Mark = unmarked,
     ) -> AsyncIterator[tuple[Change, RecordRejected | None]]:
         """Write changes of one partition in batches; give each with what went wrong with it, if anything.
 
-        `still_held` is called before every batch and raises when this run must stop writing. `mark` says
-        how the guard's window counts a change; that is written with it.
+        The `fence` raises before a batch when this run must stop writing. `mark` says how the guard's
+        window counts a change; that is written with it.
         """
         table = await self._tables.table(USERS)
         onward = iter(changes)
         while chunk := list(islice(onward, CHANGES_AT_ONCE)):
-            rows |= await take_over(table, chunk, still_held)
+            rows |= await take_over(table, chunk, fence)
             present = [one for one in chunk if one.object_id in rows or not needs_row(one)]
             prepared = [
                 Prepared(one, operations(one, rows.get(one.object_id), stamp), mark(one))
                 for one in present
             ]
             for batch in _batches(prepared):
-                await still_held()
-                for done in await _write(table, batch, stamp):
+                for done in await _write(fence, batch, stamp):
                     yield done
             for vanished in (one for one in chunk if one not in present):
                 yield vanished, _changed_meanwhile()
@@ -203,19 +199,19 @@ class UserStore:
 def _batches(prepared: Sequence[Prepared]) -> list[list[Prepared]]:
     batches, start = [], 0
     groups_of = [one.operations for one in prepared]
-    for groups in split(groups_of, spare=1, spare_bytes=MARKS_BYTES):
+    for groups in split(groups_of, spare=2, spare_bytes=MARKS_BYTES + FENCE_BYTES):
         batches.append(list(prepared[start : start + len(groups)]))
         start += len(groups)
     return batches
 
 
 async def _write(
-    table: TableClient, batch: Sequence[Prepared], stamp: Stamp
+    fence: Fence, batch: Sequence[Prepared], stamp: Stamp
 ) -> list[tuple[Change, RecordRejected | None]]:
     """Write a batch; where one record is at fault, write the others without it."""
     try:
         marks = marks_of([(one.letter, one.change.object_id) for one in batch], stamp)
-        await submit(table, [*(each for one in batch for each in one.operations), *marks])
+        await fence.submit(USERS, [*(each for one in batch for each in one.operations), *marks])
     except BatchRefused as refused:
         if refused.status >= 500 or refused.status == 429:
             raise RetryLater(
@@ -228,9 +224,9 @@ async def _write(
         culprit = _culprit(batch, refused.index)
         if culprit is None:
             halves = batch[: len(batch) // 2], batch[len(batch) // 2 :]
-            return [done for half in halves for done in await _write(table, half, stamp)]
+            return [done for half in halves for done in await _write(fence, half, stamp)]
         others = [one for one in batch if one is not culprit]
-        return [(culprit.change, _rejected(refused)), *await _write(table, others, stamp)]
+        return [(culprit.change, _rejected(refused)), *await _write(fence, others, stamp)]
     return [(one.change, None) for one in batch]
 
 

@@ -8,7 +8,7 @@ learn.microsoft.com/rest/api/storageservices/query-entities.
 """
 
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -35,6 +35,7 @@ Entity = dict[str, Any]
 class Verb(StrEnum):
     """What an operation of a batch does with its entity."""
 
+    INSERT = "insert"  # only if it is not there
     UPSERT = "upsert"  # insert or replace
     REPLACE = "replace"  # only if it is there
     MERGE = "merge"  # only if it is there; columns not named stay
@@ -51,6 +52,10 @@ class Operation:
 
     def body(self) -> bytes:
         return b"" if self.verb is Verb.DELETE else orjson.dumps(self.entity)
+
+
+# Writes a batch, or raises `BatchRefused`.
+Submit = Callable[[Sequence[Operation]], Awaitable[object]]
 
 
 class BatchRefused(Exception):
@@ -101,8 +106,11 @@ async def point(table: TableClient, partition: str, row: str) -> Entity | None:
     return entity
 
 
-async def submit(table: TableClient, operations: Sequence[Operation]) -> None:
-    """Write up to 100 operations of one partition: all of them, or none and `BatchRefused`."""
+async def submit(table: TableClient, operations: Sequence[Operation]) -> str | None:
+    """Write up to 100 operations of one partition: all of them, or none and `BatchRefused`.
+
+    Return the new ETag of the first operation's row; None for one that was deleted.
+    """
     batch, changeset = f"batch_{uuid4()}", f"changeset_{uuid4()}"
     parts = [_part(table, changeset, number, one) for number, one in enumerate(operations)]
     content = b"".join(
@@ -123,27 +131,26 @@ async def submit(table: TableClient, operations: Sequence[Operation]) -> None:
         raise BatchRefused(413, "RequestBodyTooLarge", None)
     _raise_unless(response, 202)
     _check_parts(response.content)
+    return _first_etag(response.content)
 
 
-async def submit_current(
-    table: TableClient, operations: Sequence[Operation]
-) -> Sequence[Operation]:
-    """Write up to 100 operations of one partition but those that are refused; gives what was written.
+async def submit_current(submit: Submit, operations: Sequence[Operation]) -> Sequence[Operation]:
+    """Write the operations of a batch but those that are refused; gives what was written.
 
     Refused is mostly a row that was changed or deleted meanwhile; whoever asked reads it again.
     """
     if not operations:
         return []
     try:
-        await submit(table, operations)
+        await submit(operations)
     except BatchRefused as refused:
         if refused.status >= 500 or refused.status == 429:
             raise storage_unavailable(refused) from refused
         if len(operations) == 1:
             return []
         half = len(operations) // 2
-        first = await submit_current(table, operations[:half])
-        return [*first, *await submit_current(table, operations[half:])]
+        first = await submit_current(submit, operations[:half])
+        return [*first, *await submit_current(submit, operations[half:])]
     return operations
 
 
@@ -173,12 +180,23 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-_METHODS = {Verb.UPSERT: "PUT", Verb.REPLACE: "PUT", Verb.MERGE: "PATCH", Verb.DELETE: "DELETE"}
+_METHODS = {
+    Verb.INSERT: "POST",
+    Verb.UPSERT: "PUT",
+    Verb.REPLACE: "PUT",
+    Verb.MERGE: "PATCH",
+    Verb.DELETE: "DELETE",
+}
 
 
 def _part(table: TableClient, boundary: str, number: int, one: Operation) -> bytes:
     address = _address(table, one.entity["PartitionKey"], one.entity["RowKey"])
-    condition = "" if one.verb is Verb.UPSERT else f"If-Match: {one.etag}\r\n"
+    condition = f"If-Match: {one.etag}\r\n"
+    if one.verb is Verb.UPSERT:
+        condition = ""
+    elif one.verb is Verb.INSERT:
+        # learn.microsoft.com/rest/api/storageservices/insert-entity; the answer would repeat the row.
+        address, condition = f"{table.url}/{table.table_name}", "Prefer: return-no-content\r\n"
     body = one.body()
     head = (
         f"--{boundary}\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n"
@@ -244,6 +262,7 @@ def _continuation(headers: Mapping[str, str]) -> str | None:
 _STATUS = re.compile(rb"^HTTP/1\.1 (\d{3})", re.MULTILINE)
 _CODE = re.compile(rb'"code"\s*:\s*"([^"]+)"')
 _INDEX = re.compile(rb'"value"\s*:\s*"(\d+):')
+_ETAG = re.compile(rb"^ETag: *(\S.*?)\r?$", re.MULTILINE | re.IGNORECASE)
 
 
 def _check_parts(content: bytes) -> None:
@@ -260,3 +279,10 @@ def _check_parts(content: bytes) -> None:
                 code[1].decode() if code else "",
                 int(index[1]) if index else None,
             )
+
+
+def _first_etag(content: bytes) -> str | None:
+    """Parts are answered in the order of the operations; one of a deletion has no ETag."""
+    first = _STATUS.split(content, maxsplit=2)[2]
+    found = _ETAG.search(first)
+    return found[1].decode() if found else None

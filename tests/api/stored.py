@@ -6,6 +6,7 @@ from typing import Any
 
 from sync_core.domain.documents import Run, RunStatus, Trigger
 from sync_core.domain.model import Action, Change, Reason, Value
+from sync_core.runs.hold import held
 from sync_core.services import Services
 from sync_core.store.rows import Stamp
 from sync_core.store.runs import new_run_id
@@ -32,17 +33,16 @@ async def apply(
     store = services.store.users(connection_id)
     stamp = Stamp(connection_id, TENANT, run_id, BEGIN + timedelta(minutes=minutes))
 
-    async def may_write() -> None:
-        """Nobody else holds the lease of a test."""
-
-    for digit in sorted({change.object_id[0] for change in changes}):
-        mine = [change for change in changes if change.object_id[0] == digit]
-        rows = await store.load_rows(digit, mine, len(mine))
-        for change in mine:
-            if row := rows.get(change.object_id):
-                change.user_principal_name = change.user_principal_name or row["UserPrincipalName"]
-        async for _, error in store.apply(mine, rows, stamp, may_write):
-            assert error is None, error
+    async with held(services, connection_id, budget=None) as hold:
+        for digit in sorted({change.object_id[0] for change in changes}):
+            mine = [change for change in changes if change.object_id[0] == digit]
+            rows = await store.load_rows(digit, mine, len(mine))
+            for change in mine:
+                if row := rows.get(change.object_id):
+                    known = change.user_principal_name
+                    change.user_principal_name = known or row["UserPrincipalName"]
+            async for _, error in store.apply(mine, rows, stamp, hold.fence):
+                assert error is None, error
 
 
 async def people(services: Services, connection_id: str, count: int) -> list[str]:

@@ -21,7 +21,9 @@ from sync_core.domain.matching.decide import Wait, Why
 from sync_core.domain.model import Action, Change
 from sync_core.domain.names import BoundName
 from sync_core.domain.plan.groups import KnownSize, KnownSizes
+from sync_core.runs.hold import held
 from sync_core.services import Services
+from sync_core.store.fences import Fence
 from sync_core.store.leases import Next
 from sync_core.store.matches import Match
 from sync_core.store.people import People
@@ -66,10 +68,17 @@ def url(connection_id: str) -> str:
     return f"/api/connections/{connection_id}"
 
 
-# What `lived_in` leaves of a connection; people have history, and an application's rows are not theirs.
-EVERYTHING = dict.fromkeys(TABLES, 1) | {USERS: 7, PLANS: 2, DELETIONS: 0, LEFTOVERS: 0, AUDIT: 0}
-# Who deleted it is told for good.
-NOTHING = dict.fromkeys(TABLES, 0) | {AUDIT: 1}
+# What `lived_in` leaves of a connection: people with history, and the fences of three partitions.
+FENCES = 3
+EVERYTHING = dict.fromkeys(TABLES, 1) | {
+    USERS: 7 + FENCES,
+    PLANS: 2,
+    DELETIONS: 0,
+    LEFTOVERS: 0,
+    AUDIT: 0,
+}
+# Who deleted it is told for good, and how often it was held counts on.
+NOTHING = dict.fromkeys(TABLES, 0) | {AUDIT: 1, LEASES: 1}
 # How a table names the rows of the connection "c".
 ROWS_OF_C = {
     USERS: " or ".join(f"PartitionKey eq 'c-{digit}'" for digit in "0123456789abcdef"),
@@ -201,7 +210,7 @@ async def test_people_who_are_kept_are_left_as_they_are(
     assert gone.status_code == 404
     assert before == EVERYTHING
     assert await left(services, connection_id) == NOTHING | {
-        USERS: 7,
+        USERS: 7 + FENCES,
         RUNS: 1,
         PLANS: 1,
         LEFTOVERS: 1,
@@ -341,7 +350,9 @@ async def test_the_connection_is_asked_whether_its_people_may_go(
         assert (await admin.delete(url, params={"users": "keep"})).status_code == 204
 
 
-@pytest.mark.parametrize(("users", "rows"), [("keep", 8), ("disable", 9), ("delete", 1)])
+@pytest.mark.parametrize(
+    ("users", "rows"), [("keep", 8 + FENCES), ("disable", 9 + FENCES), ("delete", 1)]
+)
 async def test_nothing_of_another_connection_goes(
     *,
     admin: httpx.AsyncClient,
@@ -448,10 +459,10 @@ async def test_no_run_begins_while_people_are_deleted(
     deleting, go_on = asyncio.Event(), asyncio.Event()
     delete_all = People.delete_all
 
-    async def slowly(self: People, still_held: object) -> int:
+    async def slowly(self: People, fence: Fence) -> int:
         deleting.set()
         await go_on.wait()
-        return await delete_all(self, still_held)  # type: ignore[arg-type]
+        return await delete_all(self, fence)
 
     monkeypatch.setattr(People, "delete_all", slowly)
     deletion = asyncio.create_task(confirmed(admin, url, users="delete"))
@@ -660,7 +671,9 @@ async def test_rows_that_somebody_else_deletes_meanwhile_are_no_obstacle(
             key = vanishing.pop()
             await table.delete_entity(f"{connection_id}-{key[0]}", key)
 
-    await services.store.people(connection_id).delete_all(still_held)
+    async with held(services, connection_id, budget=None) as hold:
+        hold.fence._still_held = still_held
+        await services.store.people(connection_id).delete_all(hold.fence)
 
     assert (await left(services, connection_id))[USERS] == 0
 

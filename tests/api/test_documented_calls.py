@@ -21,6 +21,7 @@ from local.sample import (
     SAMPLE_TENANT_ID,
     VENDOR_CLIENT_ID,
 )
+from sync_core.runs.hold import held
 from sync_core.services import Services
 from tests.api.conftest import Json, document
 from tests.api.stored import people
@@ -137,10 +138,6 @@ def files_of_the_pages() -> dict[str, str]:
     }
 
 
-async def no_lease() -> None:
-    """Nobody holds the lease of a test."""
-
-
 @pytest.fixture
 async def contoso(admin: httpx.AsyncClient, services: Services) -> str:
     """A connection with nothing left at its default, and people."""
@@ -155,7 +152,8 @@ async def contoso(admin: httpx.AsyncClient, services: Services) -> str:
         schedule={"everyMinutes": 720},
     )
     # People of another page's test would be asked about.
-    await services.store.people("contoso").delete_all(no_lease)
+    async with held(services, "contoso", budget=None) as hold:
+        await services.store.people("contoso").delete_all(hold.fence)
     answer = await admin.post("/api/connections", json=made)
     assert answer.status_code == 201, answer.text
     await admin.post("/api/connections", json=document("adatum"))

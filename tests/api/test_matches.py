@@ -8,6 +8,8 @@ import pytest
 from local.graph import GraphEmulator
 from sync_core.domain.matching.decide import Wait, Why
 from sync_core.domain.model import Change, Link
+from sync_core.people import links
+from sync_core.runs.hold import held
 from sync_core.services import Services
 from sync_core.store.matches import Match, MatchStore
 from sync_core.store.tables import USERS
@@ -276,6 +278,27 @@ async def test_links_are_listed_and_a_wrong_one_is_broken(
     history = (await admin.get(f"{url}/history")).json()["items"]
     assert [entry["link"]["broken"] for entry in history] == [True, False]
     assert (await admin.get(url)).json()["linkedFrom"] is None
+
+
+async def test_no_link_is_broken_while_a_run_is_under_way(
+    *,
+    admin: httpx.AsyncClient,
+    store: MatchStore,
+    matches: str,
+    services: Services,
+    connection_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The run has read both rows, and would write what it made of them."""
+    monkeypatch.setattr(links, "WAIT_S", 0.1)
+    row = await put(services, connection_id, "app-1")
+    await apply(services, connection_id, linked(BEN, row))
+    async with held(services, connection_id, budget=None):
+        refused = await admin.delete(f"{matches}/{BEN}")
+    broken = await admin.delete(f"{matches}/{BEN}")
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "connection.runUnderWay")
+    assert broken.status_code == 204
 
 
 async def test_a_row_that_was_adopted_in_place_cannot_be_given_back(

@@ -10,6 +10,7 @@ from local.graph import GraphEmulator
 from sync_core.domain.documents import Run, RunStatus
 from sync_core.domain.matching.decide import Decision, DecisionKind, Wait, Why
 from sync_core.domain.plan.digest import moves_of
+from sync_core.people.links import break_link
 from sync_core.runs.preview import preview
 from sync_core.services import Services
 from sync_core.store.matches import Match, MatchStore
@@ -626,10 +627,10 @@ async def test_a_broken_link_leaves_the_person_and_is_not_made_again_by_itself(
     address = await tenant.put("app-17", "a", email="ann@contoso.com", appTheme="dark")
     await tenant.connect(policy=LIBERAL | {"leftScope": "delete"})
     await tenant.run()
-    links = tenant.services.store.links(tenant.id)
+    connection = (await tenant.services.store.connections.get(tenant.id)).connection
 
-    broken = await links.break_link(ann, "tenant", tenant.services.clock())
-    twice = await links.break_link(ann, "tenant", tenant.services.clock())
+    broken = await break_link(tenant.services, connection, ann)
+    twice = await break_link(tenant.services, connection, ann)
     unchanged = await tenant.run()
 
     person, source = await tenant.row(ann), await tenant.row("app-17")

@@ -11,6 +11,7 @@ from sync_core.connections import binding
 from sync_core.domain.compatibility import SCHEMA
 from sync_core.domain.connections.limits import NEW_FIELD, with_new_limits
 from sync_core.health import journal
+from sync_core.store.fences import FENCE
 from sync_core.store.marks import MARKS
 from tests.api.conftest import retried
 from tests.system import changes_of, run_now, set_clock
@@ -255,7 +256,7 @@ async def test_a_run_leaves_alone_what_has_not_changed(installed: Installation) 
     kept = {key for key in changed if key[0] != f"{NORTH}-{decided[0]}"}
     assert (run.status, run.counts.linked, run.counts.held) == ("held", 1, 3)
     assert kept == set()
-    people = {key[1] for key in changed if not key[1].startswith(MARKS)}
+    people = {key[1] for key in changed if not key[1].startswith((MARKS, FENCE))}
     assert {key.split("~")[-3 if key[0] == "~" else 0] for key in people} == {
         *(decided, "app-20"),
     }

@@ -29,6 +29,7 @@ from sync_core.domain.model import HEX_DIGITS
 from sync_core.domain.names import with_ids
 from sync_core.domain.problems import document_problems
 from sync_core.logs import log_event
+from sync_core.people.links import break_link
 from sync_core.services import Services
 from sync_core.store.matches import Match
 from sync_core.store.people import Person
@@ -118,9 +119,7 @@ async def delete_match(
         await store.decide(match, None, services.clock(), caller.name)
         log_event("match.takenBack", connection=connection_id, by=caller.name)
         return Response(status_code=204)
-    links = services.store.links(connection_id)
-    tenant_id = stored.connection.tenant_id or ""
-    if await links.break_link(object_id, tenant_id, services.clock()) is None:
+    if await break_link(services, stored.connection, object_id) is None:
         raise NotFound(
             "match.notLinked",
             f"The person {object_id} has neither a link nor a decision that waits.",

@@ -21,6 +21,7 @@ from sync_core.store.wire import (
     _address,
     _check_parts,
     _continuation,
+    _first_etag,
     _part,
     quoted,
     split,
@@ -136,6 +137,7 @@ async def test_an_entity_has_an_address(table: TableClient, row: str, path: str)
 @pytest.mark.parametrize(
     ("verb", "etag", "method", "condition"),
     [
+        pytest.param(Verb.INSERT, "*", "POST", None, id="only if it is not there"),
         pytest.param(Verb.UPSERT, "*", "PUT", None, id="insert or replace"),
         pytest.param(Verb.REPLACE, 'W/"1"', "PUT", 'W/"1"', id="replace this version"),
         pytest.param(Verb.REPLACE, "*", "PUT", "*", id="replace if it is there"),
@@ -159,7 +161,8 @@ async def test_a_part_of_a_batch(
         "Content-Transfer-Encoding: binary",
         "Content-ID: 7",
     ]
-    assert re.match(rf"{method} http\S+/Users\(\S+\) HTTP/1\.1\r\n", inner.decode())
+    place = r"Users" if verb is Verb.INSERT else r"Users\(\S+\)"
+    assert re.match(rf"{method} http\S+/{place} HTTP/1\.1\r\n", inner.decode())
     assert headers.get("If-Match") == condition
     assert body == one.body() + b"\r\n"
     assert int(headers["Content-Length"]) == len(one.body())
@@ -215,6 +218,22 @@ def test_a_batch_that_was_written() -> None:
     _check_parts(answer(DONE, DONE))
 
 
+OTHER = DONE.replace("2026", "2027")
+
+
+@pytest.mark.parametrize(
+    ("content", "etag"),
+    [
+        pytest.param(answer(DONE, OTHER), "W/\"datetime'2026'\"", id="of the first"),
+        pytest.param(answer(DONE.replace("ETag:", "etag:")), "W/\"datetime'2026'\"", id="small"),
+        pytest.param(answer("204 No Content\r\n\r\n", OTHER), None, id="of a deletion"),
+    ],
+)
+def test_the_new_etag_of_the_first_row(content: bytes, etag: str | None) -> None:
+    """Where the first part has none, the next one's is another row's."""
+    assert _first_etag(content) == etag
+
+
 @pytest.mark.parametrize(
     ("part", "status", "code", "index"),
     [
@@ -263,34 +282,28 @@ def test_an_answer_without_parts_proves_nothing(content: bytes) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 404, 412])
-async def test_what_is_refused_keeps_nothing_else_from_being_written(
-    table: TableClient, monkeypatch: pytest.MonkeyPatch, status: int
-) -> None:
+async def test_what_is_refused_keeps_nothing_else_from_being_written(status: int) -> None:
     """The answer names no part here, as for a body that is too large."""
     operations = [operation(size) for size in range(9)]
     outdated = {2, 3, 8}
     written: list[Operation] = []
 
-    async def submit(_: TableClient, some: Sequence[Operation]) -> None:
+    async def submit(some: Sequence[Operation]) -> None:
         if outdated & {operations.index(one) for one in some}:
             raise BatchRefused(status, "", None)
         written.extend(some)
 
-    monkeypatch.setattr("sync_core.store.wire.submit", submit)
-    done = await submit_current(table, operations)
+    done = await submit_current(submit, operations)
 
     assert [operations.index(one) for one in done] == [0, 1, 4, 5, 6, 7]
     assert list(done) == written
-    assert await submit_current(table, []) == []
+    assert await submit_current(submit, []) == []
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-async def test_a_service_that_is_busy_is_not_an_outdated_row(
-    table: TableClient, monkeypatch: pytest.MonkeyPatch, status: int
-) -> None:
-    async def submit(_: TableClient, __: Sequence[Operation]) -> None:
+async def test_a_service_that_is_busy_is_not_an_outdated_row(status: int) -> None:
+    async def submit(_: Sequence[Operation]) -> None:
         raise BatchRefused(status, "ServerBusy", 0)
 
-    monkeypatch.setattr("sync_core.store.wire.submit", submit)
     with pytest.raises(RetryLater):
-        await submit_current(table, [operation(), operation(1)])
+        await submit_current(submit, [operation(), operation(1)])
