@@ -17,6 +17,7 @@ from itertools import islice
 from typing import Any
 
 from sync_core.connections.refusals import NAMED, NeedsConfirmation, ReasonNeeded, members
+from sync_core.domain.connections.warnings import Warning  # noqa: A004 -- the word of the contract
 from sync_core.domain.documents import Connection, Guard
 from sync_core.domain.errors import Conflict, FixConnection, RetryLater, SyncError
 from sync_core.domain.plan.digest import moves_of
@@ -50,6 +51,7 @@ class SaveGuard:
         self._confirmed = {moves_of(one) for one in confirm}
         self._by = by
         self._let_through: list[tuple[Connection, Connection]] = []
+        self._told: dict[str, list[Warning]] = {}
         self._until = asyncio.get_running_loop().time() + LIMIT_S
 
     def need_reason(self, stored: Connection | None, wanted: Connection) -> None:
@@ -67,6 +69,10 @@ class SaveGuard:
             limits=",".join(opened),
             reason=self._reason,
         )
+
+    def told(self, connection_id: str) -> list[Warning]:
+        """Return which assertions the next run would break, as far as the settings were planned."""
+        return self._told.get(connection_id, [])
 
     async def check(self, stored: Connection | None, wanted: Connection) -> None:
         """Raise `NeedsConfirmation` if saving would move too many people and nobody has confirmed it.
@@ -120,6 +126,7 @@ class SaveGuard:
         raised = limits != wanted.policy.guard
         try:
             found = await self._preview(wanted, limits, keep=True)
+            self._told[wanted.id] = _about_assertions(found)
             if all(one.code != "guard.held" for one in found.warnings):
                 return
             if not raised and await self._waits_already(stored, limits, found):
@@ -209,6 +216,14 @@ def _refusal(wanted: Connection, found: Preview, *, outdated: bool) -> NeedsConf
             "heldValues": [one.to_json() for one in found.held_values],
         },
     )
+
+
+def _about_assertions(found: Preview) -> list[Warning]:
+    return [
+        Warning(code=one.code, message=one.message)
+        for one in found.warnings
+        if one.code == "assertion.failed"
+    ]
 
 
 def _does(found: Preview) -> str:

@@ -13,6 +13,7 @@ from sync_core.domain.plan.roster import Roster
 from sync_core.domain.plan.window import WindowLog
 from sync_core.runs.context import RunContext
 from sync_core.runs.planner import InScope, Page
+from sync_core.store.users import watch_for
 
 
 class FullReading:
@@ -47,7 +48,7 @@ class FullReading:
 
     async def stored(self) -> tuple[StoredIndex, Inventory]:
         context, log = self._context, WindowLog()
-        watch = context.assertions.stored if context.connection.assertions else None
+        watch = watch_for(context.assertions)
         hours = context.connection.policy.guard.window_hours
         before = (log, context.stamp.now - timedelta(hours=hours))
         stored = await context.users.load_index(context.linking.registry, watch, before)

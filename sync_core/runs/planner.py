@@ -38,6 +38,7 @@ from sync_core.logs import log_event
 from sync_core.runs.context import RunContext
 from sync_core.runs.detail import Detail, write_detail
 from sync_core.runs.spool import ChangeSpool, EitherWaySpool
+from sync_core.store.users import watch_for
 
 CONFIRM_AT_ONCE = 200
 # Removals over the guard's limit wait anyway. Up to this many are asked for by id all the same: the
@@ -126,14 +127,22 @@ async def draft_plan(
         unconfirmed = await planner.decide()
         detail = await write_detail(context, decided, planned, inventory)
         if by_name:
-            verdict = ALLOWED.blocked(context.assertions.broken_by_one())
+            verdict = await _verdict_by_name(context, planned)
         else:
-            verdict = planner.verdict(detail, confirmed=not unconfirmed)
+            verdict = planner.verdict(detail, planned, confirmed=not unconfirmed)
         columns = by_column(detail.losses)
         plan = Plan(
             planned, detail.tally, verdict, detail.plan_hash, by_name=by_name, columns=columns
         )
         yield Draft(plan, judge, gatherer, inventory, decided, unconfirmed, spools)
+
+
+async def _verdict_by_name(context: RunContext, planned: ChangeSpool) -> Verdict:
+    """Ask the assertions about people who were named; how many others there are, only where it matters."""
+    assertions = context.assertions
+    if assertions.needs_people(planned):
+        await context.users.load_index(watch=watch_for(assertions))
+    return assertions.applied_to_few(ALLOWED, planned)
 
 
 @dataclass(slots=True)
@@ -165,7 +174,7 @@ class _Planner:
             await self._decide_deferred(confirmed=not unconfirmed)
         return unconfirmed
 
-    def verdict(self, detail: Detail, *, confirmed: bool) -> Verdict:
+    def verdict(self, detail: Detail, planned: ChangeSpool, *, confirmed: bool) -> Verdict:
         """Ask guard and assertions what has to wait; removals that are not `confirmed` always do."""
         guard = self.context.connection.policy.guard
         verdict = check_guard(detail.tally, guard)
@@ -175,7 +184,7 @@ class _Planner:
         verdict = check_groups(verdict, detail.tally, self.group_losses)
         if not confirmed:
             verdict = replace(verdict, hold_removals=True)
-        return self.context.assertions.applied(verdict, self.inventory.active)
+        return self.context.assertions.applied(verdict, self.inventory.active, planned)
 
     # --- present --------------------------------------------------------------------------------
 
@@ -277,19 +286,24 @@ class _Planner:
 
     async def _foresee(self, roster: Roster, *, confirmed: bool) -> None:
         """Find out whose rows this run deletes and whether newcomers wait, before the plan is complete."""
-        with ChangeSpool() as sketch:
-            detail = await write_detail(self.context, self.decided, sketch, self.inventory)
-            deleted = {change.object_id for change in sketch if change.deletes}
-        if self.context.connection.assertions:
-            for change in self.deferred.changes():
-                self.context.assertions.change(change)
-        creates = detail.tally.creates + len(roster.newcomers)
-        foreseen = replace(detail, tally=replace(detail.tally, creates=creates))
-        verdict = self.verdict(foreseen, confirmed=confirmed)
-        if not verdict.waits(Action.DELETE):
-            roster.lose(deleted)
-        if verdict.hold_creates:
-            roster.hold()
+        with ChangeSpool() as wanted, ChangeSpool() as sketch:
+            wanted.extend(self.decided)
+            wanted.extend(self.deferred.changes())
+            detail = await write_detail(self.context, wanted, sketch, self.inventory)
+            verdict = self.verdict(detail, sketch, confirmed=confirmed)
+            if verdict.hold_creates:
+                roster.hold()
+            elif verdict.holds_single:
+                roster.keep_out({one.object_id for one in sketch if _comes_later(one, verdict)})
+            roster.lose({one.object_id for one in sketch if _goes_now(one, verdict)})
+
+
+def _comes_later(change: Change, verdict: Verdict) -> bool:
+    return change.action is Action.CREATE and verdict.holds_change(change)
+
+
+def _goes_now(change: Change, verdict: Verdict) -> bool:
+    return change.deletes and not verdict.holds_change(change)
 
 
 @dataclass(slots=True)

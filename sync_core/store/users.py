@@ -1,7 +1,7 @@
 """The Users table: what is stored of a connection's people, and changes written to it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -11,7 +11,16 @@ from azure.data.tables.aio import TableClient
 
 from sync_core.domain.errors import RecordRejected, RetryLater
 from sync_core.domain.matching.registry import Registry
-from sync_core.domain.model import HEX_DIGITS, Change, Status, StillHeld, StoredIndex, StoredPerson
+from sync_core.domain.model import (
+    HEX_DIGITS,
+    Change,
+    Status,
+    StillHeld,
+    StoredIndex,
+    StoredPerson,
+    Value,
+)
+from sync_core.domain.plan.assertions import Assertions
 from sync_core.domain.plan.window import NOTHING, WindowLog
 from sync_core.store.links import take_over
 from sync_core.store.marks import (
@@ -24,7 +33,9 @@ from sync_core.store.marks import (
 from sync_core.store.rows import (
     HISTORY,
     INDEX_COLUMNS,
+    MAPPED_TARGETS,
     Stamp,
+    mapped_values,
     needs_row,
     operations,
     partition_key,
@@ -52,7 +63,6 @@ POINT_READS_AT_ONCE = 16
 POINT_READ_SHARE = 0.05
 PRINCIPAL_NAME = "UserPrincipalName"
 
-Watch = Callable[[str, str, Status], None]
 # Takes the marks that were written since a moment.
 Before = tuple[WindowLog, datetime]
 Mark = Callable[[Change], str]
@@ -61,6 +71,32 @@ Mark = Callable[[Change], str]
 def unmarked(_: Change) -> str:
     """Return the mark of what the guard does not count at all."""
     return NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Whom to tell of everybody stored: the object id, the sign-in name, the status, and what `columns` hold.
+
+    A column that no rule of the mapping has filled is the application's own, and is not told.
+    """
+
+    tell: Callable[[str, str, Status, Mapping[str, Value]], None]
+    columns: frozenset[str] = frozenset()
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The columns that have to be read of each row."""
+        mapped = self.columns | {MAPPED_TARGETS} if self.columns else self.columns
+        return mapped | {PRINCIPAL_NAME}
+
+    def see(self, row: Entity, status: Status) -> None:
+        values = mapped_values(row) if self.columns else {}
+        self.tell(row["RowKey"], str(row.get(PRINCIPAL_NAME) or ""), status, values)
+
+
+def watch_for(assertions: Assertions) -> Watch | None:
+    """Return whom to tell of everybody stored for the assertions' sake; nobody where there are none."""
+    return Watch(assertions.stored, assertions.columns) if assertions.assertions else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +124,7 @@ class UserStore:
         """Read what planning needs of everybody stored, whatever their status.
 
         Matching has a `registry`: it is told of every row, and free rows are then not foreign. `watch`
-        is told of everybody's sign-in name, `before` of the marks of the guard's window.
+        is told of everybody, `before` of the marks of the guard's window.
         """
         table = await self._tables.table(USERS)
         people: dict[str, StoredPerson] = {}
@@ -96,7 +132,7 @@ class UserStore:
         # Equal values are shared: a million rows then cost little more than their keys.
         shared: dict[StoredPerson, StoredPerson] = {}
         columns = {*INDEX_COLUMNS, *(registry.columns if registry else ())}
-        columns |= {PRINCIPAL_NAME} if watch else set()
+        columns |= watch.needs if watch else frozenset()
         columns |= MARK_COLUMNS if before else set()
 
         async def load(digit: str) -> None:
@@ -112,7 +148,7 @@ class UserStore:
                     if stored is not None:
                         people[row["RowKey"]] = shared.setdefault(stored, stored)
                         if watch:
-                            watch(row["RowKey"], str(row.get(PRINCIPAL_NAME) or ""), stored.status)
+                            watch.see(row, stored.status)
                     elif not known:
                         foreign.add(row["RowKey"])
 

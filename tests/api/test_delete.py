@@ -56,6 +56,7 @@ from tests.system import active, history_of, rows_of, run_now
 ANN = object_id("a", 1)
 BEN = object_id("b", 2)
 CAT = object_id("c", 3)
+OF_CAT = f"{CAT[:8]}@contoso.com"
 DAN = object_id("d", 4)
 
 
@@ -309,8 +310,19 @@ async def test_histories_of_people_who_have_gone_are_not_lost_unasked(
         ({"assertions": [{"in": CAT}]}, "assertion.failed"),
         ({"assertions": [{"atLeast": 1}]}, "assertion.failed"),
         ({"assertions": [{"in": ANN}, {"atLeast": 0}]}, None),
+        ({"assertions": [{"atLeast": 9}]}, None),
+        ({"assertions": [{"atLeast": 1, "where": {"userName": OF_CAT}}]}, "assertion.failed"),
+        ({"assertions": [{"atLeast": 1, "where": {"userName": "nobody"}}]}, None),
     ],
-    ids=["protected", "asserted", "number", "of somebody who is out already"],
+    ids=[
+        "protected",
+        "asserted",
+        "number",
+        "of somebody who is out already",
+        "not true today",
+        "counted",
+        "counted, nobody",
+    ],
 )
 async def test_the_connection_is_asked_whether_its_people_may_go(
     *,

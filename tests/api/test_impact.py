@@ -88,6 +88,46 @@ async def test_from_the_preview_over_the_confirmation_to_the_run(
     assert mismatches(problem, "Problem") == []
 
 
+async def test_save_preview_and_run_tell_the_same_of_a_number_that_is_asserted(
+    *,
+    admin: httpx.AsyncClient,
+    create: Create,
+    services: Services,
+    emulator: GraphEmulator,
+    connection_id: str,
+    url: str,
+    patch: Patch,
+    narrow: Json,
+    people: list[str],
+) -> None:
+    """Nobody is an administrator by the new rule: the one who is stays it, the others change."""
+    ann, *others = people[:4]
+    emulator.control.patch_person(ann, {"jobTitle": "admin", "department": "user"})
+    for other in others:
+        emulator.control.patch_person(other, {"jobTitle": "user", "department": "guest"})
+    mapping = [{"target": "role", "source": "jobTitle"}]
+    asserted = [{"atLeast": 1, "where": {"role": "admin"}}]
+    await create(scope=narrow, mapping=mapping, assertions=asserted)
+    await run_now(services, connection_id)
+    rule = [{"target": "role", "source": "department"}]
+    tried = (await admin.post(f"{url}/preview", json={"mapping": rule})).json()
+    saved = await patch(mapping=rule)
+    run = await run_now(services, connection_id)
+    rows = await rows_of(services, connection_id)
+
+    [[told], [warned]] = [
+        [one["message"] for one in answer["warnings"] if one["code"] == "assertion.failed"]
+        for answer in (tried, saved.json())
+    ]
+    assert told == warned
+    assert f"role = admin (1 now); at least 1 are asserted; waiting: {ann}" in told
+    assert [one["objectId"] for one in tried["changes"] if one["held"]] == [ann]
+    assert run.error is not None
+    assert run.error.message.partition(" 1 changes")[0] in told
+    assert (run.status, run.counts.held, run.counts.updated) == (RunStatus.HELD, 1, 3)
+    assert [rows[one]["role"] for one in people[:4]] == ["admin", "guest", "guest", "guest"]
+
+
 @pytest.mark.usefixtures("imported")
 async def test_another_plan_than_the_confirmed_one_is_held(
     *,

@@ -575,3 +575,38 @@ async def test_an_assertion_about_others_keeps_nobody_out(
     await create(scope=group_scope(group), assertions=found_by_all)
 
     assert (await sync(people[0]))["run"]["status"] == "succeeded"
+
+
+async def test_the_last_of_a_number_keeps_the_value_when_named_as_well(
+    *,
+    create: Create,
+    sync: Sync,
+    admin: httpx.AsyncClient,
+    emulator: GraphEmulator,
+    services: Services,
+    connection_id: str,
+    people: list[str],
+    group: str,
+) -> None:
+    """Of others nothing is read, but how many they are is counted where it matters."""
+    (ann, ben, _), control = people, emulator.control
+    for person, title in zip(people, ("admin", "admin", "user"), strict=True):
+        control.patch_person(person, {"jobTitle": title})
+    await create(
+        scope=group_scope(group),
+        mapping=[{"target": "role", "source": "jobTitle"}],
+        assertions=[{"atLeast": 1, "where": {"role": "admin"}}],
+    )
+    await run_now(services, connection_id)
+    control.patch_person(ann, {"jobTitle": "user"})
+    control.patch_person(ben, {"jobTitle": "user"})
+    first = await sync(ann)
+    why = (await admin.get(f"/api/connections/{connection_id}/why/{ben}")).json()
+    last = await sync(ben)
+    rows = await rows_of(services, connection_id)
+
+    assert (first["run"]["status"], rows[ann]["role"]) == ("succeeded", "user")
+    assert (last["run"]["status"], rows[ben]["role"]) == ("held", "admin")
+    assert last["run"]["error"]["code"] == "assertion.failed"
+    assert "0 active people would have role = admin (1 now)" in last["run"]["error"]["message"]
+    assert "0 active people would have role = admin (1 now)" in why["nextRun"]["message"]
