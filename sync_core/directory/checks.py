@@ -58,6 +58,7 @@ from sync_core.domain.connections.checks import (
     groups_check,
     hidden_check,
     passed,
+    paused_check,
     permission_check,
     privilege_check,
     secret_end,
@@ -233,6 +234,8 @@ class _Trial:
             names = sorted(map(tree.name, hidden))
             roles = facts.roles if facts else frozenset[str]()
             self.checks.append(hidden_check(names, roles, self.needs.kind))
+        if tree.paused:
+            self.checks.append(paused_check(map(tree.name, tree.paused)))
         readable = sorted(tree.names.keys() - tree.unreadable)
         if readable and attributes:
             await self._try(READ_MEMBERS, self._read_members(client, tree, readable, attributes))

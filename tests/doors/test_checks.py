@@ -404,6 +404,25 @@ async def test_an_empty_group_is_in_order(
 
 
 @pytest.mark.usefixtures("secret")
+async def test_a_dynamic_group_whose_rule_is_paused_is_told_and_stops_nothing(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    """Nested ones, too; one whose rule goes on is not told."""
+    control = emulator.control
+    paused = control.create_group("Team North", membership_rule="a")["id"]
+    running = control.create_group("Team South", membership_rule="b")["id"]
+    outer = control.create_group("All teams", members=[paused, running])["id"]
+    control.patch_group(paused, {"membershipRuleProcessingState": "Paused"})
+
+    result = await result_of(services, connection_id, scope=group_scope(outer))
+
+    check = named(result, "rules of dynamic groups")
+    assert (result.ok, check.code, check.severity) == (True, "scope.rulePaused", "warning")
+    assert "Team North" in check.message
+    assert "Team South" not in check.message
+
+
+@pytest.mark.usefixtures("secret")
 async def test_groups_are_not_asked_for_where_none_is_named(
     services: Services, emulator: GraphEmulator, connection_id: str
 ) -> None:
