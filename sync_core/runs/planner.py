@@ -18,9 +18,11 @@ from sync_core.domain.model import (
     Evidence,
     Inventory,
     Reason,
+    Status,
     StoredIndex,
     StoredPerson,
 )
+from sync_core.domain.plan.clauses import Answers, check_clauses
 from sync_core.domain.plan.decide import is_blocked
 from sync_core.domain.plan.guard import (
     Verdict,
@@ -66,7 +68,7 @@ class Gatherer(Protocol):
 
     @property
     def complete(self) -> bool:
-        """Whether all people in scope were seen; if not, no newcomer is linked by a key."""
+        """Whether all people in scope were seen; if not, no newcomer is linked by a key, no clause blamed."""
 
     @property
     def problems(self) -> list[RecordError]:
@@ -123,8 +125,11 @@ async def draft_plan(
     with ExitStack() as spools:
         decided = spools.enter_context(ChangeSpool())
         planned = spools.enter_context(ChangeSpool())
-        planner = _Planner(context, gatherer, judge, stored, inventory, decided)
+        planner = _Planner(
+            context, gatherer, judge, stored, inventory, decided, Answers(context.scope)
+        )
         unconfirmed = await planner.decide()
+        context.ledger.warnings += planner.clause_warnings()
         detail = await write_detail(context, decided, planned, inventory)
         if by_name:
             verdict = await _verdict_by_name(context, planned)
@@ -147,7 +152,7 @@ async def _verdict_by_name(context: RunContext, planned: ChangeSpool) -> Verdict
 
 @dataclass(slots=True)
 class _Planner:
-    """Decides about the people of one plan; `decided` collects the changes."""
+    """Decides about the people of one plan; `decided` collects the changes, `answers` those of clauses."""
 
     context: RunContext
     gatherer: Gatherer
@@ -155,6 +160,7 @@ class _Planner:
     stored: StoredIndex
     inventory: Inventory
     decided: ChangeSpool
+    answers: Answers
     deferred: EitherWaySpool = field(default_factory=EitherWaySpool)
     group_losses: tuple[str, ...] = ()
 
@@ -182,19 +188,33 @@ class _Planner:
         sensitive = sensitive_values(self.context.connection.mapping)
         verdict = check_rises(verdict, detail.rises, sensitive)
         verdict = check_groups(verdict, detail.tally, self.group_losses)
+        if self.sees_answers:
+            verdict = check_clauses(verdict, self.answers)
         if not confirmed:
             verdict = replace(verdict, hold_removals=True)
         return self.context.assertions.applied(verdict, self.inventory.active, planned)
 
+    @property
+    def sees_answers(self) -> bool:
+        """Whether everybody was read who stays, comes or leaves: of a few, no share can be said."""
+        return self.gatherer.complete and not self.inventory.first_import
+
+    def clause_warnings(self) -> list[RunWarning]:
+        """Name the clauses of the scope that changed their answer for nearly everybody."""
+        return self.answers.warnings(self.inventory.active) if self.sees_answers else []
+
     # --- present --------------------------------------------------------------------------------
 
     async def _decide_present(self) -> None:
-        async for page in self.gatherer.present(_Sieve(self.context, self.judge).in_scope):
+        sieve = _Sieve(self.context, self.judge, self.answers)
+        async for page in self.gatherer.present(sieve.in_scope):
             for person, groups in page:
                 await self.context.turns.take()
                 # Taken out of the index, so that those left in it at the end were not found in scope,
                 # and so that the memory of those who were is free again while the reading goes on.
                 known = self.stored.people.pop(person["id"], None)
+                is_new = known is None or known.status is not Status.ACTIVE
+                self.answers.present(person, groups, is_new=is_new)
                 outcome = self.judge.present(person, groups, known, self.stored)
                 if change := self._take(person["id"], outcome):
                     self._keep(change)
@@ -252,6 +272,8 @@ class _Planner:
         if self.judge.is_unclear(evidence):
             self.context.ledger.reject(evidence.object_id, no_sign_in_name())
             return None
+        if evidence.person is not None and evidence.reason is Reason.LEFT_SCOPE:
+            self.answers.left(evidence.person, evidence.groups)
         change = self.judge.removal(evidence)
         left = change is not None and change.reason is Reason.LEFT_SCOPE
         return None if left and not await self.gatherer.groups_exist() else change
@@ -312,6 +334,7 @@ class _Sieve:
 
     context: RunContext
     judge: Judge
+    answers: Answers
     seen: set[str] = field(default_factory=set)
 
     async def in_scope(self, pages: AsyncIterator[Page]) -> AsyncIterator[Page]:
@@ -328,6 +351,7 @@ class _Sieve:
         if object_id in self.seen:
             return False
         self.context.ledger.count("read")
+        self.answers.read(person)
         if self.judge.lacks_manager(person):
             self.context.ledger.reject(object_id, manager_unknown())
             return False
