@@ -18,6 +18,7 @@ from sync_core.store.runs import new_run_id
 from sync_core.store.tables import USERS
 from tests.api.conftest import Create, Json
 from tests.api.description import mismatches
+from tests.api.stored import lose_answers
 from tests.system import changes_of, group_scope, history_of, rows_of, run_now, set_clock
 
 Sync = Callable[..., Awaitable[Json]]
@@ -376,6 +377,26 @@ async def test_what_nobody_foresaw_ends_with_a_record_as_well(
     assert found["run"]["error"]["code"] == "run.unexpected"
     assert steps(found)[-2:] == [("apply", False), ("record", True)]
     assert await rows_of(services, connection_id) == {}
+
+
+async def test_a_write_whose_answer_does_not_come_is_not_said_to_be_none(
+    made: Json,
+    sync: Sync,
+    people: list[str],
+    services: Services,
+    connection_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lose_answers(monkeypatch)
+    found = await sync(people[0])
+
+    assert (found["run"]["status"], found["run"]["error"]["code"]) == (
+        "failed",
+        "storage.unavailable",
+    )
+    assert (found["run"]["counts"]["created"], found["run"]["countsAtLeast"]) == (0, True)
+    assert found["run"]["counts"]["read"] == 1
+    assert (await rows_of(services, connection_id)).keys() == {people[0]}
 
 
 async def test_an_answer_that_takes_too_long_ends_before_the_lease(
