@@ -13,7 +13,7 @@ from sync_core.directory.members import first_pages, groups_of, rest
 from sync_core.directory.requests import USERS_READ, one_deleted, one_user
 from sync_core.domain.attributes import MANAGER, is_agent
 from sync_core.domain.errors import FixConnection
-from sync_core.domain.model import BECAME_GUEST, Evidence, Reason
+from sync_core.domain.model import BECAME_GUEST, BECAME_MEMBER, Evidence, Reason
 from sync_core.domain.scope.compile import CompiledScope
 
 
@@ -62,11 +62,21 @@ def _judge(user: dict[str, Any], groups: frozenset[str], scope: CompiledScope) -
         facts["excluded"] = True
     if not scope.matches(user, groups):
         reason: Reason | None = Reason.LEFT_SCOPE
-        if user.get("userType") == "Guest" and scope.matches({**user, "userType": None}, groups):
-            facts[BECAME_GUEST] = True  # nothing else keeps the person out
+        if kind := _kind_that_keeps_out(user, groups, scope):
+            facts[kind] = True
     else:
         reason = Reason.ACCOUNT_DISABLED if user.get("accountEnabled") is False else None
     return Evidence(user["id"], reason, facts, user, groups)
+
+
+def _kind_that_keeps_out(
+    user: dict[str, Any], groups: frozenset[str], scope: CompiledScope
+) -> str | None:
+    """Say whether a person is out as a guest, or as a member, and for nothing else."""
+    is_guest = user.get("userType") == "Guest"
+    if not scope.matches({**user, "userType": "Member" if is_guest else "Guest"}, groups):
+        return None
+    return BECAME_GUEST if is_guest else BECAME_MEMBER
 
 
 async def _groups(
