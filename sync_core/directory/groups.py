@@ -147,6 +147,17 @@ def refused_members(error: FixConnection, group: str) -> FixConnection:
     return FixConnection(error.code, message, error.remedy)
 
 
+def members_hidden(groups: Iterable[str]) -> FixConnection:
+    """Return the error where it has to be known who is in these groups, and this app does not see it."""
+    return FixConnection(
+        "scope.membersHidden",
+        f"{hidden_words(groups)} Nothing was changed, since the scope keeps members of that group out, or "
+        "the mapping asks for them.",
+        f"Grant the application permission {HIDDEN} and admin consent, or take the group out of the scope "
+        "and the mapping.",
+    )
+
+
 def hidden_words(groups: Iterable[str]) -> str:
     """Say which groups hide their members from this app, and what it takes to see them."""
     names = ", ".join(sorted(groups))

@@ -6,6 +6,7 @@ from local.graph import GraphEmulator
 from local.sample import SAMPLE_ROLES
 from sync_core.directory.checks import check_connection
 from sync_core.domain.documents import Connection, RunStatus
+from sync_core.people.sync_now import sync_person
 from sync_core.people.why import explain
 from sync_core.runs.preview import preview
 from sync_core.services import Services
@@ -164,3 +165,58 @@ async def test_the_check_names_the_permission(
     assert [(one.name, one.code) for one in missing.checks if not one.ok] == [
         ("Application.Read.All", "permission.missing")
     ]
+
+
+@pytest.mark.parametrize("hidden_members", ["denied", "empty"])
+async def test_an_assigned_group_that_hides_its_members_is_named_and_removes_nobody(
+    services: Services,
+    emulator: GraphEmulator,
+    connection_id: str,
+    people: dict[str, str],
+    hidden_members: str,
+) -> None:
+    control = emulator.control
+    control.settings(hidden_members=hidden_members)
+    council = control.create_group(
+        "Works council", members=[people["inGroup"]], hidden=True, microsoft_365=True
+    )["id"]
+    application = control.create_enterprise_app("Portal", NOBODYS)["id"]
+    control.assign(application, people["directly"], council)
+    control.set_roles([*SAMPLE_ROLES, "Application.Read.All", "Member.Read.Hidden"])
+    connection = await connect(services, connection_id, application)
+    await run_now(services, connection_id)
+    control.set_roles([*SAMPLE_ROLES, "Application.Read.All"])
+    result = await check_connection(services.directory, connection, services.clock())
+    run = await run_now(services, connection_id)
+    both = {people["directly"], people["inGroup"]}
+
+    assert active(await rows_of(services, connection_id)) == both
+    assert (run.status, run.counts.disabled) == (RunStatus.PARTIAL, 0)
+    assert [(one.object_id, one.code) for one in run.errors] == [(council, "scope.membersHidden")]
+    assert "Works council" in run.errors[0].message
+    assert [(one.name, one.code) for one in result.checks if not one.ok] == [
+        ("Member.Read.Hidden", "permission.missing")
+    ]
+
+
+@pytest.mark.parametrize("hidden_members", ["denied", "empty"])
+async def test_an_assigned_group_that_hides_whom_it_keeps_out_lets_nobody_in(
+    services: Services,
+    emulator: GraphEmulator,
+    connection_id: str,
+    people: dict[str, str],
+    hidden_members: str,
+) -> None:
+    control = emulator.control
+    control.settings(hidden_members=hidden_members)
+    council = control.create_group(
+        "Works council", members=[people["inGroup"]], hidden=True, microsoft_365=True
+    )["id"]
+    application = control.create_enterprise_app("Portal", NOBODYS)["id"]
+    control.assign(application, council)
+    await connect(services, connection_id, application, "NOT ARRAYCONTAINS")
+    run = await run_now(services, connection_id)
+    alone = (await sync_person(services, connection_id, people["inGroup"])).run
+
+    assert [one.error and one.error.code for one in (run, alone)] == ["scope.membersHidden"] * 2
+    assert await rows_of(services, connection_id) == {}
