@@ -17,6 +17,7 @@ from sync_core.services import Services, utc_now
 from sync_core.store.approvals import LIFE
 from tests.api.conftest import Create, Json
 from tests.api.description import mismatches
+from tests.switches import the_other_way
 from tests.system import active, rows_of, run_now, set_clock
 
 CODE = "connection.needsConfirmation"
@@ -47,6 +48,7 @@ async def imported(
     return answer
 
 
+@the_other_way()
 @pytest.mark.usefixtures("imported")
 async def test_from_the_preview_over_the_confirmation_to_the_run(
     *,

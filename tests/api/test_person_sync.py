@@ -19,6 +19,7 @@ from sync_core.store.tables import USERS
 from tests.api.conftest import Create, Json
 from tests.api.description import mismatches
 from tests.api.stored import lose_answers
+from tests.switches import the_other_way
 from tests.system import changes_of, group_scope, history_of, rows_of, run_now, set_clock
 
 Sync = Callable[..., Awaitable[Json]]
@@ -539,6 +540,7 @@ async def test_somebody_who_was_left_out_by_a_decision_stays_out(
     assert found["steps"][3]["message"] == "Nothing is written: a decision leaves the person out."
 
 
+@the_other_way()
 async def test_nobody_is_removed_while_a_group_of_the_scope_is_gone(
     *,
     create: Create,

@@ -12,6 +12,7 @@ from sync_core.directory import requests
 from sync_core.domain.documents import Run, RunStatus
 from sync_core.services import Services
 from sync_core.store.wire import Entity
+from tests.switches import either_way
 from tests.system import active, group_scope, rows_of, run_now, stored_connection
 
 
@@ -161,6 +162,7 @@ async def test_a_permission_lost_in_the_middle_of_a_run_removes_nobody(
     await assert_untouched(services, run, before)
 
 
+@either_way("security_groups")
 async def test_a_group_that_is_gone_removes_nobody_and_is_named(
     services: Services, emulator: GraphEmulator, connection_id: str
 ) -> None:
@@ -225,14 +227,13 @@ async def test_a_dead_key_vault_fails_the_run_and_touches_nobody(
     await assert_untouched(services, run, before)
 
 
-@pytest.mark.parametrize("status", [200, 424])
+@either_way("throttled_batch")
 async def test_throttled_items_of_a_batch_are_asked_again(
-    services: Services, emulator: GraphEmulator, connection_id: str, status: int
+    services: Services, emulator: GraphEmulator, connection_id: str
 ) -> None:
     before = await imported(services, connection_id)
     gone = sorted(before)[:5]
     emulator.control.change_many("softDelete", keys=gone)
-    emulator.control.settings(throttled_batch=status)
     emulator.control.add_fault(
         "throttled", path="/v1.0/users/*", where="batch", times=3, retryAfter=0.25
     )

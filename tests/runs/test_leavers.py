@@ -10,6 +10,7 @@ from local.graph import GraphEmulator
 from local.sample import SAMPLE_GROUP_ID
 from sync_core.runs.preview import preview
 from sync_core.services import Services
+from tests.switches import the_other_way
 from tests.system import (
     active,
     changes_of,
@@ -102,6 +103,7 @@ async def test_who_becomes_another_kind_of_account_has_a_cause_of_their_own(
     assert orjson.loads(newest["Evidence"])[cause] is True
 
 
+@the_other_way()
 @pytest.mark.parametrize(("leave", "reason"), CAUSES)
 async def test_a_leaver_is_disabled_with_the_reason_and_the_proof(
     services: Services, emulator: GraphEmulator, connection_id: str, leave: Leave, reason: str
