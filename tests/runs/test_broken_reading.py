@@ -9,7 +9,11 @@ from kiota_abstractions.headers_collection import HeadersCollection
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_GROUP_ID
 from sync_core.directory import requests
-from sync_core.domain.documents import Run, RunStatus
+from sync_core.domain.documents import Run, RunError, RunStatus
+from sync_core.domain.errors import FixConnection
+from sync_core.people.sync_now import sync_person
+from sync_core.people.why import explain
+from sync_core.runs.preview import preview
 from sync_core.services import Services
 from sync_core.store.wire import Entity
 from tests.switches import either_way
@@ -147,6 +151,27 @@ async def test_all_permissions_that_are_missing_are_named_at_once(
         assert role in run.error.message
         assert role in run.error.remedy
     await assert_untouched(services, run, before)
+
+
+async def test_previews_and_looks_at_one_person_name_them_all_as_well(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    person = min(await imported(services, connection_id, **group_scope(SAMPLE_GROUP_ID)))
+    connection = (await services.store.connections.get(connection_id)).connection
+    emulator.control.set_roles([])
+    told = [(await sync_person(services, connection_id, person)).run.error]
+    for asked in (
+        preview(services, connection),
+        explain(services, connection, person, values_of_outsiders=True),
+    ):
+        with pytest.raises(FixConnection) as refused:
+            await asked
+        told.append(RunError.of(refused.value))
+
+    for error in told:
+        assert error is not None
+        assert "User.Read.All and GroupMember.Read.All" in error.message
+        assert "User.Read.All and GroupMember.Read.All" in error.remedy
 
 
 async def test_a_permission_lost_in_the_middle_of_a_run_removes_nobody(
