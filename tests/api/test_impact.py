@@ -199,6 +199,35 @@ async def test_raised_limits_are_no_way_around(
     assert run.counts.disabled == 6
 
 
+async def test_to_leave_out_what_is_sensitive_is_no_way_around(
+    *,
+    admin: httpx.AsyncClient,
+    create: Create,
+    url: str,
+    services: Services,
+    connection_id: str,
+    patch: Patch,
+    wide: Json,
+    people: list[str],
+) -> None:
+    """One riser is under every limit; a mapping that is sent whole must not drop what guards it."""
+    role = {"target": "role", "constant": "user", "sensitive": ["admin"]}
+    await create(scope=wide, mapping=[role])
+    await run_now(services, connection_id)
+    risen = [{"target": "role", "expression": f'IIF([id]="{people[0]}", "Admin", "user")'}]
+    refused = await patch(mapping=risen)
+    unchanged = (await admin.get(url)).json()["mapping"]
+    saved = await patch(refused.json()["planHash"], mapping=risen)
+    run = await run_now(services, connection_id)
+
+    assert (refused.status_code, refused.json()["code"]) == (409, CODE)
+    assert "would bring more sensitive values than its guard allows" in refused.json()["detail"]
+    assert "role would become Admin for 1 person" in refused.json()["detail"]
+    assert [rule["sensitive"] for rule in unchanged] == [["admin"]]
+    assert saved.status_code == 200, saved.text
+    assert (run.status, run.counts.updated) == (RunStatus.SUCCEEDED, 1)
+
+
 @pytest.mark.usefixtures("imported")
 async def test_raising_the_limits_below_a_held_plan_needs_confirmation_as_well(
     services: Services,

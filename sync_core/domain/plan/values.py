@@ -9,7 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sync_core.domain.documents import ColumnCount, Guard, MappingRule
+from sync_core.domain.documents import ColumnCount, Guard, MappingRule, Scalar
 from sync_core.domain.letters import comparable_text
 from sync_core.domain.model import Change, Value, list_in
 from sync_core.domain.scope.compile import text_of
@@ -50,6 +50,20 @@ def sensitive_values(rules: Iterable[MappingRule]) -> Sensitive:
     return {
         rule.target: frozenset(map(_compared, rule.sensitive)) for rule in rules if rule.sensitive
     }
+
+
+def still_sensitive(
+    before: Iterable[MappingRule], after: Iterable[MappingRule]
+) -> list[MappingRule]:
+    """Return the rules after a change with the sensitive values that those before it named, too."""
+    known = {rule.target: rule.sensitive or [] for rule in before}
+    return [_with_sensitive(rule, known.get(rule.target, [])) for rule in after]
+
+
+def _with_sensitive(rule: MappingRule, known: Iterable[Scalar]) -> MappingRule:
+    named = rule.sensitive or []
+    left_out = [value for value in known if value not in named]
+    return rule.model_copy(update={"sensitive": named + left_out}) if left_out else rule
 
 
 def rises(change: Change, sensitive: Sensitive) -> Iterator[Rise]:

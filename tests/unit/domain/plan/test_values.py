@@ -17,6 +17,7 @@ from sync_core.domain.plan.values import (
     name_of,
     rises,
     sensitive_values,
+    still_sensitive,
 )
 from tests.unit.builders import change
 
@@ -162,3 +163,25 @@ def test_what_looks_like_a_sensitive_value_is_one(
     risen = change(Action.UPDATE, before=stored, values={"role": after})
 
     assert [one.value for one in rises(risen, sensitive_values([rule]))] == rising
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        pytest.param(["admin"], None, ["admin"], id="left out"),
+        pytest.param(["admin", "owner"], ["owner"], ["owner", "admin"], id="one of two left out"),
+        pytest.param(["admin"], ["admin", "owner"], ["admin", "owner"], id="one more"),
+        pytest.param(None, ["owner"], ["owner"], id="new"),
+        pytest.param(None, None, None, id="none"),
+    ],
+)
+def test_what_was_sensitive_is_so_while_a_change_is_judged(
+    before: list[str] | None, after: list[str] | None, expected: list[str] | None
+) -> None:
+    known = [MappingRule(target="role", source="jobTitle", sensitive=before)]
+    wanted = MappingRule(target="role", source="department", sensitive=after)
+    other = MappingRule(target="email", source="mail")
+
+    found = still_sensitive(known, [wanted, other])
+
+    assert found == [wanted.model_copy(update={"sensitive": expected}), other]
