@@ -10,6 +10,7 @@ from sync_core.directory.client import GraphClient
 from sync_core.directory.groups import read_group_tree
 from sync_core.directory.members import pages, users_in
 from sync_core.directory.requests import APPLICATIONS_READ, assigned_to
+from sync_core.domain.plan.groups import GroupNow
 
 
 @dataclass(slots=True)
@@ -17,13 +18,14 @@ class Assignments:
     """The service principals that each person is assigned to, and their names.
 
     `missing` are those that Graph does not have. `hidden` are the names of assigned groups, by their ids,
-    whose members this app does not get to see.
+    whose members this app does not get to see; `groups` tell how many people are in the others.
     """
 
     by_person: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     names: dict[str, str] = field(default_factory=dict)
     missing: set[str] = field(default_factory=set)
     hidden: dict[str, str] = field(default_factory=dict)
+    groups: dict[str, GroupNow] = field(default_factory=dict)
 
     def of(self, object_id: str) -> frozenset[str]:
         return frozenset(self.by_person.get(object_id, ()))
@@ -48,7 +50,9 @@ async def read_assignments(client: GraphClient, applications: Iterable[str]) -> 
     tree = await read_group_tree(client, assigned, nested=False)
     found.hidden = {group: tree.name(group) for group in tree.unreadable}
     for group in sorted(tree.names.keys() - tree.unreadable):
-        async for object_id in _members(client, group):
+        members = {object_id async for object_id in _members(client, group)}
+        found.groups[group] = tree.group_now(group, len(members))
+        for object_id in members:
             found.by_person[object_id] |= assigned[group]
     return found
 

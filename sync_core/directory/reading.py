@@ -104,17 +104,12 @@ class Reading:
         return sizes
 
     def direct_sizes(self) -> dict[str, GroupNow]:
-        """Count, after the reading, who is directly in each group that the scope reads, nested ones too."""
-        tree = self.tree
-        return {
-            group: GroupNow(
-                name=tree.names[group],
-                people=self._lengths.get(f"the members of group {group}", 0),
-                dynamic=group in tree.dynamic,
-                paused=group in tree.paused,
-            )
-            for group in tree.above(self.scope.groups)
+        """Count, after the reading, who is directly in each group: named, nested and assigned ones."""
+        read = {
+            group: self.tree.group_now(group, self._lengths.get(f"the members of group {group}", 0))
+            for group in self.tree.above(self.scope.groups)
         }
+        return read | self.assignments.groups
 
     def members(self) -> int:
         """Count, after the reading, who is in any of the groups whose members come in."""

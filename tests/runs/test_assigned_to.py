@@ -217,3 +217,23 @@ async def test_an_assigned_group_that_hides_whom_it_keeps_out_lets_nobody_in(
 
     assert [one.error and one.error.code for one in (run, alone)] == ["scope.membersHidden"] * 2
     assert await rows_of(services, connection_id) == {}
+
+
+async def test_an_assigned_group_that_is_emptied_is_held(
+    services: Services, emulator: GraphEmulator, connection_id: str, people: dict[str, str]
+) -> None:
+    """Its rule is edited, and for some minutes it has few members."""
+    control = emulator.control
+    team = [control.create_person()["id"] for _ in range(12)]
+    group = control.create_group("Team North", members=team, membership_rule="a")["id"]
+    application = control.create_enterprise_app("Portal", NOBODYS)["id"]
+    control.assign(application, people["directly"], group)
+    await connect(services, connection_id, application)
+    await run_now(services, connection_id)
+    control.remove_members(group, *team[:8])
+    held = await run_now(services, connection_id)
+
+    assert (held.status, held.counts.held) == (RunStatus.HELD, 8)
+    assert held.error is not None
+    assert "group Team North lost 8 of 12, and is dynamic" in held.error.message
+    assert active(await rows_of(services, connection_id)) == {people["directly"], *team}
