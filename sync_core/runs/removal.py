@@ -100,4 +100,6 @@ async def write_removal(
             if error is None:
                 ledger.written(change)
 
+    ledger.at_least = True
     await bounded(PARTITIONS_AT_ONCE, (partial(write, digit) for digit in HEX_DIGITS))
+    ledger.at_least = False

@@ -83,12 +83,6 @@ def needs_row(change: Change) -> bool:
     return change.action is not Action.CREATE or change.link is not None
 
 
-def stands_already(change: Change) -> bool:
-    """Whether a row stands at the person's own address."""
-    in_place = change.link is not None and change.link.in_place
-    return change.action is not Action.CREATE or in_place
-
-
 def old_values(change: Change, row: Entity) -> dict[str, Value]:
     """Return what the row at a person's own address holds of the targets, before the change."""
     return _values(row, change.values) if change.link else mapped_values(row)
@@ -271,7 +265,7 @@ def _history(change: Change, stamp: Stamp) -> Entity:
     }
     if change.reason is not None:
         row["Reason"] = change.reason.value
-    if stands_already(change):
+    if change.has_row:
         row |= pieces("Changes", orjson.dumps(change.fields()).decode())
     if change.evidence is not None:
         row["Evidence"] = orjson.dumps(change.evidence).decode()

@@ -39,7 +39,6 @@ from sync_core.store.rows import (
     needs_row,
     operations,
     partition_key,
-    stands_already,
     to_stored,
 )
 from sync_core.store.tables import USERS, Tables
@@ -176,7 +175,7 @@ class UserStore:
         self, digit: str, changes: Iterable[Change], stored: int
     ) -> dict[str, Entity]:
         """Read the rows that changes of one partition need; `stored` is how many people it holds."""
-        wanted = {change.object_id for change in changes if stands_already(change)}
+        wanted = {change.object_id for change in changes if change.has_row}
         if not wanted:
             return {}
         table = await self._tables.table(USERS)

@@ -18,6 +18,8 @@ from sync_core.store.runs import new_run_id
 from sync_core.store.tables import USERS
 from tests.api.conftest import Create, Json
 from tests.api.description import mismatches
+from tests.api.stored import lose_answers
+from tests.switches import the_other_way
 from tests.system import changes_of, group_scope, history_of, rows_of, run_now, set_clock
 
 Sync = Callable[..., Awaitable[Json]]
@@ -378,6 +380,26 @@ async def test_what_nobody_foresaw_ends_with_a_record_as_well(
     assert await rows_of(services, connection_id) == {}
 
 
+async def test_a_write_whose_answer_does_not_come_is_not_said_to_be_none(
+    made: Json,
+    sync: Sync,
+    people: list[str],
+    services: Services,
+    connection_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lose_answers(monkeypatch)
+    found = await sync(people[0])
+
+    assert (found["run"]["status"], found["run"]["error"]["code"]) == (
+        "failed",
+        "storage.unavailable",
+    )
+    assert (found["run"]["counts"]["created"], found["run"]["countsAtLeast"]) == (0, True)
+    assert found["run"]["counts"]["read"] == 1
+    assert (await rows_of(services, connection_id)).keys() == {people[0]}
+
+
 async def test_an_answer_that_takes_too_long_ends_before_the_lease(
     made: Json, sync: Sync, people: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -518,6 +540,7 @@ async def test_somebody_who_was_left_out_by_a_decision_stays_out(
     assert found["steps"][3]["message"] == "Nothing is written: a decision leaves the person out."
 
 
+@the_other_way()
 async def test_nobody_is_removed_while_a_group_of_the_scope_is_gone(
     *,
     create: Create,

@@ -110,11 +110,11 @@ def check_guard(tally: Tally, guard: Guard) -> Verdict:
 
 
 def check_values(
-    verdict: Verdict, counts: Mapping[Loss, int], guard: Guard, active: int
+    verdict: Verdict, counts: Mapping[Loss, int], guard: Guard, people: int
 ) -> Verdict:
-    """Return the verdict once it is known from how many people a plan takes which values."""
-    held = over(counts, guard, active)
-    reasons = tuple(reason(loss, counts[loss], guard, active) for loss in held)
+    """Return the verdict once it is known from how many of `people` a plan takes which values."""
+    held = over(counts, guard, people)
+    reasons = tuple(reason(loss, counts[loss], guard, people) for loss in held)
     return replace(verdict, hold_values=frozenset(held), reasons=verdict.reasons + reasons)
 
 

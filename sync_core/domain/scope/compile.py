@@ -212,6 +212,13 @@ def _ids(one: Filter, attribute: str, *operators: Operator) -> frozenset[str]:
     )
 
 
+def keeps_out(scope: Scope, attribute: str) -> frozenset[str]:
+    """Return the groups, or applications, of the clauses that let in who does not belong to them."""
+    return frozenset().union(
+        *(_ids(one, attribute, Operator.NOT_ARRAYCONTAINS) for one in scope.filters)
+    )
+
+
 def _applications(one: Filter) -> frozenset[str]:
     return _ids(one, ASSIGNED_TO, *ON_GROUPS)
 

@@ -112,7 +112,7 @@ def test_stars_stand_for_any_letters(pieces: list[str], name: str) -> None:
 def test_many_stars_take_no_longer_than_one() -> None:
     """Before: 4 s for a name of 70 letters, and twice as long for every ten more."""
     pattern = "*a" * 7 + "*b"
-    name = "a" * 1000 + "@contoso.com"
+    name = "a" * 70 + "@contoso.com"
 
     began = time.process_time()
     found = broken({"never": pattern}, change(Action.CREATE, ANN, name))
