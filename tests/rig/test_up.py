@@ -167,7 +167,7 @@ def test_every_child_ends_when_the_rig_is_killed(tmp_path: Path) -> None:
         assert wait_for_end(list(rig.ready["pids"].values())) == []
 
 
-@pytest.mark.parametrize("name", ["azurite", "worker-1"])
+@pytest.mark.parametrize("name", ["vault", "worker-1"])
 def test_a_rig_that_cannot_go_on_says_so(tmp_path: Path, name: str) -> None:
     with running(tmp_path, "--empty") as rig:
         os.kill(rig.ready["pids"][name], signal.SIGKILL)
