@@ -98,6 +98,7 @@ def test_it_syncs_and_stops_without_a_trace_and_goes_on_after_a_restart(
     assert "update" in said.partition("is in: the filter matches")[0], (
         "previewed before it was asked"
     )
+    assert '-> "Head of Something"' in said
     assert "next run: The person is updated: jobTitle." in said
     assert f'{before[0]}: jobTitle is "Head of Something"' in said
     assert '"jobTitle": "Head of Something"' in said
