@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from pathlib import Path
 from urllib.parse import quote
 
@@ -22,6 +23,21 @@ def status(data: Path) -> int:
         print(f"{name:<14} {ready[name]}")
     for name, pid in ready["pids"].items():
         print(f"{name:<14} {'running' if _runs(pid) else 'ended'} (pid {pid})")
+    return 0
+
+
+def variables(data: Path) -> int:
+    """The shell variables that the commands of the pages use, to be read with ``eval``."""
+    ready = read_ready_file(data)
+    shown = {
+        "URL": ready["url"],
+        "TOKEN": ready["adminToken"],
+        "AUTH": f"Authorization: Bearer {ready['adminToken']}",
+        "JSON": "Content-Type: application/json",
+        "GRAPH": ready["graphUrl"],
+    }
+    for name, value in shown.items():
+        print(f"{name}={shlex.quote(value)}")
     return 0
 
 
