@@ -112,6 +112,7 @@ def parsed(text: str, files: dict[str, str]) -> Command:
         elif not word.startswith("-"):
             url = word
     headers.pop("authorization", None)
+    headers.pop("prefer", None)  # no worker runs here whose end could be waited for
     return Command(method or ("POST" if data else "GET"), url, headers, data)
 
 
