@@ -35,6 +35,9 @@ def variables(data: Path) -> int:
         "AUTH": f"Authorization: Bearer {ready['adminToken']}",
         "JSON": "Content-Type: application/json",
         "GRAPH": ready["graphUrl"],
+        "VAULT": ready["vaultUrl"],
+        "MASTER_KEY": ready["masterKey"],
+        "FUNCTION_KEY": ready["functionKey"],
     }
     for name, value in shown.items():
         print(f"{name}={shlex.quote(value)}")

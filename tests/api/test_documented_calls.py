@@ -117,7 +117,7 @@ def parsed(text: str, files: dict[str, str]) -> Command:
 
 
 def ours(page: Path) -> list[str]:
-    return [text for text in commands(page) if '"$URL/' in text]
+    return [text for text in commands(page) if '"$URL/api/' in text]
 
 
 def files_of_the_pages() -> dict[str, str]:
