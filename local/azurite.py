@@ -22,6 +22,9 @@ FOLDER = Path(__file__).parent / "azurite"
 ENTRY = FOLDER / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
 """Run by node directly: through the launcher script of npm our child would be the launcher."""
 
+SAVE_SOON = FOLDER / "save_soon.js"
+"""Runs before Azurite, which by itself would lose up to five seconds when it is killed."""
+
 OLDEST_NODE = 20
 """Azurite asks for 22 in its package.json; all of it that we use has been tried with 20."""
 
@@ -96,12 +99,13 @@ class Azurite:
         if data:
             data.mkdir(parents=True, exist_ok=True)
         where = ["--location", str(data)] if data else ["--inMemoryPersistence"]
+        before = ["--require", str(SAVE_SOON)] if data else []
         # The storage clients speak a newer version of the protocol than Azurite knows of; without
         # --skipApiVersionCheck it refuses each of their requests with 400.
         self._child = Child(
             "azurite",
             [
-                *(str(node.node), str(ENTRY), "--silent", "--disableTelemetry"),
+                *(str(node.node), *before, str(ENTRY), "--silent", "--disableTelemetry"),
                 *("--skipApiVersionCheck", *where),
                 *("--blobHost", "127.0.0.1", "--blobPort", str(blob_port)),
                 *("--queueHost", "127.0.0.1", "--queuePort", str(queue_port)),
@@ -124,6 +128,14 @@ class Azurite:
     def pid(self) -> int:
         """Of node itself: killing it is what a crash of the storage looks like."""
         return self._child.pid
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Where it listens, by the names of the constructor's arguments."""
+        return {
+            f"{kind.lower()}_port": int(url.rpartition(":")[2])
+            for kind, url in self._endpoints.items()
+        }
 
     @property
     def connection_string(self) -> str:
