@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 
-from local.graph.directory.directory import NotInDirectory
-from local.graph.faults.faults import PAGE_KINDS
+from local.graph.directory.objects import NotInDirectory
+from local.graph.faults.kinds import PAGE_KINDS
 from local.graph.http.budgets import units_by_size
 from local.graph.http.errors import GraphError, error_body, no_such_segment
 from local.graph.http.failures import failure, spoil
@@ -101,12 +101,7 @@ async def dispatch(service: Service, request: GraphRequest) -> Answer:
 
 
 async def _with_faults(service: Service, request: GraphRequest) -> Answer:
-    picked = service.faults.pick(
-        request.method,
-        request.path,
-        page=_page_number(service, request),
-        inside_batch=request.inside_batch,
-    )
+    picked = service.faults.pick(request.asked, page=_page_number(service, request))
     answer: Answer | None = None
     for fault in picked:
         if fault.kind == "slow":

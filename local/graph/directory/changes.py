@@ -20,15 +20,11 @@ class Change:
 
 
 class ChangeLog:
-    """Append-only; the version is the number of changes so far."""
+    """Append-only; a directory's version is the number of changes so far."""
 
     def __init__(self) -> None:
         self._changes: list[Change] = []
         self._listeners: list[Callable[[Change], None]] = []
-
-    @property
-    def version(self) -> int:
-        return len(self._changes)
 
     def listen(self, listener: Callable[[Change], None]) -> None:
         self._listeners.append(listener)

@@ -25,7 +25,10 @@ class Links:
         self._key = secrets.token_bytes(32)
 
     def next_link(self, path: str, state: dict[str, Any]) -> str:
-        return f"{self.graph_url}{path}?$skiptoken={self._pack(path, state)}"
+        return self.link_with(path, self._pack(path, state))
+
+    def link_with(self, path: str, token: str) -> str:
+        return f"{self.graph_url}{path}?$skiptoken={token}"
 
     def delta_link(self, path: str, state: dict[str, Any]) -> str:
         return f"{self.graph_url}{path}?$deltatoken={self._pack(path, state)}"
@@ -110,6 +113,10 @@ def _disturbed(
     fault = request.page_fault
     kind = fault.kind if fault else ""
     again = links.next_link(request.path, {**here, "page": here["page"] + 1})
+    if kind == "emptyPages":
+        # So many at the beginning of every list or round.
+        most = int(fault.options["count"]) if fault else 0
+        return ([], ("@odata.nextLink", again)) if here["page"] <= most else (items, link)
     if kind == "emptyPage":
         return [], ("@odata.nextLink", again)
     if kind == "lostRest":
@@ -117,7 +124,11 @@ def _disturbed(
     if kind == "repeatedPage":
         return items, ("@odata.nextLink", again)
     if kind == "loopingLink":
-        return items, ("@odata.nextLink", links.next_link(request.path, here))
+        token = request.query.get("$skiptoken")
+        same = (
+            links.link_with(request.path, token) if token else links.next_link(request.path, here)
+        )
+        return items, ("@odata.nextLink", same)
     host = fault.options.get("host", "https://graph.example.com") if fault else ""
     onward = link[1] if link else again
     return items, ("@odata.nextLink", onward.replace(links.graph_url, host, 1))

@@ -2,6 +2,7 @@
 
 import orjson
 
+from local.graph.directory.view import View
 from local.graph.http.messages import GraphRequest
 from local.graph.service import Service
 
@@ -13,6 +14,13 @@ def list_cost(base: int, request: GraphRequest) -> int:
     top = request.query.get("$top", "100")
     saved = ("$select" in request.query) + (top.isdecimal() and int(top) < 20)
     return max(1, base - saved + ("$expand" in request.query))
+
+
+def lasting_places(directory: View) -> dict[str, int]:
+    """The order of groups and other members: what comes or goes between two pages moves none of them."""
+    return {
+        object_id: place for place, object_id in enumerate((*directory.others, *directory.groups))
+    }
 
 
 def context(name: str, select: tuple[str, ...] | None) -> str:

@@ -7,6 +7,7 @@ import orjson
 from local.graph.directory.changes import Change
 from local.graph.directory.directory import Directory
 from local.graph.directory.people import Value
+from local.graph.directory.view import View
 from local.graph.http.access import READ_USERS
 from local.graph.http.messages import Answer, GraphRequest
 from local.graph.odata.delta import Round, read_round, round_answer
@@ -26,15 +27,15 @@ async def users_delta(service: Service, request: GraphRequest) -> Answer:
         service.links,
         known=USER_PROPERTIES | {"manager"},
         resource="user",
-        now_s=int(service.clock.now().timestamp()),
-        lost_status=int(service.chosen("lost_link")),
+        terms=service.terms(request),
     )
+    view = service.round_view(request, current)
     items: list[bytes] = []
     onward: int | None = None
     if current.is_first and not current.sync_from_now:
-        items, onward = _everybody(service, request, current)
+        items, onward = _everybody(service, view, current)
     elif not current.is_first:
-        items, onward = _changes(service, request, current)
+        items, onward = _changes(service, request, view, current)
     return round_answer(
         request,
         service.links,
@@ -45,28 +46,25 @@ async def users_delta(service: Service, request: GraphRequest) -> Answer:
     )
 
 
-def _everybody(
-    service: Service, request: GraphRequest, current: Round
-) -> tuple[list[bytes], int | None]:
+def _everybody(service: Service, view: View, current: Round) -> tuple[list[bytes], int | None]:
     """A page of a first round; deleted people may appear in it, and here they do."""
-    directory = request.tenant.directory
     start = current.at or 0
-    numbers: Iterable[int] = range(start, directory.end)
+    numbers: Iterable[int] = range(start, view.end)
     if current.ids is not None:
-        found = {directory.find(object_id) for object_id in current.ids}
+        found = {view.find(object_id) for object_id in current.ids}
         numbers = sorted(n for n in found if n is not None and n >= start)
     items: list[bytes] = []
     for number in numbers:
         if len(items) == service.settings.delta_page_size:
             return items, number
-        if number in directory.gone:
+        if number in view.gone:
             continue
-        items.append(_removed_or_whole(directory, number, current))
+        items.append(_removed_or_whole(view, number, current))
     return items, None
 
 
 def _changes(
-    service: Service, request: GraphRequest, current: Round
+    service: Service, request: GraphRequest, view: View, current: Round
 ) -> tuple[list[bytes], int | None]:
     directory = request.tenant.directory
     tracked = frozenset(current.select or USER_DEFAULTS)
@@ -81,7 +79,7 @@ def _changes(
     shown = changed[max(0, start - 1) : end]
     tells_managers = service.chosen("manager_in_delta") == "always"
     items = [
-        _item(directory, number, names, current, tells_managers=tells_managers)
+        _item(view, number, names, current, tells_managers=tells_managers)
         for number, names in shown
     ]
     return [item for item in items if item], end if end < len(changed) else None
@@ -107,7 +105,7 @@ def _is_tracked(change: Change, tracked: frozenset[str]) -> bool:
 
 
 def _item(
-    directory: Directory,
+    view: View,
     number: int,
     names: frozenset[str] | None,
     current: Round,
@@ -115,8 +113,8 @@ def _item(
     tells_managers: bool,
 ) -> bytes:
     if names is None:
-        return _removed_or_whole(directory, number, current)
-    if not directory.is_live(number):
+        return _removed_or_whole(view, number, current)
+    if not view.is_live(number):
         return b""
     selected = _visible(current)
     if current.minimal:
@@ -126,20 +124,18 @@ def _item(
             name
             for name in selected
             if name in names
-            or (tells_managers if name == "manager" else directory.was_ever_set(number, name))
+            or (tells_managers if name == "manager" else view.was_ever_set(number, name))
         ]
-    return _document(directory, number, shown)
+    return _document(view, number, shown)
 
 
-def _removed_or_whole(directory: Directory, number: int, current: Round) -> bytes:
-    if directory.is_live(number):
+def _removed_or_whole(view: View, number: int, current: Round) -> bytes:
+    if view.is_live(number):
         selected = _visible(current)
-        return _document(
-            directory, number, [n for n in selected if directory.was_ever_set(number, n)]
-        )
+        return _document(view, number, [n for n in selected if view.was_ever_set(number, n)])
     # Soft-deleted people can be restored: "changed". Gone for good: "deleted".
-    reason = "deleted" if number in directory.gone else "changed"
-    return orjson.dumps({"id": directory.object_id(number), "@removed": {"reason": reason}})
+    reason = "deleted" if number in view.gone else "changed"
+    return orjson.dumps({"id": view.object_id(number), "@removed": {"reason": reason}})
 
 
 def _visible(current: Round) -> list[str]:
@@ -147,24 +143,24 @@ def _visible(current: Round) -> list[str]:
     return [name for name in current.select or USER_DEFAULTS if name not in current.hidden]
 
 
-def _document(directory: Directory, number: int, names: list[str]) -> bytes:
+def _document(view: View, number: int, names: list[str]) -> bytes:
     document: dict[str, Value] = {
-        name: directory.value(number, name) for name in names if name not in ("id", "manager")
+        name: view.value(number, name) for name in names if name not in ("id", "manager")
     }
     if "manager" in names:
-        manager = directory.manager_of(number)
-        before = directory.manager_before.get(number)
+        manager = view.manager_of(number)
+        before = view.manager_before.get(number)
         listed: list[dict[str, Value]] = []
         if before is not None and before != manager:
-            listed.append({**_reference(directory, before), "@removed": {"reason": "deleted"}})
+            listed.append({**_reference(view, before), "@removed": {"reason": "deleted"}})
         if manager is not None:
-            listed.append(_reference(directory, manager))
+            listed.append(_reference(view, manager))
         document["manager@delta"] = listed
-    document["id"] = directory.object_id(number)
-    if directory.is_agent(number):
+    document["id"] = view.object_id(number)
+    if view.is_agent(number):
         document["@odata.type"] = AGENT_TYPE
     return orjson.dumps(document)
 
 
-def _reference(directory: Directory, number: int) -> dict[str, Value]:
-    return {"@odata.type": user_type(directory, number), "id": directory.object_id(number)}
+def _reference(view: View, number: int) -> dict[str, Value]:
+    return {"@odata.type": user_type(view, number), "id": view.object_id(number)}
