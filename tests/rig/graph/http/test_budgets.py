@@ -81,12 +81,3 @@ def test_items_of_a_batch_spend_the_same_budget(application: Application, status
     statuses = [response["status"] for response in answer.json()["responses"]]
     assert answer.status_code == status
     assert set(statuses) == {200, 429}
-
-
-def test_one_malformed_id_fails_the_whole_check(reader: Application) -> None:
-    person = reader.emulator.control.people(top=1)[0]["id"]
-    body = {"groupIds": [SAMPLE_GROUP_ID, "sales"]}
-
-    answer = reader.ask(f"/users/{person}/checkMemberGroups", method="POST", json=body)
-
-    assert (answer.status_code, error_code(answer)) == (400, "Request_BadRequest")
