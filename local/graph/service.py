@@ -34,6 +34,12 @@ CHOICES: dict[str, tuple[str | int, ...]] = {
     "first_round": ("members", "removedToo"),
     # concepts/delta-query-groups; nobody was told after 20 minutes: microsoft-graph-docs/issues/14708.
     "gone_members": ("told", "untold"),
+    # delta-query-overview: a restored one looks newly created; with $select it did not surface:
+    # microsoft-graph-docs-contrib/issues/6555.
+    "restored_in_delta": ("told", "untoldWithSelect"),
+    # What a group's members@delta says of a nested group that is soft-deleted or restored. Nobody tells; of
+    # people it is documented that they are not mentioned (concepts/delta-query-groups).
+    "nested_group_gone": ("untold", "told"),
     # microsoft-graph-explorer-v4/issues/4018; delta-query-overview: all selected properties, ever set.
     "manager_in_delta": ("changed", "always"),
     # delta-query-overview: 410 and "a 40X error"; concepts/errors.

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-from local.graph.directory.changes import Change, ChangeLog, PersonOrId
+from local.graph.directory.changes import Change, ChangeLog, Life, PersonOrId
 from local.graph.directory.objects import Group, NotInDirectory
 from local.graph.directory.past import History, Past, Undo
 from local.graph.directory.people import People, Value, timestamp
@@ -65,7 +65,7 @@ class Directory(View):
             undo_values(past)
             past.take_newest_person()
 
-        self._record(Change(number, names=None), undo)
+        self._record(Change(number, life=Life.CREATED), undo)
         return number
 
     def _know_name(self, number: int, values: Mapping[str, Value]) -> None:
@@ -88,26 +88,25 @@ class Directory(View):
 
     def set_manager(self, number: int, manager: int | None) -> None:
         kept = {number: self._managers[number]} if number in self._managers else {}
-        earlier = self.manager_before.get(number)
-        before = self.manager_of(number)
-        if before is not None:
-            self.manager_before[number] = before
         self._managers[number] = manager
         self._record(
-            Change(number, frozenset({"manager"})),
-            lambda past: past.put_manager(number, kept, earlier),
+            Change(number, frozenset({"manager"})), lambda past: past.put_manager(number, kept)
         )
 
     def soft_delete(self, number: int) -> None:
         """The account goes to deletedItems and keeps its memberships for 30 days."""
         if self.is_live(number):
             self.soft_deleted[number] = self.now()
-            self._record(Change(number, names=None), lambda past: past.put_deletion(number, None))
+            self._record(
+                Change(number, life=Life.DELETED), lambda past: past.put_deletion(number, None)
+            )
 
     def restore(self, number: int) -> None:
         at = self.soft_deleted.pop(number, None)
         if at is not None:
-            self._record(Change(number, names=None), lambda past: past.put_deletion(number, at))
+            self._record(
+                Change(number, life=Life.RESTORED), lambda past: past.put_deletion(number, at)
+            )
 
     def purge(self, before: datetime) -> None:
         """What was deleted before this moment is gone for good."""
@@ -115,15 +114,13 @@ class Directory(View):
             self.hard_delete(number)
         for group in self.groups.values():
             if group.deleted_at is not None and group.deleted_at <= before and not group.gone:
-                undo = self._undo_of_group(group)
-                group.gone = True
-                self._record(Change(group.id, names=None), undo)
+                self._delete_for_good(group)
 
     def hard_delete(self, number: int) -> None:
         """Gone for good, from every group as well."""
         at = self.soft_deleted.pop(number, None)
         self.gone.add(number)
-        self._record(Change(number, names=None), lambda past: past.put_deletion(number, at))
+        self._record(Change(number, life=Life.GONE), lambda past: past.put_deletion(number, at))
         for group in self.groups.values():
             self.remove_member(group.id, number)
 
@@ -131,7 +128,7 @@ class Directory(View):
 
     def add_group(self, group: Group) -> None:
         self.groups[group.id] = group
-        self._record(Change(group.id, names=None), lambda past: past.take_group(group.id))
+        self._record(Change(group.id, life=Life.CREATED), lambda past: past.take_group(group.id))
 
     def change_group(self, group_id: str, values: Mapping[str, Value]) -> None:
         group = self.group(group_id)
@@ -141,9 +138,20 @@ class Directory(View):
 
     def delete_group(self, group_id: str, *, for_good: bool) -> None:
         group = self.group(group_id)
+        if for_good:
+            self._delete_for_good(group)
+            return
         undo = self._undo_of_group(group)
-        group.deleted_at, group.gone = self.now(), for_good
-        self._record(Change(group.id, names=None), undo)
+        group.deleted_at = self.now()
+        self._record(Change(group.id, life=Life.DELETED), undo)
+
+    def _delete_for_good(self, group: Group) -> None:
+        """Out of every group that it was in, as a person is."""
+        undo = self._undo_of_group(group)
+        group.deleted_at, group.gone = group.deleted_at or self.now(), True
+        self._record(Change(group.id, life=Life.GONE), undo)
+        for holder in self.groups.values():
+            self.remove_member(holder.id, group.id)
 
     def restore_group(self, group_id: str) -> None:
         """It comes back with its members, and into the groups that it was in."""
@@ -152,7 +160,7 @@ class Directory(View):
             raise NotInDirectory(group_id)
         undo = self._undo_of_group(group)
         group.deleted_at = None
-        self._record(Change(group.id, names=None), undo)
+        self._record(Change(group.id, life=Life.RESTORED), undo)
 
     def _undo_of_group(self, group: Group) -> Undo:
         """How to take back what is about to happen to a group, its members apart."""

@@ -26,7 +26,6 @@ class Past(View):
         self.groups = dict(present.groups)
         self.soft_deleted = dict(present.soft_deleted)
         self.gone = set(present.gone)
-        self.manager_before = dict(present.manager_before)
         self._changed = dict(present._changed)  # noqa: SLF001 -- of its own kind
         self._created = list(present._created)  # noqa: SLF001
         self._created_numbers = dict(present._created_numbers)  # noqa: SLF001
@@ -54,13 +53,10 @@ class Past(View):
         else:
             self._new_principal_names[name] = number
 
-    def put_manager(self, number: int, kept: dict[int, int | None], before: int | None) -> None:
+    def put_manager(self, number: int, kept: dict[int, int | None]) -> None:
         """``kept`` holds the manager that was set, if one was."""
         self._managers.pop(number, None)
         self._managers.update(kept)
-        self.manager_before.pop(number, None)
-        if before is not None:
-            self.manager_before[number] = before
 
     def put_deletion(self, number: int, at: datetime | None) -> None:
         """Soft-deleted at that moment, or live."""

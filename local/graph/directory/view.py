@@ -22,7 +22,6 @@ class View:
         self.enterprise_apps: dict[str, EnterpriseApp] = {}
         self.soft_deleted: dict[int, datetime] = {}
         self.gone: set[int] = set()
-        self.manager_before: dict[int, int] = {}
         self._changed: dict[int, dict[str, Value]] = {}
         self._created: list[str] = []
         self._created_numbers: dict[str, int] = {}
@@ -62,8 +61,7 @@ class View:
     def was_ever_set(self, number: int, name: str) -> bool:
         """Delta tells a cleared property as null, and one that was never set not at all."""
         return (
-            name == "manager"
-            or self.value(number, name) not in (None, [])
+            self.value(number, name) not in (None, [])
             or name in self._changed.get(number, ())
             or (number < self.people.count and self.people.value(number, name) not in (None, []))
         )

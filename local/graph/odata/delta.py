@@ -133,7 +133,7 @@ def _refuse_untracked(select: str | None) -> None:
     """What is kept outside of the directory is refused by name.
 
     github.com/microsoftgraph/microsoft-graph-explorer-v4/issues/3189 (signInActivity),
-    microsoft-graph-docs/issues/14141 (birthday), /4746 (skills, aboutMe)
+    microsoft-graph-docs/issues/14141 (birthday, with the sentence), /4746 (skills, aboutMe)
     """
     names = {name.strip() for name in (select or "").split(",")}
     untracked = sorted(names & (SINGLE_USER_ONLY | {"signInActivity"}))
@@ -141,7 +141,8 @@ def _refuse_untracked(select: str | None) -> None:
         raise GraphError(
             400,
             "BadRequest",
-            f"The following properties are not supported by delta queries: {', '.join(untracked)}.",
+            "Invalid request for delta query: for this entity set, $expand/$select is not supported for "
+            f"the following properties: {', '.join(untracked)}",
         )
 
 

@@ -12,6 +12,7 @@ from local.graph.directory.changes import Change
 from local.graph.directory.objects import Group
 from local.graph.directory.view import View
 from local.graph.odata.properties import GROUP_DEFAULTS
+from local.sample import SCHEMA_EXTENSION
 
 AGENT_TYPE = "#microsoft.graph.agentUser"
 _MOST_KEPT = 2_200_000
@@ -57,8 +58,8 @@ class Renderer:
         value, hidden = self._directory.value, self._hidden
         document = {name: None if name in hidden else value(number, name) for name in names}
         for name in names:
-            # A directory extension that is not set is not told at all.
-            if name.startswith("extension_") and document[name] is None:
+            # An extension that is not set is not told at all.
+            if name.startswith(("extension_", SCHEMA_EXTENSION)) and document[name] is None:
                 del document[name]
         if self._directory.is_agent(number):
             # A type derived from the one that the list declares is told with each object (OData JSON

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from local.graph.directory.changes import ChangeLog, PersonOrId
+from local.graph.directory.changes import Change, ChangeLog, Life, PersonOrId
 from local.graph.directory.objects import Group
 from local.graph.directory.view import View
 from local.graph.http.access import READ_GROUPS, READ_HIDDEN
@@ -30,7 +30,9 @@ class _Changed:
     """What happened to one group in a round."""
 
     group: Group
-    names: set[str] | None = field(default_factory=set)
+    is_whole: bool = False
+    """It appeared, went or came back."""
+    names: set[str] = field(default_factory=set)
     members: dict[PersonOrId, bool] = field(default_factory=dict)
     """The last thing that happened to each: True when added."""
 
@@ -78,6 +80,7 @@ class _FirstPage:
     """
 
     def __init__(self, service: Service, request: GraphRequest, view: View, current: Round) -> None:
+        self._service = service
         self._log = request.tenant.directory.log
         self._view = view
         self._current = current
@@ -128,7 +131,7 @@ class _FirstPage:
         references: list[Reference] = []
         tells = _tells_members(self._current) and (self._may_read_hidden or not group.hides_members)
         if tells:
-            members = _members_from(self._view, group, at)
+            members = self._members_from(group, at)
             references = [_reference(self._view, member) for member in islice(members, self._room)]
             following = next(members, None)
             if following is not None:
@@ -140,14 +143,14 @@ class _FirstPage:
             references += [_removed_reference(self._view, member) for member in removed]
         self._items.append(_document(group, _set_names(group, self._current), references))
 
-
-def _members_from(view: View, group: Group, at: list[Any]) -> Iterator[PersonOrId]:
-    """Members in a lasting order: what is removed meanwhile moves nobody else."""
-    rest = sorted([*group.nested, *group.others])
-    if at[0] == "rest":
-        return iter([object_id for object_id in rest if object_id >= at[1]])
-    people = (n for n in group.people.start_at(at[1]) if view.is_live(n))
-    return chain(people, rest)
+    def _members_from(self, group: Group, at: list[Any]) -> Iterator[PersonOrId]:
+        """Members in a lasting order: what is removed meanwhile moves nobody else."""
+        rest = sorted([*group.nested, *group.others])
+        told = [member for member in rest if _is_told(self._service, self._view, member)]
+        if at[0] == "rest":
+            return iter([object_id for object_id in told if object_id >= at[1]])
+        people = (n for n in group.people.start_at(at[1]) if self._view.is_live(n))
+        return chain(people, told)
 
 
 def _changes(
@@ -176,7 +179,8 @@ def _entries(
 ) -> list[_Entry]:
     slices: list[list[_Entry]] = []
     most = service.settings.delta_members_per_page
-    for changed in _gather(log, view, current).values():
+    tells_nested = service.chosen("nested_group_gone") == "told"
+    for changed in _gather(log, view, current, tells_nested=tells_nested).values():
         tells = _tells_members(current) and (may_read_hidden or not changed.group.hides_members)
         members = [
             (member, added)
@@ -184,7 +188,7 @@ def _entries(
             # Added and soft-deleted since: not mentioned.
             if tells and not _is_unmentioned(service, view, member, added=added)
         ]
-        names = None if changed.names is None else frozenset(changed.names)
+        names = None if changed.is_whole else frozenset(changed.names)
         if names is not None and not names and not members:
             continue
         slices.append(
@@ -199,12 +203,21 @@ def _entries(
 
 
 def _is_unmentioned(service: Service, view: View, member: PersonOrId, *, added: bool) -> bool:
-    """Whether somebody was added and soft-deleted since, or is gone for good and left out for that."""
-    if not isinstance(member, int):
-        return False
+    """Whether a member was added and deleted since, or is gone for good and left out for that."""
     if added:
-        return not view.is_live(member)
-    return member in view.gone and service.chosen("gone_members") == "untold"
+        return not _is_told(service, view, member)
+    group = view.groups.get(member) if isinstance(member, str) else None
+    is_gone = group.gone if group is not None else member in view.gone
+    return is_gone and service.chosen("gone_members") == "untold"
+
+
+def _is_told(service: Service, view: View, member: PersonOrId) -> bool:
+    """Whether a member is told of while it is soft-deleted."""
+    if isinstance(member, int):
+        return view.is_live(member)
+    group = view.groups.get(member)
+    tells_deletions = service.chosen("nested_group_gone") == "told"
+    return group is None or group.deleted_at is None or not tells_deletions
 
 
 def _removed_members(log: ChangeLog, group: Group, until: int) -> list[PersonOrId]:
@@ -216,22 +229,36 @@ def _removed_members(log: ChangeLog, group: Group, until: int) -> list[PersonOrI
     return [member for member, added in last.items() if not added]
 
 
-def _gather(log: ChangeLog, view: View, current: Round) -> dict[str, _Changed]:
-    tracked = set(current.select or GROUP_DEFAULTS)
+def _gather(
+    log: ChangeLog, view: View, current: Round, *, tells_nested: bool
+) -> dict[str, _Changed]:
     changes: dict[str, _Changed] = {}
     for change in log.between(current.since, current.until):
         key = change.key
-        if not isinstance(key, str) or (current.ids is not None and key not in current.ids):
+        if not isinstance(key, str):
             continue
-        changed = changes.setdefault(key, _Changed(view.groups[key]))
-        if change.member is not None:
-            changed.members.pop(change.member, None)
-            changed.members[change.member] = change.added
-        elif change.names is None:
-            changed.names = None
-        elif changed.names is not None:
-            changed.names |= tracked & change.names
+        if _is_asked_for(current, key):
+            _note(changes.setdefault(key, _Changed(view.groups[key])), change, current)
+        if tells_nested and change.life in (Life.DELETED, Life.RESTORED):
+            for holder in view.groups.values():
+                if key in holder.nested and _is_asked_for(current, holder.id):
+                    told = Change(holder.id, member=key, added=change.life is Life.RESTORED)
+                    _note(changes.setdefault(holder.id, _Changed(holder)), told, current)
     return changes
+
+
+def _is_asked_for(current: Round, group_id: str) -> bool:
+    return current.ids is None or group_id in current.ids
+
+
+def _note(changed: _Changed, change: Change, current: Round) -> None:
+    if change.member is not None:
+        changed.members.pop(change.member, None)
+        changed.members[change.member] = change.added
+    elif change.life is not None:
+        changed.is_whole = True
+    else:
+        changed.names |= change.names & set(current.select or GROUP_DEFAULTS)
 
 
 def _changed_item(view: View, entry: _Entry, current: Round) -> bytes:

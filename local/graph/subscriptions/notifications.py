@@ -67,7 +67,7 @@ class Notifier:
 
     def _gather(self, subscription: Subscription, directory: View, change: Change) -> None:
         event = _event(directory, change)
-        if change.names is None and "updated" not in subscription.change_types:
+        if change.life is not None and "updated" not in subscription.change_types:
             # Who asks for updates gets new objects as updates; who asks for nothing else, as such.
             event = "created" if event == "updated" else event
         if event not in subscription.change_types:

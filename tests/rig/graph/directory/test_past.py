@@ -53,7 +53,6 @@ def seen(view: View) -> object:
             view.is_live(number),
             view.soft_deleted.get(number),
             view.manager_of(number),
-            view.manager_before.get(number),
             view.is_agent(number),
             view.was_ever_set(number, "department"),
             sorted(group.id for group in view.groups_above(number)),
