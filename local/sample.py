@@ -38,6 +38,8 @@ SAMPLE_REDIRECT_URI = "http://localhost/api/consent/callback"
 # The app that registered the directory extension; its id is a part of the property's name.
 EXTENSION_APP_ID = "e7e25100-0b6d-4a52-9c3f-8a1d4e5f6a7b"
 COST_CENTER = f"extension_{EXTENSION_APP_ID.replace('-', '')}_costCenter"
+# A schema extension: its id is chosen by Graph, and its value is an object.
+SCHEMA_EXTENSION = "extq7d3k1pz_payroll"
 
 # Entra refuses these with AADSTS90038: they are registered in another national cloud.
 OTHER_CLOUD_TENANT_ID = "0c10ad00-6f1e-4b0c-8a57-1d2e3f4a5b03"

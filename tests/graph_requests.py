@@ -29,6 +29,7 @@ UNDESCRIBED_PARAMETERS = {
 }
 UNDESCRIBED_PROPERTIES = {
     r"extension_[0-9a-f]{32}_\w+": "a directory extension: learn.microsoft.com/graph/extensibility-overview",
+    r"ext[0-9a-z]{8}_\w+": "a schema extension: the same page",
     r"@odata\.type": "docs.oasis-open.org/odata/odata-json-format/v4.01, 4.6.3",
 }
 # A list of directoryObjects selects what any of the objects in it has, as the sample of Microsoft's post

@@ -21,7 +21,8 @@ from local.graph.entra.consent import consent_answer, consent_trouble
 from local.graph.entra.errors import TokenError, transient, without_cause
 from local.graph.entra.sign_in import answer_token, sign_in_answer
 from local.graph.entra.tokens import instance_discovery, openid_configuration
-from local.graph.faults.faults import STATUS_KINDS, Fault
+from local.graph.faults.faults import Asked, Fault
+from local.graph.faults.kinds import STATUS_KINDS
 from local.graph.http.access import Caller
 from local.graph.http.errors import GraphError, error_body
 from local.graph.http.messages import Answer, GraphRequest
@@ -195,7 +196,7 @@ async def _login_answer(
     service: Service, request: Request, make: Callable[[bytes], dict[str, Any]]
 ) -> Response:
     path = request.scope["path"]
-    picked = service.faults.pick(request.method, path, page=1, inside_batch=False)
+    picked = service.faults.pick(Asked(request.method, path), page=1)
     for fault in picked:
         if fault.kind == "slow":
             await asyncio.sleep(float(fault.options.get("milliseconds", 1000)) / 1000)

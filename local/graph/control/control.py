@@ -97,11 +97,20 @@ class Control(PeopleControl, GroupsControl, AppsControl, TenantsControl):
         return timestamp(clock.now())
 
     @on_loop
+    def stop_clock(self, stopped: bool = True) -> None:
+        """Let nothing but ``advance_clock`` move it, so that a sequence can be replayed to the second."""
+        if stopped:
+            self.service.clock.stop()
+        else:
+            self.service.clock.go_on()
+
+    @on_loop
     def settings(self, /, **changes: Any) -> Document:
         """Change settings of the rig by name; answers all of them."""
         holders = {
             "delta_page_size": self.service.settings,
             "delta_members_per_page": self.service.settings,
+            "next_link_life_s": self.service.settings,
             "handshake_timeout_s": self.service.settings,
             "subscription_quota": self.service.settings,
             "units_per_10_s": self.service.settings,

@@ -7,7 +7,8 @@ from itertools import islice
 from local.graph.control.base import ControlBase, ControlError, Document
 from local.graph.control.loop import on_loop
 from local.graph.directory.changes import PersonOrId
-from local.graph.directory.directory import Directory, Group
+from local.graph.directory.directory import Directory
+from local.graph.directory.objects import Group
 from local.graph.directory.people import Value
 from local.graph.directory.sample_groups import group_properties
 from local.graph.odata.properties import GROUP_PROPERTIES
@@ -46,10 +47,13 @@ class GroupsControl(ControlBase):
         microsoft_365: bool = False,
         hidden: bool = False,
         membership_rule: str | None = None,
+        group_id: str | None = None,
         tenant: str | None = None,
     ) -> Document:
         """With a rule it is a dynamic group; who fits the rule is for the caller to add and remove."""
         directory = self.directory(tenant)
+        if group_id is not None and group_id.lower() in directory.groups:
+            raise ControlError(f"{group_id} is taken")
         properties = group_properties(
             name,
             domain=directory.people.domain,
@@ -57,7 +61,8 @@ class GroupsControl(ControlBase):
             hidden=hidden,
             membership_rule=membership_rule,
         )
-        group = Group(str(uuid.uuid4()), properties | _checked(values or {}))
+        object_id = str(uuid.uuid4()) if group_id is None else group_id.lower()
+        group = Group(object_id, properties | _checked(values or {}))
         directory.add_group(group)
         for member in members:
             directory.add_member(group.id, _member(directory, member))

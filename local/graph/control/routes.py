@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from local.graph.control.base import ControlError
 from local.graph.control.control import Control
-from local.graph.directory.directory import NotInDirectory
+from local.graph.directory.objects import NotInDirectory
 from local.sample import SAMPLE_CLIENT_ID
 
 Handler = Callable[[Request, dict[str, Any]], object]
@@ -66,6 +66,7 @@ def _groups(control: Control) -> list[Route]:
             microsoft_365=b.pop("microsoft365", False),
             hidden=b.pop("hidden", False),
             membership_rule=b.pop("membershipRule", None),
+            group_id=b.pop("id", None),
             values=b,
             tenant=_tenant(r))),
         _route("/groups/{key}", "GET", lambda r, _: control.group(_key(r), tenant=_tenant(r))),
@@ -136,6 +137,11 @@ def _tenant_itself(control: Control) -> list[Route]:
 
 
 def _rig(control: Control) -> list[Route]:
+    def clock(_: Request, body: dict[str, Any]) -> object:
+        if "stopped" in body:
+            control.stop_clock(body["stopped"])
+        return {"now": control.advance_clock(float(body.get("advanceSeconds", 0)))}
+
     return [
         _route("/faults", "GET", lambda _, __: control.faults()),
         _route("/faults", "POST", lambda _, b: control.add_fault(b.pop("kind", ""), **b)),
@@ -151,8 +157,7 @@ def _rig(control: Control) -> list[Route]:
         _route("/lifecycle", "POST", lambda _, b: {"sent": control.send_lifecycle(
             b.get("event", "reauthorizationRequired"),
             subscription_id=b.get("subscriptionId"))}),
-        _route("/clock", "POST", lambda _, b: {"now": control.advance_clock(
-            float(b.get("advanceSeconds", 0)))}),
+        _route("/clock", "POST", clock),
         _route("/settings", "GET", lambda _, __: control.settings()),
         _route("/settings", "PATCH", lambda _, b: control.settings(**b)),
     ]  # fmt: skip

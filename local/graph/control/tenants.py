@@ -2,7 +2,8 @@
 
 from local.graph.control.base import ControlBase, ControlError, Document
 from local.graph.control.loop import on_loop
-from local.graph.directory.directory import Assignment, Directory, EnterpriseApp
+from local.graph.directory.directory import Directory
+from local.graph.directory.objects import Assignment, EnterpriseApp
 from local.graph.directory.people import timestamp
 from local.graph.directory.places import PLACES
 from local.graph.directory.tenants import Tenant

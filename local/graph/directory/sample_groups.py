@@ -9,8 +9,9 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from local.graph.directory.directory import Directory, Group, OtherObject
+from local.graph.directory.directory import Directory
 from local.graph.directory.members import PersonSet
+from local.graph.directory.objects import Group, OtherObject
 from local.graph.directory.people import Kind, People, department_of, kind_of
 from local.sample import sample_group_id
 

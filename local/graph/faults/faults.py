@@ -1,38 +1,22 @@
 """Faults: what shall go wrong is registered here, and every request asks whether it is its turn."""
 
 import itertools
+import random
 import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from local.graph.faults.spoiled import BROKEN
-from local.graph.faults.token_errors import WITHOUT_CAUSE
+from local.graph.faults.kinds import LAGGING, SIGHT_KINDS, STATE_KINDS, check
 
-STATUS_KINDS = {
-    "throttled": 429,
-    "unavailable": 503,
-    "gatewayTimeout": 504,
-    "serverError": 500,
-    "badGateway": 502,
-    "outage": 503,
-    "denied": 403,
-    "notFound": 404,
-}
-PAGE_KINDS = frozenset(("emptyPage", "lostRest", "repeatedPage", "loopingLink", "foreignLink"))
-ANSWER_KINDS = frozenset(
-    ("reset", "truncated", "html", "expiredToken", "slow", "tokenError", "errorBody", "deletedGroup",
-     "reorderedValues", "brokenText")
-)  # fmt: skip
-# These hold while they are registered; no request uses them up.
-STATE_KINDS = frozenset(("lostPermission", "staleMembers", "hiddenManagers", "hiddenAttributes"))
-_OPTIONS = frozenset(
-    ("retryAfter", "milliseconds", "host", "roles", "appId", "bytes", "code", "error", "message",
-     "attributes", "group", "person", "attribute", "how")
-)  # fmt: skip
-_NEEDED = {"deletedGroup": "group", "hiddenAttributes": "attributes"}
-KINDS = frozenset(STATUS_KINDS) | PAGE_KINDS | ANSWER_KINDS | STATE_KINDS
+
+class Asked(NamedTuple):
+    """What a fault is told of a request."""
+
+    method: str
+    path: str
+    inside_batch: bool = False
 
 
 @dataclass(slots=True)
@@ -52,12 +36,26 @@ class Fault:
     options: dict[str, Any] = field(default_factory=dict)
     seen: int = 0
     hits: int = 0
+    _turns: dict[str, int] = field(default_factory=dict)
+
+    def dice(self, path: str) -> random.Random:
+        """Whatever is asked in between, the n-th request for a path draws the same by one seed."""
+        turn = self._turns[path] = self._turns.get(path, 0) + 1
+        return random.Random(f"{self.options.get('seed', 0)}/{path}/{turn}")
 
     @property
     def is_over(self) -> bool:
         if self.until is not None and time.monotonic() >= self.until:
             return True
         return self.times is not None and self.hits >= self.times
+
+    def strikes(self) -> bool:
+        """Count a request that fits; whether it is the fault's turn."""
+        self.seen += 1
+        if self.seen <= self.after:
+            return False
+        self.hits += 1
+        return True
 
     def described(self) -> dict[str, Any]:
         return {
@@ -84,8 +82,6 @@ class Faults:
         """Takes the document of POST /_control/faults; ValueError says what is wrong with it."""
         given = dict(fault)
         kind = given.pop("kind", None)
-        if kind not in KINDS:
-            raise ValueError(f"kind must be one of {', '.join(sorted(KINDS))}, not {kind!r}")
         seconds = given.pop("seconds", None)
         added = Fault(
             id=str(next(self._numbers)),
@@ -101,17 +97,7 @@ class Faults:
         )
         if added.where not in ("any", "direct", "batch"):
             raise ValueError(f"where must be any, direct or batch, not {added.where!r}")
-        unknown = given.keys() - _OPTIONS
-        if unknown:
-            raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
-        if kind == "tokenError" and given.get("code") not in WITHOUT_CAUSE:
-            known = ", ".join(map(str, sorted(WITHOUT_CAUSE)))
-            raise ValueError(f"code must be one of {known}, not {given.get('code')!r}")
-        needed = _NEEDED.get(kind)
-        if needed and not given.get(needed):
-            raise ValueError(f"{kind} needs {needed}")
-        if given.get("how") not in (None, *BROKEN):
-            raise ValueError(f"how must be one of {', '.join(BROKEN)}, not {given['how']!r}")
+        check(kind, given)
         self._faults[added.id] = added
         return added
 
@@ -124,19 +110,37 @@ class Faults:
     def listed(self) -> list[Fault]:
         return list(self._faults.values())
 
-    def pick(self, method: str, path: str, *, page: int, inside_batch: bool) -> list[Fault]:
+    def pick(self, asked: Asked, *, page: int) -> list[Fault]:
         """The faults whose turn it is; they count this request."""
-        picked = []
-        for fault in self._current():
-            if fault.kind in STATE_KINDS or not self._fits(fault, method, path, inside_batch):
-                continue
-            if fault.page is not None and fault.page != page:
-                continue
-            fault.seen += 1
-            if fault.seen > fault.after:
-                fault.hits += 1
-                picked.append(fault)
-        return picked
+        return [
+            fault
+            for fault in self._current()
+            if fault.kind not in STATE_KINDS | SIGHT_KINDS
+            and self._fits(fault, asked)
+            and fault.page in (None, page)
+            and fault.strikes()
+        ]
+
+    def age_s(self, what: str, asked: Asked) -> float:
+        """How many seconds the answer to this request, of the kind ``what``, is behind the times."""
+        ages = [
+            _age_s(fault, asked.path)
+            for fault in self._fitting("lag", asked)
+            if what in fault.options.get("what", LAGGING) and fault.strikes()
+        ]
+        return max(ages, default=0.0)
+
+    def left_out(self, found: int, asked: Asked) -> set[int]:
+        """The places, in what a cast finds, of those that the answer lacks."""
+        lacking: set[int] = set()
+        for fault in self._fitting("flappingCast", asked):
+            if fault.strikes():
+                lacking |= _left_out(fault, asked.path, found)
+        return lacking
+
+    def _fitting(self, kind: str, asked: Asked) -> list[Fault]:
+        faults = self._current()
+        return [fault for fault in faults if fault.kind == kind and self._fits(fault, asked)]
 
     def lost_roles(self, app_id: str, roles: Iterable[str]) -> set[str]:
         """Which of the roles are taken away at the moment."""
@@ -172,15 +176,29 @@ class Faults:
             del self._faults[fault.id]
         return list(self._faults.values())
 
-    def _fits(self, fault: Fault, method: str, path: str, inside_batch: bool) -> bool:
-        if fault.method is not None and fault.method.upper() != method:
+    def _fits(self, fault: Fault, asked: Asked) -> bool:
+        if fault.method is not None and fault.method.upper() != asked.method:
             return False
-        if fault.where != "any" and (fault.where == "batch") != inside_batch:
+        if fault.where != "any" and (fault.where == "batch") != asked.inside_batch:
             return False
         pattern = self._patterns.get(fault.path)
         if pattern is None:
             pattern = self._patterns[fault.path] = _compiled(fault.path)
-        return pattern.fullmatch(path) is not None
+        return pattern.fullmatch(asked.path) is not None
+
+
+def _age_s(fault: Fault, path: str) -> float:
+    least, most = fault.options.get("minSeconds", 0), fault.options["maxSeconds"]
+    return fault.dice(path).uniform(float(least), float(most))
+
+
+def _left_out(fault: Fault, path: str, found: int) -> set[int]:
+    """Nobody, everybody, or some: each about equally often where ``share`` is not given."""
+    dice = fault.dice(path)
+    if dice.random() >= float(fault.options.get("share", 2 / 3)):
+        return set()
+    kept = dice.choice((0.0, dice.random()))
+    return {place for place in range(found) if dice.random() >= kept}
 
 
 def _compiled(glob: str) -> re.Pattern[str]:

@@ -1,14 +1,18 @@
 """Faults as answers: a fault in, the failure that it makes or the spoiled answer out."""
 
-from local.graph.faults.faults import STATUS_KINDS, Fault
+from local.graph.faults.faults import Fault
+from local.graph.faults.kinds import STATUS_KINDS
 from local.graph.faults.spoiled import reordered, with_broken_text
 from local.graph.http.access import unauthenticated
 from local.graph.http.errors import GraphError, denied, not_found
 from local.graph.http.messages import Answer, json_answer
 
+_LOST = "The sync state is not found or has expired. Start again without a token."
 _WORDS = {
+    400: ("Request_BadRequest", "The request is not valid."),
     403: (denied().code, denied().message),
     404: (not_found("").code, "Resource does not exist."),
+    410: ("syncStateNotFound", _LOST),
     429: ("TooManyRequests", "Too many requests."),
     500: ("InternalServerError", "The server ran into an error."),
     502: ("BadGateway", "Bad gateway."),

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote
 import orjson
 
 from local.graph.directory.tenants import Tenant
-from local.graph.faults.faults import Fault
+from local.graph.faults.faults import Asked, Fault
 from local.graph.http.access import Caller
 from local.graph.http.errors import GraphError, bad_request
 
@@ -52,6 +52,10 @@ class GraphRequest:
         if self._query is None:
             self._query = parse_query(self.raw_query)
         return self._query
+
+    @property
+    def asked(self) -> Asked:
+        return Asked(self.method, self.path, self.inside_batch)
 
     @property
     def is_eventual(self) -> bool:

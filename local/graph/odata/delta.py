@@ -36,7 +36,12 @@ class Round:
     at: Any
     page: int
     born_s: int
+    """When the round began: the age of its deltaLink."""
+    asked_s: int
+    """When this page was asked for: the age of its nextLink."""
     minimal: bool
+    lags: bool = False
+    """Whether newer changes were left for a later round when this one began."""
     hidden: frozenset[str] = frozenset()
     """Attributes that the caller may not see; not part of the link, as permissions come and go."""
     sync_from_now: bool = False
@@ -51,6 +56,8 @@ class Round:
             "at": self.at,
             "page": self.page,
             "born": self.born_s,
+            "asked": self.asked_s,
+            "lags": self.lags,
         }
 
 
@@ -65,53 +72,68 @@ class Rounds:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What is decided outside of a round."""
+
+    now_s: int
+    newest: Callable[[], int]
+    """The version up to which a new round tells."""
+    lost_status: int
+    """What a link is answered with that is too old or not known."""
+    next_link_life_s: float
+
+
 def read_round(
-    request: GraphRequest,
-    links: Links,
-    *,
-    known: frozenset[str],
-    resource: str,
-    now_s: int,
-    lost_status: int,
+    request: GraphRequest, links: Links, *, known: frozenset[str], resource: str, terms: Terms
 ) -> Round:
-    """``lost_status`` is what a link is answered with that is too old or not known."""
     if not request.tenant.advanced_queries:
         # A tenant of Azure AD B2C: microsoft-graph-docs-contrib/issues/7430.
         raise unsupported_query("Change enumeration is not supported for requested tenant.")
-    version = request.tenant.directory.log.version
-    minimal = "return=minimal" in request.headers.get("prefer", "").replace(" ", "").lower()
+    version = request.tenant.directory.version
     for name in ("$skiptoken", "$deltatoken"):
         token = request.query.get(name)
         if token and token != LATEST:
-            state = links.read(request.path, only_token(request, name))
-            if state is None:
-                raise _start_again(request, links, "syncStateNotFound", None, lost_status)
-            if now_s - state["born"] > LIFETIME_S:
-                raise _start_again(request, links, "resyncRequired", state, lost_status)
-            going_on = _from_state(state, minimal=minimal, hidden=request.hidden)
-            return going_on if name == "$skiptoken" else _next_round(going_on, version, now_s)
+            going_on = _going_on(request, links, name, terms)
+            return going_on if name == "$skiptoken" else _next_round(going_on, version, terms)
     refuse_unknown(request.query, _ALLOWED)
     _refuse_untracked(request.query.get("$select"))
+    until = terms.newest()
     return Round(
         select=parse_select(request.query.get("$select"), known, resource, is_list=True),
         ids=_tracked_ids(request.query.get("$filter")),
         is_first=True,
         since=0,
-        until=version,
+        until=until,
         at=None,
         page=1,
-        born_s=now_s,
+        born_s=terms.now_s,
+        asked_s=terms.now_s,
         minimal=False,
+        lags=until < version,
         hidden=request.hidden,
         sync_from_now=request.query.get("$deltatoken") == LATEST,
     )
+
+
+def _going_on(request: GraphRequest, links: Links, name: str, terms: Terms) -> Round:
+    """The round that a link belongs to, which is refused when it is too old."""
+    state = links.read(request.path, only_token(request, name))
+    if state is None:
+        raise _start_again(request, links, "syncStateNotFound", None, terms.lost_status)
+    is_late = terms.now_s - state["born"] > LIFETIME_S
+    if name == "$skiptoken":
+        is_late = is_late or terms.now_s - state["asked"] > terms.next_link_life_s
+    if is_late:
+        raise _start_again(request, links, "resyncRequired", state, terms.lost_status)
+    return _from_state(state, request, terms.now_s)
 
 
 def _refuse_untracked(select: str | None) -> None:
     """What is kept outside of the directory is refused by name.
 
     github.com/microsoftgraph/microsoft-graph-explorer-v4/issues/3189 (signInActivity),
-    microsoft-graph-docs/issues/14141 (birthday), /4746 (skills, aboutMe)
+    microsoft-graph-docs/issues/14141 (birthday, with the sentence), /4746 (skills, aboutMe)
     """
     names = {name.strip() for name in (select or "").split(",")}
     untracked = sorted(names & (SINGLE_USER_ONLY | {"signInActivity"}))
@@ -119,11 +141,13 @@ def _refuse_untracked(select: str | None) -> None:
         raise GraphError(
             400,
             "BadRequest",
-            f"The following properties are not supported by delta queries: {', '.join(untracked)}.",
+            "Invalid request for delta query: for this entity set, $expand/$select is not supported for "
+            f"the following properties: {', '.join(untracked)}",
         )
 
 
-def _from_state(state: dict[str, Any], *, minimal: bool, hidden: frozenset[str]) -> Round:
+def _from_state(state: dict[str, Any], request: GraphRequest, now_s: int) -> Round:
+    prefer = request.headers.get("prefer", "").replace(" ", "").lower()
     return Round(
         select=None if state["select"] is None else tuple(state["select"]),
         ids=None if state["ids"] is None else tuple(state["ids"]),
@@ -133,20 +157,25 @@ def _from_state(state: dict[str, Any], *, minimal: bool, hidden: frozenset[str])
         at=state["at"],
         page=state["page"],
         born_s=state["born"],
-        minimal=minimal,
-        hidden=hidden,
+        asked_s=now_s,
+        minimal="return=minimal" in prefer,
+        lags=state["lags"],
+        hidden=request.hidden,
     )
 
 
-def _next_round(finished: Round, version: int, now_s: int) -> Round:
+def _next_round(finished: Round, version: int, terms: Terms) -> Round:
+    # Where the round before was ahead, this one tells nothing: nothing is lost, nothing comes twice.
+    until = max(finished.until, terms.newest())
     return replace(
         finished,
         is_first=False,
         since=finished.until,
-        until=version,
+        until=until,
+        lags=until < version,
         at=None,
         page=1,
-        born_s=now_s,
+        born_s=terms.now_s,
     )
 
 

@@ -9,8 +9,10 @@ from collections.abc import Iterable, Sequence
 import orjson
 
 from local.graph.directory.changes import Change
-from local.graph.directory.directory import Directory, Group
+from local.graph.directory.objects import Group
+from local.graph.directory.view import View
 from local.graph.odata.properties import GROUP_DEFAULTS
+from local.sample import SCHEMA_EXTENSION
 
 AGENT_TYPE = "#microsoft.graph.agentUser"
 _MOST_KEPT = 2_200_000
@@ -20,11 +22,10 @@ Names = tuple[str, ...]
 class Renderer:
     """People as one kind of caller sees them; ``hidden`` are the attributes that come as null."""
 
-    def __init__(self, directory: Directory, hidden: frozenset[str]) -> None:
+    def __init__(self, directory: View, hidden: frozenset[str]) -> None:
         self._directory = directory
         self._hidden = hidden
         self._kept: dict[Names, list[bytes | None]] = {}
-        directory.log.listen(self._forget)
 
     def users(self, numbers: Iterable[int], names: Names) -> list[bytes]:
         kept = self._list_for(names)
@@ -57,8 +58,8 @@ class Renderer:
         value, hidden = self._directory.value, self._hidden
         document = {name: None if name in hidden else value(number, name) for name in names}
         for name in names:
-            # A directory extension that is not set is not told at all.
-            if name.startswith("extension_") and document[name] is None:
+            # An extension that is not set is not told at all.
+            if name.startswith(("extension_", SCHEMA_EXTENSION)) and document[name] is None:
                 del document[name]
         if self._directory.is_agent(number):
             # A type derived from the one that the list declares is told with each object (OData JSON
@@ -78,14 +79,14 @@ class Renderer:
             kept.extend([None] * (end - len(kept)))
         return kept
 
-    def _forget(self, change: Change) -> None:
+    def forget(self, change: Change) -> None:
         if isinstance(change.key, int):
             for kept in self._kept.values():
                 if change.key < len(kept):
                     kept[change.key] = None
 
 
-def user_type(directory: Directory, number: int) -> str:
+def user_type(directory: View, number: int) -> str:
     return AGENT_TYPE if directory.is_agent(number) else "#microsoft.graph.user"
 
 

@@ -7,10 +7,10 @@ from functools import partial
 from itertools import islice
 from typing import Protocol
 
-from local.graph.directory.directory import Directory
 from local.graph.directory.members import PersonSet
 from local.graph.directory.people import Value
 from local.graph.directory.recent import Recent
+from local.graph.directory.view import View
 from local.graph.http.errors import bad_request, unsupported_query
 from local.graph.odata.filters import Filter, Getter, Test, parse_filter
 from local.graph.odata.options import ListOptions, need_eventual_for_search
@@ -29,7 +29,7 @@ class Source(Protocol):
     @property
     def name(self) -> str: ...
     @property
-    def directory(self) -> Directory: ...
+    def directory(self) -> View: ...
 
     def start_at(self, number: int) -> Iterator[int]: ...
     def count(self) -> int: ...
@@ -38,7 +38,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Everybody:
-    directory: Directory
+    directory: View
     name: str
 
     def start_at(self, number: int) -> Iterator[int]:
@@ -53,7 +53,7 @@ class Everybody:
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    directory: Directory
+    directory: View
     people: PersonSet
     name: str
 
@@ -85,7 +85,7 @@ class Matches:
 
     def people(self, options: ListOptions, source: Source) -> Sequence[int]:
         # Soft-deletions, restores and all other changes move the version.
-        version = source.directory.log.version
+        version = source.directory.version
         key = (source.name, options.filter, options.search, options.orderby,
                options.advanced, options.hidden, version)  # fmt: skip
         return self._recent.get(key, lambda: _match(options, source))

@@ -4,9 +4,10 @@ import re
 
 import orjson
 
-from local.graph.directory.directory import Directory, Group, NotInDirectory
+from local.graph.directory.objects import Group, NotInDirectory
 from local.graph.directory.people import Value, timestamp
 from local.graph.directory.tenants import App
+from local.graph.directory.view import View
 from local.graph.http.access import (
     READ_ANY_OBJECT,
     READ_APPS,
@@ -35,24 +36,21 @@ async def list_deleted_users(service: Service, request: GraphRequest) -> Answer:
     options = read_options(
         request, service.links, allowed=_LIST_OPTIONS, known=USER_PROPERTIES, resource="user"
     )
-    directory = request.tenant.directory
-    deleted = sorted(directory.soft_deleted)
-    start = options.position or 0
-    chosen = deleted[start : start + options.top]
-    end = start + options.top
+    view = service.view(request, "deletedItems")
+    rest = sorted(number for number in view.soft_deleted if number >= (options.position or 0))
     link = None
-    if end < len(deleted):
-        url = service.links.next_link(request.path, options.next_state(end))
+    if len(rest) > options.top:
+        url = service.links.next_link(request.path, options.next_state(rest[options.top]))
         link = ("@odata.nextLink", url)
     names = options.select or (*USER_DEFAULTS, "deletedDateTime")
     return page_answer(
         request,
         service.links,
         context=context("users", options.select),
-        items=[orjson.dumps(_deleted_person(directory, n, names)) for n in chosen],
+        items=[orjson.dumps(_deleted_person(view, n, names)) for n in rest[: options.top]],
         link=link,
         here=options.here_state(),
-        count=len(deleted) if options.advanced and options.page == 1 else None,
+        count=len(view.soft_deleted) if options.advanced and options.page == 1 else None,
     )
 
 
@@ -63,7 +61,7 @@ async def list_deleted_groups(service: Service, request: GraphRequest) -> Answer
     )
     groups = [
         group
-        for group in request.tenant.directory.groups.values()
+        for group in service.view(request, "deletedItems").groups.values()
         if group.deleted_at is not None and not group.gone
     ]
     groups = matching_groups(options, groups)
@@ -72,19 +70,19 @@ async def list_deleted_groups(service: Service, request: GraphRequest) -> Answer
 
 async def get_deleted_item(service: Service, request: GraphRequest, key: str) -> Answer:
     refuse_unknown(request.query, frozenset(("$select",)))
-    directory = request.tenant.directory
-    group = directory.groups.get(key.lower())
+    view = service.view(request, "deletedItems")
+    group = view.groups.get(key.lower())
     if group is not None and group.deleted_at is not None and not group.gone:
         return _deleted_group(service, request, group)
     request.caller.need(READ_USERS)
     select = parse_select(request.query.get("$select"), USER_PROPERTIES, "user", is_list=False)
-    number = directory.find(key) if "@" not in key else None
-    if number is None or number not in directory.soft_deleted:
+    number = view.find(key) if "@" not in key else None
+    if number is None or number not in view.soft_deleted:
         raise not_found(key)
     names = select or (*USER_DEFAULTS, "deletedDateTime")
     document = {
-        "@odata.type": user_type(directory, number),
-        **_deleted_person(directory, number, names),
+        "@odata.type": user_type(view, number),
+        **_deleted_person(view, number, names),
     }
     where = context("directoryObjects", select) + "/$entity"
     return Answer(200, entity(service, where, orjson.dumps(document)))
@@ -101,7 +99,7 @@ def _deleted_group(service: Service, request: GraphRequest, group: Group) -> Ans
     return Answer(200, entity(service, where, item))
 
 
-def _deleted_person(directory: Directory, number: int, names: tuple[str, ...]) -> dict[str, Value]:
+def _deleted_person(directory: View, number: int, names: tuple[str, ...]) -> dict[str, Value]:
     document = {name: directory.value(number, name) for name in names}
     if "deletedDateTime" in document:
         document["deletedDateTime"] = timestamp(directory.soft_deleted[number])
@@ -195,7 +193,8 @@ async def get_by_ids(service: Service, request: GraphRequest) -> Answer:
         raise GraphError(
             400, "Request_BadRequest", f"Too many ids: {len(ids)}. Max allowed: {_MAX_IDS}."
         )
-    found = [_object(request.tenant.directory, str(i), types, select) for i in ids]
+    view = service.view(request, "user")
+    found = [_object(view, str(i), types, select) for i in ids]
     url = service.links.graph_url
     return json_answer(
         {
@@ -206,7 +205,7 @@ async def get_by_ids(service: Service, request: GraphRequest) -> Answer:
 
 
 def _object(
-    directory: Directory, object_id: str, types: list[str], select: tuple[str, ...] | None
+    directory: View, object_id: str, types: list[str], select: tuple[str, ...] | None
 ) -> dict[str, Value] | None:
     """What cannot be found is left out, without an error."""
     number = directory.find(object_id) if "@" not in object_id else None

@@ -11,8 +11,9 @@ from typing import Any
 
 import orjson
 
-from local.graph.directory.changes import PersonOrId
-from local.graph.directory.directory import Directory, Group
+from local.graph.directory.changes import Change, ChangeLog, Life, PersonOrId
+from local.graph.directory.objects import Group
+from local.graph.directory.view import View
 from local.graph.http.access import READ_GROUPS, READ_HIDDEN
 from local.graph.http.messages import Answer, GraphRequest
 from local.graph.odata.delta import Round, read_round, round_answer
@@ -29,7 +30,9 @@ class _Changed:
     """What happened to one group in a round."""
 
     group: Group
-    names: set[str] | None = field(default_factory=set)
+    is_whole: bool = False
+    """It appeared, went or came back."""
+    names: set[str] = field(default_factory=set)
     members: dict[PersonOrId, bool] = field(default_factory=dict)
     """The last thing that happened to each: True when added."""
 
@@ -50,15 +53,15 @@ async def groups_delta(service: Service, request: GraphRequest) -> Answer:
         service.links,
         known=GROUP_PROPERTIES | {"members"},
         resource="group",
-        now_s=int(service.clock.now().timestamp()),
-        lost_status=int(service.chosen("lost_link")),
+        terms=service.terms(request),
     )
+    view = service.round_view(request, current)
     items: list[bytes] = []
     onward: Any = None
     if current.is_first and not current.sync_from_now:
-        items, onward = _FirstPage(service, request, current).make()
+        items, onward = _FirstPage(service, request, view, current).make()
     elif not current.is_first:
-        items, onward = _changes(service, request, current)
+        items, onward = _changes(service, request, view, current)
     return round_answer(
         request,
         service.links,
@@ -76,12 +79,14 @@ class _FirstPage:
     fit, where to go on], ...]}.
     """
 
-    def __init__(self, service: Service, request: GraphRequest, current: Round) -> None:
-        self._directory = request.tenant.directory
+    def __init__(self, service: Service, request: GraphRequest, view: View, current: Round) -> None:
+        self._service = service
+        self._log = request.tenant.directory.log
+        self._view = view
         self._current = current
         self._may_read_hidden = request.caller.may(READ_HIDDEN)
         self._tells_removed = service.chosen("first_round") == "removedToo"
-        self._groups = list(self._directory.groups.values())
+        self._groups = list(self._view.groups.values())
         at = current.at or {"next": 0, "cut": []}
         self._next: int = at["next"]
         self._cut: list[list[Any]] = at["cut"]
@@ -126,37 +131,37 @@ class _FirstPage:
         references: list[Reference] = []
         tells = _tells_members(self._current) and (self._may_read_hidden or not group.hides_members)
         if tells:
-            members = _members_from(self._directory, group, at)
-            references = [
-                _reference(self._directory, member) for member in islice(members, self._room)
-            ]
+            members = self._members_from(group, at)
+            references = [_reference(self._view, member) for member in islice(members, self._room)]
             following = next(members, None)
             if following is not None:
                 is_person = isinstance(following, int)
                 self._cut.append([place, ["people" if is_person else "rest", following]])
         self._room -= len(references)
         if tells and self._tells_removed and at == ["people", 0]:
-            removed = _removed_members(self._directory, group, self._current.until)
-            references += [_removed_reference(self._directory, member) for member in removed]
+            removed = _removed_members(self._log, group, self._current.until)
+            references += [_removed_reference(self._view, member) for member in removed]
         self._items.append(_document(group, _set_names(group, self._current), references))
 
+    def _members_from(self, group: Group, at: list[Any]) -> Iterator[PersonOrId]:
+        """Members in a lasting order: what is removed meanwhile moves nobody else."""
+        rest = sorted([*group.nested, *group.others])
+        told = [member for member in rest if _is_told(self._service, self._view, member)]
+        if at[0] == "rest":
+            return iter([object_id for object_id in told if object_id >= at[1]])
+        people = (n for n in group.people.start_at(at[1]) if self._view.is_live(n))
+        return chain(people, told)
 
-def _members_from(directory: Directory, group: Group, at: list[Any]) -> Iterator[PersonOrId]:
-    """Members in a lasting order: what is removed meanwhile moves nobody else."""
-    rest = sorted([*group.nested, *group.others])
-    if at[0] == "rest":
-        return iter([object_id for object_id in rest if object_id >= at[1]])
-    people = (n for n in group.people.start_at(at[1]) if directory.is_live(n))
-    return chain(people, rest)
 
-
-def _changes(service: Service, request: GraphRequest, current: Round) -> tuple[list[bytes], Any]:
-    directory = request.tenant.directory
+def _changes(
+    service: Service, request: GraphRequest, view: View, current: Round
+) -> tuple[list[bytes], Any]:
+    log = request.tenant.directory.log
     may_read_hidden = request.caller.may(READ_HIDDEN)
     entries = service.rounds.changes(
-        (request.tenant.id, "groups", current.since, current.until, current.select, current.ids,
-         may_read_hidden),
-        lambda: _entries(service, directory, current, may_read_hidden=may_read_hidden),
+        (request.tenant.id, "groups", current.since, current.until, current.lags, current.select,
+         current.ids, may_read_hidden),
+        lambda: _entries(service, log, view, current, may_read_hidden=may_read_hidden),
     )  # fmt: skip
     start = current.at or 0
     end, room = start, service.settings.delta_members_per_page
@@ -165,24 +170,25 @@ def _changes(service: Service, request: GraphRequest, current: Round) -> tuple[l
         end += 1
     # An object may come again on a later page: here the last one of each page does.
     shown = entries[max(0, start - 1) : end]
-    items = [_changed_item(directory, entry, current) for entry in shown]
+    items = [_changed_item(view, entry, current) for entry in shown]
     return items, end if end < len(entries) else None
 
 
 def _entries(
-    service: Service, directory: Directory, current: Round, *, may_read_hidden: bool
+    service: Service, log: ChangeLog, view: View, current: Round, *, may_read_hidden: bool
 ) -> list[_Entry]:
     slices: list[list[_Entry]] = []
     most = service.settings.delta_members_per_page
-    for changed in _gather(directory, current).values():
+    tells_nested = service.chosen("nested_group_gone") == "told"
+    for changed in _gather(log, view, current, tells_nested=tells_nested).values():
         tells = _tells_members(current) and (may_read_hidden or not changed.group.hides_members)
         members = [
             (member, added)
             for member, added in changed.members.items()
             # Added and soft-deleted since: not mentioned.
-            if tells and not _is_unmentioned(service, directory, member, added=added)
+            if tells and not _is_unmentioned(service, view, member, added=added)
         ]
-        names = None if changed.names is None else frozenset(changed.names)
+        names = None if changed.is_whole else frozenset(changed.names)
         if names is not None and not names and not members:
             continue
         slices.append(
@@ -196,45 +202,66 @@ def _entries(
     return [of[turn] for turn in range(longest) for of in slices if turn < len(of)]
 
 
-def _is_unmentioned(
-    service: Service, directory: Directory, member: PersonOrId, *, added: bool
-) -> bool:
-    """Whether somebody was added and soft-deleted since, or is gone for good and left out for that."""
-    if not isinstance(member, int):
-        return False
+def _is_unmentioned(service: Service, view: View, member: PersonOrId, *, added: bool) -> bool:
+    """Whether a member was added and deleted since, or is gone for good and left out for that."""
     if added:
-        return not directory.is_live(member)
-    return member in directory.gone and service.chosen("gone_members") == "untold"
+        return not _is_told(service, view, member)
+    group = view.groups.get(member) if isinstance(member, str) else None
+    is_gone = group.gone if group is not None else member in view.gone
+    return is_gone and service.chosen("gone_members") == "untold"
 
 
-def _removed_members(directory: Directory, group: Group, until: int) -> list[PersonOrId]:
+def _is_told(service: Service, view: View, member: PersonOrId) -> bool:
+    """Whether a member is told of while it is soft-deleted."""
+    if isinstance(member, int):
+        return view.is_live(member)
+    group = view.groups.get(member)
+    tells_deletions = service.chosen("nested_group_gone") == "told"
+    return group is None or group.deleted_at is None or not tells_deletions
+
+
+def _removed_members(log: ChangeLog, group: Group, until: int) -> list[PersonOrId]:
     """Give who was ever taken out of a group and is not in it."""
     last: dict[PersonOrId, bool] = {}
-    for change in directory.log.between(0, until):
+    for change in log.between(0, until):
         if change.key == group.id and change.member is not None:
             last[change.member] = change.added
     return [member for member, added in last.items() if not added]
 
 
-def _gather(directory: Directory, current: Round) -> dict[str, _Changed]:
-    tracked = set(current.select or GROUP_DEFAULTS)
+def _gather(
+    log: ChangeLog, view: View, current: Round, *, tells_nested: bool
+) -> dict[str, _Changed]:
     changes: dict[str, _Changed] = {}
-    for change in directory.log.between(current.since, current.until):
+    for change in log.between(current.since, current.until):
         key = change.key
-        if not isinstance(key, str) or (current.ids is not None and key not in current.ids):
+        if not isinstance(key, str):
             continue
-        changed = changes.setdefault(key, _Changed(directory.groups[key]))
-        if change.member is not None:
-            changed.members.pop(change.member, None)
-            changed.members[change.member] = change.added
-        elif change.names is None:
-            changed.names = None
-        elif changed.names is not None:
-            changed.names |= tracked & change.names
+        if _is_asked_for(current, key):
+            _note(changes.setdefault(key, _Changed(view.groups[key])), change, current)
+        if tells_nested and change.life in (Life.DELETED, Life.RESTORED):
+            for holder in view.groups.values():
+                if key in holder.nested and _is_asked_for(current, holder.id):
+                    told = Change(holder.id, member=key, added=change.life is Life.RESTORED)
+                    _note(changes.setdefault(holder.id, _Changed(holder)), told, current)
     return changes
 
 
-def _changed_item(directory: Directory, entry: _Entry, current: Round) -> bytes:
+def _is_asked_for(current: Round, group_id: str) -> bool:
+    return current.ids is None or group_id in current.ids
+
+
+def _note(changed: _Changed, change: Change, current: Round) -> None:
+    if change.member is not None:
+        changed.members.pop(change.member, None)
+        changed.members[change.member] = change.added
+    elif change.life is not None:
+        changed.is_whole = True
+    else:
+        changed.names |= change.names & set(current.select or GROUP_DEFAULTS)
+
+
+def _changed_item(view: View, entry: _Entry, current: Round) -> bytes:
     group = entry.group
     if group.deleted_at is not None:
         return _removed(group)
@@ -246,7 +273,7 @@ def _changed_item(directory: Directory, entry: _Entry, current: Round) -> bytes:
     references = []
     for member, added in entry.members:
         reference = _reference if added else _removed_reference
-        references.append(reference(directory, member))
+        references.append(reference(view, member))
     return _document(group, names, references)
 
 
@@ -276,13 +303,13 @@ def _removed(group: Group) -> bytes:
     return orjson.dumps({"id": group.id, "@removed": {"reason": reason}})
 
 
-def _removed_reference(directory: Directory, member: PersonOrId) -> Reference:
-    return {**_reference(directory, member), "@removed": {"reason": "deleted"}}
+def _removed_reference(view: View, member: PersonOrId) -> Reference:
+    return {**_reference(view, member), "@removed": {"reason": "deleted"}}
 
 
-def _reference(directory: Directory, member: PersonOrId) -> Reference:
+def _reference(view: View, member: PersonOrId) -> Reference:
     if isinstance(member, int):
-        return {"@odata.type": user_type(directory, member), "id": directory.object_id(member)}
-    other = directory.others.get(member)
+        return {"@odata.type": user_type(view, member), "id": view.object_id(member)}
+    other = view.others.get(member)
     kind = "group" if other is None else other.kind
     return {"@odata.type": f"#microsoft.graph.{kind}", "id": member}

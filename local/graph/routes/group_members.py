@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import orjson
 
-from local.graph.directory.directory import Directory, Group
 from local.graph.directory.members import PersonSet
+from local.graph.directory.objects import Group
+from local.graph.directory.view import View
 from local.graph.http.access import READ_GROUPS, READ_HIDDEN, READ_MEMBERS, READ_USERS, Caller
 from local.graph.http.errors import denied, unsupported_query
 from local.graph.http.messages import Answer, GraphRequest
@@ -23,7 +24,7 @@ from local.graph.odata.properties import (
 )
 from local.graph.odata.renderer import group_values, limited, typed
 from local.graph.odata.selection import Members, select_people
-from local.graph.routes.entities import LIST_OPTIONS, context, list_cost
+from local.graph.routes.entities import LIST_OPTIONS, context, lasting_places, list_cost
 from local.graph.routes.groups import groups_page, live_group, matching_groups
 from local.graph.service import Service
 
@@ -50,7 +51,6 @@ async def list_members(
     service: Service, request: GraphRequest, key: str, *, transitive: bool, cast: str | None
 ) -> Answer:
     request.caller.need(READ_GROUPS if transitive else READ_MEMBERS)
-    request.cost = list_cost(5 if transitive else 3, request)
     if "$expand" in request.query and not request.is_eventual:
         # An application may not expand the managers of members, although it may read each of them:
         # learn.microsoft.com/answers/questions/1298947.
@@ -62,7 +62,8 @@ async def list_members(
         known={"user": USER_PROPERTIES, "group": GROUP_PROPERTIES}.get(cast or "", _ANY_PROPERTY),
         resource=cast or "directoryObject",
     )
-    view = service.members_view(request.tenant.directory)
+    request.cost = list_cost(5 if transitive else 3, options)
+    view = service.view(request, "members")
     group = live_group(view, key)
     _check_query(options, group, cast)
     if not group.hides_members or request.caller.may(READ_HIDDEN):
@@ -71,6 +72,8 @@ async def list_members(
         held = _Held(PersonSet(), [], [])
     else:
         raise denied()
+    if cast is not None:
+        held = _found_by_cast(service, request, held)
     if cast == "user":
         return _users(service, request, options, view, held)
     if cast == "group":
@@ -94,9 +97,7 @@ def _check_query(options: ListOptions, group: Group, cast: str | None) -> None:
             raise unsupported_query(f"'{name}' is supported with an OData cast only.")
 
 
-def _held(
-    service: Service, view: Directory, group: Group, caller: Caller, *, transitive: bool
-) -> _Held:
+def _held(service: Service, view: View, group: Group, caller: Caller, *, transitive: bool) -> _Held:
     if not transitive:
         nested = [view.groups[i] for i in group.nested if view.groups[i].deleted_at is None]
         # v1.0 leaves service principals out of /members: a known issue told on its page.
@@ -111,18 +112,30 @@ def _held(
     return _Held(people, below, list(dict.fromkeys(i for g in read for i in g.others)))
 
 
+def _found_by_cast(service: Service, request: GraphRequest, held: _Held) -> _Held:
+    """Everything, or under a fault less than there is."""
+    people, groups = held.people, held.groups
+    lacking = service.faults.left_out(len(people) + len(groups), request.asked)
+    if not lacking:
+        return held
+    return _Held(
+        PersonSet(number for place, number in enumerate(people) if place not in lacking),
+        [group for place, group in enumerate(groups, len(people)) if place not in lacking],
+        held.others,
+    )
+
+
 def _users(
-    service: Service, request: GraphRequest, options: ListOptions, view: Directory, held: _Held
+    service: Service, request: GraphRequest, options: ListOptions, view: View, held: _Held
 ) -> Answer:
-    is_stale = view is not request.tenant.directory
-    source = Members(view, held.people, f"{request.path} {is_stale}")
+    source = Members(view, held.people, f"{request.path} {id(held.people)} {held.people.version}")
     selected = select_people(options, source, service.matches)
     names = options.select or USER_DEFAULTS
     onward: Link | None = None
     if selected.onward is not None:
         link = service.links.next_link(request.path, options.next_state(selected.onward))
         onward = ("@odata.nextLink", link)
-    renderer = service.renderer(request)
+    renderer = service.renderer(request, view)
     readable = request.caller.may(READ_USERS)
     return page_answer(
         request,
@@ -140,11 +153,10 @@ def _users(
 
 
 def _anything(
-    service: Service, request: GraphRequest, options: ListOptions, view: Directory, held: _Held
+    service: Service, request: GraphRequest, options: ListOptions, view: View, held: _Held
 ) -> Answer:
     """People first; then, on the same or a later page, what is not a person."""
     source = Members(view, held.people, request.path)
-    rest: list[Group | str] = [*held.groups, *held.others]
     at = options.position or ["people", 0]
     items: list[bytes] = []
     onward = None
@@ -155,17 +167,22 @@ def _anything(
                 onward = ["people", number]
                 break
             numbers.append(number)
-        items = _people_items(service, request, options, numbers)
+        items = _people_items(service, request, view, options, numbers)
         at = ["rest", 0]
     if onward is None:
-        end = at[1] + options.top - len(items)
-        items += [_item(request, view, thing, options) for thing in rest[at[1] : end]]
-        onward = ["rest", end] if end < len(rest) else None
+        rest = _rest(request, held, at[1])
+        room = options.top - len(items)
+        items += [_item(request, view, thing, options) for _, thing in rest[:room]]
+        onward = ["rest", rest[room][0]] if room < len(rest) else None
     link: Link | None = None
     if onward is not None:
         url = service.links.next_link(request.path, options.next_state(onward))
         link = ("@odata.nextLink", url)
-    count = source.count() + len(rest) if options.advanced and options.page == 1 else None
+    count = (
+        source.count() + len(held.groups) + len(held.others)
+        if options.advanced and options.page == 1
+        else None
+    )
     return page_answer(
         request,
         service.links,
@@ -177,19 +194,25 @@ def _anything(
     )
 
 
+def _rest(request: GraphRequest, held: _Held, start: int) -> list[tuple[int, Group | str]]:
+    """What is not a person, from this place on, each with its place."""
+    places = lasting_places(request.tenant.directory)
+    rest: list[tuple[int, Group | str]] = [(places[group.id], group) for group in held.groups]
+    rest += [(places[object_id], object_id) for object_id in held.others]
+    return sorted((item for item in rest if item[0] >= start), key=lambda item: item[0])
+
+
 def _people_items(
-    service: Service, request: GraphRequest, options: ListOptions, numbers: list[int]
+    service: Service, request: GraphRequest, view: View, options: ListOptions, numbers: list[int]
 ) -> list[bytes]:
     names = tuple(n for n in options.select or USER_DEFAULTS if n in USER_PROPERTIES)
-    renderer = service.renderer(request)
+    renderer = service.renderer(request, view)
     if not request.caller.may(READ_USERS):
         return renderer.limited_users(numbers, names)
     return typed("user", renderer.users(numbers, names))
 
 
-def _item(
-    request: GraphRequest, view: Directory, thing: Group | str, options: ListOptions
-) -> bytes:
+def _item(request: GraphRequest, view: View, thing: Group | str, options: ListOptions) -> bytes:
     select = options.select
     if isinstance(thing, Group):
         names = tuple(n for n in select or GROUP_DEFAULTS if n in GROUP_PROPERTIES)

@@ -2,7 +2,8 @@
 
 import orjson
 
-from local.graph.directory.directory import Directory, Group, NotInDirectory
+from local.graph.directory.objects import Group, NotInDirectory
+from local.graph.directory.view import View
 from local.graph.http.access import READ_MEMBERS
 from local.graph.http.errors import bad_request, not_found, unsupported_query
 from local.graph.http.messages import Answer, GraphRequest
@@ -14,11 +15,16 @@ from local.graph.odata.options import (
     read_options,
     refuse_unknown,
 )
-from local.graph.odata.paging import page_answer
+from local.graph.odata.paging import Link, page_answer
 from local.graph.odata.properties import GROUP_FILTERS, GROUP_PROPERTIES, GROUP_SEARCHABLE
 from local.graph.odata.renderer import group_values
 from local.graph.odata.search import parse_search
-from local.graph.routes.entities import LIST_OPTIONS, context, entity, list_cost
+from local.graph.routes.entities import (
+    LIST_OPTIONS,
+    context,
+    entity,
+    lasting_places,
+)
 from local.graph.service import Service
 
 
@@ -27,30 +33,39 @@ async def list_groups(service: Service, request: GraphRequest) -> Answer:
     options = read_options(
         request, service.links, allowed=LIST_OPTIONS, known=GROUP_PROPERTIES, resource="group"
     )
-    request.cost = list_cost(2, request)
-    groups = matching_groups(options, request.tenant.directory.live_groups())
+    groups = matching_groups(options, service.view(request, "groups").live_groups())
     return groups_page(service, request, options, groups, context("groups", options.select))
 
 
 def groups_page(
     service: Service, request: GraphRequest, options: ListOptions, groups: list[Group], where: str
 ) -> Answer:
-    start = options.position or 0
-    chosen = groups[start : start + options.top]
-    end = start + options.top
-    onward = None
-    if end < len(groups):
-        onward = ("@odata.nextLink",
-                  service.links.next_link(request.path, options.next_state(end)))  # fmt: skip
+    chosen, link = one_page(service, request, options, groups)
     return page_answer(
         request,
         service.links,
         context=where,
         items=[orjson.dumps(group_values(group, options.select)) for group in chosen],
-        link=onward,
+        link=link,
         here=options.here_state(),
         count=len(groups) if options.advanced and options.page == 1 else None,
     )
+
+
+def one_page(
+    service: Service, request: GraphRequest, options: ListOptions, groups: list[Group]
+) -> tuple[list[Group], Link | None]:
+    """The groups of a page, in a lasting order unless they are sorted, and the link to the next page."""
+    if options.orderby:
+        places = {group.id: place for place, group in enumerate(groups)}
+    else:
+        places = lasting_places(request.tenant.directory)
+        groups = sorted(groups, key=lambda group: places[group.id])
+    rest = [group for group in groups if places[group.id] >= (options.position or 0)]
+    if len(rest) <= options.top:
+        return rest, None
+    onward = options.next_state(places[rest[options.top].id])
+    return rest[: options.top], ("@odata.nextLink", service.links.next_link(request.path, onward))
 
 
 def matching_groups(options: ListOptions, groups: list[Group]) -> list[Group]:
@@ -95,12 +110,12 @@ async def get_group(service: Service, request: GraphRequest, key: str) -> Answer
     request.caller.need(READ_MEMBERS)
     refuse_unknown(request.query, frozenset(("$select",)))
     select = parse_select(request.query.get("$select"), GROUP_PROPERTIES, "group", is_list=False)
-    group = live_group(request.tenant.directory, key)
+    group = live_group(service.view(request, "groups"), key)
     item = orjson.dumps(group_values(group, select))
     return Answer(200, entity(service, context("groups", select) + "/$entity", item))
 
 
-def live_group(directory: Directory, key: str) -> Group:
+def live_group(directory: View, key: str) -> Group:
     try:
         return directory.group(key)
     except NotInDirectory as error:

@@ -2,7 +2,7 @@
 
 import orjson
 
-from local.graph.directory.directory import Group
+from local.graph.directory.objects import Group
 from local.graph.http.access import READ_GROUPS, READ_HIDDEN, READ_USERS
 from local.graph.http.errors import unsupported_query
 from local.graph.http.messages import Answer, GraphRequest
@@ -11,7 +11,7 @@ from local.graph.odata.paging import page_answer
 from local.graph.odata.properties import GROUP_PROPERTIES
 from local.graph.odata.renderer import group_values, limited, typed
 from local.graph.routes.entities import LIST_OPTIONS, context, list_cost
-from local.graph.routes.groups import groups_page, matching_groups
+from local.graph.routes.groups import groups_page, matching_groups, one_page
 from local.graph.routes.users import live_person
 from local.graph.service import Service
 
@@ -29,13 +29,13 @@ async def list_member_of(
         known=GROUP_PROPERTIES,
         resource="group",
     )
-    request.cost = list_cost(2, request)
-    number = live_person(request, key)
+    request.cost = list_cost(2, options)
     if cast is not None or options.filter or options.search or options.orderby:
         need_pair(options, f"OData cast to microsoft.graph.{cast or 'group'}")
     if cast is None and (options.filter or options.search or options.orderby):
         raise unsupported_query("This query option is supported with an OData cast only.")
-    view = service.members_view(request.tenant.directory)
+    view = service.view(request, "memberOf")
+    number = live_person(view, key)
     groups = view.groups_above(number) if transitive else view.groups_of(number)
     readable = request.caller.may(READ_GROUPS)
     may_read_hidden = request.caller.may(READ_HIDDEN)
@@ -43,19 +43,17 @@ async def list_member_of(
     if cast == "user":
         groups = []
     groups = matching_groups(options, groups)
+    if cast is not None:
+        lacking = service.faults.left_out(len(groups), request.asked)
+        groups = [group for place, group in enumerate(groups) if place not in lacking]
     if cast is not None and readable:
         return groups_page(service, request, options, groups, context("groups", options.select))
-    start = options.position or 0
-    end = start + options.top
-    link = None
-    if end < len(groups):
-        url = service.links.next_link(request.path, options.next_state(end))
-        link = ("@odata.nextLink", url)
+    chosen, link = one_page(service, request, options, groups)
     return page_answer(
         request,
         service.links,
         context=context("directoryObjects", options.select),
-        items=[_item(group, options.select, readable=readable) for group in groups[start:end]],
+        items=[_item(group, options.select, readable=readable) for group in chosen],
         link=link,
         here=options.here_state(),
         count=len(groups) if options.advanced and options.page == 1 else None,

@@ -12,7 +12,7 @@ from local.graph.http.messages import Answer, GraphRequest
 from local.graph.odata.options import refuse_unknown
 from local.graph.odata.properties import BOOLEANS, COLLECTIONS, SINGLE_USER_ONLY, USER_PROPERTIES
 from local.graph.service import Service
-from local.sample import COST_CENTER
+from local.sample import COST_CENTER, SCHEMA_EXTENSION
 
 _BOOLEANS = BOOLEANS | {"isManagementRestricted", "isResourceAccount", "showInAddressList"}
 _COLLECTIONS = COLLECTIONS | {
@@ -34,7 +34,7 @@ _COMPLEX = {
     "provisionedPlans": "Collection(graph.provisionedPlan)",
     "serviceProvisioningErrors": "Collection(graph.serviceProvisioningError)",
 }
-_ELSEWHERE = frozenset({"id", "deletedDateTime", COST_CENTER})
+_ELSEWHERE = frozenset({"id", "deletedDateTime", COST_CENTER, SCHEMA_EXTENSION})
 # Described, and refused to this caller when a list asks for them.
 _NEED_MORE = frozenset({"signInActivity", "customSecurityAttributes", "employeeLeaveDateTime"})
 _COMPLEX_TYPES: dict[str, dict[str, str]] = {

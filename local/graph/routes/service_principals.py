@@ -6,7 +6,8 @@ permission of an application; a group is told as the group, nobody is expanded.
 
 import orjson
 
-from local.graph.directory.directory import Assignment, Directory, EnterpriseApp, NotInDirectory
+from local.graph.directory.objects import Assignment, EnterpriseApp, NotInDirectory
+from local.graph.directory.view import View
 from local.graph.http.access import READ_APPS
 from local.graph.http.errors import not_found, unsupported_filter
 from local.graph.http.messages import Answer, GraphRequest
@@ -109,9 +110,7 @@ def _described(app: EnterpriseApp) -> dict[str, object]:
     }
 
 
-def _assignment(
-    directory: Directory, app: EnterpriseApp, assigned: Assignment
-) -> dict[str, object]:
+def _assignment(directory: View, app: EnterpriseApp, assigned: Assignment) -> dict[str, object]:
     return {
         "id": assigned.id,
         "deletedDateTime": None,
@@ -125,7 +124,7 @@ def _assignment(
     }
 
 
-def _name(directory: Directory, assigned: Assignment) -> object:
+def _name(directory: View, assigned: Assignment) -> object:
     if assigned.kind == "User":
         number = directory.find(assigned.principal_id)
         return None if number is None else directory.value(number, "displayName")

@@ -1,5 +1,6 @@
 """/users: list, count, one user, the manager, group checks."""
 
+from local.graph.directory.view import View
 from local.graph.http.access import READ_GROUPS, READ_HIDDEN, READ_USERS
 from local.graph.http.errors import bad_request, denied, not_found
 from local.graph.http.messages import Answer, GraphRequest, json_answer
@@ -27,12 +28,13 @@ async def list_users(service: Service, request: GraphRequest) -> Answer:
     options = read_options(
         request, service.links, allowed=_EXPANDABLE, known=USER_PROPERTIES, resource="user"
     )
-    request.cost = list_cost(2, request)
-    selected = select_people(options, _everybody(request), service.matches)
+    request.cost = list_cost(2, options)
+    view = service.view(request, "list")
+    selected = select_people(options, _everybody(request, view), service.matches)
     names = options.select or USER_DEFAULTS
-    items = service.renderer(request).users(selected.numbers, names)
+    items = service.renderer(request, view).users(selected.numbers, names)
     if options.expands_manager:
-        items = _with_managers(service, request, selected.numbers, items)
+        items = _with_managers(service, request, view, selected.numbers, items)
     onward = None
     if selected.onward is not None:
         link = service.links.next_link(request.path, options.next_state(selected.onward))
@@ -59,12 +61,13 @@ async def count_users(service: Service, request: GraphRequest) -> Answer:
         _with_count(request), service.links, allowed=LIST_OPTIONS, known=USER_PROPERTIES,
         resource="user",
     )  # fmt: skip
-    selected = select_people(counted, _everybody(request), service.matches)
+    everybody = _everybody(request, service.view(request, "list"))
+    selected = select_people(counted, everybody, service.matches)
     return Answer(200, str(selected.count).encode(), content_type="text/plain")
 
 
-def _everybody(request: GraphRequest) -> Everybody:
-    return Everybody(request.tenant.directory, f"{request.tenant.id}/users")
+def _everybody(request: GraphRequest, view: View) -> Everybody:
+    return Everybody(view, f"{request.tenant.id}/users")
 
 
 def _with_count(request: GraphRequest) -> GraphRequest:
@@ -87,24 +90,25 @@ async def get_user(service: Service, request: GraphRequest, key: str) -> Answer:
     select = parse_select(request.query.get("$select"), USER_PROPERTIES, "user", is_list=False)
     need_own_permissions(request, select)
     expands_manager = expands_the_manager(request, request.query)
-    number = live_person(request, key)
-    item = service.renderer(request).user(number, select or USER_DEFAULTS)
+    view = service.view(request, "user")
+    number = live_person(view, key)
+    item = service.renderer(request, view).user(number, select or USER_DEFAULTS)
     if expands_manager:
         request.cost += 1
-        [item] = _with_managers(service, request, [number], [item])
+        [item] = _with_managers(service, request, view, [number], [item])
     return Answer(200, entity(service, context("users", select) + "/$entity", item))
 
 
 def _with_managers(
-    service: Service, request: GraphRequest, numbers: list[int], items: list[bytes]
+    service: Service, request: GraphRequest, view: View, numbers: list[int], items: list[bytes]
 ) -> list[bytes]:
     """Put each person's manager into the item, with the default properties; nobody's is left out."""
     if service.faults.hides_managers:
         return items
-    directory, renderer = request.tenant.directory, service.renderer(request)
+    renderer = service.renderer(request, view)
 
     def expanded(number: int, item: bytes) -> bytes:
-        manager = directory.manager_of(number)
+        manager = view.manager_of(number)
         if manager is None:
             return item
         [told] = typed("user", renderer.users([manager], USER_DEFAULTS))
@@ -119,10 +123,11 @@ async def get_manager(service: Service, request: GraphRequest, key: str) -> Answ
         raise denied()
     refuse_unknown(request.query, frozenset(("$select",)))
     select = parse_select(request.query.get("$select"), USER_PROPERTIES, "user", is_list=False)
-    manager = request.tenant.directory.manager_of(live_person(request, key))
+    view = service.view(request, "user")
+    manager = view.manager_of(live_person(view, key))
     if manager is None:
         raise not_found("manager")
-    item = service.renderer(request).user(manager, select or USER_DEFAULTS)
+    item = service.renderer(request, view).user(manager, select or USER_DEFAULTS)
     return Answer(
         200,
         entity(service, context("directoryObjects", select) + "/$entity", typed("user", [item])[0]),
@@ -147,8 +152,8 @@ async def check_member_groups(service: Service, request: GraphRequest, key: str)
         # One malformed id fails the whole call; whatever may not be evaluated is left out in silence.
         if not is_guid(group_id):
             raise bad_request(f"Invalid object identifier '{group_id}'.")
-    number = live_person(request, key)
-    view = service.members_view(request.tenant.directory)
+    view = service.view(request, "memberOf")
+    number = live_person(view, key)
     may_read_hidden = request.caller.may(READ_HIDDEN)
     above = {
         group.id
@@ -163,9 +168,8 @@ async def check_member_groups(service: Service, request: GraphRequest, key: str)
     )
 
 
-def live_person(request: GraphRequest, key: str) -> int:
-    directory = request.tenant.directory
-    number = directory.find(key)
-    if number is None or not directory.is_live(number):
+def live_person(view: View, key: str) -> int:
+    number = view.find(key)
+    if number is None or not view.is_live(number):
         raise not_found(key)
     return number

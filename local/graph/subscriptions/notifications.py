@@ -12,6 +12,7 @@ from local.graph.directory.changes import Change
 from local.graph.directory.clock import Clock
 from local.graph.directory.directory import Directory
 from local.graph.directory.people import timestamp
+from local.graph.directory.view import View
 from local.graph.subscriptions.rules import Subscription, moment
 from local.graph.subscriptions.webhooks import Webhooks
 
@@ -54,7 +55,7 @@ class Notifier:
         if subscription.lifecycle_url is not None:
             self.webhooks.deliver(subscription.lifecycle_url, [item], self.first_retry_s)
 
-    def _changed(self, tenant_id: str, directory: Directory, change: Change) -> None:
+    def _changed(self, tenant_id: str, directory: View, change: Change) -> None:
         if not self.subscriptions:
             return
         for subscription in self.live():
@@ -64,9 +65,9 @@ class Notifier:
             self._flush_is_due = True
             asyncio.get_running_loop().call_later(self.delay_s, self._flush)
 
-    def _gather(self, subscription: Subscription, directory: Directory, change: Change) -> None:
+    def _gather(self, subscription: Subscription, directory: View, change: Change) -> None:
         event = _event(directory, change)
-        if change.names is None and "updated" not in subscription.change_types:
+        if change.life is not None and "updated" not in subscription.change_types:
             # Who asks for updates gets new objects as updates; who asks for nothing else, as such.
             event = "created" if event == "updated" else event
         if event not in subscription.change_types:
@@ -113,7 +114,7 @@ class Notifier:
                 self.webhooks.deliver(url, some, self.first_retry_s)
 
 
-def _concerns(subscription: Subscription, directory: Directory, change: Change) -> bool:
+def _concerns(subscription: Subscription, directory: View, change: Change) -> bool:
     is_person = isinstance(change.key, int)
     if is_person != (subscription.kind == "users"):
         return False
@@ -122,18 +123,18 @@ def _concerns(subscription: Subscription, directory: Directory, change: Change) 
     return subscription.object_id in (None, _id_of(directory, change))
 
 
-def _event(directory: Directory, change: Change) -> str:
+def _event(directory: View, change: Change) -> str:
     """Created, changed and soft-deleted are `updated`; only what is gone for good is `deleted`."""
     if isinstance(change.key, int):
         return "deleted" if change.key in directory.gone else "updated"
     return "deleted" if directory.groups[change.key].gone else "updated"
 
 
-def _id_of(directory: Directory, change: Change) -> str:
+def _id_of(directory: View, change: Change) -> str:
     return change.key if isinstance(change.key, str) else directory.object_id(change.key)
 
 
-def _member(directory: Directory, change: Change) -> Item:
+def _member(directory: View, change: Change) -> Item:
     """Here `@removed` is a text, unlike in a delta query."""
     member = change.member
     object_id = directory.object_id(member) if isinstance(member, int) else member

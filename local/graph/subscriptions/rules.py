@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from local.graph.directory.directory import Directory, NotInDirectory
+from local.graph.directory.objects import NotInDirectory
+from local.graph.directory.view import View
 from local.graph.http.access import SUBSCRIBE_GROUPS, SUBSCRIBE_USERS, Caller
 from local.graph.http.errors import GraphError, not_found
 
@@ -79,7 +80,7 @@ def moment(time: datetime) -> str:
 
 
 def new_subscription(
-    body: Mapping[str, Any], *, caller: Caller, directory: Directory, now: datetime
+    body: Mapping[str, Any], *, caller: Caller, directory: View, now: datetime
 ) -> Subscription:
     unknown = body.keys() - _TAKEN
     if unknown:
@@ -147,7 +148,7 @@ def checked_url(url: str, name: str) -> str:
     return url
 
 
-def _check_exists(directory: Directory, kind: str, object_id: str | None) -> None:
+def _check_exists(directory: View, kind: str, object_id: str | None) -> None:
     if object_id is None:
         return
     try:

@@ -7,7 +7,7 @@ import pytest
 
 from local.graph import GraphEmulator
 from local.graph.control.routes import control_routes
-from local.graph.faults.faults import KINDS
+from local.graph.faults.kinds import KINDS
 
 PAGE = (Path(__file__).parents[3] / "docs" / "emulator.md").read_text()
 

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from local.sample import SAMPLE_GROUP_ID, sample_group_id
-from tests.rig.graph.conftest import Application, Document, error_code, sync
+from tests.rig.graph.conftest import Application, Document, error_code, ids, sync
 
 SALES, FIELD_SALES = sample_group_id(4), sample_group_id(5)
 EVERYBODY, HIDDEN, EMPTY = (sample_group_id(n) for n in (9, 10, 11))
@@ -157,8 +157,95 @@ def test_groups_that_are_deleted(application: Application) -> None:
 
     items, _ = sync(application, link)
 
-    reasons = {item["id"]: item["@removed"]["reason"] for item in items}
+    reasons = {item["id"]: item["@removed"]["reason"] for item in items if "@removed" in item}
     assert reasons == {SALES: "changed", news: "changed", gone: "deleted"}
+
+
+def test_a_restored_group_is_a_plain_object(application: Application) -> None:
+    """It has its members again, and delta does not repeat them."""
+    control = application.emulator.control
+    members = control.members(SALES)
+    link = from_now(application, "displayName,members")
+    control.delete_group(SALES)
+    deleted, link = sync(application, link)
+    control.restore_group(SALES)
+    restored, _ = sync(application, link)
+
+    assert deleted == [{"id": SALES, "@removed": {"reason": "changed"}}]
+    assert restored == [{"displayName": "Sales", "id": SALES}]
+    assert ids(application.items(f"/groups/{SALES}/members?$select=id")) >= set(members)
+
+
+NESTED = {"@odata.type": "#microsoft.graph.group", "id": FIELD_SALES}
+
+
+@pytest.mark.parametrize(("setting", "told"), [("untold", False), ("told", True)])
+def test_a_parent_may_be_told_that_a_nested_group_went_and_came_back(
+    application: Application, setting: str, told: bool
+) -> None:
+    control = application.emulator.control
+    control.settings(nested_group_gone=setting)
+    link = from_now(application)
+    rounds = []
+    for change in (control.delete_group, control.restore_group):
+        change(FIELD_SALES)
+        items, link = sync(application, link)
+        found = {item["id"]: item.get("members@delta") for item in items}
+        rounds.append(found.get(SALES))
+
+    removed = {**NESTED, "@removed": {"reason": "deleted"}}
+    assert rounds == ([[removed], [NESTED]] if told else [None, None])
+
+
+@pytest.mark.parametrize(("setting", "told"), [("untold", True), ("told", False)])
+def test_a_first_round_tells_of_a_nested_group_that_is_deleted(
+    application: Application, setting: str, told: bool
+) -> None:
+    control = application.emulator.control
+    control.settings(nested_group_gone=setting)
+    control.delete_group(FIELD_SALES)
+
+    items, _ = sync(application, f"/groups/delta?$select=members&$filter=id eq '{SALES}'")
+
+    assert (NESTED in items[0]["members@delta"]) is told
+
+
+@pytest.mark.parametrize(("setting", "told"), [("told", True), ("untold", False)])
+@pytest.mark.parametrize("permanent", [True, False], ids=["at once", "after 30 days"])
+def test_a_nested_group_that_is_gone_for_good_leaves_where_it_was(
+    application: Application, setting: str, told: bool, permanent: bool
+) -> None:
+    """As a person does."""
+    control = application.emulator.control
+    control.settings(gone_members=setting)
+    link = from_now(application)
+    control.delete_group(FIELD_SALES, permanent=permanent)
+    for _ in range(0 if permanent else 5):
+        # A link lives for a week only.
+        _, link = sync(application, link)
+        control.advance_clock(6 * 86400)
+
+    items, _ = sync(application, link)
+
+    found = {item["id"]: item.get("members@delta") for item in items}
+    removed = {**NESTED, "@removed": {"reason": "deleted"}}
+    assert found.get(SALES) == ([removed] if told else None)
+    assert FIELD_SALES not in control.group(SALES)["nested"]
+
+
+def test_sync_from_now_keeps_what_was_selected_and_filtered(application: Application) -> None:
+    control = application.emulator.control
+    path = f"/groups/delta?$deltatoken=latest&$select=members&$filter=id eq '{SALES}'"
+    nothing, link = sync(application, path)
+    [leaver] = control.remove_members(SALES, count=1)
+    control.remove_members(EVERYBODY, count=1)
+    control.patch_group(SALES, {"displayName": "Vendita"})
+
+    items, _ = sync(application, link)
+
+    assert nothing == []
+    assert [item.keys() for item in items] == [{"id", "members@delta"}]
+    assert [member["id"] for member in items[0]["members@delta"]] == [leaver]
 
 
 @pytest.mark.parametrize(("setting", "told"), [("members", False), ("removedToo", True)])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from local.graph.directory.directory import Group
+from local.graph.directory.objects import Group
 from local.sample import SAMPLE_GROUP_ID, sample_group_id
 from tests.rig.graph.conftest import Application, error_code, ids
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.rig.graph.conftest import Application, error_code, sync
+from local.sample import SCHEMA_EXTENSION
+from tests.rig.graph.conftest import Application, Document, error_code, sync
 
 WEEK_S = 7 * 86400
 
@@ -225,31 +226,85 @@ def test_a_link_of_another_service_is_unknown(
     assert (answer.status_code, error_code(answer)) == (410, "syncStateNotFound")
 
 
-def test_a_new_manager_is_told_as_manager_delta(application: Application) -> None:
-    users = application.items("/users?$select=id")
+def reference(person: str) -> Document:
+    return {"@odata.type": "#microsoft.graph.user", "id": person}
+
+
+def test_a_new_manager_is_told_after_the_one_before(application: Application) -> None:
     control = application.emulator.control
+    person, first, second, last = (user["id"] for user in control.people(top=4))
+    control.patch_person(person, {"manager": first})
     link = from_now(application, "displayName,manager")
-    control.patch_person(users[3]["id"], {"manager": users[1]["id"]})
+    control.patch_person(person, {"manager": second})
+    control.patch_person(person, {"manager": last})
 
-    items, _ = sync(application, link, Prefer="return=minimal")
+    items, following = sync(application, link, Prefer="return=minimal")
+    control.patch_person(person, {"manager": None})
+    cleared, _ = sync(application, following, Prefer="return=minimal")
 
-    assert items[0]["manager@delta"][-1] == {
-        "@odata.type": "#microsoft.graph.user",
-        "id": users[1]["id"],
-    }
+    removed = {"@removed": {"reason": "deleted"}}
+    told = [{**reference(first), **removed}, reference(last)]
+    assert items == [{"id": person, "manager@delta": told}]
+    assert cleared == [{"id": person, "manager@delta": [{**reference(last), **removed}]}]
+
+
+def test_who_has_no_manager_has_no_manager_delta(application: Application) -> None:
+    control = application.emulator.control
+    person, boss = (user["id"] for user in control.people(top=2))
+    for one, manager in ((person, None), (boss, person)):
+        control.patch_person(one, {"manager": manager})
+
+    items, _ = sync(application, "/users/delta?$select=id,manager")
+
+    told = {item["id"]: item.get("manager@delta") for item in items}
+    assert (told[person], told[boss]) == (None, [reference(person)])
 
 
 @pytest.mark.parametrize(("setting", "told"), [("changed", False), ("always", True)])
 def test_the_manager_comes_along_or_not(application: Application, setting: str, told: bool) -> None:
     control = application.emulator.control
     control.settings(manager_in_delta=setting)
-    person = control.people(top=2)[1]["id"]
+    person, boss = (user["id"] for user in control.people(top=2))
+    control.patch_person(person, {"manager": boss})
     link = from_now(application, "department,manager")
     control.patch_person(person, {"department": "Moon"})
 
     [item], _ = sync(application, link)
 
-    assert ("manager@delta" in item) is told
+    assert item.get("manager@delta") == ([reference(boss)] if told else None)
+
+
+def test_the_manager_surfaces_nobody_unless_selected(application: Application) -> None:
+    control = application.emulator.control
+    person, boss = (user["id"] for user in control.people(top=2))
+    link = from_now(application, "department")
+    control.patch_person(person, {"manager": boss})
+
+    assert sync(application, link)[0] == []
+
+
+@pytest.mark.parametrize("setting", ["changed", "always"])
+def test_a_manager_who_is_deleted_or_renamed_surfaces_no_report(
+    application: Application, setting: str
+) -> None:
+    """Only what changes in an object itself surfaces it."""
+    control = application.emulator.control
+    control.settings(manager_in_delta=setting)
+    person, boss = (user["id"] for user in control.people(top=2))
+    control.patch_person(person, {"manager": boss})
+    link = from_now(application, "displayName,manager")
+    told = []
+    for change in (
+        lambda: control.patch_person(boss, {"displayName": "New Name"}),
+        lambda: control.soft_delete(boss),
+        lambda: control.restore(boss),
+        lambda: control.hard_delete(boss),
+    ):
+        change()
+        items, link = sync(application, link)
+        told.append({item["id"] for item in items})
+
+    assert told == [{boss}] * 4
 
 
 @pytest.mark.parametrize("name", ["signInActivity", "birthday", "skills", "aboutMe"])
@@ -257,4 +312,110 @@ def test_what_is_kept_elsewhere_is_refused_by_name(application: Application, nam
     answer = application.ask(f"/users/delta?$select=id,{name}")
 
     assert (answer.status_code, error_code(answer)) == (400, "BadRequest")
-    assert name in answer.json()["error"]["message"]
+    assert answer.json()["error"]["message"] == (
+        "Invalid request for delta query: for this entity set, $expand/$select is not supported for "
+        f"the following properties: {name}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("licenseAssignmentStates", [{"skuId": "6fd2c87f-b296-42f0-b197-1e91e994b900"}]),
+        (SCHEMA_EXTENSION, {"costCenter": "CC-7"}),
+    ],
+)
+def test_some_properties_are_taken_and_never_tracked(
+    application: Application, name: str, value: object
+) -> None:
+    """graph/api/user-delta; graph/known-issues, "Delta query"."""
+    control = application.emulator.control
+    person = control.people(top=1)[0]["id"]
+    link = from_now(application, f"displayName,{name}")
+    control.patch_person(person, {name: value})
+    silent, link = sync(application, link)
+    control.patch_person(person, {"displayName": "New Name"})
+    heard, _ = sync(application, link)
+
+    assert silent == []
+    assert [item["id"] for item in heard] == [person]
+    assert application.ask(f"/users/{person}?$select={name}").json()[name] == value
+
+
+def test_delta_knows_no_open_extensions(reader: Application) -> None:
+    assert reader.ask("/users/delta?$expand=extensions").status_code == 400
+
+
+RESTORES = pytest.mark.parametrize(
+    ("setting", "select", "told"),
+    [
+        ("told", "?$select=displayName", True),
+        ("told", "", True),
+        ("untoldWithSelect", "?$select=displayName", False),
+        ("untoldWithSelect", "", True),
+    ],
+)
+
+
+@RESTORES
+def test_a_restored_person_may_not_surface(
+    application: Application, setting: str, select: str, told: bool
+) -> None:
+    """microsoft-graph-docs-contrib/issues/6555, against what is documented."""
+    control = application.emulator.control
+    control.settings(restored_in_delta=setting)
+    person = control.people(top=1)[0]["id"]
+    _, link = sync(application, f"/users/delta{select}")
+    control.soft_delete(person)
+    deleted, link = sync(application, link)
+    control.restore(person)
+    restored, link = sync(application, link)
+    control.patch_person(person, {"displayName": "New Name"})
+    changed, _ = sync(application, link)
+
+    assert [item["id"] for item in deleted] == [person]
+    assert [item["id"] for item in restored] == ([person] if told else [])
+    assert all("@removed" not in item for item in restored)
+    assert [item["displayName"] for item in changed] == ["New Name"]
+
+
+def test_an_untold_restore_hides_nothing_else(application: Application) -> None:
+    """Of what happened in the same round."""
+    control = application.emulator.control
+    control.settings(restored_in_delta="untoldWithSelect")
+    renamed, plain = (user["id"] for user in control.people(top=2))
+    link = from_now(application)
+    newcomer = control.create_person({"displayName": "Zoé Neu"})["id"]
+    control.patch_person(renamed, {"displayName": "New Name"})
+    for person in (renamed, plain, newcomer):
+        control.soft_delete(person)
+        control.restore(person)
+    again = control.create_person({"displayName": "Two Times"})["id"]
+    control.soft_delete(again)
+
+    items, _ = sync(application, link)
+
+    assert {item["id"]: "@removed" in item for item in items} == {
+        renamed: False,
+        newcomer: False,
+        again: True,
+    }
+
+
+def test_sync_from_now_keeps_what_was_selected_and_filtered(application: Application) -> None:
+    """Shown on no page, and sent by others: teleport/issues/66283, MicrosoftDocs/MIMDocs/issues/198."""
+    control = application.emulator.control
+    people = [user["id"] for user in control.people(top=3)]
+    tracked = " or ".join(f"id eq '{person}'" for person in people[:2])
+    path = f"/users/delta?$deltatoken=latest&$select=displayName&$filter={tracked}"
+    nothing, link = sync(application, path)
+    control.change_many("patch", keys=people, values={"displayName": "All Alike"})
+    control.change_many("patch", keys=people, values={"department": "Moon"})
+
+    items, link = sync(application, link)
+    control.patch_person(people[0], {"department": "Mars"})
+
+    assert nothing == []
+    assert {item["id"] for item in items} == set(people[:2])
+    assert all(item.keys() == {"displayName", "id"} for item in items)
+    assert sync(application, link)[0] == []

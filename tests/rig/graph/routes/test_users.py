@@ -7,7 +7,7 @@ import pytest
 from local.sample import COST_CENTER, SAMPLE_GROUP_ID, sample_group_id
 from tests.rig.graph.conftest import Application, error_code
 
-SITE_RELIABILITY, SALES, EMPTY = (sample_group_id(n) for n in (3, 4, 11))
+SITE_RELIABILITY, SALES, HIDDEN, EMPTY = (sample_group_id(n) for n in (3, 4, 10, 11))
 DEFAULTS = {
     "businessPhones", "displayName", "givenName", "id", "jobTitle", "mail", "mobilePhone",
     "officeLocation", "preferredLanguage", "surname", "userPrincipalName",
@@ -365,19 +365,6 @@ def test_a_search_that_graph_does_not_take_is_refused(reader: Application, searc
     assert reader.eventual(f"/users?$search={quote(search)}").status_code == 400
 
 
-@pytest.mark.parametrize(
-    ("path", "units"),
-    [
-        pytest.param("/users", "2", id="list"),
-        pytest.param("/users?$select=id", "1", id="list with select"),
-        pytest.param("/users?$select=id&$expand=manager", "2", id="list with managers"),
-        pytest.param("/users/delta", "1", id="delta"),
-    ],
-)
-def test_the_cost_is_told_in_resource_units(reader: Application, path: str, units: str) -> None:
-    assert reader.ask(path).headers["x-ms-resource-unit"] == units
-
-
 def check(application: Application, key: str, group_ids: list[str]) -> list[str]:
     answer = application.ask(
         f"/users/{key}/checkMemberGroups", method="POST", json={"groupIds": group_ids}
@@ -404,3 +391,58 @@ def test_check_member_groups_takes_twenty(reader: Application, count: int, statu
     )
 
     assert answer.status_code == status
+
+
+def test_check_member_groups_leaves_out_what_it_cannot_evaluate(application: Application) -> None:
+    """learn.microsoft.com/graph/api/directoryobject-checkmembergroups: in silence."""
+    control = application.emulator.control
+    member, unknown = control.members(SALES)[0], "11111111-2222-4333-8444-555555555555"
+    control.add_members(HIDDEN, member)
+    asked = [HIDDEN, SALES, unknown, member]
+
+    without = check(application, member, asked)
+    control.set_roles(["User.Read.All", "GroupMember.Read.All", "Member.Read.Hidden"])
+    application.sign_in()
+
+    assert without == [SALES]
+    assert check(application, member, asked) == [HIDDEN, SALES]
+
+
+@pytest.mark.parametrize(
+    ("key", "body", "status"),
+    [
+        pytest.param("{person}", {"groupIds": [SALES, "sales"]}, 400, id="malformed id"),
+        pytest.param("{person}", {"groupIds": SALES}, 400, id="no list"),
+        pytest.param("{person}", {}, 400, id="nothing"),
+        pytest.param(EMPTY, {"groupIds": [SALES]}, 404, id="nobody"),
+    ],
+)
+def test_check_member_groups_fails_as_a_whole(
+    reader: Application, key: str, body: dict[str, object], status: int
+) -> None:
+    person = reader.emulator.control.members(SALES)[0]
+    path = f"/users/{key.format(person=person)}/checkMemberGroups"
+
+    assert reader.ask(path, method="POST", json=body).status_code == status
+
+
+@pytest.mark.parametrize("roles", [["User.Read.All"], ["GroupMember.Read.All"]])
+def test_check_member_groups_needs_both_permissions(
+    application: Application, roles: list[str]
+) -> None:
+    person = application.emulator.control.members(SALES)[0]
+    application.emulator.control.set_roles(roles)
+    application.sign_in()
+    path, body = f"/users/{person}/checkMemberGroups", {"groupIds": [SALES]}
+
+    answer = application.ask(path, method="POST", json=body)
+
+    assert (answer.status_code, error_code(answer)) == (403, "Authorization_RequestDenied")
+
+
+def test_a_soft_deleted_person_is_checked_in_no_group(application: Application) -> None:
+    person = application.emulator.control.members(SALES)[0]
+    application.emulator.control.soft_delete(person)
+    path, body = f"/users/{person}/checkMemberGroups", {"groupIds": [SALES]}
+
+    assert application.ask(path, method="POST", json=body).status_code == 404
