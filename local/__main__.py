@@ -22,6 +22,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_options(up)
     status = verbs.add_parser("status", help="where everything answers")
     status.set_defaults(verb=commands.status)
+    variables = verbs.add_parser("variables", help="URL, TOKEN and more, for the pages' commands")
+    variables.set_defaults(verb=commands.variables)
     people = verbs.add_parser("people", help="who is in the sample tenant")
     people.set_defaults(verb=commands.people)
     people.add_argument("search", nargs="?", default="", metavar="SEARCH")

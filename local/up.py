@@ -150,6 +150,7 @@ Try in another terminal:
 {lines}
 
 Or shorter:  .venv/bin/python -m local people|set|preview|sync|users|why|status{where}
+For the commands of README and docs/:  eval "$(.venv/bin/python -m local variables{where})"
 Ctrl-C stops everything.
 """
 

@@ -61,6 +61,18 @@ def other_switches() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def switched(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Turn the switches of the test's emulator that `tests.switches` names, and turn them back."""
+    choices: dict[str, str | int] = getattr(request, "param", {})
+    emulator: GraphEmulator | None = request.getfixturevalue("emulator") if choices else None
+    if emulator is not None:
+        emulator.control.settings(**choices)
+    yield
+    if emulator is not None:
+        emulator.control.settings(**{name: CHOICES[name][0] for name in choices})
+
+
 @pytest.fixture(scope="session")
 def witness() -> Iterator[Witness]:
     """Hear every request that any emulator of this session gets."""

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 
 from local.graph.directory.objects import NotInDirectory
 from local.graph.faults.kinds import PAGE_KINDS
-from local.graph.http.budgets import units_by_size
 from local.graph.http.errors import GraphError, error_body, no_such_segment
 from local.graph.http.failures import failure, spoil
 from local.graph.http.messages import VERSION, Answer, GraphRequest
@@ -75,15 +74,18 @@ async def dispatch(service: Service, request: GraphRequest) -> Answer:
     """Never raises: every refusal becomes Graph's error body."""
     client_id = request.headers.get("client-request-id", request.id)
     request.hidden = service.hidden_attributes(request.caller)
-    app_id, tenant_id = request.caller.app_id, request.tenant.id
-    limit = service.settings.units_per_10_s or units_by_size(request.tenant.directory.live_count())
+    is_batch = request.path == f"{VERSION}/$batch"
+    account, now_s = service.account(request), service.clock.now().timestamp()
     try:
-        service.budgets.refuse_if_empty(app_id, tenant_id, limit)
+        if not is_batch:
+            # Each item of a batch is throttled on its own: concepts/json-batching.
+            priority = request.headers.get("x-ms-throttle-priority")
+            service.budgets.refuse_if_empty(account, now_s, priority=priority)
         answer = await _with_faults(service, request)
     except GraphError as error:
         body = error_body(error.code, error.message, request.id, client_id)
         answer = Answer(error.status, body, dict(error.headers))
-    spent = service.budgets.spend(app_id, tenant_id, limit, request.cost)
+    spent = {} if is_batch else service.budgets.spend(account, now_s, request.cost)
     answer.headers.update({"request-id": request.id, "client-request-id": client_id, **spent})
     service.recorder.add(
         Recorded(
@@ -94,7 +96,7 @@ async def dispatch(service: Service, request: GraphRequest) -> Answer:
             request.inside_batch,
             request.caller.app_id,
             request.by_sdk,
-            None if request.path == f"{VERSION}/$batch" else body_shape(request.body),
+            None if is_batch else body_shape(request.body),
         )
     )
     return answer

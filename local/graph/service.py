@@ -11,7 +11,7 @@ from local.graph.directory.view import View
 from local.graph.faults.faults import Faults
 from local.graph.faults.stale_members import StaleMembers
 from local.graph.http.access import READ_LEAVE_DATES, Caller, TokenMint
-from local.graph.http.budgets import Budgets
+from local.graph.http.budgets import Account, Budgets, units_by_size
 from local.graph.http.id_tokens import IdTokens
 from local.graph.http.messages import GraphRequest
 from local.graph.http.recorder import Recorder
@@ -111,6 +111,11 @@ class Service:
         """Name what comes as null for the caller, without an error."""
         hidden = self.faults.hidden_attributes(caller.roles)
         return hidden if caller.may(READ_LEAVE_DATES) else hidden | {"employeeLeaveDateTime"}
+
+    def account(self, request: GraphRequest) -> Account:
+        """Whose budget a request is paid from."""
+        limit = self.settings.units_per_10_s or units_by_size(request.tenant.directory.live_count())
+        return Account(request.caller.app_id, request.tenant.id, limit)
 
     def chosen(self, name: str) -> str | int:
         return self.settings.choices[name]

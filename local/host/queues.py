@@ -33,6 +33,14 @@ SHORTEST_POLL_S = 0.1
 LONGEST_POLL_S = 1.0
 """``maxPollingInterval`` is for the bill; nobody pays for polling on this machine."""
 
+# Storage that was restarted is back within a second or two; the SDK's own first pause is 15 s.
+RETRIES: dict[str, Any] = {
+    "retry_total": 4,
+    "initial_backoff": 1,
+    "increment_base": 2,
+    "random_jitter_range": 1,
+}
+
 LEASE_S = 30
 OUTAGE_PAUSE_S = 2.0
 
@@ -58,7 +66,9 @@ class Queues:
         name = expand(binding.properties["queueName"], self._settings) + suffix
         connection = self.connection_string(str(binding.properties.get("connection") or "Storage"))
         if connection not in self._services:
-            self._services[connection] = QueueServiceClient.from_connection_string(connection)
+            self._services[connection] = QueueServiceClient.from_connection_string(
+                connection, **RETRIES
+            )
         return self._services[connection].get_queue_client(name)
 
     def connection_string(self, name: str) -> str:

@@ -170,7 +170,8 @@ class RunChange(Document):
     reason: Reason | None
     cause: str | None = Field(
         default=None,
-        description="The reason, or what says it more exactly: `becameGuest` for a member made a guest.",
+        description="The reason, or what says it more exactly: `becameGuest` for a member made a guest, "
+        "`becameMember` for the reverse.",
     )
     held: bool
     fields: dict[str, tuple[Value, Value]] = Field(description="Old and new value by target.")

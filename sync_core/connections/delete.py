@@ -298,15 +298,23 @@ async def _disable(
         async with draft_removal(services, connection, Users.DISABLE) as removal:
             if not removal.people:
                 return
+            # Should this process die, more were disabled than are counted.
+            await _count(services, run, ledger, at_least=True)
             try:
                 await write_removal(services, removal, stamp, ledger, hold.fence)
             finally:
-                await services.store.runs.save(run.replaced(counts=ledger.counts))
+                await _count(services, run, ledger, at_least=ledger.at_least)
     raise RetryLater(
         "connection.deletionUnfinished",
         f"Some people of {connection.id!r} could not be disabled, because their rows are being changed.",
         "Nothing to do: the connection is disabled, and the deletion goes on within minutes.",
     )
+
+
+async def _count(services: Services, run: Run, ledger: Ledger, *, at_least: bool) -> None:
+    """Store how many were disabled; what an earlier part left uncertain stays so."""
+    uncertain = run.counts_at_least or at_least
+    await services.store.runs.save(run.replaced(counts=ledger.counts, counts_at_least=uncertain))
 
 
 async def _note_leftovers(

@@ -17,10 +17,12 @@ from itertools import islice
 from typing import Any
 
 from sync_core.connections.refusals import NAMED, NeedsConfirmation, ReasonNeeded, members
+from sync_core.domain.connections.warnings import Warning  # noqa: A004 -- the word of the contract
 from sync_core.domain.documents import Connection, Guard
 from sync_core.domain.errors import Conflict, FixConnection, RetryLater, SyncError
 from sync_core.domain.plan.digest import moves_of
 from sync_core.domain.plan.guard import careful
+from sync_core.domain.plan.values import still_sensitive
 from sync_core.domain.scope.overlap import chosen_people, doubled_people
 from sync_core.logs import log_event
 from sync_core.runs.preview import OutOfTime, Preview, preview
@@ -50,6 +52,7 @@ class SaveGuard:
         self._confirmed = {moves_of(one) for one in confirm}
         self._by = by
         self._let_through: list[tuple[Connection, Connection]] = []
+        self._told: dict[str, list[Warning]] = {}
         self._until = asyncio.get_running_loop().time() + LIMIT_S
 
     def need_reason(self, stored: Connection | None, wanted: Connection) -> None:
@@ -67,6 +70,10 @@ class SaveGuard:
             limits=",".join(opened),
             reason=self._reason,
         )
+
+    def told(self, connection_id: str) -> list[Warning]:
+        """Return which assertions the next run would break, as far as the settings were planned."""
+        return self._told.get(connection_id, [])
 
     async def check(self, stored: Connection | None, wanted: Connection) -> None:
         """Raise `NeedsConfirmation` if saving would move too many people and nobody has confirmed it.
@@ -117,9 +124,12 @@ class SaveGuard:
         return bool(found or onward)
 
     async def _plan(self, stored: Connection, wanted: Connection, limits: Guard) -> None:
-        raised = limits != wanted.policy.guard
+        rules = still_sensitive(stored.mapping, wanted.mapping)
+        guarded = wanted.model_copy(update={"mapping": rules})
+        raised = limits != wanted.policy.guard or guarded != wanted
         try:
-            found = await self._preview(wanted, limits, keep=True)
+            found = await self._preview(guarded, limits, keep=True)
+            self._told[wanted.id] = _about_assertions(found)
             if all(one.code != "guard.held" for one in found.warnings):
                 return
             if not raised and await self._waits_already(stored, limits, found):
@@ -211,10 +221,18 @@ def _refusal(wanted: Connection, found: Preview, *, outdated: bool) -> NeedsConf
     )
 
 
+def _about_assertions(found: Preview) -> list[Warning]:
+    return [
+        Warning(code=one.code, message=one.message)
+        for one in found.warnings
+        if one.code == "assertion.failed"
+    ]
+
+
 def _does(found: Preview) -> str:
     moves = "move more people" if found.counts.joiners or found.counts.leavers else ""
     values = "take or rewrite the values of more people" if found.held_values else ""
-    return " and ".join(filter(None, [moves, values])) or "move more people"
+    return " and ".join(filter(None, [moves, values])) or "bring more sensitive values"
 
 
 def described(refusals: Sequence[tuple[str, NeedsConfirmation]]) -> list[dict[str, Any]]:

@@ -30,6 +30,7 @@ from sync_core.domain.connections.draft import (
     secret_name_problems,
 )
 from sync_core.domain.connections.verification import waiting_credential
+from sync_core.domain.connections.warnings import Warning  # noqa: A004 -- the word of the contract
 from sync_core.domain.documents import Connection, Credential, CredentialKind
 from sync_core.domain.errors import (
     Conflict,
@@ -77,6 +78,10 @@ class Saver:
 
     def now(self) -> datetime:
         return self._services.clock()
+
+    def told(self, saved: Saved) -> list[Warning]:
+        """Return what was found while the save was planned, and stopped nothing."""
+        return self._guard.told(saved.stored.connection.id)
 
     async def create(self, draft: Draft) -> Saved:
         """Store a new connection; raise `Conflict` if the id is taken."""

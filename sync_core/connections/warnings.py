@@ -52,6 +52,7 @@ def warnings_about(connection: Connection) -> list[Warning]:
         found.append(Warning(code="scope.patternsAsBefore", message=text))
     found += _hidden_in_scope(scope)
     found += _not_told(connection)
+    found += _about_deletions(connection)
     if connection.realtime:
         text = (
             "This version looks for changes on the schedule; being told of them by Microsoft Graph "
@@ -141,20 +142,24 @@ def warnings_from(
 
 
 def _about_limits(connection: Connection) -> list[Warning]:
-    """Say what the guard will do that it did not do before, or that cannot be undone."""
-    found, guard = [], connection.policy.guard
-    if has_old_limits(connection):
-        text = (
-            "This release counts over a window of hours and has new limits; the connection was stored "
-            f"before and takes their defaults: at most {guard.max_creates} people and "
-            f"{guard.max_create_percent:g} % come in within {guard.window_hours} hours without "
-            f"approval, at most {guard.max_deletes} are deleted. Saving the connection keeps them."
-        )
-        found.append(Warning(code="guard.newLimits", message=text))
+    """Say what the guard will do that it did not do before."""
+    guard = connection.policy.guard
+    if not has_old_limits(connection):
+        return []
+    text = (
+        "This release counts over a window of hours and has new limits; the connection was stored "
+        f"before and takes their defaults: at most {guard.max_creates} people and "
+        f"{guard.max_create_percent:g} % come in within {guard.window_hours} hours without "
+        f"approval, at most {guard.max_deletes} are deleted. Saving the connection keeps them."
+    )
+    return [Warning(code="guard.newLimits", message=text)]
+
+
+def _about_deletions(connection: Connection) -> list[Warning]:
+    """Say what runs will do that cannot be undone."""
     causes = [to_camel(name) for name in CAUSES if deletes(connection.policy, name)]
-    if causes:
-        found.append(Warning(code="policy.deletes", message=_deletion(causes, guard.max_deletes)))
-    return found
+    limit = connection.policy.guard.max_deletes
+    return [Warning(code="policy.deletes", message=_deletion(causes, limit))] if causes else []
 
 
 def _deletion(causes: list[str], limit: int | None) -> str:

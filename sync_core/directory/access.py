@@ -15,6 +15,7 @@ from sync_core.directory.credentials import (
     GraphCredential,
     OwnIdentity,
 )
+from sync_core.directory.missing import with_all_missing
 from sync_core.directory.retry_budget import RetryBudget
 from sync_core.directory.signing_keys import SigningKeys
 from sync_core.directory.tenant_metadata import TenantMetadata
@@ -58,7 +59,10 @@ class Directory:
     async def open(
         self, connection: Connection, retry_budget: RetryBudget | None = None
     ) -> AsyncIterator[GraphClient]:
-        """Open a connection's way to Graph, with the secret from Key Vault."""
+        """Open a connection's way to Graph, with the secret from Key Vault.
+
+        Whoever is refused for want of a permission is told of all that are missing, not of the first.
+        """
         async with await self._credential(connection) as credential:
             cloud = CLOUDS[connection.cloud]
             async with open_graph(
@@ -67,7 +71,13 @@ class Directory:
                 scope=cloud.graph_scope,
                 retry_budget=retry_budget or self.retry_budget(),
             ) as client:
-                yield client
+                try:
+                    yield client
+                except FixConnection as error:
+                    told = await with_all_missing(client, connection, error)
+                    if told is error:
+                        raise
+                    raise told from error
 
     async def token(self, connection: Connection) -> str:
         """Ask Entra for a new token for Graph: what it says of tenant and roles is Entra's own word."""

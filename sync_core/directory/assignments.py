@@ -7,20 +7,25 @@ from typing import Any
 
 from sync_core.directory.answers import GraphNotFound
 from sync_core.directory.client import GraphClient
+from sync_core.directory.groups import read_group_tree
 from sync_core.directory.members import pages, users_in
 from sync_core.directory.requests import APPLICATIONS_READ, assigned_to
+from sync_core.domain.plan.groups import GroupNow
 
 
 @dataclass(slots=True)
 class Assignments:
     """The service principals that each person is assigned to, and their names.
 
-    `missing` are those that Graph does not have.
+    `missing` are those that Graph does not have. `hidden` are the names of assigned groups, by their ids,
+    whose members this app does not get to see; `groups` tell how many people are in the others.
     """
 
     by_person: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     names: dict[str, str] = field(default_factory=dict)
     missing: set[str] = field(default_factory=set)
+    hidden: dict[str, str] = field(default_factory=dict)
+    groups: dict[str, GroupNow] = field(default_factory=dict)
 
     def of(self, object_id: str) -> frozenset[str]:
         return frozenset(self.by_person.get(object_id, ()))
@@ -36,36 +41,39 @@ async def read_assignments(client: GraphClient, applications: Iterable[str]) -> 
     (learn.microsoft.com/entra/identity/enterprise-apps/assign-user-or-group-access-portal).
     """
     found = Assignments()
+    assigned: dict[str, set[str]] = defaultdict(set)
     for application in sorted(applications):
         try:
-            groups = await _assigned_directly(client, application, found)
+            await _read_directly(client, application, found, assigned)
         except GraphNotFound:
             found.missing.add(application)
-            continue
-        for group in groups:
-            async for object_id in _members(client, group):
-                found.by_person[object_id].add(application)
+    tree = await read_group_tree(client, assigned, nested=False)
+    found.hidden = {group: tree.name(group) for group in tree.unreadable}
+    for group in sorted(tree.names.keys() - tree.unreadable):
+        members = {object_id async for object_id in _members(client, group)}
+        found.groups[group] = tree.group_now(group, len(members))
+        for object_id in members:
+            found.by_person[object_id] |= assigned[group]
     return found
 
 
-async def _assigned_directly(
-    client: GraphClient, application: str, found: Assignments
-) -> list[str]:
-    """Note the people who are assigned themselves; return the groups that are."""
-    groups: list[str] = []
+async def _read_directly(
+    client: GraphClient, application: str, found: Assignments, assigned: dict[str, set[str]]
+) -> None:
+    """Note the people who are assigned themselves, and the applications of the groups that are."""
     request = assigned_to(client.sdk, application)
     async for page in client.pages(request, needs=APPLICATIONS_READ):
         for item in page.items:
-            _note(item, application, found, groups)
-    return sorted(set(groups))
+            found.names[application] = str(item.get("resourceDisplayName") or "")
+            if item.get("principalType") == "User":
+                found.by_person[str(item["principalId"])].add(application)
+        for group in assigned_groups(page.items):
+            assigned[group].add(application)
 
 
-def _note(item: dict[str, Any], application: str, found: Assignments, groups: list[str]) -> None:
-    found.names[application] = str(item.get("resourceDisplayName") or "")
-    if item.get("principalType") == "User":
-        found.by_person[str(item["principalId"])].add(application)
-    elif item.get("principalType") == "Group":
-        groups.append(str(item["principalId"]))
+def assigned_groups(items: Iterable[dict[str, Any]]) -> list[str]:
+    """Return the groups among those that are assigned."""
+    return [str(one["principalId"]) for one in items if one.get("principalType") == "Group"]
 
 
 async def _members(client: GraphClient, group: str) -> AsyncIterator[str]:

@@ -21,6 +21,7 @@ from msgraph.graph_service_client import GraphServiceClient
 
 from sync_core.directory.access import Directory, Secrets
 from sync_core.directory.answers import to_page
+from sync_core.directory.assignments import assigned_groups
 from sync_core.directory.client import GraphClient
 from sync_core.directory.groups import GroupTree, read_group_tree, refused_members
 from sync_core.directory.lookup import check_attributes
@@ -58,6 +59,7 @@ from sync_core.domain.connections.checks import (
     groups_check,
     hidden_check,
     passed,
+    paused_check,
     permission_check,
     privilege_check,
     secret_end,
@@ -177,7 +179,7 @@ class _Trial:
         if self.needs.groups and missing.isdisjoint({MEMBERS, GROUPS}):
             await self._groups(client, facts, frozenset() if USERS in missing else readable)
         if self.needs.applications and missing.isdisjoint({MEMBERS, GROUPS, APPLICATIONS}):
-            await self._try(READ_ASSIGNED, self._read_assigned(client))
+            await self._assigned(client, facts)
         if facts:
             self.checks.append(privilege_check(facts.roles))
 
@@ -228,14 +230,20 @@ class _Trial:
         if not await self._step(SCOPE_GROUPS, self._read_tree(client, tree)):
             return
         self.checks.append(groups_check(self.needs.groups, tree.missing))
+        self._hidden(tree, facts)
+        if tree.paused:
+            self.checks.append(paused_check(map(tree.name, tree.paused)))
+        readable = sorted(tree.names.keys() - tree.unreadable)
+        if readable and attributes:
+            await self._try(READ_MEMBERS, self._read_members(client, tree, readable, attributes))
+
+    def _hidden(self, tree: GroupTree, facts: TokenFacts | None) -> None:
+        """Check that members can be read which groups hide."""
         hidden = tree.hiding if facts else tree.unreadable
         if hidden:
             names = sorted(map(tree.name, hidden))
             roles = facts.roles if facts else frozenset[str]()
             self.checks.append(hidden_check(names, roles, self.needs.kind))
-        readable = sorted(tree.names.keys() - tree.unreadable)
-        if readable and attributes:
-            await self._try(READ_MEMBERS, self._read_members(client, tree, readable, attributes))
 
     async def _read_tree(self, client: GraphClient, tree: GroupTree) -> None:
         """Fill the tree; of one that takes too long, as much as was read is looked at, and a note says so."""
@@ -259,7 +267,13 @@ class _Trial:
             await check_attributes(client, page.items if page else [], "members of a group")
         return f"The members of the groups can be read with their attributes ({len(groups)})."
 
-    async def _read_assigned(self, client: GraphClient) -> str:
+    async def _assigned(self, client: GraphClient, facts: TokenFacts | None) -> None:
+        """Look at who is assigned, and whether the groups that are hide their members."""
+        tree = GroupTree()
+        await self._try(READ_ASSIGNED, self._read_assigned(client, tree))
+        self._hidden(tree, facts)
+
+    async def _read_assigned(self, client: GraphClient, tree: GroupTree) -> str:
         """Read the first page of each: a group with many people in it would take longer than a check."""
         named = sorted(self.needs.applications)
         requests = [assigned_to(client.sdk, one) for one in named]
@@ -271,6 +285,8 @@ class _Trial:
                 "Give the object id of the enterprise application (Entra, Enterprise applications, its "
                 "overview), not the application (client) id of its registration.",
             )
+        groups = [group for answer in answers for group in assigned_groups(to_page(answer).items)]
+        await read_group_tree(client, groups, nested=False, tree=tree)
         return f"It can be read who is assigned to the enterprise applications ({len(named)})."
 
     async def _certificate(self) -> None:

@@ -13,7 +13,7 @@ from kiota_abstractions.request_information import RequestInformation
 from sync_core.directory.answers import to_page
 from sync_core.directory.assignments import Assignments, read_assignments
 from sync_core.directory.client import GraphClient
-from sync_core.directory.groups import GroupTree, inside
+from sync_core.directory.groups import GroupTree, inside, members_hidden
 from sync_core.directory.lookup import check_attributes
 from sync_core.directory.managers import check_hidden, told_managers
 from sync_core.directory.members import is_group
@@ -25,8 +25,9 @@ from sync_core.directory.requests import (
     one_user,
 )
 from sync_core.domain.attributes import MANAGER, is_agent
-from sync_core.domain.model import BECAME_GUEST, Evidence, Reason
-from sync_core.domain.scope.compile import CompiledScope
+from sync_core.domain.documents import ASSIGNED_TO
+from sync_core.domain.model import BECAME_GUEST, BECAME_MEMBER, Evidence, Reason
+from sync_core.domain.scope.compile import CompiledScope, keeps_out
 
 # A `$batch` holds 20 requests, two of them a person.
 PEOPLE_A_BATCH = 10
@@ -58,7 +59,10 @@ async def read_evidence(
     answers = await _asked(client, object_ids, select, wanted, nested=scope.nested_groups)
     await _check(client, [one.user for one in answers.values() if one.user is not None], select)
     if assignments is None:
+        # Read again, as proof: a list that was cut short once must not remove anybody.
         assignments = await read_assignments(client, scope.applications)
+    if assignments.hidden and keeps_out(scope.document, ASSIGNED_TO):
+        raise members_hidden(assignments.hidden.values())
     above = tree.above(wanted) if tree else {}
     deleted = await _deleted(client, [oid for oid, one in answers.items() if one.user is None])
     found: list[Evidence] = []
@@ -154,9 +158,19 @@ def _reason(
 ) -> Reason | None:
     if scope.matches(user, groups):
         return Reason.ACCOUNT_DISABLED if user.get("accountEnabled") is False else None
-    if user.get("userType") == "Guest" and scope.matches({**user, "userType": None}, groups):
-        facts[BECAME_GUEST] = True  # nothing else keeps the person out
+    if kind := _kind_that_keeps_out(user, groups, scope):
+        facts[kind] = True
     return Reason.LEFT_SCOPE
+
+
+def _kind_that_keeps_out(
+    user: Mapping[str, Any], groups: frozenset[str], scope: CompiledScope
+) -> str | None:
+    """Say whether a person is out as a guest, or as a member, and for nothing else."""
+    is_guest = user.get("userType") == "Guest"
+    if not scope.matches({**user, "userType": "Member" if is_guest else "Guest"}, groups):
+        return None
+    return BECAME_GUEST if is_guest else BECAME_MEMBER
 
 
 async def _deleted(client: GraphClient, object_ids: list[str]) -> dict[str, Evidence]:

@@ -11,6 +11,7 @@ from sync_core.directory.members import first_pages, groups_in, rest, users_in
 from sync_core.directory.requests import GROUP_PROPERTIES, GROUPS_READ, one_group
 from sync_core.domain.connections.permissions import HIDDEN
 from sync_core.domain.errors import FixConnection
+from sync_core.domain.plan.groups import GroupNow
 
 HIDDEN_MEMBERSHIP = "HiddenMembership"
 
@@ -52,6 +53,10 @@ class GroupTree:
     def name(self, group: str) -> str:
         """Return what a group is called, or its id."""
         return self.names.get(group) or group
+
+    def group_now(self, group: str, people: int) -> GroupNow:
+        """Return how many people are directly in a group, and whether a rule decides that."""
+        return GroupNow(self.names[group], people, group in self.dynamic, group in self.paused)
 
 
 def inside(
@@ -153,6 +158,17 @@ def refused_members(error: FixConnection, group: str) -> FixConnection:
     """Return the same error with the group whose members were asked for."""
     message = f"The members of the group {group!r} cannot be read. {error.message}"
     return FixConnection(error.code, message, error.remedy)
+
+
+def members_hidden(groups: Iterable[str]) -> FixConnection:
+    """Return the error where it has to be known who is in these groups, and this app does not see it."""
+    return FixConnection(
+        "scope.membersHidden",
+        f"{hidden_words(groups)} Nothing was changed, since the scope keeps members of that group out, or "
+        "the mapping asks for them.",
+        f"Grant the application permission {HIDDEN} and admin consent, or take the group out of the scope "
+        "and the mapping.",
+    )
 
 
 def hidden_words(groups: Iterable[str]) -> str:

@@ -15,6 +15,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +25,7 @@ from sync_core.directory.client import GraphClient
 from sync_core.directory.groups import (
     GroupTree,
     hidden_words,
+    members_hidden,
     read_group_tree,
     refused_members,
 )
@@ -32,11 +34,11 @@ from sync_core.directory.members import pages, users_in
 from sync_core.directory.requests import USERS_READ, all_users
 from sync_core.directory.streams import merged
 from sync_core.domain.connections.permissions import HIDDEN
-from sync_core.domain.documents import GROUPS, Operator, RecordError
+from sync_core.domain.documents import ASSIGNED_TO, GROUPS, RecordError
 from sync_core.domain.errors import FixConnection, IncompleteReading, SyncError
 from sync_core.domain.model import Attributes
 from sync_core.domain.plan.groups import GroupNow
-from sync_core.domain.scope.compile import CompiledScope
+from sync_core.domain.scope.compile import CompiledScope, keeps_out
 from sync_core.domain.scope.query import reading_plan
 from sync_core.logs import log_event
 
@@ -117,17 +119,12 @@ class Reading:
         return self._groups_of.keys()
 
     def direct_sizes(self) -> dict[str, GroupNow]:
-        """Count, after the reading, who is directly in each group that the scope reads, nested ones too."""
-        tree = self.tree
-        return {
-            group: GroupNow(
-                name=tree.names[group],
-                people=self._lengths.get(f"the members of group {group}", 0),
-                dynamic=group in tree.dynamic,
-                paused=group in tree.paused,
-            )
-            for group in tree.above(self.scope.groups)
+        """Count, after the reading, who is directly in each group: named, nested and assigned ones."""
+        read = {
+            group: self.tree.group_now(group, self._lengths.get(f"the members of group {group}", 0))
+            for group in self.tree.above(self.scope.groups)
         }
+        return read | self.assignments.groups
 
     def members(self) -> int:
         """Count, after the reading, who is in any of the groups whose members come in."""
@@ -144,7 +141,8 @@ class Reading:
                 break
         for group in sorted(self.tree.missing):
             self._note_missing(group)
-        self._note_hidden()
+        hidden = {group: self.tree.name(group) for group in self.tree.unreadable}
+        self._note_hidden(hidden, self.tree.above(self._known_whole()).keys())
 
     def _note_missing(self, group: str) -> None:
         self.problems.append(
@@ -161,6 +159,9 @@ class Reading:
         self.assignments = await read_assignments(self.client, self.scope.applications)
         for object_id in self.assignments.by_person:
             self._join(object_id, self.assignments.of(object_id))
+        hidden = self.assignments.hidden
+        kept_out = keeps_out(self.scope.document, ASSIGNED_TO)
+        self._note_hidden(hidden, hidden.keys() if kept_out else NOBODY)
         for application in sorted(self.assignments.missing):
             self.problems.append(
                 RecordError(
@@ -172,41 +173,27 @@ class Reading:
                 )
             )
 
-    def _note_hidden(self) -> None:
+    def _note_hidden(self, hidden: Mapping[str, str], needed: AbstractSet[str]) -> None:
         """Note the groups whose members are hidden from this app; the members of the others come in.
 
-        Where a group keeps people out, or decides what they are mapped to, its members have to be known:
-        raises `FixConnection` then.
+        `hidden` are their names by id. Where a group keeps people out, or decides what they are mapped to,
+        its members are `needed`: raises `FixConnection` then.
         """
-        tree, known = self.tree, self._known_whole()
-        needed = tree.unreadable & tree.above(known).keys()
-        if needed:
-            raise FixConnection(
-                "scope.membersHidden",
-                f"{hidden_words(map(tree.name, needed))} Nothing was changed, since the scope "
-                "keeps members of that group out, or the mapping asks for them.",
-                f"Grant the application permission {HIDDEN} and admin consent, or take the group out of "
-                "the scope and the mapping.",
-            )
-        for group in sorted(tree.unreadable):
+        if unknown := hidden.keys() & needed:
+            raise members_hidden(hidden[group] for group in unknown)
+        for group, name in sorted(hidden.items()):
             self.problems.append(
                 RecordError(
                     object_id=group,
                     code="scope.membersHidden",
-                    message=f"{hidden_words([tree.name(group)])} The others come in; nobody is removed "
+                    message=f"{hidden_words([name])} The others come in; nobody is removed "
                     f"until {HIDDEN} is granted, or the group is taken out.",
                 )
             )
 
     def _known_whole(self) -> frozenset[str]:
         """Return the named groups in which not to be is what counts, and those that the mapping asks for."""
-        kept_out = {
-            str(group).lower()
-            for one in self.scope.document.filters
-            for clause in one.clauses
-            if clause.attribute == GROUPS and clause.operator is Operator.NOT_ARRAYCONTAINS
-            for group in clause.values
-        }
+        kept_out = keeps_out(self.scope.document, GROUPS)
         return (self.asked_groups - self.scope.asked_groups) | kept_out
 
     def _readable(self, above: Mapping[str, frozenset[str]]) -> list[tuple[str, frozenset[str]]]:

@@ -204,6 +204,10 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 Scalar = Annotated[str, Field(max_length=MAX_VALUE)] | bool | Int64 | Number
 # As a column of the table can hold it.
 ColumnValue = Annotated[str, Field(max_length=MAX_COLUMN)] | bool | Int64 | Number
+# What an assertion may find in a column. No fractions, which are seldom equal, and no number beyond 32
+# bits: a table that is read without types tells those as text.
+Int32 = Annotated[int, Field(ge=-(2**31), lt=2**31)]
+FoundValue = Annotated[str, Field(min_length=1, max_length=MAX_COLUMN)] | bool | Int32
 # Of a long list the first wrong value is named: each is refused once for every type it could have.
 Scalars = Annotated[list[Scalar], Field(max_length=MAX_VALUES, fail_fast=True)]
 
@@ -492,13 +496,18 @@ class Assertion(Document):
     """One thing that has to be true after every run: exactly one of four.
 
     `in`: this person is active. `never`: nobody of this name is; `*` stands for any letters. `atLeast`,
-    `atMost`: so many people are active.
+    `atMost`: so many people are active; with `where`, so many of those whose mapped columns hold these
+    values, all of them.
     """
 
     is_in: Annotated[ProtectedName | None, Field(alias="in")] = None
     never: NamePattern | None = None
     at_least: Limit | None = None
     at_most: Limit | None = None
+    where: Annotated[
+        dict[TargetName, FoundValue] | None,
+        Field(min_length=1, max_length=MAX_KEYS, exclude_if=lambda given: given is None),
+    ] = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -507,6 +516,9 @@ class Assertion(Document):
         ]
         if len(given) != 1:
             msg = "give exactly one of in, never, atLeast, atMost"
+            raise ValueError(msg)
+        if self.where is not None and self.at_least is None and self.at_most is None:
+            msg = "where says whom atLeast or atMost counts; give one of these with it"
             raise ValueError(msg)
         if self.is_in is not None and not (GUID.fullmatch(self.is_in) or "@" in self.is_in):
             msg = "in names one person, by object id or user principal name"

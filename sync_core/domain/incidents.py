@@ -15,6 +15,7 @@ from sync_core.domain.health import Event, Health, Incident, Step, resolved
 # Errors of single records and groups that only an administrator can mend, and that last until then.
 LASTING = {
     "scope.groupNotFound": "Restore the group, or take it out of the scope.",
+    "scope.applicationNotFound": "Name the enterprise application by its object id, or take the clause out.",
     "scope.membersHidden": "Grant the permission that is named, or take the group out of the scope.",
 }
 

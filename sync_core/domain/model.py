@@ -42,8 +42,10 @@ class Reason(StrEnum):
     CONNECTION_DELETED = "connectionDeleted"
 
 
-# What the evidence says of an employee who was made a guest where the scope takes no guests.
+# What the evidence says of an employee who was made a guest where the scope takes no guests, and of a guest
+# who was made a member where it takes guests only.
 BECAME_GUEST = "becameGuest"
+BECAME_MEMBER = "becameMember"
 
 
 class Status(StrEnum):
@@ -199,9 +201,9 @@ class Change:
     @property
     def cause(self) -> str | None:
         """Why a person is removed, more exactly than the reason that is stored with the row."""
-        if self.evidence and self.evidence.get(BECAME_GUEST):
-            return BECAME_GUEST
-        return self.reason.value if self.reason else None
+        facts = self.evidence or {}
+        exact = next((kind for kind in (BECAME_GUEST, BECAME_MEMBER) if facts.get(kind)), None)
+        return exact or (self.reason.value if self.reason else None)
 
     def fields(self) -> dict[str, tuple[Value, Value]]:
         """Return the targets that differ, each with its old and new value."""
@@ -214,6 +216,12 @@ class Change:
     @property
     def deletes(self) -> bool:
         return self.action is Action.DELETE
+
+    @property
+    def has_row(self) -> bool:
+        """Whether a row stands at the person's own address: theirs, or one that they take over there."""
+        in_place = self.link is not None and self.link.in_place
+        return self.action is not Action.CREATE or in_place
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,11 +276,12 @@ def is_same(one: Value, other: Value) -> bool:
     """Whether two stored values are the same; lists, which are stored as JSON, in any order."""
     if one == other:
         return True
-    lists = [_list_in(value) for value in (one, other)]
+    lists = [list_in(value) for value in (one, other)]
     return None not in lists and as_sets(lists[0]) == as_sets(lists[1])
 
 
-def _list_in(value: Value) -> list[Any] | None:
+def list_in(value: Value) -> list[Any] | None:
+    """Return the list that a column holds as JSON; None where it holds something else."""
     if not isinstance(value, str) or not value.startswith("["):
         return None
     try:

@@ -174,9 +174,11 @@ class _OnePerson:
         self._step("decide", told.message)
         # A person who waits is listed, so that the match can be decided at once.
         await context.linking.note(self._hold.check)
-        await self._apply(context, decided)
-        await self._open_cases(context, decided)
-        self._run = measured(self._run, client.usage, context.ledger)
+        try:
+            await self._apply(context, decided)
+            await self._open_cases(context, decided)
+        finally:  # of a write whose answer did not come it is counted, too, that it may have been made
+            self._run = measured(self._run, client.usage, context.ledger)
         if decided.blocked is not None:
             self._end(RunStatus.HELD, error=broken_assertions(decided.plan))
         else:

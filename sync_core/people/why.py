@@ -5,11 +5,12 @@ Nothing is written.
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sync_core.directory.groups import read_group_tree
+from sync_core.directory.groups import GroupTree, read_group_tree
 from sync_core.directory.lookup import direct_groups, find_by_name
 from sync_core.domain.documents import GUID, Connection, Document, RecordError, RunStatus
 from sync_core.domain.errors import RetryLater
@@ -22,6 +23,7 @@ from sync_core.domain.explain.facts import (
     explain_scope,
     group_path,
     hidden_attributes,
+    paused_ways,
     redacts,
 )
 from sync_core.domain.explain.words import (
@@ -160,7 +162,7 @@ class Explainer:
             error=_without_values(decided.error),
             now=self._context.stamp.now,
             matched=decided.matched,
-            groups={group.id: group.name for group in told.groups if group.name},
+            groups=told.groups,
         )
         _, sentence = verdict(replace(standing, scope=scope))
         return told.model_copy(
@@ -208,17 +210,7 @@ class Explainer:
             return []
         tree = await read_group_tree(self._client, named, nested=scope.nested_groups)
         direct = await direct_groups(self._client, evidence.object_id)
-        return [
-            GroupSeen(
-                id=group,
-                name=tree.names.get(group),
-                exists=group not in tree.missing,
-                is_member=group in evidence.groups,
-                directly=group in direct,
-                path=group_path(group, direct, tree.parents, tree.names),
-            )
-            for group in sorted(named)
-        ]
+        return [_seen(group, evidence, tree, direct) for group in sorted(named)]
 
     async def _told(
         self,
@@ -241,7 +233,7 @@ class Explainer:
             error=decided.error,
             now=self._context.stamp.now,
             matched=decided.matched,
-            groups={group.id: group.name for group in groups if group.name},
+            groups=groups,
         )
         code, sentence = verdict(standing)
         if stored is not None and stored.origin is Origin.MANUAL:
@@ -322,6 +314,21 @@ class Explainer:
         return {
             name: (REDACTED, REDACTED) if name in hidden else pair for name, pair in fields.items()
         }
+
+
+def _seen(group: str, evidence: Evidence, tree: GroupTree, direct: AbstractSet[str]) -> GroupSeen:
+    is_member = group in evidence.groups
+    leading = tree.above([group]).keys()
+    paused = paused_ways(leading, direct, tree.paused, is_member=is_member)
+    return GroupSeen(
+        id=group,
+        name=tree.names.get(group),
+        exists=group not in tree.missing,
+        is_member=is_member,
+        directly=group in direct,
+        path=group_path(group, direct, tree.parents, tree.names),
+        paused_rules=sorted(map(tree.name, paused)),
+    )
 
 
 def _is_in(told: PersonExplained) -> bool:

@@ -18,7 +18,7 @@ async def take_approval(
     A run that was killed, or ran out of time, leaves a smaller plan to the next one. That one is let
     through by the same confirmation if each of its held changes was in the confirmed plan, too.
     """
-    if not plan.verdict.holds or plan.verdict.broken:
+    if not plan.verdict.may_be_confirmed:
         return None
     now, moves = services.clock(), moves_of(plan.plan_hash)
     approval = await services.store.approvals.find(connection.id, moves, now)

@@ -198,7 +198,8 @@ class Leaving:
         written, stamp = self.context.written, self.context.stamp
         marks = [Marks(stamp.now, stamp.run_id, tuple(written.marks), written.first)]
         asserted = sum(map(len, checkpoint.asserted.named.values()))
-        wide = asserted > MOST_ASSERTED
+        # Of people with certain values, only the table knows the number.
+        wide = asserted > MOST_ASSERTED or bool(self.context.assertions.columns)
         if wide:
             checkpoint = checkpoint.model_copy(update={"asserted": AssertedPeople()})
         since = stamp.now - timedelta(hours=checkpoint.window_hours)

@@ -7,6 +7,7 @@ says so.
 from dataclasses import replace
 
 from sync_core.domain.model import Action, Change, Evidence, StillHeld, StoredIndex, StoredPerson
+from sync_core.domain.plan.guard import Verdict
 from sync_core.domain.plan.judge import unanswered
 from sync_core.domain.plan.plan import ALLOWED, Plan
 from sync_core.runs import planner
@@ -26,9 +27,8 @@ async def let_through(context: RunContext, draft: Draft, still_held: StillHeld) 
 
     The plan keeps its name; changes in new spools are closed with the draft's.
     """
-    active = draft.inventory.active
     if not draft.unconfirmed:
-        verdict = context.assertions.applied(ALLOWED, active)
+        verdict = confirmed_verdict(context, draft)
         return replace(draft.plan, verdict=verdict, approved=draft.plan.verdict)
     decided = draft.spools.enter_context(ChangeSpool())
     planned = draft.spools.enter_context(ChangeSpool())
@@ -41,10 +41,15 @@ async def let_through(context: RunContext, draft: Draft, still_held: StillHeld) 
         draft.plan,
         changes=planned,
         tally=detail.tally,
-        verdict=context.assertions.applied(ALLOWED, active),
+        verdict=context.assertions.applied(ALLOWED, draft.inventory.active, planned),
         approved=draft.plan.verdict,
         unconfirmed=sum(change.action.is_removal and change.reason is None for change in planned),
     )
+
+
+def confirmed_verdict(context: RunContext, draft: Draft) -> Verdict:
+    """Return what waits of a draft although it was confirmed: what assertions hold."""
+    return context.assertions.applied(ALLOWED, draft.inventory.active, draft.plan.changes)
 
 
 async def _ask_the_rest(

@@ -16,7 +16,8 @@ from sync_core.domain.documents import Connection, RunWarning
 from sync_core.domain.mapping.compile import CompiledMapping, compile_mapping
 from sync_core.domain.model import Action, Change, Evidence
 from sync_core.domain.names import UNBOUND, Bindings, asserted_ids, unbound, with_ids
-from sync_core.domain.plan.assertions import WORTH, Assertions
+from sync_core.domain.plan.assertions import Assertions
+from sync_core.domain.plan.headcounts import EVERYBODY
 from sync_core.domain.plan.judge import Observer
 from sync_core.domain.plan.ledger import Ledger
 from sync_core.domain.plan.window import FIRST
@@ -52,7 +53,7 @@ class Written:
             self.first += 1
         elif mark:
             self.marks.append(mark + change.object_id)
-        self.active += WORTH[change.action]
+        self.active += EVERYBODY.step(change)
         self.stored[change.object_id[0]] += change.action is Action.CREATE
         self.stored[change.object_id[0]] -= change.deletes
 

@@ -8,8 +8,16 @@ from typing import Any
 from sync_core.domain.model import HEX_DIGITS, Action, Change, Inventory, Tally
 from sync_core.domain.plan.decide import is_protected
 from sync_core.domain.plan.digest import PlanDigest
-from sync_core.domain.plan.guard import tally_of
-from sync_core.domain.plan.values import Loss, Rise, losses, name_of, over, rises, sensitive_values
+from sync_core.domain.plan.guard import COMING, tally_of
+from sync_core.domain.plan.values import (
+    Loss,
+    Rise,
+    losses,
+    name_of,
+    over,
+    rises,
+    sensitive_values,
+)
 from sync_core.runs.context import RunContext
 from sync_core.runs.spool import ChangeSpool
 from sync_core.store.rows import old_values
@@ -17,10 +25,14 @@ from sync_core.store.rows import old_values
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """What the guard reads of a plan, from how many people it takes which values, and the plan's name."""
+    """What the guard reads of a plan, from how many people it takes which values, and the plan's name.
+
+    `people` have a row whose values the plan might take: the active ones, and who come to one that stands.
+    """
 
     tally: Tally
     plan_hash: str
+    people: int
     losses: Mapping[Loss, int]
     rises: Mapping[Rise, int]
 
@@ -29,9 +41,9 @@ async def write_detail(
     context: RunContext, decided: ChangeSpool, planned: ChangeSpool, inventory: Inventory
 ) -> Detail:
     """Fill `planned` with what was decided, without people who are protected or wait for a match."""
-    context.assertions.begin()
     digest = PlanDigest(context.connection.id)
     actions: Counter[Action] = Counter()
+    people = inventory.active
     lost: Counter[Loss] = Counter()
     gained: Counter[Rise] = Counter()
     sensitive = sensitive_values(context.connection.mapping)
@@ -44,24 +56,24 @@ async def write_detail(
             if is_protected(change, context.connection.policy):
                 continue
             planned.add(change)
-            context.assertions.change(change)
             actions[change.action] += 1
+            people += change.has_row and change.action in COMING
             lost.update(losses(change))
             for rise in () if inventory.first_import else rises(change, sensitive):
                 gained[rise] += 1
                 digest.hold([f"{change.object_id}|{rise.column}|{rise.value}"])
             digest.add(change)
-    held = over(lost, context.connection.policy.guard, inventory.active)
-    digest.hold(_names(context, held, lost, inventory.active))
-    return Detail(tally_of(inventory, actions), digest.text, lost, gained)
+    held = over(lost, context.connection.policy.guard, people)
+    digest.hold(_names(context, held, lost, people))
+    return Detail(tally_of(inventory, actions), digest.text, people, lost, gained)
 
 
 def _names(
-    context: RunContext, held: Sequence[Loss], lost: Mapping[Loss, int], active: int
+    context: RunContext, held: Sequence[Loss], lost: Mapping[Loss, int], people: int
 ) -> Iterator[str]:
     """Name what would be lost by the rules of its columns; a column without a rule is emptied."""
     rules = {rule.target: rule.model_dump_json() for rule in context.connection.mapping}
-    return (name_of(loss, lost[loss], active, rules.get(loss.column, "")) for loss in held)
+    return (name_of(loss, lost[loss], people, rules.get(loss.column, "")) for loss in held)
 
 
 def _put_stored(change: Change, row: dict[str, Any]) -> None:

@@ -21,6 +21,7 @@ from sync_core.domain.plan.roster import Roster
 from sync_core.domain.plan.window import WindowLog
 from sync_core.runs.context import RunContext
 from sync_core.runs.planner import InScope, Page
+from sync_core.store.users import watch_for
 
 
 class FullReading:
@@ -60,7 +61,7 @@ class FullReading:
 
     async def stored(self) -> tuple[StoredIndex, Inventory]:
         context, log = self._context, self.log
-        watch = context.assertions.stored if context.connection.assertions else None
+        watch = watch_for(context.assertions)
         hours = context.connection.policy.guard.window_hours
         before = (log, context.stamp.now - timedelta(hours=hours))
         stored = await context.users.load_index(context.linking.registry, watch, before)
@@ -124,16 +125,21 @@ class FullReading:
     async def look(self, object_ids: Sequence[str]) -> list[Evidence]:
         return await self._context.look(object_ids, self.reading.tree)
 
+    @property
+    def _reads_groups(self) -> bool:
+        scope = self._context.scope
+        return self.reading.complete and bool(scope.groups or scope.applications)
+
     async def group_losses(self) -> tuple[str, ...]:
         guard = self._context.connection.policy.guard
-        if not (self._context.scope.groups and self.reading.complete):
+        if not self._reads_groups:
             return ()
         known = await self._context.group_sizes.read(self._context.connection.id)
         return losses(known, self.reading.direct_sizes(), guard)
 
     async def note_groups(self, *, accepted: bool) -> None:
         """Remember how many people the groups have; `accepted`: who left them was confirmed."""
-        if not (self._context.scope.groups and self.reading.complete):
+        if not self._reads_groups:
             return
         connection = self._context.connection
         known = await self._context.group_sizes.read(connection.id)

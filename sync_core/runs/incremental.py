@@ -19,6 +19,7 @@ from sync_core.domain.plan.window import WindowLog
 from sync_core.runs.candidates import Candidates
 from sync_core.runs.context import RunContext
 from sync_core.runs.planner import InScope, Page
+from sync_core.store.users import watch_for
 
 LOOKS_AT_ONCE = 200
 
@@ -108,7 +109,7 @@ class Looks:
         """Read the index of all rows: people were written since the checkpoint, or newcomers are matched."""
         context = self._context
         hours = context.connection.policy.guard.window_hours
-        watch = context.assertions.stored if context.connection.assertions else None
+        watch = watch_for(context.assertions)
         before = (self.log, context.stamp.now - timedelta(hours=hours))
         everyone = await context.users.load_index(context.linking.registry, watch, before)
         inventory = Inventory.of(everyone.people, self.log.window(hours))

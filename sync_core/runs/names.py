@@ -1,15 +1,16 @@
 """Whom a connection's sign-in names mean: looked up in the directory, and kept for later runs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from sync_core.directory.client import GraphClient
 from sync_core.directory.lookup import ids_by_name, who_exists
 from sync_core.domain.documents import Connection
 from sync_core.domain.errors import SyncError
-from sync_core.domain.model import Status
+from sync_core.domain.model import Status, Value
 from sync_core.domain.names import Bindings, askable, places, rebound
 from sync_core.logs import log_event
 from sync_core.services import Services
+from sync_core.store.users import Watch
 
 Found = list[tuple[str, str]]
 
@@ -54,11 +55,11 @@ async def _in_table(services: Services, connection: Connection, names: Iterable[
     wanted = {name.casefold() for name in names}
     found: Found = []
 
-    def watch(object_id: str, principal_name: str, _: Status) -> None:
+    def watch(object_id: str, principal_name: str, _: Status, __: Mapping[str, Value]) -> None:
         if principal_name.casefold() in wanted:
             found.append((principal_name, object_id))
 
-    await services.store.users(connection.id).load_index(None, watch)
+    await services.store.users(connection.id).load_index(watch=Watch(watch))
     return found
 
 

@@ -18,9 +18,11 @@ from sync_core.domain.model import (
     Evidence,
     Inventory,
     Reason,
+    Status,
     StoredIndex,
     StoredPerson,
 )
+from sync_core.domain.plan.clauses import Answers, check_clauses
 from sync_core.domain.plan.decide import is_blocked
 from sync_core.domain.plan.guard import (
     Verdict,
@@ -38,6 +40,7 @@ from sync_core.logs import log_event
 from sync_core.runs.context import RunContext
 from sync_core.runs.detail import Detail, write_detail
 from sync_core.runs.spool import ChangeSpool, EitherWaySpool
+from sync_core.store.users import watch_for
 
 CONFIRM_AT_ONCE = 200
 GROUP_MISSING = "scope.groupNotFound"
@@ -66,7 +69,7 @@ class Gatherer(Protocol):
 
     @property
     def complete(self) -> bool:
-        """Whether all people in scope were seen; if not, no newcomer is linked by a key."""
+        """Whether all people in scope were seen; if not, no newcomer is linked by a key, no clause blamed."""
 
     @property
     def problems(self) -> list[RecordError]:
@@ -126,13 +129,16 @@ async def draft_plan(
     with ExitStack() as spools:
         decided = spools.enter_context(ChangeSpool())
         planned = spools.enter_context(ChangeSpool())
-        planner = _Planner(context, gatherer, judge, stored, inventory, decided)
+        planner = _Planner(
+            context, gatherer, judge, stored, inventory, decided, Answers(context.scope)
+        )
         unconfirmed = await planner.decide()
+        context.ledger.warnings += planner.clause_warnings()
         detail = await write_detail(context, decided, planned, inventory)
         if by_name:
-            verdict = ALLOWED.blocked(context.assertions.broken_by_one())
+            verdict = await _verdict_by_name(context, planned)
         else:
-            verdict = planner.verdict(detail, confirmed=not unconfirmed)
+            verdict = planner.verdict(detail, planned, confirmed=not unconfirmed)
         columns = by_column(detail.losses)
         plan = Plan(
             planned, detail.tally, verdict, detail.plan_hash, by_name=by_name, columns=columns
@@ -140,9 +146,17 @@ async def draft_plan(
         yield Draft(plan, judge, gatherer, inventory, decided, unconfirmed, spools)
 
 
+async def _verdict_by_name(context: RunContext, planned: ChangeSpool) -> Verdict:
+    """Ask the assertions about people who were named; how many others there are, only where it matters."""
+    assertions = context.assertions
+    if assertions.needs_people(planned):
+        await context.users.load_index(watch=watch_for(assertions))
+    return assertions.applied_to_few(ALLOWED, planned)
+
+
 @dataclass(slots=True)
 class _Planner:
-    """Decides about the people of one plan; `decided` collects the changes."""
+    """Decides about the people of one plan; `decided` collects the changes, `answers` those of clauses."""
 
     context: RunContext
     gatherer: Gatherer
@@ -150,6 +164,7 @@ class _Planner:
     stored: StoredIndex
     inventory: Inventory
     decided: ChangeSpool
+    answers: Answers
     deferred: EitherWaySpool = field(default_factory=EitherWaySpool)
     group_losses: tuple[str, ...] = ()
 
@@ -169,27 +184,41 @@ class _Planner:
             await self._decide_deferred(confirmed=not unconfirmed)
         return unconfirmed
 
-    def verdict(self, detail: Detail, *, confirmed: bool) -> Verdict:
+    def verdict(self, detail: Detail, planned: ChangeSpool, *, confirmed: bool) -> Verdict:
         """Ask guard and assertions what has to wait; removals that are not `confirmed` always do."""
         guard = self.context.connection.policy.guard
         verdict = check_guard(detail.tally, guard)
-        verdict = check_values(verdict, detail.losses, guard, self.inventory.active)
+        verdict = check_values(verdict, detail.losses, guard, detail.people)
         sensitive = sensitive_values(self.context.connection.mapping)
         verdict = check_rises(verdict, detail.rises, sensitive)
         verdict = check_groups(verdict, detail.tally, self.group_losses)
+        if self.sees_answers:
+            verdict = check_clauses(verdict, self.answers)
         if not confirmed:
             verdict = replace(verdict, hold_removals=True)
-        return self.context.assertions.applied(verdict, self.inventory.active)
+        return self.context.assertions.applied(verdict, self.inventory.active, planned)
+
+    @property
+    def sees_answers(self) -> bool:
+        """Whether everybody was read who stays, comes or leaves: of a few, no share can be said."""
+        return self.gatherer.complete and not self.inventory.first_import
+
+    def clause_warnings(self) -> list[RunWarning]:
+        """Name the clauses of the scope that changed their answer for nearly everybody."""
+        return self.answers.warnings(self.inventory.active) if self.sees_answers else []
 
     # --- present --------------------------------------------------------------------------------
 
     async def _decide_present(self) -> None:
-        async for page in self.gatherer.present(_Sieve(self.context, self.judge).in_scope):
+        sieve = _Sieve(self.context, self.judge, self.answers)
+        async for page in self.gatherer.present(sieve.in_scope):
             for person, groups in page:
                 await self.context.turns.take()
                 # Taken out of the index, so that those left in it at the end were not found in scope,
                 # and so that the memory of those who were is free again while the reading goes on.
                 known = self.stored.people.pop(person["id"], None)
+                is_new = known is None or known.status is not Status.ACTIVE
+                self.answers.present(person, groups, is_new=is_new)
                 outcome = self.judge.present(person, groups, known, self.stored)
                 if change := self._take(person["id"], outcome):
                     self._keep(change)
@@ -247,6 +276,8 @@ class _Planner:
         if person is not None:
             outcome = self.judge.present(person, evidence.groups, known, self.stored)
             return self._take(evidence.object_id, outcome)
+        if evidence.person is not None and evidence.reason is Reason.LEFT_SCOPE:
+            self.answers.left(evidence.person, evidence.groups)
         return await removal_of(self.context, self.gatherer, self.judge, evidence)
 
     # --- what takes all people to know ----------------------------------------------------------
@@ -279,19 +310,24 @@ class _Planner:
 
     async def _foresee(self, roster: Roster, *, confirmed: bool) -> None:
         """Find out whose rows this run deletes and whether newcomers wait, before the plan is complete."""
-        with ChangeSpool() as sketch:
-            detail = await write_detail(self.context, self.decided, sketch, self.inventory)
-            deleted = {change.object_id for change in sketch if change.deletes}
-        if self.context.connection.assertions:
-            for change in self.deferred.changes():
-                self.context.assertions.change(change)
-        creates = detail.tally.creates + len(roster.newcomers)
-        foreseen = replace(detail, tally=replace(detail.tally, creates=creates))
-        verdict = self.verdict(foreseen, confirmed=confirmed)
-        if not verdict.waits(Action.DELETE):
-            roster.lose(deleted)
-        if verdict.hold_creates:
-            roster.hold()
+        with ChangeSpool() as wanted, ChangeSpool() as sketch:
+            wanted.extend(self.decided)
+            wanted.extend(self.deferred.changes())
+            detail = await write_detail(self.context, wanted, sketch, self.inventory)
+            verdict = self.verdict(detail, sketch, confirmed=confirmed)
+            if verdict.hold_creates:
+                roster.hold()
+            elif verdict.holds_single:
+                roster.keep_out({one.object_id for one in sketch if _comes_later(one, verdict)})
+            roster.lose({one.object_id for one in sketch if _goes_now(one, verdict)})
+
+
+def _comes_later(change: Change, verdict: Verdict) -> bool:
+    return change.action is Action.CREATE and verdict.holds_change(change)
+
+
+def _goes_now(change: Change, verdict: Verdict) -> bool:
+    return change.deletes and not verdict.holds_change(change)
 
 
 async def removal_of(
@@ -320,6 +356,7 @@ class _Sieve:
 
     context: RunContext
     judge: Judge
+    answers: Answers
     seen: set[str] = field(default_factory=set)
 
     async def in_scope(self, pages: AsyncIterator[Page]) -> AsyncIterator[Page]:
@@ -336,6 +373,7 @@ class _Sieve:
         if object_id in self.seen:
             return False
         self.context.ledger.count("read")
+        self.answers.read(person)
         if self.judge.lacks_manager(person):
             self.context.ledger.reject(object_id, manager_unknown())
             return False

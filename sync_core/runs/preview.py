@@ -7,7 +7,7 @@ is kept under `planUrl` where the caller asks for that.
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from heapq import nsmallest
 from typing import Any
@@ -20,6 +20,7 @@ from sync_core.domain.documents import ColumnCount, Connection, Counts, Document
 from sync_core.domain.errors import RequestRefused
 from sync_core.domain.model import Action, Change, Reason, Tally, Value
 from sync_core.domain.plan.digest import moves_of
+from sync_core.domain.plan.guard import Verdict
 from sync_core.domain.plan.ledger import Ledger
 from sync_core.domain.plan.plan import Plan
 from sync_core.domain.plan.survey import (
@@ -32,10 +33,11 @@ from sync_core.domain.plan.survey import (
 )
 from sync_core.domain.plan.values import Kind, Loss, losses
 from sync_core.domain.scope.query import reading_plan
-from sync_core.runs.context import run_context
+from sync_core.runs.confirmed import confirmed_verdict
+from sync_core.runs.context import RunContext, run_context
 from sync_core.runs.full import FullReading
 from sync_core.runs.leftovers import warnings_of_leftovers
-from sync_core.runs.planner import draft_plan
+from sync_core.runs.planner import Draft, draft_plan
 from sync_core.services import Services
 from sync_core.store.approvals import Approval
 
@@ -206,18 +208,16 @@ async def _planned(
     context = await run_context(services, connection, client, RUN_ID, now, observer=survey)
     gatherer = FullReading(context)
     async with draft_plan(context, gatherer) as draft:
-        approval = await _confirmation(services, connection, draft.plan)
-        found = _told(context.ledger, gatherer.reading, draft.plan, survey, approval)
-        found.warnings.extend(
-            [one async for one in warnings_of_leftovers(services, connection, draft.plan)]
-        )
-        if not keep or not (found.counts.held or draft.plan.tally.changes > SHOWN):
-            return found
         plan = draft.plan
-        changes = (
-            shown(change, held=approval is None and plan.is_held(change)).to_json()
-            for change in plan.changes
+        approval = await _confirmation(services, connection, plan)
+        outlook = _outlook(context, draft, approval)
+        found = _told(context.ledger, gatherer.reading, plan, survey, outlook)
+        found.warnings.extend(
+            [one async for one in warnings_of_leftovers(services, connection, plan)]
         )
+        if not keep or not (found.counts.held or plan.tally.changes > SHOWN):
+            return found
+        changes = (shown(change, held=outlook.waits(change)).to_json() for change in plan.changes)
         kept = services.store.refused_plans
         url = await kept.save(connection.id, plan.plan_hash, changes, services.clock())
         return found.model_copy(update={"plan_url": url})
@@ -225,18 +225,38 @@ async def _planned(
 
 async def _confirmation(services: Services, connection: Connection, plan: Plan) -> Approval | None:
     """Return the confirmation with which the next run would let this plan through."""
-    if not plan.verdict.holds or plan.verdict.broken:
+    if not plan.verdict.may_be_confirmed:
         return None
     moves = moves_of(plan.plan_hash)
     return await services.store.approvals.find(connection.id, moves, services.clock())
 
 
+@dataclass(frozen=True, slots=True)
+class _Outlook:
+    """What the next run would hold of a plan, with the confirmation that it has, if any."""
+
+    verdict: Verdict
+    waits: Callable[[Change], bool]
+    held: int
+    confirmed_by: str | None = None
+
+
+def _outlook(context: RunContext, draft: Draft, approval: Approval | None) -> _Outlook:
+    """Return what waits; where the plan is confirmed, only what assertions hold all the same."""
+    plan = draft.plan
+    if approval is None:
+        return _Outlook(plan.verdict, plan.is_held, plan.held)
+    through = confirmed_verdict(context, draft)
+    verdict = replace(plan.verdict, broken=through.broken, breaches=through.breaches)
+    held = sum(map(through.holds_change, plan.changes))
+    return _Outlook(verdict, through.holds_change, held, approval.by)
+
+
 def _told(
-    ledger: Ledger, reading: Reading, plan: Plan, survey: Survey, approval: Approval | None
+    ledger: Ledger, reading: Reading, plan: Plan, survey: Survey, outlook: _Outlook
 ) -> Preview:
     found = _look_through(plan)
-    held = 0 if approval else plan.held
-    counts = _counts(ledger.counts, plan, found).model_copy(update={"held": held})
+    counts = _counts(ledger.counts, plan, found).model_copy(update={"held": outlook.held})
     problems = reading.problems
     errors = [error for error in ledger.errors if error not in problems]
     return Preview(
@@ -251,20 +271,18 @@ def _told(
             *warnings_of_reading(problems),
             *(PreviewWarning(code=one.code, message=one.message) for one in ledger.warnings),
             *warnings_of_plan(
-                plan.verdict,
+                outlook.verdict,
                 counts,
                 errors,
                 unconfirmed=found.reasons[None],
-                confirmed_by=approval.by if approval else None,
+                confirmed_by=outlook.confirmed_by,
             ),
             *survey.warnings(
                 everybody_read=reading.complete and _reads_everybody(reading),
                 complete=reading.complete,
             ),
         ],
-        changes=[
-            shown(change, held=approval is None and plan.is_held(change)) for change in found.first
-        ],
+        changes=[shown(change, held=outlook.waits(change)) for change in found.first],
         errors=ledger.errors,
         plan_hash=plan.plan_hash,
     )

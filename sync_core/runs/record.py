@@ -12,6 +12,7 @@ from sync_core.domain.documents import (
 )
 from sync_core.domain.errors import SyncError
 from sync_core.domain.health import Cause
+from sync_core.domain.plan.guard import Verdict
 from sync_core.domain.plan.ledger import Ledger
 from sync_core.domain.plan.plan import Plan
 from sync_core.health.journal import run_ended
@@ -26,6 +27,10 @@ HELD_REMEDY = (
 ASSERTION_REMEDY = (
     "Look at the run's changes. Correct the scope or the directory; or, if the assertion is no longer "
     "right, the connection's assertions. Nobody came or went; everything else was applied."
+)
+BREACH_REMEDY = (
+    "Look at the held changes of this run. Correct the directory or the mapping; or, if the assertion is no "
+    "longer right, the connection's assertions. Only these people wait; everything else was applied."
 )
 
 
@@ -116,7 +121,7 @@ def measured(run: Run, usage: Usage, ledger: Ledger) -> Run:
 
 def finished(run: Run, plan: Plan) -> Run:
     """Return the record of a run that came to its end: succeeded, partial or held."""
-    if plan.verdict.broken:
+    if plan.verdict.red:
         status = RunStatus.HELD if plan.held else RunStatus.PARTIAL
         return run.replaced(status=status, error=broken_assertions(plan))
     if plan.held:
@@ -131,14 +136,23 @@ def finished(run: Run, plan: Plan) -> Run:
 
 
 def broken_assertions(plan: Plan) -> RunError:
-    """Return the error of a run in which an assertion let nobody be created or removed."""
-    broken = "; ".join(plan.verdict.broken)
-    waits = f"{plan.held} changes wait." if plan.held else "Nobody would have come or gone anyway."
+    """Return the error of a run whose plan would break assertions; what the guard holds is told as well."""
+    verdict = plan.verdict
+    found = [f"An assertion would be broken: {'; '.join(verdict.red)}."]
+    if verdict.reasons and not verdict.broken:
+        found.append(f"Besides, {'; '.join(verdict.reasons)}.")
+    found.append(f"{plan.held} changes wait." if plan.held else _nothing_waits(verdict))
     return RunError(
         code="assertion.failed",
-        message=f"An assertion would be broken: {broken}. {waits}",
-        remedy=ASSERTION_REMEDY,
+        message=" ".join(found),
+        remedy=ASSERTION_REMEDY if verdict.broken else BREACH_REMEDY,
     )
+
+
+def _nothing_waits(verdict: Verdict) -> str:
+    if verdict.broken:
+        return "Nobody would have come or gone anyway."
+    return "No change of this run makes it so."
 
 
 def unexpected(run: Run) -> SyncError:

@@ -23,7 +23,7 @@ from sync_core.runs.spool import ChangeSpool
 from sync_core.services import Services
 from sync_core.store.fences import Fence
 from sync_core.store.rows import Stamp, mapped_values
-from sync_core.store.users import UserStore, bounded
+from sync_core.store.users import UserStore, bounded, watch_for
 
 # Each holds the stored rows of one partition in memory.
 PARTITIONS_AT_ONCE = 4
@@ -51,24 +51,23 @@ async def draft_removal(
 ) -> AsyncIterator[Removal]:
     """Plan what a deletion does to the people; the plan is on disk until this ends."""
     store, assertions = services.store.users(connection.id), Assertions(connection.assertions)
-    stored = await store.load_index(watch=assertions.stored if connection.assertions else None)
+    stored = await store.load_index(watch=watch_for(assertions))
     inventory, digest = Inventory.of(stored.people), PlanDigest(connection.id)
-    before = assertions.broken(inventory.active, NOTHING_WRITTEN)
+    before = assertions.broken(NOTHING_WRITTEN, inventory.active, ())
     with ChangeSpool() as changes:
         removal = Removal(changes, inventory)
         async for change in _planned(store, users, stored.people, inventory):
             if is_protected(change, connection.policy):
                 removal.protected.append(change.user_principal_name or change.object_id)
-            # Whoever is out already does not go again.
-            if stored.people[change.object_id].status is Status.ACTIVE:
-                assertions.change(change)
             changes.add(change)
             removal.people += 1
             digest.add(change)
         removal.plan_hash = digest.text
-        # What is not true today is no reason to keep the connection for ever.
-        after = assertions.broken(inventory.active, ALLOWED)
-        removal.broken += [one for one in after if one not in before]
+        # Whoever is out already does not go again; and what is not true today is no reason to keep the
+        # connection for ever.
+        going = (one for one in changes if stored.people[one.object_id].status is Status.ACTIVE)
+        after = assertions.broken(ALLOWED, inventory.active, going)
+        removal.broken += [text for number, text in after.items() if number not in before]
         yield removal
 
 
@@ -102,4 +101,6 @@ async def write_removal(
             if error is None:
                 ledger.written(change)
 
+    ledger.at_least = True
     await bounded(PARTITIONS_AT_ONCE, (partial(write, digit) for digit in HEX_DIGITS))
+    ledger.at_least = False

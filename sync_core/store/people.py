@@ -18,7 +18,14 @@ from sync_core.domain.letters import comparable_text
 from sync_core.domain.matching.registry import LINKED_BY, LINKED_TO
 from sync_core.domain.model import HEX_DIGITS, Action, Origin, Reason, Status, Value
 from sync_core.store.fences import FENCE, FENCED_OPERATIONS, Fence
-from sync_core.store.rows import HISTORY, LINKED_FROM, joined, mapped_values, partition_key
+from sync_core.store.rows import (
+    HISTORY,
+    LINKED_FROM,
+    MAPPED_TARGETS,
+    joined,
+    mapped_values,
+    partition_key,
+)
 from sync_core.store.tables import USERS, Tables
 from sync_core.store.users import PARTITIONS_AT_ONCE, bounded
 from sync_core.store.wire import (
@@ -231,7 +238,7 @@ def _folded(text: str) -> str:
 
 def _person(row: Entity) -> Person:
     # Targets without a value are null here and absent in the table.
-    targets = filter(None, str(row.get("MappedTargets") or "").split(","))
+    targets = filter(None, str(row.get(MAPPED_TARGETS) or "").split(","))
     values = mapped_values(row)
     reason = row.get("DisabledReason")
     return Person(

@@ -36,11 +36,13 @@ TEXT_PIECE = 30_000
 # A row that is written again is enabled.
 NOT_REWRITTEN = frozenset({"DisabledAt", "DisabledReason"})
 LINKED_FROM = "LinkedFrom"
+# Names the columns that the mapping has filled; all others are the application's own.
+MAPPED_TARGETS = "MappedTargets"
 # What a row that is taken over keeps to itself: its address, and columns whose meaning is ours.
 NOT_TAKEN_OVER = frozenset(
     {"PartitionKey", "RowKey", "Timestamp", "Status", "Origin", "ConnectionId", "TenantId"}
     | {"UserPrincipalName", "CreatedAt", "UpdatedAt", "DisabledAt", "DisabledReason", "LastRunId"}
-    | {"Digest", "MappedTargets", LINKED_FROM, LINKED_TO, LINKED_BY, NO_AUTO_LINK}
+    | {"Digest", MAPPED_TARGETS, LINKED_FROM, LINKED_TO, LINKED_BY, NO_AUTO_LINK}
 )
 STATUSES = frozenset(Status)
 ORIGINS = frozenset(Origin)
@@ -81,12 +83,6 @@ def needs_row(change: Change) -> bool:
     return change.action is not Action.CREATE or change.link is not None
 
 
-def stands_already(change: Change) -> bool:
-    """Whether a row stands at the person's own address."""
-    in_place = change.link is not None and change.link.in_place
-    return change.action is not Action.CREATE or in_place
-
-
 def old_values(change: Change, row: Entity) -> dict[str, Value]:
     """Return what the row at a person's own address holds of the targets, before the change."""
     return _values(row, change.values) if change.link else mapped_values(row)
@@ -94,7 +90,7 @@ def old_values(change: Change, row: Entity) -> dict[str, Value]:
 
 def mapped_values(row: Entity) -> dict[str, Value]:
     """Return the mapped targets of a stored row."""
-    return _values(row, str(row.get("MappedTargets") or "").split(","))
+    return _values(row, str(row.get(MAPPED_TARGETS) or "").split(","))
 
 
 def _values(row: Entity, names: Iterable[str]) -> dict[str, Value]:
@@ -143,7 +139,7 @@ def _created(change: Change, stamp: Stamp) -> Entity:
         "ConnectionId": stamp.connection_id,
         **moment("CreatedAt", stamp.now),
         **_mapped(change.values),
-        "MappedTargets": ",".join(sorted(change.values.keys() | set(change.kept))),
+        MAPPED_TARGETS: ",".join(sorted(change.values.keys() | set(change.kept))),
     }
 
 
@@ -165,7 +161,7 @@ def _linked(change: Change, link: Link, row: Entity, stamp: Stamp) -> Operation:
 
 def _taken_over(row: Entity, change: Change) -> Entity:
     """Return the columns that are not ours; of a former person's targets those that are kept."""
-    former = set(str(row.get("MappedTargets") or "").split(",")) - set(change.kept)
+    former = set(str(row.get(MAPPED_TARGETS) or "").split(",")) - set(change.kept)
     return without(row, NOT_TAKEN_OVER | change.values.keys() | former)
 
 
@@ -199,14 +195,14 @@ def without(row: Entity, columns: Collection[str]) -> Entity:
 
 def _rewritten(change: Change, row: Entity, stamp: Stamp) -> Entity:
     """Return the whole row again, as a replacement is the only way to take a column away."""
-    ours = set(str(row.get("MappedTargets") or "").split(","))
+    ours = set(str(row.get(MAPPED_TARGETS) or "").split(","))
     replaced = (ours - set(change.kept)) | change.values.keys() | NOT_REWRITTEN
     return {
         **without(row, replaced),
         **_system(change, stamp),
         "Status": Status.ACTIVE.value,
         **_mapped(change.values),
-        "MappedTargets": ",".join(sorted(change.values.keys() | (ours & set(change.kept)))),
+        MAPPED_TARGETS: ",".join(sorted(change.values.keys() | (ours & set(change.kept)))),
     }
 
 
@@ -269,7 +265,7 @@ def _history(change: Change, stamp: Stamp) -> Entity:
     }
     if change.reason is not None:
         row["Reason"] = change.reason.value
-    if stands_already(change):
+    if change.has_row:
         row |= pieces("Changes", orjson.dumps(change.fields()).decode())
     if change.evidence is not None:
         row["Evidence"] = orjson.dumps(change.evidence).decode()

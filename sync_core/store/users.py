@@ -1,7 +1,7 @@
 """The Users table: what is stored of a connection's people, and changes written to it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -9,7 +9,15 @@ from itertools import islice
 
 from sync_core.domain.errors import RecordRejected, RetryLater
 from sync_core.domain.matching.registry import Registry
-from sync_core.domain.model import HEX_DIGITS, Change, Status, StoredIndex, StoredPerson
+from sync_core.domain.model import (
+    HEX_DIGITS,
+    Change,
+    Status,
+    StoredIndex,
+    StoredPerson,
+    Value,
+)
+from sync_core.domain.plan.assertions import Assertions
 from sync_core.domain.plan.window import NOTHING, WindowLog
 from sync_core.store.fences import FENCE_BYTES, FENCED_OPERATIONS, Fence
 from sync_core.store.links import take_over
@@ -23,11 +31,12 @@ from sync_core.store.marks import (
 from sync_core.store.rows import (
     HISTORY,
     INDEX_COLUMNS,
+    MAPPED_TARGETS,
     Stamp,
+    mapped_values,
     needs_row,
     operations,
     partition_key,
-    stands_already,
     to_stored,
 )
 from sync_core.store.tables import USERS, Tables
@@ -49,7 +58,6 @@ POINT_READS_AT_ONCE = 16
 POINT_READ_SHARE = 0.05
 PRINCIPAL_NAME = "UserPrincipalName"
 
-Watch = Callable[[str, str, Status], None]
 # Takes the marks that were written since a moment.
 Before = tuple[WindowLog, datetime]
 Mark = Callable[[Change], str]
@@ -58,6 +66,32 @@ Mark = Callable[[Change], str]
 def unmarked(_: Change) -> str:
     """Return the mark of what the guard does not count at all."""
     return NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Whom to tell of everybody stored: the object id, the sign-in name, the status, and what `columns` hold.
+
+    A column that no rule of the mapping has filled is the application's own, and is not told.
+    """
+
+    tell: Callable[[str, str, Status, Mapping[str, Value]], None]
+    columns: frozenset[str] = frozenset()
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The columns that have to be read of each row."""
+        mapped = self.columns | {MAPPED_TARGETS} if self.columns else self.columns
+        return mapped | {PRINCIPAL_NAME}
+
+    def see(self, row: Entity, status: Status) -> None:
+        values = mapped_values(row) if self.columns else {}
+        self.tell(row["RowKey"], str(row.get(PRINCIPAL_NAME) or ""), status, values)
+
+
+def watch_for(assertions: Assertions) -> Watch | None:
+    """Return whom to tell of everybody stored for the assertions' sake; nobody where there are none."""
+    return Watch(assertions.stored, assertions.columns) if assertions.assertions else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +119,7 @@ class UserStore:
         """Read what planning needs of everybody stored, whatever their status.
 
         Matching has a `registry`: it is told of every row, and free rows are then not foreign. `watch`
-        is told of everybody's sign-in name, `before` of the marks of the guard's window.
+        is told of everybody, `before` of the marks of the guard's window.
         """
         table = await self._tables.table(USERS)
         people: dict[str, StoredPerson] = {}
@@ -93,7 +127,7 @@ class UserStore:
         # Equal values are shared: a million rows then cost little more than their keys.
         shared: dict[StoredPerson, StoredPerson] = {}
         columns = {*INDEX_COLUMNS, *(registry.columns if registry else ())}
-        columns |= {PRINCIPAL_NAME} if watch else set()
+        columns |= watch.needs if watch else frozenset()
         columns |= MARK_COLUMNS if before else set()
 
         async def load(digit: str) -> None:
@@ -109,7 +143,7 @@ class UserStore:
                     if stored is not None:
                         people[row["RowKey"]] = shared.setdefault(stored, stored)
                         if watch:
-                            watch(row["RowKey"], str(row.get(PRINCIPAL_NAME) or ""), stored.status)
+                            watch.see(row, stored.status)
                     elif not known:
                         foreign.add(row["RowKey"])
 
@@ -149,7 +183,7 @@ class UserStore:
         self, digit: str, changes: Iterable[Change], stored: int
     ) -> dict[str, Entity]:
         """Read the rows that changes of one partition need; `stored` is how many people it holds."""
-        wanted = {change.object_id for change in changes if stands_already(change)}
+        wanted = {change.object_id for change in changes if change.has_row}
         if not wanted:
             return {}
         table = await self._tables.table(USERS)

@@ -1,15 +1,20 @@
 """People, runs and plans as the engine leaves them, for tests that have no engine."""
 
 import uuid
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from sync_core.domain.documents import Run, RunStatus, Trigger
+from sync_core.domain.errors import RecordRejected, RetryLater
 from sync_core.domain.model import Action, Change, Reason, Value
 from sync_core.runs.hold import held
 from sync_core.services import Services
 from sync_core.store.rows import Stamp
 from sync_core.store.runs import new_run_id
+from sync_core.store.users import UserStore
 
 BEGIN = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 TENANT = "11111111-2222-3333-4444-555555555555"
@@ -43,6 +48,21 @@ async def apply(
                     change.user_principal_name = known or row["UserPrincipalName"]
             async for _, error in store.apply(mine, rows, stamp, hold.fence):
                 assert error is None, error
+
+
+def lose_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let people be written, and the answer of the storage never come."""
+    write = UserStore.apply
+
+    async def unheard(
+        self: UserStore, *given: Any
+    ) -> AsyncIterator[tuple[Change, RecordRejected | None]]:
+        async for done in write(self, *given):
+            if done:
+                raise RetryLater("storage.unavailable", "Table Storage did not answer.")
+            yield done
+
+    monkeypatch.setattr(UserStore, "apply", unheard)
 
 
 async def people(services: Services, connection_id: str, count: int) -> list[str]:

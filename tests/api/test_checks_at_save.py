@@ -91,6 +91,11 @@ def scope(*clauses: Json, **changes: object) -> Json:
             id="assertion that means nothing",
         ),
         pytest.param(
+            {"assertions": [{"atLeast": 1, "where": {"departement": "Sales", "email": "x"}}]},
+            ["assertions[0].where.departement"],
+            id="assertion about a column that no rule fills",
+        ),
+        pytest.param(
             {"credential": {"kind": "password"}}, ["credential.kind"], id="kind of credential"
         ),
         pytest.param(

@@ -54,12 +54,22 @@ from sync_core.store.users import UserStore
 from sync_core.store.wire import MAX_OPERATIONS
 from tests.api.conftest import Create, document
 from tests.api.description import mismatches
-from tests.api.stored import apply, creation, disabling, object_id, people, planned, saved_run
+from tests.api.stored import (
+    apply,
+    creation,
+    disabling,
+    lose_answers,
+    object_id,
+    people,
+    planned,
+    saved_run,
+)
 from tests.system import active, history_of, rows_of, run_now
 
 ANN = object_id("a", 1)
 BEN = object_id("b", 2)
 CAT = object_id("c", 3)
+OF_CAT = f"{CAT[:8]}@contoso.com"
 DAN = object_id("d", 4)
 
 
@@ -183,6 +193,7 @@ async def test_people_are_disabled_with_their_history_unless_asked_otherwise(
         DAN: "connectionDeleted",
     }
     assert (run.status, run.counts.disabled) == (RunStatus.SUCCEEDED, 2)
+    assert not run.counts_at_least
     assert (newest["Action"], newest["Reason"], newest["RunId"]) == (
         "disable",
         "connectionDeleted",
@@ -322,8 +333,19 @@ async def test_histories_of_people_who_have_gone_are_not_lost_unasked(
         ({"assertions": [{"in": CAT}]}, "assertion.failed"),
         ({"assertions": [{"atLeast": 1}]}, "assertion.failed"),
         ({"assertions": [{"in": ANN}, {"atLeast": 0}]}, None),
+        ({"assertions": [{"atLeast": 9}]}, None),
+        ({"assertions": [{"atLeast": 1, "where": {"userName": OF_CAT}}]}, "assertion.failed"),
+        ({"assertions": [{"atLeast": 1, "where": {"userName": "nobody"}}]}, None),
     ],
-    ids=["protected", "asserted", "number", "of somebody who is out already"],
+    ids=[
+        "protected",
+        "asserted",
+        "number",
+        "of somebody who is out already",
+        "not true today",
+        "counted",
+        "counted, nobody",
+    ],
 )
 async def test_the_connection_is_asked_whether_its_people_may_go(
     *,
@@ -560,6 +582,33 @@ async def test_a_deletion_that_takes_long_goes_on_in_the_queue(
     )
     assert active(await rows_of(services, connection_id)) == set()
     assert (await left(services, connection_id))[DELETIONS] == 0
+
+
+async def test_who_was_disabled_is_counted_or_it_says_at_least(
+    *,
+    admin: httpx.AsyncClient,
+    create: Create,
+    connection_id: str,
+    services: Services,
+    url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The storage freezes in the middle: a batch was written, and nobody heard of it."""
+    await create()
+    await apply(services, connection_id, creation(ANN), creation(BEN))
+    with monkeypatch.context() as patch:
+        lose_answers(patch)
+        broken_off = await confirmed(admin, url)
+    [between] = await byhand_runs(services, connection_id)
+    written = 2 - len(active(await rows_of(services, connection_id)))
+    again = await admin.delete(url)
+    [ended] = await byhand_runs(services, connection_id)
+
+    assert (broken_off.status_code, again.status_code) == (503, 204)
+    assert between.counts.disabled < written
+    assert between.counts_at_least
+    assert (ended.status, ended.counts_at_least) == (RunStatus.SUCCEEDED, True)
+    assert active(await rows_of(services, connection_id)) == set()
 
 
 async def test_a_message_leaves_a_deletion_alone_that_another_worker_has_in_hand(

@@ -113,11 +113,12 @@ def parsed(text: str, files: dict[str, str]) -> Command:
         elif not word.startswith("-"):
             url = word
     headers.pop("authorization", None)
+    headers.pop("prefer", None)  # no worker runs here whose end could be waited for
     return Command(method or ("POST" if data else "GET"), url, headers, data)
 
 
 def ours(page: Path) -> list[str]:
-    return [text for text in commands(page) if '"$URL/' in text]
+    return [text for text in commands(page) if '"$URL/api/' in text]
 
 
 def files_of_the_pages() -> dict[str, str]:

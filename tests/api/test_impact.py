@@ -17,6 +17,7 @@ from sync_core.services import Services, utc_now
 from sync_core.store.approvals import LIFE
 from tests.api.conftest import Create, Json
 from tests.api.description import mismatches
+from tests.switches import the_other_way
 from tests.system import active, rows_of, run_now, set_clock
 
 CODE = "connection.needsConfirmation"
@@ -47,6 +48,7 @@ async def imported(
     return answer
 
 
+@the_other_way()
 @pytest.mark.usefixtures("imported")
 async def test_from_the_preview_over_the_confirmation_to_the_run(
     *,
@@ -86,6 +88,46 @@ async def test_from_the_preview_over_the_confirmation_to_the_run(
     assert run.plan_hash == problem["planHash"]
     assert active(await rows_of(services, connection_id)) == set(people[:4])
     assert mismatches(problem, "Problem") == []
+
+
+async def test_save_preview_and_run_tell_the_same_of_a_number_that_is_asserted(
+    *,
+    admin: httpx.AsyncClient,
+    create: Create,
+    services: Services,
+    emulator: GraphEmulator,
+    connection_id: str,
+    url: str,
+    patch: Patch,
+    narrow: Json,
+    people: list[str],
+) -> None:
+    """Nobody is an administrator by the new rule: the one who is stays it, the others change."""
+    ann, *others = people[:4]
+    emulator.control.patch_person(ann, {"jobTitle": "admin", "department": "user"})
+    for other in others:
+        emulator.control.patch_person(other, {"jobTitle": "user", "department": "guest"})
+    mapping = [{"target": "role", "source": "jobTitle"}]
+    asserted = [{"atLeast": 1, "where": {"role": "admin"}}]
+    await create(scope=narrow, mapping=mapping, assertions=asserted)
+    await run_now(services, connection_id)
+    rule = [{"target": "role", "source": "department"}]
+    tried = (await admin.post(f"{url}/preview", json={"mapping": rule})).json()
+    saved = await patch(mapping=rule)
+    run = await run_now(services, connection_id)
+    rows = await rows_of(services, connection_id)
+
+    [[told], [warned]] = [
+        [one["message"] for one in answer["warnings"] if one["code"] == "assertion.failed"]
+        for answer in (tried, saved.json())
+    ]
+    assert told == warned
+    assert f"role = admin (1 now); at least 1 are asserted; waiting: {ann}" in told
+    assert [one["objectId"] for one in tried["changes"] if one["held"]] == [ann]
+    assert run.error is not None
+    assert run.error.message.partition(" 1 changes")[0] in told
+    assert (run.status, run.counts.held, run.counts.updated) == (RunStatus.HELD, 1, 3)
+    assert [rows[one]["role"] for one in people[:4]] == ["admin", "guest", "guest", "guest"]
 
 
 @pytest.mark.usefixtures("imported")
@@ -195,6 +237,35 @@ async def test_raised_limits_are_no_way_around(
 
     assert (refused.status_code, saved.status_code) == (409, 200)
     assert run.counts.disabled == 6
+
+
+async def test_to_leave_out_what_is_sensitive_is_no_way_around(
+    *,
+    admin: httpx.AsyncClient,
+    create: Create,
+    url: str,
+    services: Services,
+    connection_id: str,
+    patch: Patch,
+    wide: Json,
+    people: list[str],
+) -> None:
+    """One riser is under every limit; a mapping that is sent whole must not drop what guards it."""
+    role = {"target": "role", "constant": "user", "sensitive": ["admin"]}
+    await create(scope=wide, mapping=[role])
+    await run_now(services, connection_id)
+    risen = [{"target": "role", "expression": f'IIF([id]="{people[0]}", "Admin", "user")'}]
+    refused = await patch(mapping=risen)
+    unchanged = (await admin.get(url)).json()["mapping"]
+    saved = await patch(refused.json()["planHash"], mapping=risen)
+    run = await run_now(services, connection_id)
+
+    assert (refused.status_code, refused.json()["code"]) == (409, CODE)
+    assert "would bring more sensitive values than its guard allows" in refused.json()["detail"]
+    assert "role would become Admin for 1 person" in refused.json()["detail"]
+    assert [rule["sensitive"] for rule in unchanged] == [["admin"]]
+    assert saved.status_code == 200, saved.text
+    assert (run.status, run.counts.updated) == (RunStatus.SUCCEEDED, 1)
 
 
 @pytest.mark.usefixtures("imported")

@@ -90,8 +90,18 @@ def codes(answer: dict[str, Any]) -> set[str]:
     ],
 )
 async def test_a_save_warns_of_rows_that_will_be_deleted(
-    create: Create, policy: dict[str, str], *, warned: bool
+    *,
+    admin: httpx.AsyncClient,
+    create: Create,
+    connection_id: str,
+    policy: dict[str, str],
+    warned: bool,
 ) -> None:
+    """So does the plan of a file, which is a save as well."""
     answer = await create(policy=policy)
+    file = (await admin.get("/api/config", params={"connection": connection_id})).json()
+    file["connections"][0]["displayName"] = "Renamed"
+    planned = (await admin.post("/api/config/plan", json=file)).json()
 
     assert ("policy.deletes" in codes(answer.json())) is warned
+    assert ("policy.deletes" in codes(planned["changes"][0])) is warned

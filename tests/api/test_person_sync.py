@@ -18,6 +18,8 @@ from sync_core.store.runs import new_run_id
 from sync_core.store.tables import USERS
 from tests.api.conftest import Create, Json
 from tests.api.description import mismatches
+from tests.api.stored import lose_answers
+from tests.switches import the_other_way
 from tests.system import changes_of, group_scope, history_of, rows_of, run_now, set_clock
 
 Sync = Callable[..., Awaitable[Json]]
@@ -378,6 +380,26 @@ async def test_what_nobody_foresaw_ends_with_a_record_as_well(
     assert await rows_of(services, connection_id) == {}
 
 
+async def test_a_write_whose_answer_does_not_come_is_not_said_to_be_none(
+    made: Json,
+    sync: Sync,
+    people: list[str],
+    services: Services,
+    connection_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lose_answers(monkeypatch)
+    found = await sync(people[0])
+
+    assert (found["run"]["status"], found["run"]["error"]["code"]) == (
+        "failed",
+        "storage.unavailable",
+    )
+    assert (found["run"]["counts"]["created"], found["run"]["countsAtLeast"]) == (0, True)
+    assert found["run"]["counts"]["read"] == 1
+    assert (await rows_of(services, connection_id)).keys() == {people[0]}
+
+
 async def test_an_answer_that_takes_too_long_ends_before_the_lease(
     made: Json, sync: Sync, people: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -518,6 +540,7 @@ async def test_somebody_who_was_left_out_by_a_decision_stays_out(
     assert found["steps"][3]["message"] == "Nothing is written: a decision leaves the person out."
 
 
+@the_other_way()
 async def test_nobody_is_removed_while_a_group_of_the_scope_is_gone(
     *,
     create: Create,
@@ -575,3 +598,38 @@ async def test_an_assertion_about_others_keeps_nobody_out(
     await create(scope=group_scope(group), assertions=found_by_all)
 
     assert (await sync(people[0]))["run"]["status"] == "succeeded"
+
+
+async def test_the_last_of_a_number_keeps_the_value_when_named_as_well(
+    *,
+    create: Create,
+    sync: Sync,
+    admin: httpx.AsyncClient,
+    emulator: GraphEmulator,
+    services: Services,
+    connection_id: str,
+    people: list[str],
+    group: str,
+) -> None:
+    """Of others nothing is read, but how many they are is counted where it matters."""
+    (ann, ben, _), control = people, emulator.control
+    for person, title in zip(people, ("admin", "admin", "user"), strict=True):
+        control.patch_person(person, {"jobTitle": title})
+    await create(
+        scope=group_scope(group),
+        mapping=[{"target": "role", "source": "jobTitle"}],
+        assertions=[{"atLeast": 1, "where": {"role": "admin"}}],
+    )
+    await run_now(services, connection_id)
+    control.patch_person(ann, {"jobTitle": "user"})
+    control.patch_person(ben, {"jobTitle": "user"})
+    first = await sync(ann)
+    why = (await admin.get(f"/api/connections/{connection_id}/why/{ben}")).json()
+    last = await sync(ben)
+    rows = await rows_of(services, connection_id)
+
+    assert (first["run"]["status"], rows[ann]["role"]) == ("succeeded", "user")
+    assert (last["run"]["status"], rows[ben]["role"]) == ("held", "admin")
+    assert last["run"]["error"]["code"] == "assertion.failed"
+    assert "0 active people would have role = admin (1 now)" in last["run"]["error"]["message"]
+    assert "0 active people would have role = admin (1 now)" in why["nextRun"]["message"]

@@ -102,6 +102,24 @@ async def test_what_is_tried_is_checked_as_a_save_would(
     assert paths(answer) == [path]
 
 
+async def test_a_mapping_without_a_column_that_is_counted_is_refused_like_a_save(
+    admin: httpx.AsyncClient, create: Create, connection_id: str, url: str
+) -> None:
+    await create(assertions=[{"atLeast": 1, "where": {"department": "Sales"}}])
+    body = {"mapping": [{"target": "departments", "source": "department"}]}
+    tried = await admin.post(url, json=body)
+    saved = await admin.patch(f"/api/connections/{connection_id}", json=body)
+
+    assert [tried.status_code, saved.status_code] == [422, 422]
+    assert tried.json()["errors"] == saved.json()["errors"]
+    assert tried.json()["errors"] == [
+        {
+            "path": "assertions[0].where.department",
+            "message": "No rule of the mapping fills a column department. Did you mean departments?",
+        }
+    ]
+
+
 async def test_a_disabled_connection_without_a_tenant_says_what_is_missing(
     admin: httpx.AsyncClient, create: Create, url: str
 ) -> None:

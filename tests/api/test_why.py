@@ -365,6 +365,29 @@ async def test_a_group_that_is_gone_is_shown_so(create: Create, why: Ask, ann: J
     assert [(one["exists"], one["isMember"]) for one in found["groups"]] == [(False, False)]
 
 
+async def test_a_paused_rule_is_told_of_whom_it_may_let_in_or_keep_out(
+    create: Create, why: Ask, why_for_a_reader: Ask, ann: Json, ben: Json, emulator: GraphEmulator
+) -> None:
+    """Ann is in by the rule that is paused; Ben is in by another group as well; Cid might come by it."""
+    control = emulator.control
+    north = control.create_group("North", membership_rule="a", members=[ann["id"], ben["id"]])
+    south = control.create_group("South", members=[ben["id"]])
+    outer = control.create_group("Teams", members=[north["id"], south["id"]])
+    control.patch_group(north["id"], {"membershipRuleProcessingState": "Paused"})
+    cid = control.create_person({"displayName": "Cid"})["id"]
+    await create(scope=group_scope(outer["id"]))
+    found = [await why(one) for one in (ann["id"], ben["id"], cid)]
+    read = await why_for_a_reader(cid)
+    control.patch_group(north["id"], {"membershipRuleProcessingState": "On"})
+    again = await why(ann["id"])
+
+    assert [one["groups"][0]["pausedRules"] for one in found] == [["North"], [], ["North"]]
+    assert [one["code"] for one in found] == ["inScope", "inScope", "notInScope"]
+    told = ["Entra has paused the rule of North" in one["verdict"] for one in [*found, read]]
+    assert told == [True, False, True, True]
+    assert again["groups"][0]["pausedRules"] == []
+
+
 async def test_direct_members_only(create: Create, why: Ask, ann: Json, sales: Json) -> None:
     await create(scope=sales | {"nestedGroups": False})
     found = await why(ann["id"])

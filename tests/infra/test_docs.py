@@ -1,5 +1,6 @@
 """The pages say what is there: every path that they name exists, every call and operator is told."""
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from sync_core.api.app import ROUTES, Route
 from sync_core.domain.documents import Operator
+from tests.infra.sources import shipped
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -22,6 +24,8 @@ LINK = re.compile(r"\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]*))?\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 # A browser makes these calls, not a program: they are told where they matter to an administrator.
 BY_BROWSER = "/api/consent/"
+# Where a reader looks for a warning; one of a run stands in the page of what it is about.
+WARNINGS = {"Warning": ["docs/api.md"], "PreviewWarning": ["docs/why.md"], "RunWarning": None}
 
 
 def missing(text: str, page: Path) -> list[str]:
@@ -96,3 +100,42 @@ def test_every_call_is_told(route: Route) -> None:
     wanted = re.sub(r"\\\{\w+\\\}", r"\\{[^}]*\\}", re.escape(call))
 
     assert re.search(rf"{wanted}(?![\w/{{])", told)
+
+
+def warnings() -> Iterator[tuple[str, str]]:
+    """Return the kind and the code of every warning that the sources make."""
+    trees = [ast.parse(path.read_text("utf-8")) for path in shipped()]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    constants = {
+        target.id: node.value
+        for node in nodes
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for node in nodes:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            for code in (word.value for word in node.keywords if word.arg == "code"):
+                yield from ((node.func.id, text) for text in _texts(code, constants))
+
+
+def _texts(code: ast.expr, constants: dict[str, ast.expr]) -> Iterator[str]:
+    for node in ast.walk(code):
+        value = constants.get(node.id) if isinstance(node, ast.Name) else node
+        if isinstance(value, ast.Constant) and isinstance(value.value, str):
+            yield value.value
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"), sorted({one for one in warnings() if one[0] in WARNINGS})
+)
+def test_every_warning_is_told(kind: str, code: str) -> None:
+    names = WARNINGS[kind]
+    pages = PAGES if names is None else [ROOT / name for name in names]
+
+    assert any(f"`{code}`" in page.read_text(encoding="utf-8") for page in pages)
+
+
+def test_the_warnings_are_found() -> None:
+    """Else the test above would look at nothing."""
+    assert {"scope.everyone", "name.unbound", "guard.confirmed"} <= {code for _, code in warnings()}

@@ -11,7 +11,12 @@ LOCKS = (
     "requirements-dev.txt",
     "requirements-uv.txt",
     "tests/requirements-runtime.txt",
+    "local/azurite/requirements-node.txt",
 )
+# Installed by programs; all others by the Makefile, but for what Azure itself installs.
+BY_PROGRAMS = {"requirements.txt", "local/azurite/requirements-node.txt"}
+PROGRAMS = ("tests/loading/interpreters.py", "local/azurite.py")
+PIP = re.compile(r'"pip",\s+"install"')
 PIN = re.compile(r"[A-Za-z0-9._-]+(\[[a-z,-]+\])?==\S+( ; [^\\]+)?( --hash=sha256:[0-9a-f]{64})+")
 INSTALL = re.compile(r"pip install .*-r (\S+)")
 
@@ -40,10 +45,19 @@ def test_what_ships_is_what_is_tested() -> None:
 def test_every_installation_checks_the_hashes() -> None:
     """Without the option a file without hashes would be installed as it comes."""
     makefile = (ROOT / "Makefile").read_text("utf-8")
-    loading = (ROOT / "tests/loading/interpreters.py").read_text("utf-8")
     commands = [line for line in makefile.splitlines() if "pip install" in line]
 
     assert [one for one in commands if "--require-hashes" not in one] == []
-    assert loading.count('"install"') == loading.count('"--require-hashes"') == 1
     installed = [match[1] for one in commands if (match := INSTALL.search(one))]
-    assert sorted(installed) == sorted({*LOCKS} - {"requirements.txt"})
+    assert sorted(installed) == sorted({*LOCKS} - BY_PROGRAMS)
+
+
+def test_every_program_that_installs_checks_the_hashes() -> None:
+    programs = [*(ROOT / "local").glob("*.py"), *(ROOT / "tests").rglob("*.py")]
+    texts = [one.read_text("utf-8") for one in programs]
+    installing = [text for text in texts if PIP.search(text)]
+
+    assert len(installing) == len(PROGRAMS), "a new one is named in PROGRAMS"
+    assert [len(PIP.findall(text)) for text in installing] == [
+        text.count('"--require-hashes"') for text in installing
+    ]

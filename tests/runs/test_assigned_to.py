@@ -6,9 +6,11 @@ from local.graph import GraphEmulator
 from local.sample import SAMPLE_ROLES
 from sync_core.directory.checks import check_connection
 from sync_core.domain.documents import Connection, RunStatus
+from sync_core.people.sync_now import sync_person
 from sync_core.people.why import explain
 from sync_core.runs.preview import preview
 from sync_core.services import Services
+from tests.switches import either_way
 from tests.system import active, changes_of, group_scope, rows_of, run_now, stored_connection
 
 MAPPING = [{"target": "displayName", "source": "displayName"}]
@@ -164,3 +166,74 @@ async def test_the_check_names_the_permission(
     assert [(one.name, one.code) for one in missing.checks if not one.ok] == [
         ("Application.Read.All", "permission.missing")
     ]
+
+
+@either_way("hidden_members")
+async def test_an_assigned_group_that_hides_its_members_is_named_and_removes_nobody(
+    services: Services,
+    emulator: GraphEmulator,
+    connection_id: str,
+    people: dict[str, str],
+) -> None:
+    control = emulator.control
+    council = control.create_group(
+        "Works council", members=[people["inGroup"]], hidden=True, microsoft_365=True
+    )["id"]
+    application = control.create_enterprise_app("Portal", NOBODYS)["id"]
+    control.assign(application, people["directly"], council)
+    control.set_roles([*SAMPLE_ROLES, "Application.Read.All", "Member.Read.Hidden"])
+    connection = await connect(services, connection_id, application)
+    await run_now(services, connection_id)
+    control.set_roles([*SAMPLE_ROLES, "Application.Read.All"])
+    result = await check_connection(services.directory, connection, services.clock())
+    run = await run_now(services, connection_id)
+    both = {people["directly"], people["inGroup"]}
+
+    assert active(await rows_of(services, connection_id)) == both
+    assert (run.status, run.counts.disabled) == (RunStatus.PARTIAL, 0)
+    assert [(one.object_id, one.code) for one in run.errors] == [(council, "scope.membersHidden")]
+    assert "Works council" in run.errors[0].message
+    assert [(one.name, one.code) for one in result.checks if not one.ok] == [
+        ("Member.Read.Hidden", "permission.missing")
+    ]
+
+
+@either_way("hidden_members")
+async def test_an_assigned_group_that_hides_whom_it_keeps_out_lets_nobody_in(
+    services: Services,
+    emulator: GraphEmulator,
+    connection_id: str,
+    people: dict[str, str],
+) -> None:
+    control = emulator.control
+    council = control.create_group(
+        "Works council", members=[people["inGroup"]], hidden=True, microsoft_365=True
+    )["id"]
+    application = control.create_enterprise_app("Portal", NOBODYS)["id"]
+    control.assign(application, council)
+    await connect(services, connection_id, application, "NOT ARRAYCONTAINS")
+    run = await run_now(services, connection_id)
+    alone = (await sync_person(services, connection_id, people["inGroup"])).run
+
+    assert [one.error and one.error.code for one in (run, alone)] == ["scope.membersHidden"] * 2
+    assert await rows_of(services, connection_id) == {}
+
+
+async def test_an_assigned_group_that_is_emptied_is_held(
+    services: Services, emulator: GraphEmulator, connection_id: str, people: dict[str, str]
+) -> None:
+    """Its rule is edited, and for some minutes it has few members."""
+    control = emulator.control
+    team = [control.create_person()["id"] for _ in range(12)]
+    group = control.create_group("Team North", members=team, membership_rule="a")["id"]
+    application = control.create_enterprise_app("Portal", NOBODYS)["id"]
+    control.assign(application, people["directly"], group)
+    await connect(services, connection_id, application)
+    await run_now(services, connection_id)
+    control.remove_members(group, *team[:8])
+    held = await run_now(services, connection_id)
+
+    assert (held.status, held.counts.held) == (RunStatus.HELD, 8)
+    assert held.error is not None
+    assert "group Team North lost 8 of 12, and is dynamic" in held.error.message
+    assert active(await rows_of(services, connection_id)) == {people["directly"], *team}

@@ -9,9 +9,14 @@ from kiota_abstractions.headers_collection import HeadersCollection
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_GROUP_ID
 from sync_core.directory import requests
-from sync_core.domain.documents import Run, RunStatus
+from sync_core.domain.documents import Run, RunError, RunStatus
+from sync_core.domain.errors import FixConnection
+from sync_core.people.sync_now import sync_person
+from sync_core.people.why import explain
+from sync_core.runs.preview import preview
 from sync_core.services import Services
 from sync_core.store.wire import Entity
+from tests.switches import either_way
 from tests.system import active, group_scope, rows_of, run_now, stored_connection
 
 
@@ -148,6 +153,27 @@ async def test_all_permissions_that_are_missing_are_named_at_once(
     await assert_untouched(services, run, before)
 
 
+async def test_previews_and_looks_at_one_person_name_them_all_as_well(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    person = min(await imported(services, connection_id, **group_scope(SAMPLE_GROUP_ID)))
+    connection = (await services.store.connections.get(connection_id)).connection
+    emulator.control.set_roles([])
+    told = [(await sync_person(services, connection_id, person)).run.error]
+    for asked in (
+        preview(services, connection),
+        explain(services, connection, person, values_of_outsiders=True),
+    ):
+        with pytest.raises(FixConnection) as refused:
+            await asked
+        told.append(RunError.of(refused.value))
+
+    for error in told:
+        assert error is not None
+        assert "User.Read.All and GroupMember.Read.All" in error.message
+        assert "User.Read.All and GroupMember.Read.All" in error.remedy
+
+
 async def test_a_permission_lost_in_the_middle_of_a_run_removes_nobody(
     services: Services, emulator: GraphEmulator, connection_id: str
 ) -> None:
@@ -161,6 +187,7 @@ async def test_a_permission_lost_in_the_middle_of_a_run_removes_nobody(
     await assert_untouched(services, run, before)
 
 
+@either_way("security_groups")
 async def test_a_group_that_is_gone_removes_nobody_and_is_named(
     services: Services, emulator: GraphEmulator, connection_id: str
 ) -> None:
@@ -225,14 +252,13 @@ async def test_a_dead_key_vault_fails_the_run_and_touches_nobody(
     await assert_untouched(services, run, before)
 
 
-@pytest.mark.parametrize("status", [200, 424])
+@either_way("throttled_batch")
 async def test_throttled_items_of_a_batch_are_asked_again(
-    services: Services, emulator: GraphEmulator, connection_id: str, status: int
+    services: Services, emulator: GraphEmulator, connection_id: str
 ) -> None:
     before = await imported(services, connection_id)
     gone = sorted(before)[:5]
     emulator.control.change_many("softDelete", keys=gone)
-    emulator.control.settings(throttled_batch=status)
     emulator.control.add_fault(
         "throttled", path="/v1.0/users/*", where="batch", times=3, retryAfter=0.25
     )

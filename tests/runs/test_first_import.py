@@ -8,6 +8,7 @@ from local.graph import GraphEmulator
 from local.sample import SAMPLE_GROUP_ID, SAMPLE_TENANT_ID
 from sync_core.domain.documents import RunStatus
 from sync_core.services import Services
+from tests.switches import the_other_way
 from tests.system import (
     changes_of,
     group_scope,
@@ -31,6 +32,7 @@ def expected(emulator: GraphEmulator, *, guests: bool = False) -> set[str]:
     }
 
 
+@the_other_way()
 async def test_everybody_of_a_nested_group_comes_in(
     services: Services, emulator: GraphEmulator, connection_id: str
 ) -> None:

@@ -8,7 +8,7 @@ from local.graph import GraphEmulator
 from local.sample import SAMPLE_GROUP_ID
 from sync_core.connections.warnings import warnings_now
 from sync_core.domain.connections.warnings import Warning  # noqa: A004 -- the word of the contract
-from sync_core.domain.documents import RunStatus, Scope
+from sync_core.domain.documents import MappingRule, RunStatus, Scope
 from sync_core.domain.plan.digest import moves_of
 from sync_core.runs import planner
 from sync_core.runs.hold import Hold, OutOfTime
@@ -251,6 +251,30 @@ async def test_values_that_vanish_for_many_wait_and_other_updates_go_ahead(
     assert all(after[one]["jobTitle"] == before[one]["jobTitle"] for one in had_one)
     assert after[first]["jobTitle"] == "Other"
     assert [(one.column, one.people) for one in shown.held_values] == [("jobTitle", len(had_one))]
+
+
+async def test_people_who_come_back_to_a_wrong_mapping_wait(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    """A connection that was deleted has disabled them all; made again, it must not empty their rows."""
+    await imported(services, connection_id, **NO_LIMITS)
+    await leave(emulator, services, connection_id, 10_000)
+    await run_now(services, connection_id)
+    gone = await rows_of(services, connection_id)
+    emulator.control.change_many("restore", keys=sorted(gone))
+    stored = await services.store.connections.get(connection_id)
+    rule = MappingRule(target="email", constant="all@contoso.com")
+    wrong = stored.connection.model_copy(update={"mapping": [rule]})
+    await services.store.connections.replace(wrong, stored)
+    run = await run_now(services, connection_id)
+
+    assert active(gone) == set()
+    assert (run.status, run.counts.reenabled) == (RunStatus.HELD, 0)
+    assert run.columns["email"].rewritten == len(gone)
+    assert run.error is not None
+    assert (
+        f"displayName would be emptied for {len(gone)} of {len(gone)} people" in run.error.message
+    )
 
 
 async def test_deletions_have_a_limit_of_their_own(

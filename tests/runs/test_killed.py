@@ -92,3 +92,5 @@ async def test_killed_while_one_person_is_synced(
     await assert_history_is_whole(services, victim)
     runs = await services.store.runs.page(victim, top=5, after=None)
     assert all(run.status.is_final for run in runs)
+    killed = [run for run in runs if run.error and run.error.code == "run.interrupted"]
+    assert [run.counts_at_least for run in killed] == ([True] if deadly == 4 else [])

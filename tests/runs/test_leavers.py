@@ -1,6 +1,7 @@
 """People who leave: proof first, then what the policy says for that cause; and their return."""
 
 from collections.abc import Callable
+from typing import Any
 
 import orjson
 import pytest
@@ -9,6 +10,7 @@ from local.graph import GraphEmulator
 from local.sample import SAMPLE_GROUP_ID
 from sync_core.runs.preview import preview
 from sync_core.services import Services
+from tests.switches import the_other_way
 from tests.system import (
     active,
     changes_of,
@@ -54,24 +56,54 @@ async def somebody_in(services: Services, connection_id: str, **policy: object) 
     return min(await rows_of(services, connection_id))
 
 
-async def test_who_is_made_a_guest_has_a_cause_of_their_own(
-    services: Services, emulator: GraphEmulator, connection_id: str
-) -> None:
-    person = await somebody_in(services, connection_id)
-    emulator.control.patch_person(person, {"userType": "Guest"})
-    shown = await preview(
-        services, (await services.store.connections.get(connection_id)).connection
-    )
+MEMBERS_BY_FILTER = {"attribute": "userType", "operator": "EQUALS", "value": "Member"}
 
+
+@pytest.mark.parametrize(
+    ("before", "after", "scope", "cause"),
+    [
+        pytest.param("Member", "Guest", {}, "becameGuest", id="a guest"),
+        pytest.param(
+            "Member",
+            "Guest",
+            {"guests": "include", "clause": MEMBERS_BY_FILTER},
+            "becameGuest",
+            id="a guest, where a filter takes members",
+        ),
+        pytest.param("Guest", "Member", {"guests": "only"}, "becameMember", id="a member"),
+    ],
+)
+async def test_who_becomes_another_kind_of_account_has_a_cause_of_their_own(
+    *,
+    services: Services,
+    emulator: GraphEmulator,
+    connection_id: str,
+    before: str,
+    after: str,
+    scope: dict[str, Any],
+    cause: str,
+) -> None:
+    person = emulator.control.create_person({"userType": before})["id"]
+    chosen = group_scope(emulator.control.create_group("Partners", members=[person])["id"])
+    chosen |= {name: value for name, value in scope.items() if name == "guests"}
+    chosen["filters"][0]["clauses"] += [scope["clause"]] if "clause" in scope else []
+    no_limits = {"guard": {"maxRemovalPercent": None}}
+    await stored_connection(services, connection_id, scope=chosen, policy=no_limits)
+    first = await run_now(services, connection_id)
+    emulator.control.patch_person(person, {"userType": after})
+    stored = await services.store.connections.get(connection_id)
+    shown = await preview(services, stored.connection)
     run = await run_now(services, connection_id)
 
-    [change] = [one for one in await changes_of(services, run) if one["objectId"] == person]
+    [change] = await changes_of(services, run)
     [newest, *_] = await history_of(services, connection_id, person)
-    assert shown.leavers_by_reason == {"becameGuest": 1}
-    assert (change["reason"], change["cause"]) == ("leftScope", "becameGuest")
-    assert orjson.loads(newest["Evidence"])["becameGuest"] is True
+    assert first.counts.created == 1
+    assert shown.leavers_by_reason == {cause: 1}
+    assert (change["reason"], change["cause"]) == ("leftScope", cause)
+    assert orjson.loads(newest["Evidence"])[cause] is True
 
 
+@the_other_way()
 @pytest.mark.parametrize(("leave", "reason"), CAUSES)
 async def test_a_leaver_is_disabled_with_the_reason_and_the_proof(
     services: Services, emulator: GraphEmulator, connection_id: str, leave: Leave, reason: str

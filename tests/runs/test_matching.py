@@ -211,6 +211,31 @@ async def test_a_row_at_the_persons_own_address_is_adopted_with_its_columns(
     assert entry["link"]["by"] == "objectId"
 
 
+async def test_rows_that_would_be_emptied_by_being_adopted_wait(tenant: Tenant) -> None:
+    """A first import brings in as many as there are, and empties none of their columns unasked."""
+    people = [tenant.joins(f"p{n}@contoso.com", department=None) for n in range(5)]
+    for one in people:
+        await tenant.put(one, department="as it was")
+    other = tenant.joins("other@contoso.com")
+    await tenant.connect()
+
+    held = await tenant.run()
+    rows = await tenant.rows()
+    only_them = await tenant.run()
+    moves = moves_of(only_them.plan_hash or "")
+    await tenant.services.store.approvals.remember(tenant.id, moves, "Ann", tenant.services.clock())
+    approved = await tenant.run()
+
+    assert (held.status, held.counts.created, held.counts.held) == (RunStatus.HELD, 1, 5)
+    assert held.error is not None
+    assert "department would be emptied for 5 of 5 people" in held.error.message
+    assert rows[other]["Status"] == "active"
+    assert {(rows[one]["department"], rows[one].get("Status")) for one in people} == {
+        ("as it was", None)
+    }
+    assert (approved.status, approved.counts.linked) == (RunStatus.SUCCEEDED, 5)
+
+
 async def test_a_linked_person_is_synced_like_any_other(tenant: Tenant) -> None:
     ann = tenant.joins("ann@contoso.com")
     await tenant.put("app-17", "a", email="ann@contoso.com", appTheme="dark")

@@ -9,6 +9,7 @@ from local.sample import SAMPLE_ROLES
 from sync_core.directory import requests
 from sync_core.domain.documents import Run, RunStatus
 from sync_core.services import Services
+from tests.switches import either_way
 from tests.system import active, group_scope, rows_of, run_now, stored_connection
 
 NO_GUARD = {"guard": {"maxRemovals": None, "maxRemovalPercent": None}}
@@ -41,14 +42,7 @@ def codes(run: Run) -> list[tuple[str, str]]:
 # --- hidden members ---------------------------------------------------------------------------------
 
 
-@pytest.fixture(params=["denied", "empty"])
-def hiding(request: pytest.FixtureRequest, emulator: GraphEmulator) -> str:
-    """What Graph answers about members that are hidden from the app: sources disagree."""
-    emulator.control.settings(hidden_members=request.param)
-    return str(request.param)
-
-
-@pytest.mark.usefixtures("hiding")
+@either_way("hidden_members")
 @pytest.mark.parametrize("opaque", [False, True], ids=["roles told", "roles untold"])
 async def test_a_hidden_nested_group_is_named_and_the_others_come_in(
     services: Services,
@@ -80,7 +74,7 @@ async def test_a_hidden_nested_group_is_named_and_the_others_come_in(
     assert rows[people[1]]["jobTitle"] == "Still read"
 
 
-@pytest.mark.usefixtures("hiding")
+@either_way("hidden_members")
 async def test_a_hidden_group_that_keeps_people_out_lets_nobody_in(
     services: Services, emulator: GraphEmulator, connection_id: str, people: list[str]
 ) -> None:

@@ -68,7 +68,6 @@ class Past(View):
     def take_newest_person(self) -> None:
         object_id = self._created.pop()
         del self._created_numbers[object_id.lower()]
-        self._changed.pop(self.end, None)
 
     def take_group(self, group_id: str) -> None:
         del self.groups[group_id]

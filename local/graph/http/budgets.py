@@ -1,18 +1,19 @@
 """Graph's budget of resource units for each application in each tenant: costs in, headers or 429 out.
 
 learn.microsoft.com/graph/throttling-limits (2026-02-06), "Identity and access service limits": a token
-bucket, refilled over ten seconds.
+bucket, refilled over ten seconds; here by the emulator's clock.
 """
 
-import math
-import time
 from dataclasses import dataclass, field
 
 from local.graph.http.errors import GraphError
 
 _PERIOD_S = 10.0
-# Told from here on: x-ms-throttle-limit-percentage goes from 0.8 to 1.8.
-_WORTH_TELLING = 0.8
+# Told above it; x-ms-throttle-limit-percentage goes from 0.8 to 1.8.
+_WORTH_TELLING, _MOST_TOLD = 0.8, 1.8
+# "Low priority requests will be throttled first, normal priority requests second, and high priority requests
+# last". The page does not say what share of the limit is kept for the others.
+_KEPT = {"low": 0.1, "high": -0.1}
 
 
 def units_by_size(people: int) -> int:
@@ -22,46 +23,62 @@ def units_by_size(people: int) -> int:
     return 5000 if people <= 500 else 8000
 
 
+@dataclass(frozen=True, slots=True)
+class Account:
+    app_id: str
+    tenant_id: str
+    limit: float
+    """Units in ten seconds."""
+
+    @property
+    def scope(self) -> str:
+        return f"Tenant_Application/ReadWrite/{self.app_id}/{self.tenant_id}"
+
+
 @dataclass(slots=True)
 class _Bucket:
     units: float
-    at: float
+    at_s: float
 
 
 @dataclass(slots=True)
 class Budgets:
     _buckets: dict[tuple[str, str], _Bucket] = field(default_factory=dict)
 
-    def refuse_if_empty(self, app_id: str, tenant_id: str, limit: float) -> None:
-        bucket = self._refilled(app_id, tenant_id, limit)
-        if bucket.units > 0:
+    def refuse_if_empty(self, account: Account, now_s: float, *, priority: str | None) -> None:
+        """``priority`` is x-ms-throttle-priority: Low, Normal or High; anything else is normal."""
+        least = _KEPT.get((priority or "").lower(), 0.0) * account.limit
+        units = self._refilled(account, now_s).units
+        if units > least:
             return
-        # Whole seconds until something is there again; early retries are answered the same.
-        wait_s = math.ceil((1 - bucket.units) / (limit / _PERIOD_S))
+        # Until one unit is there again; early retries are answered the same, and cost as well.
+        wait_s = (1 + least - units) / (account.limit / _PERIOD_S)
         raise GraphError(
             429,
             "TooManyRequests",
             "Too many requests.",
             {
-                "Retry-After": str(wait_s),
-                "x-ms-throttle-scope": f"Tenant_Application/ReadWrite/{app_id}/{tenant_id}",
+                # "2.128" in the sample of graph/throttling: no integer.
+                "Retry-After": f"{wait_s:.3f}",
+                "x-ms-throttle-scope": account.scope,
                 "x-ms-throttle-information": "ResourceUnitLimitExceeded",
             },
         )
 
-    def spend(self, app_id: str, tenant_id: str, limit: float, cost: int) -> dict[str, str]:
-        """Take the cost of an answered request; give the headers that tell of it."""
-        bucket = self._refilled(app_id, tenant_id, limit)
+    def spend(self, account: Account, now_s: float, cost: int) -> dict[str, str]:
+        """Take the cost of an answered request; return the headers that tell of it."""
+        bucket = self._refilled(account, now_s)
         bucket.units -= cost
         headers = {"x-ms-resource-unit": str(cost)}
-        used = 1 - bucket.units / limit
-        if used >= _WORTH_TELLING:
-            headers["x-ms-throttle-limit-percentage"] = f"{min(used, 1.8):.1f}"
+        used = 1 - bucket.units / account.limit
+        if used > _WORTH_TELLING:
+            headers["x-ms-throttle-limit-percentage"] = f"{min(used, _MOST_TOLD):.2f}"
         return headers
 
-    def _refilled(self, app_id: str, tenant_id: str, limit: float) -> _Bucket:
-        now = time.monotonic()
-        bucket = self._buckets.setdefault((app_id, tenant_id), _Bucket(limit, now))
-        bucket.units = min(limit, bucket.units + (now - bucket.at) * limit / _PERIOD_S)
-        bucket.at = now
+    def _refilled(self, account: Account, now_s: float) -> _Bucket:
+        key = (account.app_id, account.tenant_id)
+        bucket = self._buckets.setdefault(key, _Bucket(account.limit, now_s))
+        passed_s = max(0.0, now_s - bucket.at_s)
+        bucket.units = min(account.limit, bucket.units + passed_s * account.limit / _PERIOD_S)
+        bucket.at_s = now_s
         return bucket

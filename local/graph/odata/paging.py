@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from local.graph.faults.faults import Fault
 from local.graph.http.errors import GraphError, bad_request
 from local.graph.http.messages import VERSION, Answer, GraphRequest
 
@@ -93,7 +94,7 @@ def page_answer(
 ) -> Answer:
     """The body of one page; ``here`` is the state of this very page, which some faults need."""
     if request.page_fault is not None:
-        items, link = _disturbed(request, links, items, link, here)
+        items, link = _disturbed(request.page_fault, request, links, items, link, here=here)
     parts = [b'{"@odata.context":', orjson.dumps(f"{links.graph_url}{VERSION}/$metadata#{context}")]
     if count is not None:
         parts.append(b',"@odata.count":%d' % count)
@@ -104,31 +105,31 @@ def page_answer(
 
 
 def _disturbed(
+    fault: Fault,
     request: GraphRequest,
     links: Links,
     items: list[bytes],
     link: Link | None,
+    *,
     here: dict[str, Any],
 ) -> tuple[list[bytes], Link | None]:
-    fault = request.page_fault
-    kind = fault.kind if fault else ""
-    again = links.next_link(request.path, {**here, "page": here["page"] + 1})
-    if kind == "emptyPages":
-        # So many at the beginning of every list or round.
-        most = int(fault.options["count"]) if fault else 0
-        return ([], ("@odata.nextLink", again)) if here["page"] <= most else (items, link)
-    if kind == "emptyPage":
-        return [], ("@odata.nextLink", again)
+    kind = fault.kind
+    if kind == "emptyPages" and here["page"] > int(fault.options["count"]):
+        return items, link
     if kind == "lostRest":
         return [], None
+    again = links.next_link(request.path, {**here, "page": here["page"] + 1})
+    if kind in ("emptyPage", "emptyPages"):
+        return [], ("@odata.nextLink", again)
     if kind == "repeatedPage":
         return items, ("@odata.nextLink", again)
     if kind == "loopingLink":
-        token = request.query.get("$skiptoken")
-        same = (
-            links.link_with(request.path, token) if token else links.next_link(request.path, here)
-        )
-        return items, ("@odata.nextLink", same)
-    host = fault.options.get("host", "https://graph.example.com") if fault else ""
+        return items, ("@odata.nextLink", _same_page(request, links, here))
+    host = fault.options.get("host", "https://graph.example.com")
     onward = link[1] if link else again
     return items, ("@odata.nextLink", onward.replace(links.graph_url, host, 1))
+
+
+def _same_page(request: GraphRequest, links: Links, here: dict[str, Any]) -> str:
+    token = request.query.get("$skiptoken")
+    return links.link_with(request.path, token) if token else links.next_link(request.path, here)

@@ -16,7 +16,6 @@ _ITEM_KEYS = frozenset(("id", "method", "url", "headers", "body", "dependsOn"))
 
 async def run_batch(request: GraphRequest, dispatch: Dispatch, *, throttled_status: int) -> Answer:
     """``throttled_status`` is the status of the whole when an item is throttled."""
-    request.cost = 0  # its items cost
     items = request.json().get("requests")
     if not isinstance(items, list) or not items:
         raise bad_request("Invalid batch payload format.")

@@ -3,17 +3,20 @@
 import orjson
 
 from local.graph.directory.view import View
-from local.graph.http.messages import GraphRequest
+from local.graph.odata.options import ListOptions
 from local.graph.service import Service
 
 LIST_OPTIONS = frozenset(("$select", "$top", "$filter", "$search", "$count", "$orderby"))
 
 
-def list_cost(base: int, request: GraphRequest) -> int:
-    """learn.microsoft.com/graph/throttling-limits: $select and a small $top save one, $expand adds one."""
-    top = request.query.get("$top", "100")
-    saved = ("$select" in request.query) + (top.isdecimal() and int(top) < 20)
-    return max(1, base - saved + ("$expand" in request.query))
+def list_cost(base: int, options: ListOptions) -> int:
+    """learn.microsoft.com/graph/throttling-limits: $select and a small $top save one, $expand adds one.
+
+    So do those that a link carries.
+    """
+    query = options.state["query"]
+    saved = ("$select" in query) + (int(query.get("$top", 100)) < 20)
+    return max(1, base - saved + ("$expand" in query))
 
 
 def lasting_places(directory: View) -> dict[str, int]:

@@ -10,6 +10,7 @@ from local.graph.http.access import READ_ANY_OBJECT, READ_APPS
 from local.graph.http.errors import not_found, unsupported_filter
 from local.graph.http.messages import Answer, GraphRequest, json_answer
 from local.graph.odata.options import need_pair, read_options, refuse_unknown
+from local.graph.routes.entities import list_cost
 from local.graph.service import Service
 from local.sample import COST_CENTER, EXTENSION_APP_ID, SAMPLE_TENANT_ID
 
@@ -44,6 +45,7 @@ async def list_applications(service: Service, request: GraphRequest) -> Answer:
     options = read_options(
         request, service.links, allowed=_LIST_OPTIONS, known=_KNOWN, resource="application"
     )
+    request.cost = list_cost(2, options)
     if options.filter is not None and options.filter != _FILTER:
         raise unsupported_filter(options.filter, "Application")
     if options.filter is not None:
@@ -68,6 +70,7 @@ def _object_id(app_id: str) -> str:
 async def extensions_of_application(service: Service, request: GraphRequest, key: str) -> Answer:
     request.caller.need(READ_APPS)
     refuse_unknown(request.query, frozenset())
+    request.cost = 2
     if key.lower() != _OWNER_ID or request.tenant.id != SAMPLE_TENANT_ID:
         raise not_found(key)
     return _listed(service, f"applications('{key}')/extensionProperties", [_EXTENSION])

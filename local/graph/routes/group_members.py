@@ -51,7 +51,6 @@ async def list_members(
     service: Service, request: GraphRequest, key: str, *, transitive: bool, cast: str | None
 ) -> Answer:
     request.caller.need(READ_GROUPS if transitive else READ_MEMBERS)
-    request.cost = list_cost(5 if transitive else 3, request)
     if "$expand" in request.query and not request.is_eventual:
         # An application may not expand the managers of members, although it may read each of them:
         # learn.microsoft.com/answers/questions/1298947.
@@ -63,6 +62,7 @@ async def list_members(
         known={"user": USER_PROPERTIES, "group": GROUP_PROPERTIES}.get(cast or "", _ANY_PROPERTY),
         resource=cast or "directoryObject",
     )
+    request.cost = list_cost(5 if transitive else 3, options)
     view = service.view(request, "members")
     group = live_group(view, key)
     _check_query(options, group, cast)

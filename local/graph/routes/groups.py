@@ -24,7 +24,6 @@ from local.graph.routes.entities import (
     context,
     entity,
     lasting_places,
-    list_cost,
 )
 from local.graph.service import Service
 
@@ -34,7 +33,6 @@ async def list_groups(service: Service, request: GraphRequest) -> Answer:
     options = read_options(
         request, service.links, allowed=LIST_OPTIONS, known=GROUP_PROPERTIES, resource="group"
     )
-    request.cost = list_cost(2, request)
     groups = matching_groups(options, service.view(request, "groups").live_groups())
     return groups_page(service, request, options, groups, context("groups", options.select))
 

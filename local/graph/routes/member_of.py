@@ -29,7 +29,7 @@ async def list_member_of(
         known=GROUP_PROPERTIES,
         resource="group",
     )
-    request.cost = list_cost(2, request)
+    request.cost = list_cost(2, options)
     if cast is not None or options.filter or options.search or options.orderby:
         need_pair(options, f"OData cast to microsoft.graph.{cast or 'group'}")
     if cast is None and (options.filter or options.search or options.orderby):

@@ -28,7 +28,7 @@ async def list_users(service: Service, request: GraphRequest) -> Answer:
     options = read_options(
         request, service.links, allowed=_EXPANDABLE, known=USER_PROPERTIES, resource="user"
     )
-    request.cost = list_cost(2, request)
+    request.cost = list_cost(2, options)
     view = service.view(request, "list")
     selected = select_people(options, _everybody(request, view), service.matches)
     names = options.select or USER_DEFAULTS

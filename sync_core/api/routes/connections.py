@@ -92,7 +92,7 @@ async def create_connection(
     else:
         saved = await _create_named(services, saver, body)
     log_event("connection.created", connection=saved.stored.connection.id, by=caller.name)
-    return await _saved_answer(services, saved, created=True)
+    return await _saved_answer(services, saver, saved, created=True)
 
 
 async def _create(services: Services, saver: Saver, document: JsonObject) -> Saved:
@@ -162,7 +162,7 @@ async def put_connection(
     conditional = if_match is not None or if_none_match is not None
     saved, created = await settled(put, conditional=conditional)
     log_event("connection.replaced", connection=connection_id, by=caller.name)
-    return await _saved_answer(services, saved, created=created)
+    return await _saved_answer(services, saver, saved, created=created)
 
 
 async def _create_unless_made(services: Services, saver: Saver, document: JsonObject) -> Saved:
@@ -196,7 +196,7 @@ async def patch_connection(
 
     saved = await settled(apply, conditional=if_match is not None)
     log_event("connection.patched", connection=connection_id, by=caller.name)
-    return await _saved_answer(services, saved, created=False)
+    return await _saved_answer(services, saver, saved, created=False)
 
 
 async def _alone(
@@ -239,12 +239,14 @@ async def delete_connection(
     return json_answer(run, 202, {"Location": f"/api/connections/{connection_id}/runs/{run.id}"})
 
 
-async def _saved_answer(services: Services, saved: Saved, *, created: bool) -> Response:
+async def _saved_answer(
+    services: Services, saver: Saver, saved: Saved, *, created: bool
+) -> Response:
     stored, state = saved.stored, saved.verification
     headers = {"Location": f"/api/connections/{stored.connection.id}"} if created else {}
     if saved.refused:
         raise _not_verified(services, saved, headers)
-    warnings = await warnings_with_count(services, stored.connection, state)
+    warnings = await warnings_with_count(services, stored.connection, state) + saver.told(saved)
     bindings = await bind(services, stored.connection)
     status = 201 if created else 200
     return _answer(services, stored, warnings, state, bindings, status=status, headers=headers)

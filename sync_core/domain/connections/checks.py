@@ -27,12 +27,14 @@ from sync_core.domain.connections.permissions import (
 from sync_core.domain.connections.token import TokenFacts
 from sync_core.domain.documents import GUID, Connection, CredentialKind, Document
 from sync_core.domain.errors import RetryLater, SyncError
+from sync_core.domain.plan.groups import paused_in_words
 
 TOKEN = "token"  # noqa: S105 -- the name of a check
 READ_USER = "read a user"
 SCOPE_GROUPS = "scope groups exist"
 READ_MEMBERS = "read group members"
 READ_ASSIGNED = "read who is assigned"
+PAUSED_RULES = "rules of dynamic groups"
 LEAST_PRIVILEGE = "least privilege"
 EXPIRY = "secret expiry"
 CERTIFICATE = "certificate"
@@ -287,6 +289,19 @@ def groups_check(named: AbstractSet[str], missing: AbstractSet[str]) -> Check:
         f"{', '.join(sorted(missing))}.",
         remedy="Restore them, or take them out of the scope and the mapping. Groups are named by "
         "their object id.",
+    )
+
+
+def paused_check(names: Iterable[str]) -> Check:
+    """Name the groups whose rule is paused; a run reads the members that they have."""
+    return Check(
+        name=PAUSED_RULES,
+        ok=True,
+        code="scope.rulePaused",
+        message=paused_in_words(names),
+        remedy="If that is not meant to last, let it go on in Entra (Groups, the group, Dynamic membership "
+        "rules). All who changed meanwhile then come and go at once: the guard looks at them.",
+        severity=Severity.WARNING,
     )
 
 

@@ -11,6 +11,7 @@ from pydantic import SecretStr, ValidationError
 from sync_core.domain.connections import certificates
 from sync_core.domain.connections.certificates import UnusableCertificate
 from sync_core.domain.connections.checks import NEVER_EXPIRES
+from sync_core.domain.connections.unknown_columns import unknown_columns
 from sync_core.domain.documents import (
     Connection,
     ConnectionInput,
@@ -158,6 +159,7 @@ def checked(document: JsonObject, now: datetime, in_time: InTime = unlimited) ->
         *unusable,
         *scope_problems(given.scope),
         *mapping_problems(given.mapping),
+        *unknown_columns(given),
     ]
     problems = problems or interval_problems(given)
     # What is wrong with a rule is said first: its tests would only say it again.

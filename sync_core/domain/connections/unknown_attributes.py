@@ -67,16 +67,16 @@ def _suggestion(path: Sequence[Step], known: Mapping[str, Property]) -> list[str
         return None
     found = known.get(head)
     if found is None:
-        return _nearest(head, known)
+        return nearest(head, known)
     parts = [one.name for one in found.parts]
     inner = [one.field if isinstance(one, Choice) else one for one in path[1:]]
     strange = [one for one in inner if isinstance(one, str) and one not in parts]
     if not parts or not strange:
         return None
-    return [f"{head}.{part}" for part in _nearest(strange[0], parts)]
+    return [f"{head}.{part}" for part in nearest(strange[0], parts)]
 
 
-def _nearest(name: str, known: Iterable[str]) -> list[str]:
+def nearest(name: str, known: Iterable[str]) -> list[str]:
     """Return up to two names that are nearly the same, whatever the case of their letters."""
     by_lower = {one.lower(): one for one in known}
     if same := by_lower.get(name.lower()):

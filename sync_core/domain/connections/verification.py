@@ -16,7 +16,7 @@ import orjson
 from pydantic import Field, ValidationError
 
 from sync_core.domain.compatibility import kept, read, strange_paths
-from sync_core.domain.connections.checks import TOKEN, Check, CheckResult
+from sync_core.domain.connections.checks import PROPAGATING, TOKEN, Check, CheckResult
 from sync_core.domain.connections.limits import with_new_limits
 from sync_core.domain.connections.permissions import needs_of
 from sync_core.domain.documents import Connection, Credential, Document
@@ -279,6 +279,11 @@ def waiting_remedy(verification: Verification) -> str:
         return (
             "If you made the secret a minute ago, wait: what waits comes into use by itself. Otherwise the "
             "secret is wrong: send the right one."
+        )
+    if any(check.code in PROPAGATING for check in verification.failing):
+        return (
+            "If what is missing was done in Entra a minute ago, wait: what waits comes into use by itself. "
+            "Otherwise it has to be done there."
         )
     return "Nothing to do if it passes: what waits comes into use by itself."
 

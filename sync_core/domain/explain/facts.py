@@ -92,6 +92,11 @@ class GroupSeen(Document):
     is_member: bool
     directly: bool
     path: str | None = Field(description="From the named group inwards: Sales > Sales DE.")
+    paused_rules: list[str] = Field(
+        default_factory=list,
+        description="Dynamic groups whose rule Entra has paused, and on which it depends whether the person "
+        "is in.",
+    )
 
 
 class RuleSeen(Document):
@@ -262,6 +267,24 @@ def _trace(rule: MappingRule, person: Attributes, context: Context) -> dict[str,
     except EvaluationError as error:
         return error.trace
     return trace
+
+
+def paused_ways(
+    leading: AbstractSet[str],
+    direct: AbstractSet[str],
+    paused: AbstractSet[str],
+    *,
+    is_member: bool,
+) -> AbstractSet[str]:
+    """Return the groups with a paused rule on which it depends whether a person is in a group.
+
+    `leading` are the groups whose members are in it, itself too, `direct` those that the person is in. A
+    member depends on them if no other way leads in, anybody else on each that might let them in.
+    """
+    if not is_member:
+        return leading & paused
+    ways = leading & direct
+    return ways if ways <= paused else frozenset()
 
 
 def group_path(

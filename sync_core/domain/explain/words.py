@@ -1,6 +1,6 @@
 """What the facts about one person mean, in words for an administrator. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,7 @@ from sync_core.domain.errors import NotFound
 from sync_core.domain.explain.facts import (
     AgentsSeen,
     ClauseSeen,
+    GroupSeen,
     ScopeSeen,
     explain_mapping,
     explain_scope,
@@ -26,15 +27,19 @@ from sync_core.domain.letters import with_hidden_letters
 from sync_core.domain.matching.decide import Ignored, Outcome
 from sync_core.domain.model import Action, Attributes, Change, Evidence, Reason, Value
 from sync_core.domain.plan.decide import is_turned_away
+from sync_core.domain.plan.groups import paused_in_words
 
 LONGEST_SAID = 80
+# Verdicts that another membership could change.
+BY_MEMBERSHIP = frozenset({"inScope", "notInScope"})
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What is known of a person, for the sentence; `reason` is Graph's answer against staying.
 
-    `groups` are the names of the groups by id, as far as they are known.
+    `groups` are the names of the groups by id, as far as they are known; `paused` those of groups whose rule
+    is paused, and on which the person's membership depends.
     """
 
     name: str
@@ -48,6 +53,7 @@ class Standing:
     ignored: bool = False
     deleted_at: str | None = None
     groups: Mapping[str, str] = field(default_factory=dict)
+    paused: Sequence[str] = ()
 
 
 def standing_of(
@@ -59,12 +65,12 @@ def standing_of(
     error: RecordError | None,
     now: datetime,
     matched: Outcome | None,
-    groups: Mapping[str, str] | None = None,
+    groups: Sequence[GroupSeen] = (),
 ) -> Standing:
     """Put together what is known of a person who was asked for by id.
 
     `error` is why nothing can be written, `mapped_from` the person as the mapping reads it, `matched`
-    what matching says of a newcomer, `groups` the names of groups by id.
+    what matching says of a newcomer, `groups` what was seen of the groups that the connection names.
     """
     person, inside = evidence.person, evidence.groups
     hidden, code = hidden_attributes(connection.mapping), error.code if error else None
@@ -82,7 +88,8 @@ def standing_of(
         ignored=isinstance(matched, Ignored),
         skipped=any(rule.effect == "skipPerson" for rule in rules),
         deleted_at=evidence.facts.get("deletedDateTime"),
-        groups=groups or {},
+        groups={group.id: group.name for group in groups if group.name},
+        paused=[name for group in groups for name in group.paused_rules],
     )
 
 
@@ -127,7 +134,10 @@ def verdict(standing: Standing) -> tuple[str, str]:
     scope = standing.scope
     if scope is None:
         return _gone(standing)
-    return _inside(standing, scope) if scope.in_scope else _outside(standing, scope)
+    code, sentence = _inside(standing, scope) if scope.in_scope else _outside(standing, scope)
+    if standing.paused and code in BY_MEMBERSHIP:
+        sentence += f" {paused_in_words(standing.paused)}"
+    return code, sentence
 
 
 def _inside(standing: Standing, scope: ScopeSeen) -> tuple[str, str]:

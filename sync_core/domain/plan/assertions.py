@@ -3,48 +3,68 @@
 What counts is the table as it would be once everything of the plan that is not held has been written.
 """
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from sync_core.domain.documents import Assertion
-from sync_core.domain.model import Action, Change, Status
+from sync_core.domain.model import Action, Change, Status, Value
 from sync_core.domain.plan.guard import Verdict
+from sync_core.domain.plan.headcounts import EVERYBODY, Shift, Where, asserted_columns, harm_to
+from sync_core.domain.plan.name_patterns import Fits, fits, name_of
+from sync_core.domain.plan.outcome import NOBODY, Outcome, in_words
 
-NAMED = 3
-NOBODY: frozenset[str] = frozenset()
-
-Fits = Callable[[str], bool]
+# What is said of broken assertions, by their places.
+Broken = dict[int, str]
 
 
 @dataclass(slots=True)
 class Assertions:
-    """Looks on while a plan is made, and says which assertions its outcome breaks.
+    """Says which assertions a plan's outcome breaks, and who has to wait for their sake.
 
-    Only people whom an assertion names are remembered. `bound` are the object ids that a name means, by the
-    name: whom an `in` means counts by id, `never` by name as well.
+    Of the people stored only those whom an assertion names are remembered. `bound` are the object ids that a
+    name means, by the name: whom an `in` means counts by id, `never` by name as well. `people` says how many
+    active people stand in the table whom an assertion with `where` counts: `stored` counts them, or whoever
+    knows the numbers already puts them there.
     """
 
     assertions: Sequence[Assertion]
     bound: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    people: Counter[Where] = field(default_factory=Counter)
     _tests: list[Fits | None] = field(init=False)
     _meant: list[frozenset[str]] = field(init=False)
+    _harms: dict[int, Shift] = field(init=False)
+    _wheres: frozenset[Where] = field(init=False)
     _named: dict[int, set[str]] = field(default_factory=dict)
     _active: set[str] = field(default_factory=set)
-    _changes: dict[str, Change] = field(default_factory=dict)
-    _counts: dict[Action, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._meant = [self.bound.get(_name_of(one) or "", NOBODY) for one in self.assertions]
+        self._meant = [self.bound.get(name_of(one) or "", NOBODY) for one in self.assertions]
         self._tests = [
-            None if meant and one.is_in is not None else _fits(one)
+            None if meant and one.is_in is not None else fits(one)
             for one, meant in zip(self.assertions, self._meant, strict=True)
         ]
+        found = enumerate(self.assertions)
+        self._harms = {number: harm_to(one) for number, one in found if name_of(one) is None}
+        self._wheres = frozenset(shift.where for shift in self._harms.values()) - {EVERYBODY}
 
-    def stored(self, object_id: str, principal_name: str, status: Status) -> None:
-        """Learn of a person who stands in the table."""
-        if self._is_named(object_id, principal_name) and status is Status.ACTIVE:
-            self._active.add(object_id)
+    # --- what is stored -------------------------------------------------------------------------
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The mapped columns that have to be known of everybody stored."""
+        return asserted_columns(self.assertions)
+
+    def stored(
+        self, object_id: str, principal_name: str, status: Status, values: Mapping[str, Value]
+    ) -> None:
+        """Learn of a person who stands in the table, with the values of `columns`."""
+        numbers = self._naming(object_id, principal_name)
+        for number in numbers:
+            self._named.setdefault(number, set()).add(object_id)
+        if status is Status.ACTIVE:
+            self._active.update([object_id] if numbers else ())
+            self.people.update(where for where in self._wheres if where.fits(values))
 
     @property
     def named(self) -> dict[int, list[str]]:
@@ -61,150 +81,175 @@ class Assertions:
         self._named = {number: set(ids) for number, ids in named.items()}
         self._active = set(active)
 
-    def begin(self) -> None:
-        """Forget the changes of an earlier plan."""
-        self._changes.clear()
-        self._counts.clear()
-
-    def change(self, change: Change) -> None:
-        """Learn of a change that is planned; a removal that is not confirmed yet stands for nothing."""
-        if change.action.is_removal and change.reason is None:
-            return
-        self._counts[change.action] = self._counts.get(change.action, 0) + 1
-        if self._is_named(change.object_id, change.user_principal_name):
-            self._changes[change.object_id] = change
-
     def written(self, change: Change) -> None:
         """Learn of a change that stands in the table now."""
-        if not self._is_named(change.object_id, change.user_principal_name):
-            return
+        numbers = self._naming(change.object_id, change.user_principal_name)
+        for number in numbers:
+            self._named.setdefault(number, set()).add(change.object_id)
         if change.action.is_removal:
             self._active.discard(change.object_id)
-        else:
+        elif numbers:
             self._active.add(change.object_id)
 
-    def _is_named(self, object_id: str, principal_name: str) -> bool:
+    def _naming(self, object_id: str, principal_name: str) -> list[int]:
+        """Return the places of the assertions that name a person."""
         names = (object_id, principal_name.casefold())
-        found = False
-        for number, test in enumerate(self._tests):
-            is_meant = object_id in self._meant[number]
-            if is_meant or (test is not None and any(map(test, names))):
-                self._named.setdefault(number, set()).add(object_id)
-                found = True
+        return [
+            number
+            for number, test in enumerate(self._tests)
+            if object_id in self._meant[number] or (test is not None and any(map(test, names)))
+        ]
+
+    # --- what is planned ------------------------------------------------------------------------
+
+    def applied(self, verdict: Verdict, active: int, changes: Iterable[Change]) -> Verdict:
+        """Return the verdict with what waits for the assertions' sake.
+
+        `active` people stand in the table; `changes` are read several times. Whoever waits may break another
+        assertion by that, so they are looked through until nothing more is broken.
+        """
+        broken: Broken = {}
+        found = verdict
+        while fresh := self._next_broken(found, active, changes, broken):
+            broken |= fresh
+            found = self._holding(verdict, broken)
         return found
 
-    def applied(self, verdict: Verdict, active: int) -> Verdict:
-        """Return the verdict with all coming and going held, if what it lets through would break one."""
-        return verdict.blocked(self.broken(active, verdict))
+    def applied_to_few(self, verdict: Verdict, changes: Iterable[Change]) -> Verdict:
+        """Return the verdict on people who were named: of others, and of their number, nothing is known.
 
-    def broken(self, active: int, verdict: Verdict) -> tuple[str, ...]:
-        """Say what would not be true; `active` people are in the table now, `verdict` holds some changes."""
-        after = active + self._gain(verdict)
-        found = (
-            self._problem(number, assertion, after, verdict)
-            for number, assertion in enumerate(self.assertions)
+        But for `people`, where `needs_people` asked for it.
+        """
+        if not self.assertions:
+            return verdict
+        outcome = self._outcome(verdict, changes)
+        counted = {
+            number: text
+            for number, text in self._broken_where(outcome).items()
+            if outcome.harmed_by(self._harms[number])
+        }
+        return self._holding(verdict, counted | self._broken_by_few(changes))
+
+    def needs_people(self, changes: Iterable[Change]) -> bool:
+        """Whether one of these changes could break an assertion with `where`."""
+        harms = [shift for shift in self._harms.values() if shift.where in self._wheres]
+        return any(shift.is_by(change) for change in changes for shift in harms)
+
+    def broken(self, verdict: Verdict, active: int, changes: Iterable[Change]) -> Broken:
+        """Say what would not be true once all was written that the verdict does not hold."""
+        if not self.assertions:
+            return {}
+        outcome = self._outcome(verdict, changes)
+        return self._broken_where(outcome) | self._broken_others(outcome, active)
+
+    def _next_broken(
+        self, verdict: Verdict, active: int, changes: Iterable[Change], known: Broken
+    ) -> Broken:
+        """Return what is broken beside the known.
+
+        First what holds a few people only: when they wait, the others may be true.
+        """
+        if len(known) == len(self.assertions):
+            return {}
+        outcome = self._outcome(verdict, changes)
+        counted = _without(self._broken_where(outcome), known)
+        return counted or _without(self._broken_others(outcome, active), known)
+
+    def _outcome(self, verdict: Verdict, changes: Iterable[Change]) -> Outcome:
+        """Look through a plan once; a removal that is not confirmed yet stands for nothing."""
+        outcome = Outcome(self._named, self._active, self._harms.values())
+        for change in changes:
+            if change.action.is_removal and change.reason is None:
+                continue
+            numbers = self._naming(change.object_id, change.user_principal_name)
+            outcome.name(change.object_id, numbers)
+            if not verdict.holds_change(change):
+                outcome.write(change)
+        return outcome
+
+    def _holding(self, verdict: Verdict, broken: Broken) -> Verdict:
+        """Return the verdict with what waits: who breaks a number with `where`, or all coming and going."""
+        counted = [number for number in sorted(broken) if self._is_counted(number)]
+        others = [number for number in sorted(broken) if not self._is_counted(number)]
+        held = replace(
+            verdict,
+            hold_shifts=frozenset(self._harms[number] for number in counted),
+            breaches=tuple(broken[number] for number in counted),
         )
-        return tuple(problem for problem in found if problem)
+        return held.blocked(tuple(broken[number] for number in others))
 
-    def broken_by_one(self) -> tuple[str, ...]:
-        """Say what a plan of one person would break; of others, and of their number, nothing is known."""
-        return tuple(self._by_changes())
+    def _is_counted(self, number: int) -> bool:
+        return self.assertions[number].where is not None
 
-    def _by_changes(self) -> Iterator[str]:
-        for number, assertion in enumerate(self.assertions):
-            known = self._ids(number) & self._changes.keys()
-            changes = [self._changes[object_id] for object_id in known]
-            if assertion.is_in is not None and any(found.action.is_removal for found in changes):
-                yield _not_in(assertion, "would be removed")
-            if assertion.never is not None and any(_brings_in(found) for found in changes):
-                yield _never(assertion, [found.object_id for found in changes])
+    # --- what is said of it ---------------------------------------------------------------------
+
+    def _broken_where(self, outcome: Outcome) -> Broken:
+        """Name the assertions with `where`, the numbers, and whose change moves them."""
+        found: Broken = {}
+        for number, shift in self._harms.items():
+            before, assertion = self.people[shift.where], self.assertions[number]
+            after = before + outcome.gains[shift.where]
+            if self._is_counted(number) and (limit := _limit(assertion, after)):
+                people = outcome.harmed_by(shift)
+                waiting = f"; waiting: {in_words(people)}" if people else ""
+                whom = "1 active person" if after == 1 else f"{after} active people"
+                found[number] = f"{whom} would have {shift.where} ({before} now); {limit}{waiting}"
+        return found
+
+    def _broken_others(self, outcome: Outcome, active: int) -> Broken:
+        after = active + outcome.gains[EVERYBODY]
+        found = (
+            (number, self._problem(assertion, outcome, number, after))
+            for number, assertion in enumerate(self.assertions)
+            if not self._is_counted(number)
+        )
+        return {number: problem for number, problem in found if problem}
 
     def _problem(
-        self, number: int, assertion: Assertion, after: int, verdict: Verdict
+        self, assertion: Assertion, outcome: Outcome, number: int, after: int
     ) -> str | None:
-        ids = self._ids(number)
-        inside = sorted(object_id for object_id in ids if self._is_in(object_id, verdict))
+        inside = outcome.inside(number)
         if assertion.is_in is not None and not inside:
-            gone = not ids.isdisjoint(self._active)
+            gone = not self._active.isdisjoint(outcome.named(number))
             return _not_in(assertion, "would be removed" if gone else "is not in")
         if assertion.never is not None and inside:
             return _never(assertion, inside)
-        if assertion.at_least is not None and after < assertion.at_least:
-            return f"{after} people would be active; at least {assertion.at_least} are asserted"
-        if assertion.at_most is not None and after > assertion.at_most:
-            return f"{after} people would be active; at most {assertion.at_most} are asserted"
-        return None
+        limit = _limit(assertion, after)
+        return f"{after} people would be active; {limit}" if limit else None
 
-    def _ids(self, number: int) -> set[str]:
-        return self._named.get(number, set())
-
-    def _is_in(self, object_id: str, verdict: Verdict) -> bool:
-        """Whether a person is active once everything that is not held was written."""
-        change = self._changes.get(object_id)
-        if change is None or verdict.waits(change.action):
-            return object_id in self._active
-        return not change.action.is_removal
-
-    def _gain(self, verdict: Verdict) -> int:
-        gain = 0
-        for action, count in self._counts.items():
-            if not verdict.waits(action):
-                gain += count * WORTH[action]
-        return gain
+    def _broken_by_few(self, changes: Iterable[Change]) -> Broken:
+        """Say what the changes of people who were named would break, by these people alone."""
+        found: Broken = {}
+        for change in changes:
+            for number in self._naming(change.object_id, change.user_principal_name):
+                assertion = self.assertions[number]
+                if assertion.is_in is not None and change.action.is_removal:
+                    found[number] = _not_in(assertion, "would be removed")
+                if assertion.never is not None and _brings_in(change):
+                    found[number] = _never(assertion, [change.object_id])
+        return found
 
 
-WORTH = {
-    Action.CREATE: 1,
-    Action.REENABLE: 1,
-    Action.UPDATE: 0,
-    Action.DISABLE: -1,
-    Action.DELETE: -1,
-}
+def _without(found: Broken, known: Broken) -> Broken:
+    return {number: text for number, text in found.items() if number not in known}
+
+
+def _limit(assertion: Assertion, people: int) -> str | None:
+    """Say what an assertion about a number wants, if so many people are too few or too many."""
+    if assertion.at_least is not None and people < assertion.at_least:
+        return f"at least {assertion.at_least} are asserted"
+    if assertion.at_most is not None and people > assertion.at_most:
+        return f"at most {assertion.at_most} are asserted"
+    return None
 
 
 def _brings_in(change: Change) -> bool:
     return change.action in {Action.CREATE, Action.REENABLE}
 
 
-def _name_of(assertion: Assertion) -> str | None:
-    return assertion.is_in if assertion.is_in is not None else assertion.never
-
-
-def _fits(assertion: Assertion) -> Fits | None:
-    """Return the test for what names people; each `*` stands for any letters."""
-    name = _name_of(assertion)
-    if name is None:
-        return None
-    first, *rest = re.split(r"\*+", name.casefold())
-    if not rest:
-        return lambda text: text == first
-    *inner, last = rest
-    return lambda text: _is_like(text, first, inner, last)
-
-
-def _is_like(text: str, first: str, inner: Sequence[str], last: str) -> bool:
-    """Whether a text is these pieces in this order, with anything between them.
-
-    The leftmost place of a piece leaves most room for the others, so no place is tried twice. As a
-    regular expression with seven `*`, the same took seconds for one name that nearly fits.
-    """
-    if len(text) < len(first) + len(last) or not text.startswith(first):
-        return False
-    if not text.endswith(last):
-        return False
-    place, end = len(first), len(text) - len(last)
-    for piece in inner:
-        found = text.find(piece, place, end)
-        if found < 0:
-            return False
-        place = found + len(piece)
-    return True
-
-
 def _not_in(assertion: Assertion, why: str) -> str:
     return f"{assertion.is_in} is asserted to be in, and {why}"
 
 
-def _never(assertion: Assertion, object_ids: Sequence[str]) -> str:
-    shown = ", ".join(object_ids[:NAMED]) + ("..." if len(object_ids) > NAMED else "")
-    return f"{assertion.never} is asserted never to be in, and would be ({shown})"
+def _never(assertion: Assertion, object_ids: list[str]) -> str:
+    return f"{assertion.never} is asserted never to be in, and would be ({in_words(object_ids)})"

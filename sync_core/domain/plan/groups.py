@@ -5,7 +5,7 @@ pass the limits of the whole connection. What is remembered of a group is the mo
 the guard's window, and since when it has fewer.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -67,6 +67,19 @@ def _kind(found: GroupNow) -> str:
     if not found.dynamic:
         return ""
     return ", and is dynamic; its rule is paused" if found.paused else ", and is dynamic"
+
+
+def paused_in_words(names: Iterable[str]) -> str:
+    """Say that the rules of dynamic groups are paused, which keeps their members as they are.
+
+    Whole tenants are paused in an emergency, and go on group by group:
+    learn.microsoft.com/entra/identity/users/groups-dynamic-membership-powershell-samples
+    """
+    named = ", ".join(sorted(set(names)))
+    return (
+        f"Entra has paused the rule of {named} (dynamic membership): nobody comes in or leaves there until "
+        "it goes on."
+    )
 
 
 def remembered(

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from sync_core.domain.documents import Guard
 from sync_core.domain.model import Action, Change, Inventory, Tally
+from sync_core.domain.plan.headcounts import Shift
 from sync_core.domain.plan.values import Loss, Rise, Sensitive, over, reason, rise_reason, rises
 from sync_core.domain.plan.values import losses as losses_of
 
@@ -27,9 +28,10 @@ class Verdict:
 
     `hold_creates` are people who come back as well, `hold_deletes` removals that take the row away;
     `hold_values` are columns: whoever would lose a value of one is not updated. `hold_rises` are sensitive
-    values: whoever would get one is not written.
-    `reasons` are those of the limits; `broken` are assertions that would not be true, which no
-    confirmation overrules.
+    values: whoever would get one is not written. `hold_shifts` are numbers of people: whoever would move
+    one is not written.
+    `reasons` are those of the limits. `broken` are assertions that would not be true, and for which all
+    coming and going waits; for `breaches` only those of `hold_shifts` do. No confirmation overrules either.
     """
 
     hold_removals: bool
@@ -39,6 +41,8 @@ class Verdict:
     hold_deletes: bool = False
     hold_values: frozenset[Loss] = frozenset()
     hold_rises: Sensitive = field(default_factory=dict)
+    hold_shifts: frozenset[Shift] = frozenset()
+    breaches: tuple[str, ...] = ()
 
     def blocked(self, broken: tuple[str, ...]) -> "Verdict":
         """Return the verdict once these assertions are broken: no person comes and none goes."""
@@ -47,21 +51,34 @@ class Verdict:
         return replace(self, hold_removals=True, hold_creates=True, broken=broken)
 
     def holds_change(self, change: Change) -> bool:
-        """Whether a change waits, for its kind or for the values that it takes away."""
+        """Whether a change waits, for its kind, or for the values that it brings or takes away."""
         if self.waits(change.action) or any(True for _ in rises(change, self.hold_rises)):
+            return True
+        if any(shift.is_by(change) for shift in self.hold_shifts):
             return True
         return bool(self.hold_values) and not self.hold_values.isdisjoint(losses_of(change))
 
     @property
     def holds_single(self) -> bool:
         """Whether it takes the changes themselves to know which of them wait."""
-        return bool(self.hold_values or self.hold_rises)
+        return bool(self.hold_values or self.hold_rises or self.hold_shifts)
 
     def waits(self, action: Action) -> bool:
         """Whether changes of this kind wait."""
         if action.is_removal:
             return self.hold_removals or (self.hold_deletes and action is Action.DELETE)
         return self.hold_creates and action in COMING
+
+    @property
+    def may_be_confirmed(self) -> bool:
+        """Whether something waits that a confirmation lets through."""
+        people = self.hold_removals or self.hold_creates or self.hold_deletes
+        return not self.broken and (people or bool(self.hold_values or self.hold_rises))
+
+    @property
+    def red(self) -> tuple[str, ...]:
+        """All assertions that would not be true."""
+        return self.broken + self.breaches
 
     @property
     def holds(self) -> bool:
@@ -93,11 +110,11 @@ def check_guard(tally: Tally, guard: Guard) -> Verdict:
 
 
 def check_values(
-    verdict: Verdict, counts: Mapping[Loss, int], guard: Guard, active: int
+    verdict: Verdict, counts: Mapping[Loss, int], guard: Guard, people: int
 ) -> Verdict:
-    """Return the verdict once it is known from how many people a plan takes which values."""
-    held = over(counts, guard, active)
-    reasons = tuple(reason(loss, counts[loss], guard, active) for loss in held)
+    """Return the verdict once it is known from how many of `people` a plan takes which values."""
+    held = over(counts, guard, people)
+    reasons = tuple(reason(loss, counts[loss], guard, people) for loss in held)
     return replace(verdict, hold_values=frozenset(held), reasons=verdict.reasons + reasons)
 
 

@@ -67,9 +67,9 @@ class Plan:
 
     def blocked(self, change: Change | None) -> str | None:
         """Say which assertion keeps a change from being made; None where none does."""
-        if change is None or not self.verdict.broken or not self.is_held(change):
+        if change is None or not self.verdict.red or not self.is_held(change):
             return None
-        return f"Nothing: an assertion would be broken. {'; '.join(self.verdict.broken)}."
+        return f"Nothing: an assertion would be broken. {'; '.join(self.verdict.red)}."
 
     def to_write(self, digit: str) -> Iterator[Change]:
         """Return the changes of one partition that are not held."""

@@ -201,13 +201,12 @@ def warnings_of_plan(
 ) -> list[PreviewWarning]:
     """Say what the guard holds, or who has confirmed it, and who cannot be mapped."""
     found = [
-        PreviewWarning(
-            code="assertion.failed",
-            message=f"An assertion would be broken: {one}. A run would create, re-enable and remove nobody.",
-        )
-        for one in verdict.broken
+        *_about_assertions(verdict.broken, "create, re-enable and remove nobody"),
+        *_about_assertions(
+            verdict.breaches, "leave who is named as stored, and go on with the others"
+        ),
     ]
-    if verdict.reasons or (verdict.holds and not verdict.broken):
+    if verdict.reasons or verdict.may_be_confirmed:
         reasons = "; ".join(verdict.reasons) or "too many people would be removed"
         what = f"{counts.held} changes would wait for approval."
         if confirmed_by is not None:
@@ -239,6 +238,16 @@ def warnings_of_plan(
             )
         )
     return found
+
+
+def _about_assertions(broken: Iterable[str], effect: str) -> list[PreviewWarning]:
+    return [
+        PreviewWarning(
+            code="assertion.failed",
+            message=f"An assertion would be broken: {one}. A run would {effect}.",
+        )
+        for one in broken
+    ]
 
 
 def warnings_of_reading(problems: Iterable[RecordError]) -> list[PreviewWarning]:

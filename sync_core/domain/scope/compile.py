@@ -67,7 +67,8 @@ EXACT = 2**53
 class CompiledScope:
     """A scope ready to judge people, and the document that it was made from.
 
-    `excludes` tells who is kept out by name; `matches` keeps them out, too.
+    `filters` are the tests of the clauses, filter by filter; `excludes` tells who is kept out by name, and
+    `matches` keeps them out, too.
     `member_groups` are the groups whose members have to be read with their attributes; it is empty when
     somebody can come in without being in a named group, and then all users are read.
     `asked_groups` are the groups whose members' ids are enough. `best_groups` are, filter by filter, the
@@ -77,6 +78,7 @@ class CompiledScope:
     """
 
     document: Scope
+    filters: tuple[tuple[Test, ...], ...]
     matches: Test
     excludes: Callable[[Attributes], bool]
     everyone: bool
@@ -95,26 +97,29 @@ class CompiledScope:
 def compile_scope(scope: Scope) -> CompiledScope:
     """Turn a checked scope document into something that judges people."""
     try:
-        tests = [_filter_test(one, as_before=scope.reads_as_before) for one in scope.filters]
+        filters = tuple(
+            _clause_tests(one, as_before=scope.reads_as_before) for one in scope.filters
+        )
     except ValueError as error:
         raise _unusable(scope) from error
     excludes = _exclusion(scope.exclude)
     kind_passes = _kind_test(scope)
-    everyone = scope.everyone and not tests
-    by_group = bool(tests) and all(_positive_groups(one) for one in scope.filters)
+    everyone = scope.everyone and not filters
+    by_group = bool(filters) and all(_positive_groups(one) for one in scope.filters)
     positive = frozenset().union(*map(_positive_groups, scope.filters))
     negative = frozenset().union(*map(_negative_groups, scope.filters))
 
     def matches(person: Attributes, groups: GroupIds) -> bool:
         if not kind_passes(person) or excludes(person):
             return False
-        return everyone or any(test(person, groups) for test in tests)
+        return everyone or any(hold_all(tests, person, groups) for tests in filters)
 
     return CompiledScope(
         document=scope,
+        filters=filters,
         matches=matches,
         excludes=excludes,
-        everyone=everyone or (bool(tests) and not by_group),
+        everyone=everyone or (bool(filters) and not by_group),
         member_groups=positive if by_group else frozenset(),
         asked_groups=negative if by_group else positive | negative,
         applications=frozenset().union(*map(_applications, scope.filters)),
@@ -211,6 +216,13 @@ def _ids(one: Filter, attribute: str, *operators: Operator) -> frozenset[str]:
     )
 
 
+def keeps_out(scope: Scope, attribute: str) -> frozenset[str]:
+    """Return the groups, or applications, of the clauses that let in who does not belong to them."""
+    return frozenset().union(
+        *(_ids(one, attribute, Operator.NOT_ARRAYCONTAINS) for one in scope.filters)
+    )
+
+
 def _applications(one: Filter) -> frozenset[str]:
     return _ids(one, ASSIGNED_TO, *ON_GROUPS)
 
@@ -233,9 +245,13 @@ def scope_attributes(scope: Scope) -> frozenset[str]:
     return frozenset(selected(c.attribute) for c in clauses if c.attribute not in BELONGING)
 
 
-def _filter_test(one: Filter, *, as_before: bool) -> Test:
-    tests = [_clause_test(clause, as_before=as_before) for clause in one.clauses]
-    return lambda person, groups: all(test(person, groups) for test in tests)
+def _clause_tests(one: Filter, *, as_before: bool) -> tuple[Test, ...]:
+    return tuple(_clause_test(clause, as_before=as_before) for clause in one.clauses)
+
+
+def hold_all(tests: Iterable[Test], person: Attributes, groups: GroupIds) -> bool:
+    """Whether all tests of a filter let a person in."""
+    return all(test(person, groups) for test in tests)
 
 
 def _clause_test(clause: Clause, *, as_before: bool = False) -> Test:
@@ -267,10 +283,10 @@ def _value_test(clause: Clause, *, as_before: bool) -> ValueTest:
 
 
 def _of_those_who_have_it(test: ValueTest) -> ValueTest:
-    return lambda value: test(value) and not _is_empty(value)
+    return lambda value: test(value) and not is_empty(value)
 
 
-def _is_empty(value: Any) -> bool:
+def is_empty(value: Any) -> bool:
     """Whether there is no value: null, an empty text, a list without any value in it."""
     return all(item is None or item == "" for item in _items(value))
 
@@ -407,8 +423,8 @@ def comparable(value: Any) -> float | datetime | None:
 _TESTS: dict[Operator, ValueTest] = {
     Operator.IS_TRUE: lambda value: value is True,
     Operator.IS_FALSE: lambda value: value is False,
-    Operator.IS_NULL: _is_empty,
-    Operator.IS_NOT_NULL: lambda value: not _is_empty(value),
+    Operator.IS_NULL: is_empty,
+    Operator.IS_NOT_NULL: lambda value: not is_empty(value),
 }
 _WITH_VALUE: dict[Operator, Callable[[Clause], ValueTest]] = {
     Operator.EQUALS: _one_of,

@@ -1,7 +1,7 @@
 """People whose value is the one that a clause names, but for upper and lower case. Pure.
 
-Whole values are compared letter by letter, so `department EQUALS "sales"` lets in nobody of *Sales*; the
-directory's own search does not tell the two apart.
+Values are compared letter by letter, so `department EQUALS "sales"` lets in nobody of *Sales*, and
+`INCLUDES "sales"` nobody of *Sales North*; the directory's own search does not tell them apart.
 """
 
 from collections import Counter
@@ -13,14 +13,15 @@ from sync_core.domain.attributes import MANAGER, reader
 from sync_core.domain.documents import BELONGING, Clause, Operator, Scope
 from sync_core.domain.model import Attributes
 
-# Operators that compare whole values.
-WHOLE = frozenset(
+# Operators that compare letter by letter: whole values, and parts of them.
+EXACT = frozenset(
     {
         Operator.EQUALS,
         Operator.NOT_EQUALS,
         Operator.IN,
         Operator.ARRAYCONTAINS,
         Operator.NOT_ARRAYCONTAINS,
+        Operator.INCLUDES,
     }
 )
 SPELLINGS = 3
@@ -49,11 +50,19 @@ class OtherLetters:
     def see(self, person: Attributes) -> None:
         value = self._read(person)
         texts = _texts(value if isinstance(value, list) else [value])
-        # Nearly everybody has the value itself or quite another one.
-        other = [one for one in texts if one not in self._exact and one.casefold() in self._folded]
+        other = [one for one in texts if self._is_other(one)]
         if other and person["id"] not in self._people:
             self._people.add(person["id"])
             self._spellings.update(other)
+
+    def _is_other(self, text: str) -> bool:
+        # Nearly everybody has the value itself or quite another one.
+        if self.clause.operator is not Operator.INCLUDES:
+            return text not in self._exact and text.casefold() in self._folded
+        lower = text.casefold()
+        return any(part in lower for part in self._folded) and not any(
+            part in text for part in self._exact
+        )
 
     @property
     def people(self) -> int:
@@ -74,12 +83,12 @@ def _texts(values: Iterable[Any]) -> list[str]:
 
 
 def other_letters(scope: Scope) -> list[OtherLetters]:
-    """Return a counter for each clause that compares whole texts of the directory."""
+    """Return a counter for each clause that compares texts of the directory letter by letter."""
     return [
         OtherLetters(f"scope.filters[{number}].clauses[{place}]", clause)
         for number, each in enumerate(scope.filters)
         for place, clause in enumerate(each.clauses)
-        if clause.operator in WHOLE
+        if clause.operator in EXACT
         and clause.attribute not in BY_ID
         and any(isinstance(value, str) for value in clause.values)
     ]

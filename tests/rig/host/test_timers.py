@@ -19,6 +19,12 @@ async def tick(timer: func.TimerRequest) -> None:
     if "FAILS" in os.environ:
         raise RuntimeError("as wanted")
 """
+AT_NEW_YEAR = 0.0
+NEW_YEAR = f"""
+@app.timer_trigger(schedule="0 0 0 1 1 *", arg_name="timer")
+async def new_year(timer: func.TimerRequest) -> None:
+    note(at={AT_NEW_YEAR})
+"""
 NOON = dt.datetime(2026, 11, 23, 12, 0, 0, tzinfo=dt.UTC)  # a Monday
 
 
@@ -61,12 +67,17 @@ def test_schedules_that_are_refused(expression: str) -> None:
         Schedule(expression)
 
 
-def test_ticks_come_on_time_and_not_at_start(start_host: StartHost) -> None:
-    host = start_host(source(), TICK="*/2 * * * * *")
+def test_ticks_come_at_their_time_and_not_at_start(start_host: StartHost) -> None:
+    """A busy machine may be late, so what is looked at is that none comes early."""
+    host = start_host(source() + NEW_YEAR, TICK="*/2 * * * * *")
     ticks = wait_for_ticks(host, 2)
+    following = host.noted()[0]["next"]
+    promised = dt.datetime.fromisoformat(following).timestamp()
 
-    assert all(tick % 2 < 1 for tick in ticks)
-    assert host.noted()[0]["next"].endswith("+00:00")
+    assert following.endswith("+00:00")
+    assert promised % 2 == 0
+    assert ticks[1] >= promised
+    assert AT_NEW_YEAR not in ticks
 
 
 def test_run_on_startup_does_not_wait(start_host: StartHost) -> None:

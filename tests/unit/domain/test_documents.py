@@ -847,12 +847,41 @@ def test_a_request_needs_a_connection_and_a_reason() -> None:
         pytest.param({"atLeast": 1, "atMost": 2}, "give exactly one", id="two at once"),
         pytest.param({"in": "Ann"}, "by object id or user principal name", id="a name"),
         pytest.param({"in": "*@contoso.com"}, "only never takes a pattern", id="a pattern"),
+        pytest.param({"where": {"role": "a"}}, "give exactly one", id="whom, and not how many"),
+        pytest.param(
+            {"in": GUID, "where": {"role": "a"}}, "whom atLeast or atMost", id="one of whom"
+        ),
+        pytest.param({"atLeast": 1, "where": {}}, "at least 1 item", id="of nothing"),
+        pytest.param({"atLeast": 1, "where": {"Status": "a"}}, "match pattern", id="no target"),
     ],
 )
 def test_an_assertion_says_one_thing(assertion: dict[str, Any], words: str) -> None:
     [problem] = refused(assertion, Assertion)
 
     assert words in problem
+
+
+@pytest.mark.parametrize("value", ["", 2**31, 0.5, None, ["admin"]])
+def test_an_assertion_compares_what_a_table_tells_apart(value: Any) -> None:
+    assert refused({"atLeast": 1, "where": {"role": value}}, Assertion)
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        pytest.param({"atLeast": 1}, {}, id="not given, not shown"),
+        pytest.param(
+            {"atMost": 2, "where": {"role": "admin", "level": 3, "vip": True}}, None, id="where"
+        ),
+    ],
+)
+def test_an_assertion_is_given_back_as_it_was_sent(
+    sent: dict[str, Any], kept: dict[str, Any] | None
+) -> None:
+    shown = Assertion.model_validate(sent).to_json()
+
+    assert {name: value for name, value in shown.items() if value is not None} == sent
+    assert ("where" in shown) is (kept is None)
 
 
 def test_defaults_of_the_parts() -> None:

@@ -11,6 +11,9 @@ from tests.unit.builders import NOW
 
 HELD = RunError(code="guard.held", message="Too many.", remedy="Look.")
 GONE = RecordError(object_id="g-1", code="scope.groupNotFound", message="A group is gone.")
+NO_APPLICATION = RecordError(
+    object_id="a-1", code="scope.applicationNotFound", message="An application is gone."
+)
 ODD = RecordError(object_id="p-1", code="record.refused", message="Too long.")
 LATER = NOW + timedelta(hours=1)
 
@@ -41,6 +44,11 @@ def ran(status: RunStatus, error: RunError | None = None, *errors: RecordError) 
             ran(RunStatus.PARTIAL, None, GONE, ODD, GONE),
             ["scope.groupNotFound"],
             id="a group, once",
+        ),
+        pytest.param(
+            ran(RunStatus.PARTIAL, None, NO_APPLICATION),
+            ["scope.applicationNotFound"],
+            id="an application",
         ),
         pytest.param(
             ran(RunStatus.HELD, HELD, GONE), ["guard.held", "scope.groupNotFound"], id="both"

@@ -4,7 +4,15 @@ from typing import Any
 
 import pytest
 
-from sync_core.domain.model import BECAME_GUEST, Action, Inventory, Reason, Status, utf16_length
+from sync_core.domain.model import (
+    BECAME_GUEST,
+    BECAME_MEMBER,
+    Action,
+    Inventory,
+    Reason,
+    Status,
+    utf16_length,
+)
 from tests.unit.builders import change, stored
 
 
@@ -89,6 +97,7 @@ def test_half_a_letter_is_no_text() -> None:
     ("reason", "evidence", "cause"),
     [
         pytest.param(Reason.LEFT_SCOPE, {BECAME_GUEST: True}, BECAME_GUEST, id="made a guest"),
+        pytest.param(Reason.LEFT_SCOPE, {BECAME_MEMBER: True}, BECAME_MEMBER, id="made a member"),
         pytest.param(Reason.LEFT_SCOPE, {"groups": []}, "leftScope", id="left the scope"),
         pytest.param(Reason.SOFT_DELETED, None, "softDeleted", id="without evidence"),
         pytest.param(None, None, None, id="not asked for"),

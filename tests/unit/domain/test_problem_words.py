@@ -76,6 +76,7 @@ GUARD = {"maxRemovals": 1, "maxRemovalPercent": 1.5, "maxCreates": 1}
 BODIES: list[tuple[type[Document], dict[str, Any]]] = [
     (ConnectionInput, CONNECTION | {"policy": CONNECTION["policy"] | {"guard": GUARD}}),
     (ConnectionInput, CONNECTION | {"assertions": [{"in": PERSON}, {"never": "a*"}]}),
+    (ConnectionInput, CONNECTION | {"assertions": [{"atMost": 1, "where": {"role": "a"}}]}),
     (PreviewBody, {"scope": CONNECTION["scope"], "mapping": CONNECTION["mapping"]}),
     (EvaluateBody, {"expression": "x", "attributes": {}, "groups": [], "now": "2027-01-31"}),
     (MatchBody, {"decision": "link", "row": "a|b"}),

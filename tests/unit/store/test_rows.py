@@ -34,7 +34,6 @@ from sync_core.store.rows import (
     operations,
     partition_key,
     pieces,
-    stands_already,
     to_stored,
     unlinked,
 )
@@ -539,9 +538,11 @@ def test_of_a_former_persons_targets_only_those_that_are_kept_are_taken_over() -
 
 def test_a_link_needs_the_row_that_is_taken_over() -> None:
     assert needs_row(linking(ELSEWHERE))
-    assert not stands_already(linking(ELSEWHERE))
-    assert stands_already(linking(AT_HOME))
-    assert not stands_already(change())
+    assert [one.has_row for one in (linking(ELSEWHERE), linking(AT_HOME), change())] == [
+        False,
+        True,
+        False,
+    ]
     with pytest.raises(ValueError, match="no stored row"):
         operations(linking(ELSEWHERE), None, STAMP)
 

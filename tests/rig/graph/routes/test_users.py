@@ -365,19 +365,6 @@ def test_a_search_that_graph_does_not_take_is_refused(reader: Application, searc
     assert reader.eventual(f"/users?$search={quote(search)}").status_code == 400
 
 
-@pytest.mark.parametrize(
-    ("path", "units"),
-    [
-        pytest.param("/users", "2", id="list"),
-        pytest.param("/users?$select=id", "1", id="list with select"),
-        pytest.param("/users?$select=id&$expand=manager", "2", id="list with managers"),
-        pytest.param("/users/delta", "1", id="delta"),
-    ],
-)
-def test_the_cost_is_told_in_resource_units(reader: Application, path: str, units: str) -> None:
-    assert reader.ask(path).headers["x-ms-resource-unit"] == units
-
-
 def check(application: Application, key: str, group_ids: list[str]) -> list[str]:
     answer = application.ask(
         f"/users/{key}/checkMemberGroups", method="POST", json={"groupIds": group_ids}

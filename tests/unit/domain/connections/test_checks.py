@@ -24,6 +24,7 @@ from sync_core.domain.connections.checks import (
     groups_check,
     hidden_check,
     passed,
+    paused_check,
     permission_check,
     privilege_check,
     secret_end,
@@ -454,6 +455,15 @@ def test_a_check_has_the_names_of_the_contract() -> None:
     document = failed("token", FixConnection("c", "m", "r")).to_json()
 
     assert {"name", "ok", "code", "message", "remedy"} <= document.keys()
+
+
+def test_a_paused_rule_is_a_warning_and_stops_nothing() -> None:
+    check = paused_check(["Team North", "Team East"])
+    result = conclude([check], tenant_id=None, expiries=[])
+
+    assert (result.ok, check.code, check.severity) == (True, "scope.rulePaused", Severity.WARNING)
+    assert "the rule of Team East, Team North" in check.message
+    assert check.remedy
 
 
 def test_a_forest_of_groups_is_only_a_note() -> None:

@@ -66,6 +66,7 @@ def result(*checks: Check) -> CheckResult:
 PASSED = result(check(ok=True))
 NOT_YET = result(check())
 WRONG = result(check(retryable=False))
+NO_ANSWER = result(check(code="graph.unavailable"))
 WRONG_SECRET = result(check(code="credential.secretInvalid"))
 
 
@@ -125,7 +126,8 @@ def test_a_secret_that_entra_refuses_for_half_an_hour_is_wrong() -> None:
 @pytest.mark.parametrize(
     ("found", "remedy"),
     [
-        pytest.param(NOT_YET, "Nothing to do if it passes", id="waits for Entra"),
+        pytest.param(NOT_YET, "If what is missing was done in Entra a minute ago", id="a consent"),
+        pytest.param(NO_ANSWER, "Nothing to do if it passes", id="waits for Graph"),
         pytest.param(WRONG_SECRET, "If you made the secret a minute ago, wait", id="a secret"),
         pytest.param(WRONG, "", id="waits for nothing"),
     ],

@@ -14,6 +14,7 @@ from sync_core.domain.explain.facts import (
     explain_scope,
     group_path,
     hidden_attributes,
+    paused_ways,
 )
 from sync_core.domain.mapping.compile import compile_mapping
 from sync_core.domain.model import Value
@@ -245,3 +246,24 @@ def test_the_way_through_nested_groups(
 
 def test_a_group_without_a_name_stands_with_its_id() -> None:
     assert group_path("1", {"1"}, {}, {"1": ""}) == "1"
+
+
+@pytest.mark.parametrize(
+    ("direct", "paused", "is_member", "expected"),
+    [
+        pytest.param("n", "n", True, "n", id="in by a group that is paused"),
+        pytest.param("ns", "n", True, "", id="in by another one as well"),
+        pytest.param("ns", "ns", True, "ns", id="in by two that are paused"),
+        pytest.param("x", "nx", False, "n", id="not in: each that might let them in"),
+        pytest.param("", "x", False, "", id="a paused group that leads elsewhere"),
+        pytest.param("s", "n", True, "", id="in by a group that is not paused"),
+        pytest.param("", "n", True, "", id="in, and the way is not known"),
+    ],
+)
+def test_whose_membership_depends_on_a_paused_rule(
+    direct: str, paused: str, is_member: bool, expected: str
+) -> None:
+    """Two groups lead in, North and South; x is another one."""
+    found = paused_ways(set("ns"), set(direct), set(paused), is_member=is_member)
+
+    assert found == set(expected)

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from sync_core.domain.documents import RecordError
-from sync_core.domain.explain.facts import ScopeSeen, explain_scope
+from sync_core.domain.documents import RecordError, Scope
+from sync_core.domain.explain.facts import GroupSeen, ScopeSeen, explain_scope
 from sync_core.domain.explain.words import (
     Standing,
     display_name_of,
@@ -364,13 +364,39 @@ def test_an_expression_that_skips_a_person_is_the_reason() -> None:
 def test_the_sentence_names_groups_and_the_day_of_deletion() -> None:
     settings = connection(scope=scope([in_groups(ADMINS)]))
     deleted = evidence(None, Reason.SOFT_DELETED, deletedDateTime="2026-01-31T10:00:00Z")
-    names = {ADMINS: "Admins"}
+    seen = [
+        GroupSeen(id=ADMINS, name="Admins", exists=True, is_member=False, directly=False, path=None)
+    ]
 
-    outside = standing_of(settings, evidence(PERSON), PERSON, groups=names, **NOTHING_KNOWN)
+    outside = standing_of(settings, evidence(PERSON), PERSON, groups=seen, **NOTHING_KNOWN)
     gone = standing_of(settings, deleted, None, **NOTHING_KNOWN)
 
     assert "Admins" in verdict(outside)[1]
     assert "2026-01-31" in verdict(gone)[1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "person", "names", "told"),
+    [
+        pytest.param(scope(IN_SALES), PERSON, ["Team North"], True, id="is in"),
+        pytest.param(scope([in_groups(ADMINS)]), PERSON, ["Team North"], True, id="is not in"),
+        pytest.param(scope(IN_SALES), PERSON, [], False, id="no rule is paused"),
+        pytest.param(scope(IN_SALES), BLOCKED, ["Team North"], False, id="out for another reason"),
+        pytest.param(scope(IN_SALES), None, ["Team North"], False, id="deleted"),
+    ],
+)
+def test_a_paused_rule_is_told_to_whom_it_may_matter(
+    settings: Scope, person: dict[str, Any] | None, names: list[str], told: bool
+) -> None:
+    seen = GroupSeen(
+        id=SALES, name="S", exists=True, is_member=True, directly=True, path="S", paused_rules=names
+    )
+    reason = None if person else Reason.SOFT_DELETED
+    standing = standing_of(
+        connection(scope=settings), evidence(person, reason), person, groups=[seen], **NOTHING_KNOWN
+    )
+
+    assert ("has paused the rule of Team North" in verdict(standing)[1]) is told
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sync_core.domain.expressions import FUNCTIONS, REFUSED, Function, Topic
+from sync_core.domain.expressions.attributes import ALIASES
 from tests.unit.domain.expressions.evaluation import evaluate
 
 ROOT = Path(__file__).parents[4]
@@ -79,3 +80,15 @@ def test_example_in_a_table(row: "re.Match[str]") -> None:
     attributes = json.loads(row["attributes"] or "{}")
 
     assert written(evaluate(row["expression"], attributes)) == row["value"]
+
+
+@pytest.mark.parametrize("name", sorted(name for name in ALIASES if name[-1].isalpha()))
+def test_every_name_that_is_entras_own_is_told(name: str) -> None:
+    assert f"`{name}`" in PAGE
+
+
+def test_what_entra_makes_of_a_guests_name_is_told_as_different() -> None:
+    different = PAGE.partition("## Different from Entra")[2].partition("\n## ")[0]
+
+    assert "`[userPrincipalName]` of a guest is the whole sign-in name" in different
+    assert "Entra takes the `#EXT#` out" in different

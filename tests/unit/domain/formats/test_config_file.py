@@ -63,6 +63,16 @@ ASSERTIONS = (
     | st.fixed_dictionaries({"never": words.map("svc-{}*".format)})
     | st.fixed_dictionaries({"atLeast": st.integers(0, 9)})
     | st.fixed_dictionaries({"atMost": st.integers(0, 9)})
+    | st.fixed_dictionaries(
+        {
+            "atLeast": st.integers(0, 9),
+            "where": st.dictionaries(
+                st.sampled_from(["role", "level"]),
+                words | traps.filter(bool) | st.booleans() | st.integers(-9, 9),
+                min_size=1,
+            ),
+        }
+    )
 )
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from sync_core.domain.model import Action, Change, Inventory, Link, Reason
 from sync_core.domain.plan.guard import Verdict, check_guard, tally_of
+from sync_core.domain.plan.headcounts import Shift, Where
 from sync_core.domain.plan.plan import ALLOWED, FewChanges, Plan
 from sync_core.domain.plan.values import Kind, Loss
 from tests.unit.builders import ANN, change, policy
@@ -28,6 +29,15 @@ REMOVALS_HELD = Verdict(hold_removals=True, hold_creates=False, reasons=("too ma
 CREATES_HELD = Verdict(hold_removals=False, hold_creates=True, reasons=("too many",))
 DELETES_HELD = Verdict(False, False, ("too many",), hold_deletes=True)
 BROKEN = ALLOWED.blocked(("Eve is asserted to be in",))
+LOSES_EMAIL = change(
+    Action.UPDATE, object_id=CAT, values={"email": None}, before={"email": "cat@contoso.com"}
+)
+LOSES_ROLE = change(Action.UPDATE, object_id=CAT, before={"role": "admin"})
+NO_ADMIN = replace(
+    ALLOWED,
+    hold_shifts=frozenset({Shift(Where((("role", "admin"),)), -1)}),
+    breaches=("0 people would have role = admin",),
+)
 
 
 def plan(verdict: Verdict, *changes: Change, unconfirmed: int = 1) -> Plan:
@@ -59,6 +69,10 @@ def test_what_is_held_is_not_written(verdict: Verdict, held: list[Change], numbe
     [
         pytest.param(BROKEN, CREATED, "Nothing: an assertion would be broken. Eve", id="broken"),
         pytest.param(BROKEN, UPDATED, None, id="an update goes through"),
+        pytest.param(
+            NO_ADMIN, LOSES_ROLE, "Nothing: an assertion would be broken. 0 people", id="counted"
+        ),
+        pytest.param(NO_ADMIN, LOSES_EMAIL, None, id="another update"),
         pytest.param(REMOVALS_HELD, LEAVES, None, id="the guard is no assertion"),
         pytest.param(BROKEN, None, None, id="no change"),
     ],
@@ -135,9 +149,6 @@ def test_the_window_knows_what_a_run_decided_by_itself(
 
 
 EMAIL_LOST = Verdict(False, False, ("email",), hold_values=frozenset({Loss("email", Kind.BLANKED)}))
-LOSES_EMAIL = change(
-    Action.UPDATE, object_id=CAT, values={"email": None}, before={"email": "cat@contoso.com"}
-)
 
 
 def test_whoever_would_lose_a_value_that_waits_is_not_updated() -> None:

@@ -1,5 +1,6 @@
 """What a preview says beside the changes."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from sync_core.domain.documents import Connection, Counts, RecordError
 from sync_core.domain.letters import comparable_text
 from sync_core.domain.model import Mapped
 from sync_core.domain.plan.guard import Verdict
+from sync_core.domain.plan.headcounts import Shift, Where
 from sync_core.domain.plan.survey import (
     PreviewWarning,
     Survey,
@@ -257,6 +259,42 @@ def test_a_held_plan_is_told_in_the_guard_s_words() -> None:
 
     assert told(found) == [("guard.held", None, 3)]
     assert found[0].message == "3 people would go. 3 changes would wait for approval."
+
+
+COUNTED = Shift(Where((("role", "admin"),)), -1)
+BREACHED = replace(QUIET, hold_shifts=frozenset({COUNTED}), breaches=("0 people",))
+
+
+@pytest.mark.parametrize(
+    ("verdict", "expected", "effect"),
+    [
+        pytest.param(
+            QUIET.blocked(("Ann is in",)),
+            ["assertion.failed"],
+            "Ann is in. A run would create, re-enable and remove nobody.",
+            id="lets nobody come or go",
+        ),
+        pytest.param(
+            BREACHED,
+            ["assertion.failed"],
+            "0 people. A run would leave who is named as stored, and go on with the others.",
+            id="holds a few",
+        ),
+        pytest.param(
+            replace(BREACHED, hold_removals=True, reasons=("3 people",)),
+            ["assertion.failed", "guard.held"],
+            "0 people. A run",
+            id="beside the guard",
+        ),
+    ],
+)
+def test_a_broken_assertion_is_told_with_what_a_run_would_do(
+    verdict: Verdict, expected: list[str], effect: str
+) -> None:
+    found = warnings_of_plan(verdict, Counts(), [], unconfirmed=0)
+
+    assert [one.code for one in found] == expected
+    assert found[0].message.startswith(f"An assertion would be broken: {effect}")
 
 
 def test_a_plan_that_was_confirmed_is_told_with_who_did_it() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sync_core.domain.documents import ColumnCount, Guard, MappingRule
-from sync_core.domain.model import Action
+from sync_core.domain.model import Action, Link, Value
 from sync_core.domain.plan.guard import check_rises, check_values
 from sync_core.domain.plan.plan import ALLOWED
 from sync_core.domain.plan.values import (
@@ -17,9 +17,12 @@ from sync_core.domain.plan.values import (
     name_of,
     rises,
     sensitive_values,
+    still_sensitive,
 )
 from tests.unit.builders import change
 
+IN_PLACE = Link("app", "42", "objectId", in_place=True)
+ELSEWHERE = Link("app", "42", "email")
 EMPTIED, REWRITTEN = Loss("email", Kind.BLANKED), Loss("email", Kind.REWRITTEN)
 
 
@@ -33,12 +36,24 @@ EMPTIED, REWRITTEN = Loss("email", Kind.BLANKED), Loss("email", Kind.REWRITTEN)
         pytest.param({"before": {"email": "a"}, "values": {"email": "a"}}, [], id="the same"),
         pytest.param({"before": {"email": "a"}, "values": {}, "kept": ("email",)}, [], id="kept"),
         pytest.param(
-            {"action": Action.REENABLE, "before": {"email": "a"}, "values": {}}, [], id="comes back"
+            {"action": Action.REENABLE, "before": {"email": "a"}, "values": {}},
+            [EMPTIED],
+            id="comes back",
+        ),
+        pytest.param(
+            {"action": Action.CREATE, "before": {"email": "a"}, "link": IN_PLACE},
+            [EMPTIED],
+            id="takes a row over where it stands",
+        ),
+        pytest.param(
+            {"action": Action.CREATE, "before": {"email": "a"}, "link": ELSEWHERE},
+            [],
+            id="takes over a row that stays elsewhere",
         ),
         pytest.param({"action": Action.DELETE, "before": {"email": "a"}}, [], id="leaves"),
     ],
 )
-def test_what_an_update_takes(changed: dict[str, Any], expected: list[Loss]) -> None:
+def test_what_a_change_takes(changed: dict[str, Any], expected: list[Loss]) -> None:
     assert list(losses(change(**({"action": Action.UPDATE} | changed)))) == expected
 
 
@@ -108,6 +123,7 @@ SENSITIVE = sensitive_values(
         ),
         pytest.param({"action": Action.DISABLE, "values": {"role": "admin"}}, False, id="leaves"),
         pytest.param({"values": {"role": "admin"}, "kept": ("role",)}, False, id="kept as stored"),
+        pytest.param({"values": {"role": None}}, False, id="is emptied"),
     ],
 )
 def test_a_rise_to_a_sensitive_value_waits(changed: dict[str, Any], *, rising: bool) -> None:
@@ -119,3 +135,53 @@ def test_a_rise_to_a_sensitive_value_waits(changed: dict[str, Any], *, rising: b
     said = ("the column role would become admin for 1 person, which is sensitive",)
     assert (verdict.holds_change(rise), verdict.holds) == (rising, rising)
     assert verdict.reasons == (said if rising else ())
+
+
+@pytest.mark.parametrize(
+    ("sensitive", "before", "after", "rising"),
+    [
+        pytest.param(["admin"], "user", " ADMIN", [" ADMIN"], id="in other letters"),
+        pytest.param(["admin"], "Admin", "admin", [], id="was one in other letters"),
+        pytest.param(["admin"], '["user"]', '["admin","user"]', ["admin"], id="in a list"),
+        pytest.param(["admin"], '["admin"]', '["admin","user"]', [], id="was in the list"),
+        pytest.param(["admin"], "admin", '["admin","user"]', [], id="was the only one"),
+        pytest.param(["admin"], None, '["admin","Admin"]', ["admin"], id="twice in a list"),
+        pytest.param(["a", "b"], None, '["a","b","c"]', ["a", "b"], id="two of a list"),
+        pytest.param([True], False, True, ["True"], id="a boolean"),
+        pytest.param([True], None, "true", ["true"], id="a boolean as text"),
+        pytest.param([7], 1, 7, ["7"], id="a number"),
+        pytest.param(["[draft]"], None, "[draft]", ["[draft]"], id="no list"),
+    ],
+)
+def test_what_looks_like_a_sensitive_value_is_one(
+    sensitive: list[Value], before: Value, after: Value, rising: list[str]
+) -> None:
+    rule = MappingRule.model_validate(
+        {"target": "role", "source": "jobTitle", "sensitive": sensitive}
+    )
+    stored = {} if before is None else {"role": before}
+    risen = change(Action.UPDATE, before=stored, values={"role": after})
+
+    assert [one.value for one in rises(risen, sensitive_values([rule]))] == rising
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        pytest.param(["admin"], None, ["admin"], id="left out"),
+        pytest.param(["admin", "owner"], ["owner"], ["owner", "admin"], id="one of two left out"),
+        pytest.param(["admin"], ["admin", "owner"], ["admin", "owner"], id="one more"),
+        pytest.param(None, ["owner"], ["owner"], id="new"),
+        pytest.param(None, None, None, id="none"),
+    ],
+)
+def test_what_was_sensitive_is_so_while_a_change_is_judged(
+    before: list[str] | None, after: list[str] | None, expected: list[str] | None
+) -> None:
+    known = [MappingRule(target="role", source="jobTitle", sensitive=before)]
+    wanted = MappingRule(target="role", source="department", sensitive=after)
+    other = MappingRule(target="email", source="mail")
+
+    found = still_sensitive(known, [wanted, other])
+
+    assert found == [wanted.model_copy(update={"sensitive": expected}), other]

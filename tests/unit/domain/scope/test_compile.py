@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from local.sample import COST_CENTER
 from sync_core.domain.attributes import ALWAYS_SELECTED
 from sync_core.domain.documents import (
+    ASSIGNED_TO,
+    GROUPS,
     NEGATIONS,
     WITHOUT_VALUE,
     Clause,
@@ -19,7 +21,7 @@ from sync_core.domain.documents import (
     Scope,
 )
 from sync_core.domain.errors import FixConnection
-from sync_core.domain.scope.compile import compile_scope, scope_problems
+from sync_core.domain.scope.compile import compile_scope, keeps_out, scope_problems
 from sync_core.domain.scope.patterns import changed_patterns
 from tests.unit.builders import (
     ADMINS,
@@ -521,6 +523,13 @@ def test_what_has_to_be_read(
     assert judged.member_groups == members
     assert judged.asked_groups == asked
     assert judged.groups == members | asked
+
+
+def test_groups_in_which_not_to_be_is_what_counts() -> None:
+    judged = compiled([in_groups(SALES)], [in_groups(ADMINS), not_in_groups(SALES, ADMINS)])
+
+    assert keeps_out(judged.document, GROUPS) == {SALES, ADMINS}
+    assert keeps_out(judged.document, ASSIGNED_TO) == frozenset()
 
 
 def test_everyone_reads_all_users_and_no_group() -> None:

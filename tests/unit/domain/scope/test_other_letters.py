@@ -20,6 +20,9 @@ def scope(attribute: str, operator: str, value: object = None) -> Scope:
         pytest.param("IN", ["sales", "legal"], 3, id="one of several"),
         pytest.param("IN", ["Sales", "SALES", "Legal"], 0, id="as it is written"),
         pytest.param("EQUALS", "sale", 0, id="another value"),
+        pytest.param("INCLUDES", "ale", 1, id="a part of it"),
+        pytest.param("INCLUDES", "leg", 1, id="the beginning of it"),
+        pytest.param("INCLUDES", "x", 0, id="no part of it"),
     ],
 )
 def test_each_is_counted_once(operator: str, value: object, people: int) -> None:
