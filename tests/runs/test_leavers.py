@@ -155,15 +155,17 @@ async def test_the_policy_keeps_by_cause(
     assert await rows_of(services, connection_id) == before
 
 
-async def test_a_blocked_account_that_never_came_in_is_not_created(
+async def test_a_blocked_account_that_never_came_in_is_counted_and_not_created(
     services: Services, emulator: GraphEmulator, connection_id: str
 ) -> None:
     person = emulator.control.create_person({"accountEnabled": False})["id"]
     emulator.control.add_members(SAMPLE_GROUP_ID, person)
 
     await somebody_in(services, connection_id)
+    [run] = await services.store.runs.page(connection_id, top=1, after=None)
 
     assert person not in await rows_of(services, connection_id)
+    assert run.counts.blocked == run.counts.in_scope - run.counts.created >= 1
 
 
 async def test_a_blocked_account_comes_in_where_the_policy_keeps_it(
@@ -173,8 +175,10 @@ async def test_a_blocked_account_comes_in_where_the_policy_keeps_it(
     emulator.control.add_members(SAMPLE_GROUP_ID, person)
 
     await somebody_in(services, connection_id, accountDisabled="keep")
+    [run] = await services.store.runs.page(connection_id, top=1, after=None)
 
     assert (await rows_of(services, connection_id))[person]["Status"] == "active"
+    assert (run.counts.blocked >= 1, run.counts.in_scope - run.counts.created) == (True, 0)
 
 
 async def test_who_returns_gets_the_same_row_back(
