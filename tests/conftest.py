@@ -65,12 +65,13 @@ def other_switches() -> Iterator[None]:
 def switched(request: pytest.FixtureRequest) -> Iterator[None]:
     """Turn the switches of the test's emulator that `tests.switches` names, and turn them back."""
     choices: dict[str, str | int] = getattr(request, "param", {})
-    emulator: GraphEmulator | None = request.getfixturevalue("emulator") if choices else None
-    if emulator is not None:
-        emulator.control.settings(**choices)
+    if not choices:
+        yield
+        return
+    emulator: GraphEmulator = request.getfixturevalue("emulator")
+    emulator.control.settings(**choices)
     yield
-    if emulator is not None:
-        emulator.control.settings(**{name: CHOICES[name][0] for name in choices})
+    emulator.control.settings(**{name: CHOICES[name][0] for name in choices})
 
 
 @pytest.fixture(scope="session")
