@@ -1,7 +1,8 @@
 """One request of the queue: taken, run under the connection's hold, and recorded."""
 
 import math
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
 from sync_core.directory.client import GraphClient
@@ -19,7 +20,7 @@ from sync_core.runs.approval import take_approval
 from sync_core.runs.confirmed import let_through
 from sync_core.runs.context import RunContext, run_context
 from sync_core.runs.full import FullReading
-from sync_core.runs.hold import Hold, OutOfTime, UnderWay, held
+from sync_core.runs.hold import UNFINISHED, Hold, UnderWay, Unfinished, held
 from sync_core.runs.names import keep
 from sync_core.runs.planner import Draft, draft_plan
 from sync_core.services import Services
@@ -98,7 +99,7 @@ async def _run_held(services: Services, hold: Hold) -> Run | None:
     await hold.end(run)
     record.log_finished(run)
     await journal.run_ended(services, run, cause)
-    if run.error is not None and run.error.code == "run.outOfTime":
+    if run.error is not None and run.error.code in UNFINISHED:
         again = Next(new_run_id(services.clock()), run.trigger.value, hold.request.mode)
         await services.store.leases.request(run.connection_id, again)
     return run
@@ -112,6 +113,8 @@ async def _run(services: Services, connection: Connection, run: Run, hold: Hold)
             run, cause = await _sync(services, connection, run, hold, client)
     except LeaseLost:
         raise
+    except Unfinished as error:
+        run, cause = _left_off(run, error)
     except SyncError as error:
         run, cause = _failed(run, error)
     except Exception:  # noqa: BLE001 -- a run always ends with a record, whatever happened
@@ -140,30 +143,43 @@ def _failed(run: Run, error: SyncError) -> Ended:
     return run.replaced(status=RunStatus.FAILED, error=RunError.of(error)), cause_of(error)
 
 
+def _left_off(run: Run, error: Unfinished) -> Ended:
+    return run.replaced(status=RunStatus.PARTIAL, error=RunError.of(error)), None
+
+
 async def _sync(
     services: Services, connection: Connection, run: Run, hold: Hold, client: GraphClient
 ) -> Ended:
     letters, now = Letters(connection.scope), services.clock()
-    context = await run_context(services, connection, client, run.id, now, observer=letters)
+    async with hold.watched():
+        context = await run_context(services, connection, client, run.id, now, observer=letters)
     await keep(services, context.bindings)
     ledger = context.ledger
     try:
         gatherer = FullReading(context)
-        async with draft_plan(context, gatherer) as draft:
+        async with _drafted(context, gatherer, hold) as draft:
             ledger.warnings += letters.warnings()
             run = record.planned(run, draft.plan)
             plan = await _carry_out(services, run, context, draft, hold)
         if not plan.verdict.hold_removals:
             await gatherer.note_groups(accepted=plan.approved.holds)
         return record.finished(record.measured(run, client.usage, ledger), plan), None
-    except OutOfTime as error:
-        late = record.measured(run, client.usage, ledger)
-        return late.replaced(status=RunStatus.PARTIAL, error=RunError.of(error)), None
+    except Unfinished as error:
+        return _left_off(record.measured(run, client.usage, ledger), error)
     except LeaseLost:
         raise
     except SyncError as error:
         told = await with_all_missing(client, connection, error)
         return _failed(record.measured(run, client.usage, ledger), told)
+
+
+@asynccontextmanager
+async def _drafted(context: RunContext, gatherer: FullReading, hold: Hold) -> AsyncIterator[Draft]:
+    """Read and plan; a run that has to stop does not read to the end."""
+    async with AsyncExitStack() as stack:
+        async with hold.watched():
+            draft = await stack.enter_async_context(draft_plan(context, gatherer))
+        yield draft
 
 
 async def _carry_out(
