@@ -5,7 +5,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from azure.core.credentials_async import AsyncTokenCredential
@@ -14,6 +14,7 @@ from azure.keyvault.secrets.aio import SecretClient
 
 from sync_core.directory.access import Directory
 from sync_core.directory.retry_budget import RetryBudget
+from sync_core.draining import Draining
 from sync_core.logs import log_event, quiet_clients
 from sync_core.settings import Settings
 from sync_core.store.queue import RequestQueue
@@ -36,6 +37,7 @@ class Services:
     vault: Vault
     queue: RequestQueue
     clock: Callable[[], datetime]
+    draining: Draining = field(default_factory=Draining)
 
 
 def identity(settings: Settings) -> AsyncTokenCredential:
@@ -95,6 +97,7 @@ class Process:
                 for warning in settings.warnings:
                     log_event("settings.warning", level=logging.WARNING, message=warning)
                 self._services = await self._stack.enter_async_context(open_services(settings))
+                self._services.draining.listen()
         return self._services
 
 

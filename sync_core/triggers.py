@@ -32,6 +32,9 @@ MAX_DELIVERY_BYTES = 1024 * 1024
 # learn.microsoft.com/graph/change-notifications-delivery-webhooks
 DELIVERED_AS = "application/json"
 
+# Until then a process that ends has ended.
+HANDED_ON_S = 5
+
 # As long-lived as the services of the process.
 deliveries = Deliveries()
 
@@ -68,7 +71,10 @@ async def requested(body: bytes) -> None:
 
 
 async def _do(services: Services, request: SyncRequest) -> None:
-    if request.purpose is Purpose.VERIFY:
+    if services.draining.begun:
+        # This process ends within seconds; another one takes it.
+        await services.queue.send(request, delay_s=HANDED_ON_S)
+    elif request.purpose is Purpose.VERIFY:
         await binding.confirm_again(services, request.connection_id)
         await verify.retry(services, request.connection_id, SaveGuard(services).check_waiting)
     elif request.purpose is Purpose.DELETE:

@@ -182,6 +182,12 @@ async def histories_of(services: Services, connection_id: str) -> dict[str, list
     return found
 
 
+async def fences_of(services: Services, connection_id: str) -> dict[str, Entity]:
+    """Return the fences of a connection's partitions, by hex digit."""
+    rows = await _all_rows(services, connection_id)
+    return {row["PartitionKey"][-1]: row for row in rows if row["RowKey"] == FENCE}
+
+
 async def _all_rows(services: Services, connection_id: str) -> list[Entity]:
     table = await services.store.tables.table(USERS)
     # One question for all partitions: Azurite looks at every row of the table for each.

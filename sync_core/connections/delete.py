@@ -34,7 +34,7 @@ from sync_core.domain.model import Reason
 from sync_core.domain.plan.digest import moves_of
 from sync_core.domain.plan.ledger import Ledger
 from sync_core.logs import log_event
-from sync_core.runs.hold import Hold, OutOfTime, UnderWay, held
+from sync_core.runs.hold import Hold, UnderWay, Unfinished, held
 from sync_core.runs.preview import PreviewCounts, shown
 from sync_core.runs.removal import Removal, draft_removal, write_removal
 from sync_core.services import Services
@@ -73,7 +73,7 @@ async def delete(
         async with held(services, connection_id, budget=ANSWER_BUDGET) as hold:
             deletion = await _begun(services, stored, users, confirmed, by)
             await _carry_out(services, hold, deletion)
-    except OutOfTime:
+    except Unfinished:
         return await _left_to_the_queue(services, connection_id)
     return None
 
@@ -86,7 +86,7 @@ async def go_on(services: Services, connection_id: str) -> None:
     try:
         async with held(services, connection_id, budget=QUEUE_BUDGET) as hold:
             await _carry_out(services, hold, deletion)
-    except OutOfTime:
+    except Unfinished:
         await _ask(services, connection_id)
     except UnderWay as busy:
         log_event(

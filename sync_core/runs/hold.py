@@ -24,6 +24,8 @@ from sync_core.store.runs import new_run_id
 HEARTBEAT_S = 15.0
 TRUST = timedelta(seconds=45)
 LOOK_EVERY_S = 0.25
+OUT_OF_TIME, DRAINED = "run.outOfTime", "run.drained"
+UNFINISHED = frozenset({OUT_OF_TIME, DRAINED})
 
 
 class UnderWay(Conflict):
@@ -49,13 +51,29 @@ class UnderWay(Conflict):
         return waits or self.lease.run_id == self.wanted.run_id
 
 
-class OutOfTime(SyncError):
-    """The run used up its time; what is left is done by the next one, which is asked for already."""
+class Unfinished(SyncError):
+    """The run has to stop here; what is left is done by the next one, which is asked for at once."""
+
+
+class OutOfTime(Unfinished):
+    """The run used up its time."""
 
     def __init__(self) -> None:
         super().__init__(
-            "run.outOfTime",
+            OUT_OF_TIME,
             "The run used up its time before everything was written; the rest follows at once.",
+            "Nothing to do: the next run goes on where this one stopped.",
+        )
+
+
+class Drained(Unfinished):
+    """The process of the run is about to end."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            DRAINED,
+            "The process of the run was asked to end (a deployment, fewer instances); the rest follows at "
+            "once.",
             "Nothing to do: the next run goes on where this one stopped.",
         )
 
@@ -81,7 +99,7 @@ class Hold:
         self._open_record = False
 
     async def check(self) -> None:
-        """Raise `LeaseLost` or `OutOfTime` when the holder must stop writing."""
+        """Raise `LeaseLost` or `Unfinished` when the holder must stop writing."""
         now: datetime = self._services.clock()
         if self._lost is not None:
             raise self._lost
@@ -91,8 +109,28 @@ class Hold:
                 "The lease could not be renewed in time.",
                 "Nothing to do: another run takes over.",
             )
-        if self._budget is not None and now - self._began > self._budget:
+        if self._budget is None:
+            return
+        if self._services.draining.begun:
+            raise Drained
+        if now - self._began > self._budget:
             raise OutOfTime
+
+    @asynccontextmanager
+    async def watched(self) -> AsyncIterator[None]:
+        """End what is done in here as soon as `check` raises: a reading, which writes nothing itself."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                watch = group.create_task(self._watch())
+                yield
+                watch.cancel()
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from errors
+
+    async def _watch(self) -> None:
+        while True:
+            await self.check()
+            await asyncio.sleep(LOOK_EVERY_S)
 
     async def begin(self, run: Run) -> None:
         """Store the record of a run that begins; until `end`, a successor would have to close it."""
@@ -149,22 +187,24 @@ async def held(
 
     Raises `UnderWay` if another holder has the connection and does not give it back within `wait_s`
     seconds. Only a run of the schedule leaves its request then. `budget` is the time after which
-    `Hold.check` stops the work, None for work that cannot go on in a next run. A run that died holding the
-    lease is closed, and followed where this is not its successor.
+    `Hold.check` stops the work, None for work that cannot go on in a next run; that one is not stopped by
+    the end of its process, either. A run that died holding the lease is closed, and followed where this is
+    not its successor.
     """
-    hold, before = await _taken(services, connection_id, budget, request, wait_s)
-    try:
-        await _close_dead_run(services, before, has_successor=request is not None)
-        async with _kept_alive(hold):
-            yield hold
-    except LeaseLost as error:
-        run_id = hold.request.run_id
-        log_event("run.leaseLost", connection=connection_id, run=run_id, code=error.code)
-        raise
-    except Exception:
-        await hold.give_up()
-        raise
-    await hold.give_back()
+    with services.draining.in_hand():
+        hold, before = await _taken(services, connection_id, budget, request, wait_s)
+        try:
+            await _close_dead_run(services, before, has_successor=request is not None)
+            async with _kept_alive(hold):
+                yield hold
+        except LeaseLost as error:
+            run_id = hold.request.run_id
+            log_event("run.leaseLost", connection=connection_id, run=run_id, code=error.code)
+            raise
+        except Exception:
+            await hold.give_up()
+            raise
+        await hold.give_back()
 
 
 async def _taken(

@@ -1,7 +1,8 @@
 """One request of the queue: taken, run under the connection's hold, and recorded."""
 
 import math
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
 from sync_core.directory.client import GraphClient
@@ -26,9 +27,9 @@ from sync_core.runs.apply import apply
 from sync_core.runs.approval import take_approval
 from sync_core.runs.confirmed import let_through
 from sync_core.runs.context import RunContext, run_context
-from sync_core.runs.hold import Hold, OutOfTime, UnderWay, held
+from sync_core.runs.hold import UNFINISHED, Hold, UnderWay, Unfinished, held
 from sync_core.runs.names import keep
-from sync_core.runs.planner import Draft, draft_plan
+from sync_core.runs.planner import Draft, Gatherer, draft_plan
 from sync_core.runs.way import choose_way
 from sync_core.services import Services
 from sync_core.store.leases import Next
@@ -106,7 +107,7 @@ async def _run_held(services: Services, hold: Hold) -> Run | None:
     await hold.end(run)
     record.log_finished(run)
     await journal.run_ended(services, run, cause)
-    if run.error is not None and run.error.code == "run.outOfTime":
+    if run.error is not None and run.error.code in UNFINISHED:
         again = Next(new_run_id(services.clock()), run.trigger.value, hold.request.mode)
         await services.store.leases.request(run.connection_id, again)
     return run
@@ -120,6 +121,8 @@ async def _run(services: Services, connection: Connection, run: Run, hold: Hold)
             run, cause = await _sync(services, connection, run, hold, client)
     except LeaseLost:
         raise
+    except Unfinished as error:
+        run, cause = _left_off(run, error)
     except SyncError as error:
         run, cause = _failed(run, error)
     except Exception:  # noqa: BLE001 -- a run always ends with a record, whatever happened
@@ -148,31 +151,45 @@ def _failed(run: Run, error: SyncError) -> Ended:
     return run.replaced(status=RunStatus.FAILED, error=RunError.of(error)), cause_of(error)
 
 
+def _left_off(run: Run, error: Unfinished) -> Ended:
+    return run.replaced(status=RunStatus.PARTIAL, error=RunError.of(error)), None
+
+
 async def _sync(
     services: Services, connection: Connection, run: Run, hold: Hold, client: GraphClient
 ) -> Ended:
     letters, now = Letters(connection.scope), services.clock()
-    context = await run_context(services, connection, client, run.id, now, observer=letters)
+    async with hold.watched():
+        context = await run_context(services, connection, client, run.id, now, observer=letters)
     await keep(services, context.bindings)
     ledger = context.ledger
     try:
-        way = await choose_way(services, context, hold.request.mode)
+        async with hold.watched():
+            way = await choose_way(services, context, hold.request.mode)
         run = run.replaced(mode=way.choice.mode, mode_reason=way.choice.reason)
-        async with draft_plan(context, way.gatherer) as draft:
+        async with _drafted(context, way.gatherer, hold) as draft:
             if run.mode is Mode.FULL:  # of some people, nothing follows for a clause
                 ledger.warnings += letters.warnings()
             run = record.planned(run, draft.plan)
             plan = await _carry_out(services, run, context, draft, hold)
             await way.leave(draft, plan, hold)
         return record.finished(record.measured(run, client.usage, ledger), plan), None
-    except OutOfTime as error:
-        late = record.measured(run, client.usage, ledger)
-        return late.replaced(status=RunStatus.PARTIAL, error=RunError.of(error)), None
+    except Unfinished as error:
+        return _left_off(record.measured(run, client.usage, ledger), error)
     except LeaseLost:
         raise
     except SyncError as error:
         told = await with_all_missing(client, connection, error)
         return _failed(record.measured(run, client.usage, ledger), told)
+
+
+@asynccontextmanager
+async def _drafted(context: RunContext, gatherer: Gatherer, hold: Hold) -> AsyncIterator[Draft]:
+    """Read and plan; a run that has to stop does not read to the end."""
+    async with AsyncExitStack() as stack:
+        async with hold.watched():
+            draft = await stack.enter_async_context(draft_plan(context, gatherer))
+        yield draft
 
 
 async def _carry_out(

@@ -40,7 +40,10 @@ def imported(path: Path) -> set[str]:
         # Rows of people are written through the fence only.
         (
             "sync_core.store.wire.submit",
-            [f"sync_core/store/{name}.py" for name in ("checkpoints", "consents", "fences", "matches")],
+            [
+                f"sync_core/store/{name}.py"
+                for name in ("checkpoints", "consents", "fences", "matches")
+            ],
         ),
         ("local", []),
         ("tests", []),

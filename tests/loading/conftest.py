@@ -62,7 +62,7 @@ def app(
         GraphEmulator(people=60, groups=12, seed=7, tls=rig.tls) as emulator,
     ):
         own = replace(rig, azurite=azurite)
-        with WorkerProcess(python, _environment(own, emulator), log) as worker:
+        with WorkerProcess(python, environment(own, emulator), log) as worker:
             yield LoadedApp(own, emulator, worker, worker.load())
 
 
@@ -86,7 +86,7 @@ def _python(version: str) -> Path:
     return interpreters.prepare(base)
 
 
-def _environment(rig: Rig, emulator: GraphEmulator) -> dict[str, str]:
+def environment(rig: Rig, emulator: GraphEmulator) -> dict[str, str]:
     # Only what a program needs to run: a container may set names by which Azure is recognised.
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
     return {

@@ -94,6 +94,14 @@ class WorkerProcess:
     def queue(self, function: str, body: str) -> None:
         self._ask(do="queue", function=function, body=body)
 
+    def ask_to_end(self) -> None:
+        """Send it SIGTERM, as the platform does, and do not wait."""
+        self._process.terminate()
+
+    def ended(self) -> int:
+        """Wait for its end; give the exit code, negative for a signal."""
+        return self._process.wait(ANSWER_TIMEOUT_S)
+
     def stop(self) -> None:
         """Close its input, which ends it."""
         if self._process.stdin:

@@ -1,6 +1,7 @@
 """A worker that dies: does one request in a process of its own and ends it before its n-th write.
 
-A request with a `person` is for that one now; others are messages of the queue.
+A request with a `person` is for that one now; others are messages of the queue, for a run or for a deletion
+that has begun.
 
 The process is a fork of a server that has imported everything and has one thread, so it starts in
 milliseconds and dies without any of its clean-up.
@@ -14,6 +15,7 @@ from typing import Any
 
 import aiohttp
 
+from sync_core.connections import delete
 from sync_core.domain.documents import SyncRequest
 from sync_core.people.sync_now import sync_person
 from sync_core.runs import worker
@@ -63,5 +65,7 @@ async def _run(environment: dict[str, str], request: dict[str, Any], deadly: int
     async with open_services(Settings.from_env(environment)) as services:
         if "person" in request:
             await sync_person(services, request["connectionId"], request["person"])
+        elif request.get("purpose") == "delete":
+            await delete.go_on(services, request["connectionId"])
         else:
             await worker.handle(services, SyncRequest.model_validate(request))

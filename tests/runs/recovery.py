@@ -7,7 +7,7 @@ from typing import Any
 from sync_core.services import Services, utc_now
 from sync_core.store.leases import DURATION
 from sync_core.store.wire import Entity
-from tests.system import histories_of, rows_of, run_now, set_clock
+from tests.system import fences_of, histories_of, rows_of, run_now, set_clock
 
 # What differs between two runs that do the same: when, by which run, for which connection.
 OWN = {"PartitionKey", "ConnectionId", "LastRunId", "CreatedAt", "UpdatedAt", "DisabledAt"}
@@ -20,10 +20,26 @@ def essence(rows: Mapping[str, Entity]) -> dict[str, dict[str, Any]]:
     }
 
 
+def let_lease_end(services: Services) -> None:
+    """Put the clock behind the end of what a dead worker holds."""
+    set_clock(services, lambda: utc_now() + DURATION + timedelta(seconds=5))
+
+
 async def recover(services: Services, connection_id: str) -> None:
     """What the timer does when the dead worker's lease has ended."""
-    set_clock(services, lambda: utc_now() + DURATION + timedelta(seconds=5))
+    let_lease_end(services)
     await run_now(services, connection_id, trigger="timer")
+
+
+async def assert_fences_stand(services: Services, connection_id: str) -> None:
+    """Each partition with people has a fence, and none is of an epoch that has not been yet."""
+    lease = await services.store.leases.read(connection_id)
+    fences = await fences_of(services, connection_id)
+    people = await rows_of(services, connection_id)
+    assert {object_id[0] for object_id in people} <= fences.keys()
+    for fence in fences.values():
+        assert 0 < fence["Epoch"] <= lease.epoch
+        assert fence["Batch"] > 0
 
 
 async def assert_history_is_whole(services: Services, connection_id: str) -> None:

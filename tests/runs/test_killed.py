@@ -1,15 +1,34 @@
 """A killed run loses nothing: after a death before any write, the next run ends with the same table."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from local.graph import GraphEmulator
-from sync_core.services import Services
+from sync_core.connections import delete
+from sync_core.connections.refusals import NeedsConfirmation
+from sync_core.domain.connections.deletion import Users
+from sync_core.services import Services, utc_now
 from tests.runs.killed import KILLED, run_until_write
-from tests.runs.recovery import assert_history_is_whole, essence, recover
-from tests.system import Rig, group_scope, rows_of, run_now, stored_connection
+from tests.runs.recovery import (
+    assert_fences_stand,
+    assert_history_is_whole,
+    essence,
+    let_lease_end,
+    recover,
+)
+from tests.system import (
+    Rig,
+    fences_of,
+    group_scope,
+    rows_of,
+    run_now,
+    set_clock,
+    stored_connection,
+)
 
 
 async def die_at_every_write(
@@ -23,6 +42,7 @@ async def die_at_every_write(
         await recover(services, victim)
         assert essence(await rows_of(services, victim)) == wanted
         await assert_history_is_whole(services, victim)
+        await assert_fences_stand(services, victim)
     pytest.fail("the run makes more writes than there are victims")
 
 
@@ -70,7 +90,7 @@ async def test_killed_before_any_write_of_a_run_with_changes_and_leavers(
 
 
 # Writes: the lease, the run's record, its plan, the person, the record again, the lease again.
-@pytest.mark.parametrize("deadly", [4, 6])
+@pytest.mark.parametrize("deadly", [1, 2, 3, 4, 5, 6])
 async def test_killed_while_one_person_is_synced(
     services: Services, rig: Rig, emulator: GraphEmulator, connection_id: str, deadly: int
 ) -> None:
@@ -94,3 +114,46 @@ async def test_killed_while_one_person_is_synced(
     assert all(run.status.is_final for run in runs)
     killed = [run for run in runs if run.error and run.error.code == "run.interrupted"]
     assert [run.counts_at_least for run in killed] == ([True] if deadly == 4 else [])
+
+
+async def begin_deletion(services: Services, connection_id: str) -> None:
+    """Confirm that a connection is deleted with its people; the queue does it."""
+    stored = await services.store.connections.get(connection_id)
+    with pytest.raises(NeedsConfirmation) as refused:
+        await delete.delete(services, stored, Users.DELETE)
+    confirmed = [refused.value.members["planHash"]]
+    assert await delete.delete(services, stored, Users.DELETE, confirmed) is not None
+
+
+async def test_killed_while_people_are_deleted(
+    services: Services,
+    rig: Rig,
+    emulator: GraphEmulator,
+    connection_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before any write to a partition, its fence included, which goes last: the next worker ends it."""
+    monkeypatch.setattr(delete, "ANSWER_BUDGET", timedelta(0))
+    people = [emulator.control.create_person({"id": f"{n}{str(uuid4())[1:]}"})["id"] for n in "0f"]
+    scope = group_scope(emulator.control.create_group("Two", members=people)["id"])
+    # The lease; of each partition the rows and then the fence; and one that comes after.
+    for deadly in range(1, 7):
+        set_clock(services, utc_now)
+        victim = f"{connection_id}-{deadly}"
+        await stored_connection(services, victim, scope=scope)
+        await run_now(services, victim)
+        await begin_deletion(services, victim)
+        request = {"connectionId": victim, "purpose": "delete"}
+        code = run_until_write(rig.environment(emulator), request, deadly)
+        rows, fences = await rows_of(services, victim), await fences_of(services, victim)
+        let_lease_end(services)
+        await delete.go_on(services, victim)
+
+        assert code == KILLED
+        assert rows.keys() <= set(people)
+        assert {object_id[0] for object_id in rows} <= fences.keys()
+        assert (len(rows) + len(fences) == 4) is (deadly <= 2)
+        assert (len(rows) + len(fences) == 0) is (deadly == 6)
+        assert await rows_of(services, victim) == await fences_of(services, victim) == {}
+        assert await services.store.connections.find(victim) is None
+        assert await services.store.deletions.find(victim) is None
