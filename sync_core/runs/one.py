@@ -94,10 +94,20 @@ def _told(context: RunContext, look: "_Look", draft: Draft) -> OnePlan:
         wanted=wanted,
         planned=planned,
         blocked=blocked,
-        unwritten=problem or keeps_out(matched) or blocked,
+        unwritten=problem or keeps_out(matched) or blocked or _waits(context, look.evidence),
         error=errors[0] if errors else None,
         mapped_from=draft.judge.as_mapped(person) if person else None,
         matched=matched,
+    )
+
+
+def _waits(context: RunContext, evidence: Evidence) -> str | None:
+    """Say that one look is not enough to remove a person, if so."""
+    if evidence.object_id not in context.ledger.unconfirmed:
+        return None
+    return (
+        "Nothing yet: Graph answers as if this account did not exist, and may answer so of one that does. A "
+        "look in five minutes, by the next run or by this call, has to say the same."
     )
 
 

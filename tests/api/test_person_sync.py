@@ -89,6 +89,30 @@ async def test_somebody_new_is_created_and_nobody_else(
     assert run.plan_hash is not None
 
 
+async def test_who_does_not_exist_any_more_is_disabled_at_the_second_look(
+    made: Json,
+    sync: Sync,
+    people: list[str],
+    services: Services,
+    connection_id: str,
+    emulator: GraphEmulator,
+) -> None:
+    """An account that exists may answer 404 for a while, and nothing else is known of this person."""
+    await run_now(services, connection_id)
+    ann = people[0]
+    emulator.control.change_many("hardDelete", keys=[ann])
+
+    first = await sync(ann)
+    before = (await rows_of(services, connection_id))[ann]["Status"]
+    set_clock(services, lambda: utc_now() + timedelta(minutes=6))
+    second = await sync(ann)
+
+    assert (first["run"]["counts"]["unconfirmed"], before) == (1, "active")
+    assert "has to say the same" in str(first["steps"])
+    assert second["run"]["counts"]["disabled"] == 1
+    assert (await rows_of(services, connection_id))[ann]["DisabledReason"] == "hardDeleted"
+
+
 async def test_the_answer_has_the_fields_that_are_described(
     made: Json, sync: Sync, people: list[str]
 ) -> None:
@@ -104,7 +128,6 @@ async def test_the_answer_has_the_fields_that_are_described(
         pytest.param("leave", "disabled", "leftScope", id="out of the group"),
         pytest.param("block", "disabled", "accountDisabled", id="blocked"),
         pytest.param("softDelete", "disabled", "softDeleted", id="deleted"),
-        pytest.param("hardDelete", "disabled", "hardDeleted", id="gone"),
         pytest.param(None, "unchanged", None, id="the same"),
     ],
 )

@@ -2,7 +2,7 @@
 
 North is synced, with people in every state, matches that wait and are decided, a run that is held and
 settings that wait for Entra. South's application has lost its permissions; a consent is on its way, and a
-save that moves many people was confirmed for the next run.
+save that moves many people was confirmed for the next run. East was deleted.
 """
 
 import json
@@ -33,7 +33,7 @@ from local.sample import (
 Json = dict[str, Any]
 
 SIZE: dict[str, Any] = {"people": 28, "groups": 12, "seed": 5}
-NORTH, SOUTH = "north", "south"
+NORTH, SOUTH, EAST = "north", "south", "east"
 EMPLOYEES = sample_group_id(9)
 # One that Entra does not know at the time of the dump.
 NEW_SECRET = "smp8Q~contoso-sample-secret-value-new1"
@@ -140,6 +140,7 @@ def tell(rig: Rig) -> tuple[list[list[Any]], list[Json]]:
         _held_run(teller)
         _south(teller)
         _settings_that_wait(teller)
+        _deleted_connection(teller)
     return teller.changes, _secrets(rig.options.data / "vault.json")
 
 
@@ -224,6 +225,24 @@ def _settings_that_wait(teller: Teller) -> None:
     teller.api("PATCH", f"connections/{NORTH}", wanted | {"credential": credential}, expect=422)
 
 
+def _deleted_connection(teller: Teller) -> None:
+    """Delete a connection; its people stay, disabled, and who deleted it is told for good."""
+    teller.api("POST", "connections", _south_document() | _east(), expect=201)
+    assert teller.sync(EAST, "succeeded")["counts"]["created"]
+    refused = teller.api("DELETE", f"connections/{EAST}", expect=409)
+    teller.api("DELETE", f"connections/{EAST}?confirm={refused['planHash']}", expect=204)
+
+
+def _east() -> Json:
+    return {
+        "id": EAST,
+        "displayName": "East",
+        "tenantId": SAMPLE_TENANT_ID,
+        "clientId": SAMPLE_CLIENT_ID,
+        "credential": {"clientSecret": SAMPLE_CLIENT_SECRET},
+    }
+
+
 def _north() -> Json:
     clause = {"attribute": "groups", "operator": "ARRAYCONTAINS", "value": [EMPLOYEES]}
     return {
@@ -245,7 +264,11 @@ def _north() -> Json:
         ],
         "matching": ["email"],
         "policy": {"guard": NO_LIMITS},
-        "assertions": [{"never": f"admin@{SAMPLE_DOMAIN}"}, {"atLeast": 1}],
+        "assertions": [
+            {"never": f"admin@{SAMPLE_DOMAIN}"},
+            {"atLeast": 1},
+            {"atMost": 100, "where": {"department": "Sales", "synced": True}},
+        ],
         "schedule": {"everyMinutes": 10_080},
     }
 
