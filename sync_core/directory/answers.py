@@ -140,14 +140,20 @@ def to_page(answer: Any, number: int = 0) -> Page:
 
 def check_link(link: str, graph_url: str) -> None:
     """Refuse a link that leaves the configured Graph: the token would go with it."""
-    theirs = _origin(link)
-    if theirs is None or theirs != _origin(graph_url):
+    if not has_origin(link, graph_url):
+        theirs = _origin(link)
         host = theirs[1] if theirs else "no valid address"
         raise FixConnection(
             "graph.linkHostRefused",
             f"Graph answered with a link to another host ({host}); it was not followed.",
             "Check GRAPH_ENDPOINT and any proxy between this app and Microsoft Graph.",
         )
+
+
+def has_origin(link: str, graph_url: str) -> bool:
+    """Whether a link leads to the configured Graph."""
+    theirs = _origin(link)
+    return theirs is not None and theirs == _origin(graph_url)
 
 
 def _origin(address: str) -> tuple[str, str, int] | None:

@@ -43,6 +43,7 @@ from sync_core.directory.answers import (
     TokenRefused,
     check_link,
     decode,
+    has_origin,
     refuse_error_body,
     to_error,
     to_page,
@@ -222,6 +223,10 @@ class GraphClient:
         request.url = link
         request.headers.add_all(first.headers)
         return request
+
+    def is_own(self, link: str) -> bool:
+        """Whether a link that was stored is one of the Graph that is asked now."""
+        return has_origin(link, self._graph_url)
 
     def leads_to(self, link: str, path: str) -> bool:
         """Whether a link that a caller gave back leads to this very list of our Graph."""

@@ -118,6 +118,9 @@ async def _drain(client: GraphClient, link: str, needs: str, too_many: TooMany) 
     `too_many` tells of a number of pages whether a full reading is cheaper; then, or where Graph does not
     go on from the link, raises `LinkRefused`. A round that dies in the middle is begun again.
     """
+    if not client.is_own(link):
+        # The app asks another Graph than it did when the link was stored.
+        raise _refused_link("it is another Graph's")
     attempt = 1
     while True:
         found = Round()

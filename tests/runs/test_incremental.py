@@ -9,8 +9,12 @@ import pytest
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_GROUP_ID, sample_group_id
 from sync_core.domain.documents import Mode, ModeReason, Run, RunStatus
+from sync_core.domain.incremental.checkpoint import DeltaLink
+from sync_core.domain.incremental.open_people import Settlement
+from sync_core.runs.hold import held
 from sync_core.runs.preview import preview
 from sync_core.services import Services, utc_now
+from sync_core.store.checkpoints import Move
 from tests.system import active, group_scope, rows_of, run_now, set_clock, stored_connection
 
 ENGINEERING = sample_group_id(1)
@@ -280,3 +284,22 @@ async def test_other_settings_are_read_in_full(
     run = await run_now(services, connection_id)
 
     assert (run.mode, run.mode_reason) == (Mode.FULL, ModeReason.SETTINGS_CHANGED)
+
+
+async def test_a_link_of_another_graph_is_not_followed_and_everything_is_read(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    """The rig has other ports after each start, and an app may be moved to another cloud's Graph."""
+    await imported(services, connection_id)
+    kept = await services.store.checkpoints.load(connection_id)
+    assert kept.checkpoint is not None
+    elsewhere = DeltaLink(link="https://graph.example/v1.0/users/delta", taken_at=utc_now())
+    checkpoint = kept.checkpoint.model_copy(update={"users": elsewhere})
+    async with held(services, connection_id, budget=None) as hold:
+        move = Move(Settlement((), ()), checkpoint)
+        await services.store.checkpoints.move(connection_id, kept, move, hold.fence)
+
+    run = await run_now(services, connection_id, mode="incremental")
+
+    assert (run.status, run.mode_reason) == (RunStatus.SUCCEEDED, ModeReason.LINK_REFUSED)
+    assert (await looked(services, connection_id)).counts.candidates == 0
