@@ -210,3 +210,27 @@ def test_a_broken_assertion_holds_all_coming_and_going(at_least: int, verdict: V
     assert [found.waits(action) for action in Action] == [
         verdict.waits(action) for action in Action
     ]
+
+
+@pytest.mark.parametrize(
+    ("stored", "written", "is_broken"),
+    [
+        (Status.ACTIVE, Action.DISABLE, True),
+        (Status.DISABLED, Action.REENABLE, False),
+        (None, Action.CREATE, False),
+    ],
+)
+def test_what_was_written_is_known_to_the_next_run(
+    stored: Status | None, written: Action, is_broken: bool
+) -> None:
+    """It is told whom each assertion names, and who of them is active, and reads no table."""
+    before = asserting(ANN_IN)
+    if stored is not None:
+        before.stored(ANN, "ann@contoso.com", stored, {})
+    before.written(change(written))
+    before.written(change(Action.CREATE, BEN, "ben@contoso.com"))
+    after = asserting(ANN_IN)
+    after.recall(before.named, before.active)
+
+    assert before.named == {0: [ANN]}
+    assert bool(after.broken(ALLOWED, 10, [])) is is_broken

@@ -20,7 +20,7 @@ from sync_core.domain.model import (
     StoredIndex,
     StoredPerson,
 )
-from sync_core.domain.plan.judge import Judge, Observer
+from sync_core.domain.plan.judge import Judge, Observer, unanswered
 from sync_core.domain.plan.roster import EitherWay, Outcome, Roster
 from tests.unit.builders import ANN, NO_GROUPS, NOW, SALES, change, policy, rule, stored
 from tests.unit.builders import compiled as compiled_scope
@@ -324,3 +324,7 @@ def test_a_person_as_the_mapping_reads_it(
     known: Roster | None, person: Attributes, manager: Any
 ) -> None:
     assert judge(known).as_mapped(person)["manager"] == manager
+
+
+def test_an_answer_that_lacks_the_groups_is_a_record_error() -> None:
+    assert unanswered().code == "record.unanswered"

@@ -3,7 +3,7 @@
 import pytest
 
 from sync_core.domain.errors import RecordRejected
-from sync_core.domain.model import Action, Link
+from sync_core.domain.model import Action, Link, Reason
 from sync_core.domain.plan.ledger import MAX_ERRORS, Ledger
 from tests.unit.builders import ANN, change
 
@@ -79,3 +79,15 @@ def test_what_was_written_is_counted_by_kind(
     ledger.written(change(action, link=link))
 
     assert counted(ledger) == counts
+
+
+def test_everybody_with_whom_a_run_could_not_finish_is_remembered() -> None:
+    ledger = Ledger()
+
+    ledger.reject(ANN, FAILED)
+    for _ in range(2):
+        ledger.wait(ANN, Reason.HARD_DELETED)
+
+    assert ledger.unfinished == {ANN: FAILED.code}
+    assert ledger.unconfirmed == {ANN: Reason.HARD_DELETED}
+    assert counted(ledger) == {"failed": 1, "unconfirmed": 1}

@@ -45,3 +45,14 @@ def test_people_brought_in_by_hand_make_no_connection_that_has_people(
     log.add(Marks(NOW, "run-1", ("C1",)))
 
     assert log.holds_all(stored) is alone
+
+
+def test_a_log_goes_on_from_the_marks_that_another_one_took() -> None:
+    before = WindowLog()
+    before.add(Marks(NOW, "run-2", ("r1",)))
+    before.add(Marks(NOW, "run-1", ("d1", "d2"), 3))
+
+    after = WindowLog.of(before.taken)
+
+    assert after.window(24) == before.window(24) == Window(creates=1, removals=1, gain=-1)
+    assert after.first_runs == {"run-1"}
