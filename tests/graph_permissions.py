@@ -14,11 +14,10 @@ LEAST: dict[str, frozenset[str]] = {
     "GET directory/deletedItems/{id}": frozenset({USERS}),  # directory-deleteditems-get, of a user
     # user-list-transitivememberof: User.Read.All; the groups themselves come with limited information
     # unless they may be read as well. user-list-memberof is told as it and as Directory.Read.All.
-    "GET users/{id}/memberOf/graph.group": frozenset({USERS, MEMBERS}),
-    "GET users/{id}/transitiveMemberOf/graph.group": frozenset({USERS, MEMBERS}),
-    # The same without the cast, for tenants that have none.
     "GET users/{id}/memberOf": frozenset({USERS, MEMBERS}),
     "GET users/{id}/transitiveMemberOf": frozenset({USERS, MEMBERS}),
+    "GET users/delta()": frozenset({USERS}),  # user-delta
+    "GET groups/delta()": frozenset({MEMBERS}),  # group-delta
     "GET groups": frozenset({MEMBERS}),  # group-list
     "GET groups/{id}": frozenset({MEMBERS}),  # group-get
     # group-list-members; without User.Read.All people come with limited information.

@@ -241,10 +241,8 @@ def member_groups(sdk: GraphServiceClient, group_id: str) -> RequestInformation:
 def users_delta(sdk: GraphServiceClient, select: Iterable[str]) -> RequestInformation:
     """Ask for a link from which changes of people are told from now on."""
     query = UsersDelta.DeltaRequestBuilderGetQueryParameters(select=sorted(select))
-    return _from_now(
-        sdk,
-        sdk.users.delta.to_get_request_information(RequestConfiguration(query_parameters=query)),
-    )
+    configured = RequestConfiguration(query_parameters=query)
+    return _from_now(request=sdk.users.delta.to_get_request_information(configured))
 
 
 def groups_delta(sdk: GraphServiceClient, groups: Sequence[str]) -> RequestInformation:
@@ -253,18 +251,16 @@ def groups_delta(sdk: GraphServiceClient, groups: Sequence[str]) -> RequestInfor
     query = GroupsDelta.DeltaRequestBuilderGetQueryParameters(
         select=["displayName", "members"], filter=wanted
     )
-    return _from_now(
-        sdk,
-        sdk.groups.delta.to_get_request_information(RequestConfiguration(query_parameters=query)),
-    )
+    configured = RequestConfiguration(query_parameters=query)
+    return _from_now(request=sdk.groups.delta.to_get_request_information(configured))
 
 
-def _from_now(sdk: GraphServiceClient, request: RequestInformation) -> RequestInformation:
+def _from_now(request: RequestInformation) -> RequestInformation:
     """Add `$deltatoken=latest`, which the SDK has no parameter for.
 
     learn.microsoft.com/graph/delta-query-overview ("Use a delta token to get changes since now"); with
     $select and $filter it stands on no page, and others send it so (MicrosoftDocs/MIMDocs issue 198).
     """
-    request.path_parameters["baseurl"] = sdk.request_adapter.base_url
-    request.url = f"{request.url}&$deltatoken=latest"
+    request.url_template = str(request.url_template).replace("{?", "{?%24deltatoken,")
+    request.query_parameters["%24deltatoken"] = "latest"
     return request

@@ -42,6 +42,7 @@ ARGUMENTS: dict[str, Any] = {
     "names": ["anna@contoso.com"],
     "principal_name": "anna@contoso.com",
     "group_id": SAMPLE_GROUP_ID,
+    "groups": [SAMPLE_GROUP_ID],
     "client_id": SAMPLE_CLIENT_ID,
     "text": "sales",
     "top": 5,
@@ -57,8 +58,9 @@ def builders() -> Iterator[tuple[str, Build]]:
         for name, function in inspect.getmembers(module, inspect.isfunction):
             made = function.__module__ == module.__name__
             answer = function.__annotations__.get("return")
-            # `query` is given by other functions, which are found as well.
-            if made and answer is RequestInformation and "query" not in function.__annotations__:
+            # `query` and `request` are given by other functions, which are found as well.
+            given = {"query", "request"} & function.__annotations__.keys()
+            if made and answer is RequestInformation and not given:
                 yield f"{module_info.name}.{name}", function
 
 
