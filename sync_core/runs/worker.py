@@ -9,7 +9,7 @@ from sync_core.directory.missing import with_all_missing
 from sync_core.domain.documents import Connection, Run, RunError, RunStatus, SyncRequest, Trigger
 from sync_core.domain.errors import FixConnection, LeaseLost, SyncError
 from sync_core.domain.health import UNATTENDED, Cause, cause_of
-from sync_core.domain.plan.letters import Letters
+from sync_core.domain.plan.clause_observer import ClauseObserver
 from sync_core.domain.plan.plan import Plan
 from sync_core.health import journal
 from sync_core.logs import log_event, logger
@@ -143,14 +143,14 @@ def _failed(run: Run, error: SyncError) -> Ended:
 async def _sync(
     services: Services, connection: Connection, run: Run, hold: Hold, client: GraphClient
 ) -> Ended:
-    letters, now = Letters(connection.scope), services.clock()
-    context = await run_context(services, connection, client, run.id, now, observer=letters)
+    clauses, now = ClauseObserver(connection.scope), services.clock()
+    context = await run_context(services, connection, client, run.id, now, observer=clauses)
     await keep(services, context.bindings)
     ledger = context.ledger
     try:
         gatherer = FullReading(context)
         async with draft_plan(context, gatherer) as draft:
-            ledger.warnings += letters.warnings()
+            ledger.warnings += clauses.warnings()
             run = record.planned(run, draft.plan)
             plan = await _carry_out(services, run, context, draft, hold)
         if not plan.verdict.hold_removals:

@@ -56,7 +56,7 @@ async def requests_for(queue: QueueClient, connection_id: str) -> list[dict[str,
 
 
 async def finish(services: Services, run: dict[str, Any], **changes: Any) -> None:
-    """End a run, as the engine does."""
+    """End a run, as the worker does."""
     stored = await services.store.runs.get(run["connectionId"], run["id"])
     changes = {"status": RunStatus.SUCCEEDED, "finished_at": services.clock()} | changes
     await services.store.runs.save(stored.replaced(**changes))
