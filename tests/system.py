@@ -21,7 +21,7 @@ from local.sample import (
 from local.tls import TlsFiles
 from local.vault import VaultInThread
 from sync_core.directory.retry_budget import RetryBudget
-from sync_core.domain.documents import Connection, Run, SyncRequest
+from sync_core.domain.documents import Actor, Connection, Run, SyncRequest
 from sync_core.domain.model import HEX_DIGITS
 from sync_core.runs import worker
 from sync_core.services import Services, open_services, utc_now
@@ -29,6 +29,8 @@ from sync_core.settings import Settings
 from sync_core.store.tables import USERS
 from sync_core.store.wire import Entity
 from tests.trust import TLS
+
+ADMINISTRATOR = Actor(name="an administrator")
 
 
 @dataclass(frozen=True)

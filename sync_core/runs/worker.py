@@ -39,7 +39,7 @@ async def handle(services: Services, request: SyncRequest) -> Run | None:
     if not await _is_wanted(services, request):
         return None
     run_id = request.run_id or new_run_id(services.clock())
-    wanted = Next(run_id, request.trigger.value, request.mode)
+    wanted = Next(run_id, request.trigger.value, request.mode, request.by)
     try:
         async with held(services, request.connection_id, budget=RUN_BUDGET, request=wanted) as hold:
             return await _run_held(services, hold)
@@ -99,7 +99,7 @@ async def _run_held(services: Services, hold: Hold) -> Run | None:
     record.log_finished(run)
     await journal.run_ended(services, run, cause)
     if run.error is not None and run.error.code == "run.outOfTime":
-        again = Next(new_run_id(services.clock()), run.trigger.value, hold.request.mode)
+        again = Next(new_run_id(services.clock()), run.trigger.value, hold.request.mode, run.by)
         await services.store.leases.request(run.connection_id, again)
     return run
 

@@ -13,7 +13,7 @@ import pytest
 from sync_core import triggers
 from sync_core.connections import delete
 from sync_core.domain.connections.deletion import Deletion, Users
-from sync_core.domain.documents import Purpose, Run, RunStatus, SyncRequest, Trigger
+from sync_core.domain.documents import Actor, Purpose, Run, RunStatus, SyncRequest, Trigger
 from sync_core.domain.errors import RetryLater
 from sync_core.domain.health import Incident, Step
 from sync_core.domain.matching.decide import Wait, Why
@@ -181,6 +181,7 @@ async def test_people_are_disabled_with_their_history_unless_asked_otherwise(
         DAN: "connectionDeleted",
     }
     assert (run.status, run.counts.disabled) == (RunStatus.SUCCEEDED, 2)
+    assert run.by == Actor(name="local Sync.Admin")
     assert (newest["Action"], newest["Reason"], newest["RunId"]) == (
         "disable",
         "connectionDeleted",

@@ -14,7 +14,7 @@ from typing import Any
 
 import aiohttp
 
-from sync_core.domain.documents import SyncRequest
+from sync_core.domain.documents import Actor, SyncRequest
 from sync_core.people.sync_now import sync_person
 from sync_core.runs import worker
 from sync_core.services import open_services
@@ -62,6 +62,7 @@ async def _run(environment: dict[str, str], request: dict[str, Any], deadly: int
     setattr(aiohttp.ClientSession, "_request", counting)  # noqa: B010 -- it is not ours to assign
     async with open_services(Settings.from_env(environment)) as services:
         if "person" in request:
-            await sync_person(services, request["connectionId"], request["person"])
+            by = Actor(name="an administrator")
+            await sync_person(services, request["connectionId"], request["person"], by)
         else:
             await worker.handle(services, SyncRequest.model_validate(request))
