@@ -31,6 +31,7 @@ DELETIONS = "Deletions"
 AUDIT = "Audit"
 REFUSED_PLANS = "RefusedPlans"
 LEFTOVERS = "Leftovers"
+RETENTION = "Retention"
 
 
 class OnDelete(Enum):
@@ -39,7 +40,7 @@ class OnDelete(Enum):
     `KEPT` with the people if they are kept: the next connection of the same id has them again.
     `DELETED` in any case: the next connection of the same id must not inherit them.
     `ORDERED`: deleted in any case, the document first or last, and the lease by the holder at the end.
-    `STAYS`: it tells of connections that were deleted.
+    `STAYS`: it tells of connections that were deleted, or of none.
     """
 
     KEPT = "kept"
@@ -69,6 +70,7 @@ TABLES: Mapping[str, OnDelete] = MappingProxyType(
         DELETIONS: OnDelete.ORDERED,
         LEFTOVERS: OnDelete.STAYS,
         AUDIT: OnDelete.STAYS,
+        RETENTION: OnDelete.STAYS,
     }
 )
 

@@ -40,6 +40,7 @@ from sync_core.store.tables import (
     MATCHES,
     PLANS,
     REFUSED_PLANS,
+    RETENTION,
     RUNS,
     TABLES,
     TENANT_CLAIMS,
@@ -77,7 +78,11 @@ async def used(made: None, services: Services, connection_id: str) -> None:
 
 
 # What `lived_in` leaves of a connection; people have history, and an application's rows are not theirs.
-EVERYTHING = dict.fromkeys(TABLES, 1) | {USERS: 7, PLANS: 2, DELETIONS: 0, LEFTOVERS: 0, AUDIT: 0}
+EVERYTHING = (
+    dict.fromkeys(TABLES, 1)
+    | {USERS: 7, PLANS: 2}
+    | dict.fromkeys((DELETIONS, LEFTOVERS, AUDIT, RETENTION), 0)
+)
 # Who deleted it is told for good.
 NOTHING = dict.fromkeys(TABLES, 0) | {AUDIT: 1}
 # How a table names the rows of the connection "c".
@@ -100,6 +105,8 @@ ROWS_OF_C = {
     REFUSED_PLANS: "PartitionKey eq 'c'",
     AUDIT: "ConnectionId eq 'c'",
     LEFTOVERS: "RowKey eq 'c'",
+    # A row for each pass over all connections.
+    RETENTION: "RowKey eq 'c'",
     BINDINGS: "RowKey eq 'c'",
 }
 
