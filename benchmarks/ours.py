@@ -19,7 +19,7 @@ import sync_core.runs.full  # noqa: F401
 from benchmarks.cost import measured
 from local.sample import SAMPLE_CLIENT_ID, SAMPLE_CLIENT_SECRET, SAMPLE_TENANT_ID
 from sync_core.domain.documents import Connection, SyncRequest
-from sync_core.runs import worker as engine
+from sync_core.runs import worker
 from sync_core.services import Services, open_services
 from sync_core.settings import Settings
 
@@ -48,7 +48,7 @@ async def main(task: dict[str, Any]) -> None:
             {"connectionId": task["connection"], "trigger": "manual", "mode": task["mode"]}
         )
         with measured() as cost:
-            run = await engine.handle(services, request)
+            run = await worker.handle(services, request)
         if run is None:
             raise RuntimeError("the run was not made")
         print(json.dumps({"cost": asdict(cost), "run": run.to_json()}))

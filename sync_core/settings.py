@@ -25,6 +25,10 @@ SET_IN_AZURE = (
     "WEBSITE_SITE_NAME",
     "MANAGED_ENVIRONMENT",
 )
+DEFAULT_HISTORY_DAYS = 400
+# The guard counts up to a week, by marks that are kept as long as histories.
+LEAST_HISTORY_DAYS = 8
+DAYS = re.compile(r"[0-9]{1,5}")
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -51,6 +55,7 @@ class Settings:
     has_app_service_auth: bool = False
     has_local_sign_in: bool = False
     admin_tenant_ids: frozenset[str] = frozenset()
+    history_days: int = DEFAULT_HISTORY_DAYS
     warnings: tuple[str, ...] = ()
     local_admin_token: str | None = field(default=None, repr=False)
     local_reader_token: str | None = field(default=None, repr=False)
@@ -92,6 +97,7 @@ class _Reader:
             has_app_service_auth=self._app_service_auth(),
             has_local_sign_in=_is_true(self._local_only("SYNC_LOCAL_SIGN_IN")),
             admin_tenant_ids=self._admin_tenants(),
+            history_days=self._history_days(),
             warnings=tuple(self._warnings),
             local_admin_token=self._local_only("SYNC_LOCAL_ADMIN_TOKEN"),
             local_reader_token=self._local_only("SYNC_LOCAL_READER_TOKEN"),
@@ -204,6 +210,16 @@ class _Reader:
                 "ADMIN_TENANT_IDS is missing: the tenants whose app roles are believed"
             )
         return frozenset(one.lower() for one in ids)
+
+    def _history_days(self) -> int:
+        """Return for how many days histories, plans and runs are kept."""
+        text = self._text("HISTORY_DAYS")
+        days = int(text) if text and DAYS.fullmatch(text) else DEFAULT_HISTORY_DAYS
+        if (text and not DAYS.fullmatch(text)) or days < LEAST_HISTORY_DAYS:
+            self._problems.append(
+                f"HISTORY_DAYS must be a number of days, at least {LEAST_HISTORY_DAYS}"
+            )
+        return days
 
     @property
     def _is_azure(self) -> bool:

@@ -18,6 +18,7 @@ from sync_core.logs import log_event
 from sync_core.runs import worker
 from sync_core.runs.notifications import Deliveries
 from sync_core.runs.request import request_due, request_now
+from sync_core.runs.retention import forget_old
 from sync_core.services import Services, process
 from sync_core.store.patience import caller_waits
 
@@ -50,7 +51,7 @@ async def scheduled(*, past_due: bool) -> None:
 
 
 async def maintained(*, past_due: bool) -> None:
-    """The hourly timer: say which connections have not run for too long, and what expires."""
+    """The hourly timer: say which connections have not run for too long, and what expires; forget the old."""
     if past_due:
         log_event("maintenance.pastDue")
     services = await process.services()
@@ -58,6 +59,7 @@ async def maintained(*, past_due: bool) -> None:
     await journal.warn_of_expiry(services)
     await binding.confirm_pending(services)
     await services.store.refused_plans.forget_old(services.clock())
+    await forget_old(services)
 
 
 async def requested(body: bytes) -> None:

@@ -21,7 +21,7 @@ from local.sample import (
 from local.tls import TlsFiles
 from local.vault import VaultInThread
 from sync_core.directory.retry_budget import RetryBudget
-from sync_core.domain.documents import Connection, Run, SyncRequest
+from sync_core.domain.documents import Actor, Connection, Run, SyncRequest
 from sync_core.domain.model import HEX_DIGITS
 from sync_core.runs import worker
 from sync_core.services import Services, open_services, utc_now
@@ -30,6 +30,8 @@ from sync_core.store.fences import FENCE
 from sync_core.store.tables import USERS
 from sync_core.store.wire import Entity
 from tests.trust import TLS
+
+ADMINISTRATOR = Actor(name="an administrator")
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class Rig:
                 _with_tables.add(storage)
 
 
+BY_HAND = Actor(name="an administrator")
 _with_tables: set[str] = set()
 """Connection strings of storage in which the tables have been made."""
 

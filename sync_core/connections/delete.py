@@ -20,6 +20,7 @@ from sync_core.domain.connections.deletion import (
     people_protected,
 )
 from sync_core.domain.documents import (
+    Actor,
     Connection,
     Mode,
     Purpose,
@@ -60,11 +61,12 @@ async def delete(
     services: Services,
     stored: StoredConnection,
     users: Users,
-    confirmed: Collection[str] = (),
-    by: str = "",
+    confirmed: Collection[str],
+    by: Actor,
 ) -> Run | None:
     """Delete a connection; return the run that goes on with it if half a minute was not enough.
 
+    `by` asks for it, and has seen the plans that are `confirmed`.
     Raises `NeedsConfirmation` with what it would do to people, and `Conflict` where the connection itself
     says no: `policy.protected` and the assertions are asked, and no confirmation overrules them.
     """
@@ -125,7 +127,7 @@ async def _begun(
     stored: StoredConnection,
     users: Users,
     confirmed: Collection[str],
-    by: str,
+    by: Actor,
 ) -> Deletion:
     """Return the deletion, once it is confirmed, noted, and the connection disabled."""
     connection = stored.connection
@@ -139,10 +141,10 @@ async def _begun(
         if needed:
             await _check(services, connection, users, removal, confirmed)
         run_id = new_run_id(services.clock())
-        deletion = Deletion(connection.id, users, by, run_id, removal.people)
+        deletion = Deletion(connection.id, users, by.key, run_id, removal.people)
         await _note(services, stored, deletion)
         if needed:
-            await _record(services, deletion, removal)
+            await _record(services, deletion, removal, by)
     return deletion
 
 
@@ -201,13 +203,14 @@ async def _note(services: Services, stored: StoredConnection, deletion: Deletion
     )
 
 
-async def _record(services: Services, deletion: Deletion, removal: Removal) -> None:
+async def _record(services: Services, deletion: Deletion, removal: Removal, by: Actor) -> None:
     """Store the record of the run, and its plan where the people's rows stay."""
     now, store = services.clock(), services.store
     run = Run(
         id=deletion.run_id,
         connection_id=deletion.connection_id,
         trigger=Trigger.BY_HAND,
+        by=by,
         mode=Mode.USERS,
         status=RunStatus.RUNNING,
         requested_at=now,

@@ -30,6 +30,7 @@ from sync_core.services import Services
 
 # All planning of one request together; what is left of an HTTP answer's time is for saving.
 LIMIT_S = 150.0
+LIMIT_TAKEN_AWAY = "guard.limitTakenAway"
 DECIDING = ("scope", "mapping", "matching", "policy", "tenant_id", "cloud")
 REMEDY = (
     "Look at who would move: GET {planUrl} (all of them, also as CSV). If it is right, send the same "
@@ -53,23 +54,31 @@ class SaveGuard:
         self._by = by
         self._let_through: list[tuple[Connection, Connection]] = []
         self._told: dict[str, list[Warning]] = {}
+        self._audited: set[str] = set()
         self._until = asyncio.get_running_loop().time() + LIMIT_S
 
     def need_reason(self, stored: Connection | None, wanted: Connection) -> None:
-        """Raise `ReasonNeeded` if a limit is taken away without a word on why; log the word."""
-        before = stored.policy.guard.open_limits if stored else frozenset()
-        opened = sorted(wanted.policy.guard.open_limits - before)
-        if not opened:
-            return
-        if not self._reason:
+        """Raise `ReasonNeeded` if a limit is taken away without a word on why."""
+        opened = _opened(stored, wanted)
+        if opened and not self._reason:
             raise ReasonNeeded(wanted.id, opened)
-        log_event(
-            "guard.limitTakenAway",
-            connection=wanted.id,
-            by=self._by,
-            limits=",".join(opened),
-            reason=self._reason,
+
+    async def audit(self, stored: Connection | None, wanted: Connection) -> None:
+        """Tell for good which limits a save takes away, by whom and why.
+
+        Called before the save is stored: one that then fails leaves a row of audit, and none is without.
+        A request tells once of each connection, however often its save is tried.
+        """
+        opened = _opened(stored, wanted)
+        if not opened or wanted.id in self._audited:
+            return
+        self._audited.add(wanted.id)
+        now, reason = self._services.clock(), self._reason
+        await self._services.store.audit.note(
+            now, self._by, LIMIT_TAKEN_AWAY, wanted.id, limits=opened, reason=reason
         )
+        limits = ",".join(opened)
+        log_event(LIMIT_TAKEN_AWAY, connection=wanted.id, by=self._by, limits=limits, reason=reason)
 
     def told(self, connection_id: str) -> list[Warning]:
         """Return which assertions the next run would break, as far as the settings were planned."""
@@ -189,6 +198,12 @@ def as_if_stored(wanted: Connection) -> Connection:
     """
     policy = wanted.policy.model_copy(update={"guard": Guard()})
     return wanted.model_copy(update={"enabled": False, "policy": policy})
+
+
+def _opened(stored: Connection | None, wanted: Connection) -> list[str]:
+    """Name the limits of the guard that would hold nothing any more."""
+    before = stored.policy.guard.open_limits if stored else frozenset()
+    return sorted(wanted.policy.guard.open_limits - before)
 
 
 def _decides(stored: Connection, wanted: Connection) -> bool:

@@ -69,6 +69,6 @@ class ReasonNeeded(Invalid):
                 for name in limits
             ],
             "Choose a limit that lets through what you expect. If there must be none, send the same "
-            "request again with ?reason=<why>; the reason is logged with your name.",
+            "request again with ?reason=<why>; the Audit table keeps the reason with your name.",
         )
         self.code = "guard.reasonNeeded"

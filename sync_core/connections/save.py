@@ -86,7 +86,7 @@ class Saver:
     async def create(self, draft: Draft) -> Saved:
         """Store a new connection; raise `Conflict` if the id is taken."""
         wanted = await self._ready(draft, None)
-        saved = await verify.create(self._services, wanted, self._guard.check)
+        saved = await verify.create(self._services, wanted, self._guard)
         await tenants.hold(self._services, saved.stored.connection)
         return saved
 
@@ -99,7 +99,7 @@ class Saver:
         """
         wanted = await self._ready(draft, stored.connection)
         by_itself = await self._ready(alone, stored.connection) if alone is not None else None
-        saved = await verify.replace(self._services, wanted, stored, by_itself, self._guard.check)
+        saved = await verify.replace(self._services, wanted, stored, by_itself, self._guard)
         if saved.stored.connection.tenant_id != stored.connection.tenant_id:
             await tenants.hold(self._services, saved.stored.connection)
         return saved

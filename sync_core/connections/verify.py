@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from sync_core.connections.attributes import with_suggestions
 from sync_core.connections.tenants import tenant_of
@@ -65,6 +65,17 @@ from sync_core.store.connections import StoredConnection
 # Whether settings may come into use for the people's sake: it raises where somebody has to confirm first.
 Approval = Callable[[Connection | None, Connection], Awaitable[None]]
 
+
+class Approver(Protocol):
+    """Asked before a save is stored, and told when it will be."""
+
+    async def check(self, stored: Connection | None, wanted: Connection) -> None:
+        """Raise what somebody has to confirm first."""
+
+    async def audit(self, stored: Connection | None, wanted: Connection) -> None:
+        """Note what the save does that has to be told for good."""
+
+
 # A message may come a little early; one that is this late was lost.
 EARLY = timedelta(seconds=2)
 LOST = timedelta(seconds=30)
@@ -95,9 +106,10 @@ class Checked:
 # --- saving -----------------------------------------------------------------------------------------
 
 
-async def create(services: Services, wanted: Connection, approve: Approval) -> Saved:
+async def create(services: Services, wanted: Connection, guard: Approver) -> Saved:
     """Store a new connection; raise `Conflict` if the id is taken. One that does not pass is disabled."""
-    decision = await _answered(services, decide_new(wanted), None, approve)
+    decision = await _answered(services, decide_new(wanted), None, guard.check)
+    await guard.audit(None, wanted)
     connection = decision.stored or wanted
     stored = await services.store.connections.create(connection)
     return await _noted(services, stored, wanted, decision.result, before=None, waited={})
@@ -108,13 +120,16 @@ async def replace(
     wanted: Connection,
     stored: StoredConnection,
     alone: Connection | None,
-    approve: Approval,
+    guard: Approver,
 ) -> Saved:
     """Store new settings of a connection; raise `PreconditionFailed` if somebody was faster."""
     before = stored.connection
     if before.enabled and not wanted.enabled and looks_the_same(before, wanted):
+        await guard.audit(before, wanted)
         return await _switched_off(services, wanted, stored)
-    decision = await _answered(services, decide_change(before, wanted, alone), before, approve)
+    dialogue = decide_change(before, wanted, alone)
+    decision = await _answered(services, dialogue, before, guard.check)
+    await guard.audit(before, wanted)
     waited = await _waiting_fields(services, stored)
     if decision.stored is not None:
         with_them = {} if decision.alone else waited

@@ -1,8 +1,9 @@
 """Requests to Microsoft Graph: msgraph-sdk's builders and pipeline, bytes decoded by us.
 
-The SDK's typed models cost about 10 ms of CPU per user (github.com/microsoftgraph/msgraph-sdk-python
-issue 584), so answers are asked for as bytes and decoded here. Its retry handler reads only whole
-seconds of Retry-After and does not see items of a batch, so it is off: `RetryBudget` retries, in one place.
+The SDK's typed models cost 2.8 to 3.1 ms of CPU per user, a whole run here 0.02 to 0.09 ms (docs/speed.md;
+others report the same: github.com/microsoftgraph/msgraph-sdk-python/issues/584), so answers are asked for
+as bytes and decoded here. Its retry handler reads only whole seconds of Retry-After and does not see items
+of a batch, so it is off: `RetryBudget` retries, in one place.
 """
 
 import asyncio

@@ -585,6 +585,18 @@ class ConnectionInput(Connection):
 # --- run ------------------------------------------------------------------------------------------
 
 
+class Actor(Document):
+    """Who asked for something: an account that signed in with Entra, or what else may call, by its name."""
+
+    object_id: str | None = None
+    name: str
+
+    @property
+    def key(self) -> str:
+        """What the log and the audit call them: nothing that belongs to a person."""
+        return self.object_id or self.name
+
+
 class Trigger(StrEnum):
     """Why a run was asked for."""
 
@@ -720,12 +732,16 @@ class RunError(Document):
 
 
 class Run(Document):
-    """One run, as the API gives it and the Runs table keeps it."""
+    """One run, as the API gives it and the Runs table keeps it.
+
+    `by` asked for it; none where a timer or Graph did.
+    """
 
     id: str
     connection_id: str
     # A record that a newer release wrote is shown with that release's words.
     trigger: Annotated[Trigger, open_to_words(Trigger)]
+    by: Actor | None = None
     mode: Annotated[Mode, open_to_words(Mode)] = Mode.FULL
     mode_reason: Annotated[ModeReason, open_to_words(ModeReason)] | None = None
     status: Annotated[RunStatus, open_to_words(RunStatus)] = RunStatus.QUEUED
@@ -772,3 +788,4 @@ class SyncRequest(Document):
     purpose: Purpose = Purpose.SYNC
     mode: Annotated[Literal["auto", "full", "incremental"], BeforeValidator(_known_mode)] = "auto"
     run_id: RunId | None = None
+    by: Actor | None = None

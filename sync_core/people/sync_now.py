@@ -10,7 +10,16 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from sync_core.directory.client import GraphClient
-from sync_core.domain.documents import Connection, Document, Mode, Run, RunError, RunStatus, Trigger
+from sync_core.domain.documents import (
+    Actor,
+    Connection,
+    Document,
+    Mode,
+    Run,
+    RunError,
+    RunStatus,
+    Trigger,
+)
 from sync_core.domain.errors import Conflict, LeaseLost, RetryLater, SyncError
 from sync_core.domain.explain.words import (
     evidence_in_words,
@@ -55,8 +64,10 @@ class PersonSynced(Document):
     person: Person | None
 
 
-async def sync_person(services: Services, connection_id: str, object_id: str) -> PersonSynced:
-    """Bring one person in line with the directory now.
+async def sync_person(
+    services: Services, connection_id: str, object_id: str, by: Actor
+) -> PersonSynced:
+    """Bring one person in line with the directory now, because `by` asks for it.
 
     Raises `Conflict` while a run is under way or the connection is disabled, and `NotFound` for a person
     who is neither in the directory nor in the table. A run that fails is an answer, not an error.
@@ -66,7 +77,7 @@ async def sync_person(services: Services, connection_id: str, object_id: str) ->
         # Read under the lease: a deletion holds it, too, and may have come first.
         connection = (await services.store.connections.get(connection_id)).connection
         _check_enabled(connection)
-        return await _OnePerson(services, connection, hold, object_id).sync()
+        return await _OnePerson(services, connection, hold, object_id, by).sync()
 
 
 def _check_enabled(connection: Connection) -> None:
@@ -82,7 +93,7 @@ class _OnePerson:
     """The run of one person, under the lease."""
 
     def __init__(
-        self, services: Services, connection: Connection, hold: Hold, object_id: str
+        self, services: Services, connection: Connection, hold: Hold, object_id: str, by: Actor
     ) -> None:
         self._services = services
         self._connection = connection
@@ -95,6 +106,7 @@ class _OnePerson:
             id=hold.request.run_id,
             connection_id=connection.id,
             trigger=Trigger.MANUAL,
+            by=by,
             mode=Mode.USERS,
             status=RunStatus.RUNNING,
             requested_at=self._began,

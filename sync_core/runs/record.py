@@ -41,6 +41,7 @@ async def begun(services: Services, connection: Connection, request: Next) -> Ru
         id=request.run_id,
         connection_id=connection.id,
         trigger=word(Trigger, request.trigger),
+        by=request.by,
         requested_at=now,
     )
     # A message that comes again after its worker died runs under the name it had.

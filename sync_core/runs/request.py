@@ -12,7 +12,15 @@ from datetime import datetime
 from typing import Literal
 
 from sync_core.domain.compatibility import word
-from sync_core.domain.documents import Connection, Mode, Run, RunStatus, SyncRequest, Trigger
+from sync_core.domain.documents import (
+    Actor,
+    Connection,
+    Mode,
+    Run,
+    RunStatus,
+    SyncRequest,
+    Trigger,
+)
 from sync_core.domain.errors import Conflict, RetryLater
 from sync_core.domain.health import UNATTENDED, Health
 from sync_core.domain.schedule import is_due
@@ -26,9 +34,13 @@ FIRST_LOOK_S = 0.1
 LONGEST_LOOK_S = 1.0
 
 RequestMode = Literal["auto", "full", "incremental"]
+# Who has the function key is known to nobody.
+WITH_KEY = Actor(name="function key")
 
 
-async def ask_for_run(services: Services, connection: Connection, mode: RequestMode) -> Run:
+async def ask_for_run(
+    services: Services, connection: Connection, mode: RequestMode, by: Actor
+) -> Run:
     """Ask for a run. Where a request waits already, its run is returned and serves both."""
     if not connection.enabled:
         raise Conflict(
@@ -36,7 +48,7 @@ async def ask_for_run(services: Services, connection: Connection, mode: RequestM
             f"The connection {connection.id!r} is disabled; it is not synced.",
             'Enable it first: PATCH it with {"enabled": true}.',
         )
-    wanted = Next(new_run_id(services.clock()), Trigger.MANUAL.value, mode)
+    wanted = Next(new_run_id(services.clock()), Trigger.MANUAL.value, mode, by)
     waiting = await services.store.leases.request(connection.id, wanted)
     run = await services.store.runs.find(connection.id, waiting.run_id)
     # Rejected while it waited (the connection was disabled meanwhile), and still the next one.
@@ -52,6 +64,7 @@ def _queued(services: Services, connection_id: str, waiting: Next) -> Run:
         id=waiting.run_id,
         connection_id=connection_id,
         trigger=word(Trigger, waiting.trigger),
+        by=waiting.by,
         mode=Mode.INCREMENTAL if waiting.mode == "incremental" else Mode.FULL,
         requested_at=services.clock(),
     )
@@ -93,7 +106,9 @@ async def request_now(services: Services, connection_id: str | None) -> list[str
     else:
         chosen = [known async for known in services.store.connections.all() if known.enabled]
     for connection in chosen:
-        await services.queue.send(SyncRequest(connection_id=connection.id, trigger=Trigger.MANUAL))
+        await services.queue.send(
+            SyncRequest(connection_id=connection.id, trigger=Trigger.MANUAL, by=WITH_KEY)
+        )
     return [connection.id for connection in chosen]
 
 

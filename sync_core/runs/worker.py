@@ -18,7 +18,7 @@ from sync_core.domain.documents import (
 )
 from sync_core.domain.errors import FixConnection, LeaseLost, SyncError
 from sync_core.domain.health import UNATTENDED, Cause, cause_of
-from sync_core.domain.plan.letters import Letters
+from sync_core.domain.plan.clause_observer import ClauseObserver
 from sync_core.domain.plan.plan import Plan
 from sync_core.health import journal
 from sync_core.logs import log_event, logger
@@ -48,7 +48,7 @@ async def handle(services: Services, request: SyncRequest) -> Run | None:
     if not await _is_wanted(services, request):
         return None
     run_id = request.run_id or new_run_id(services.clock())
-    wanted = Next(run_id, request.trigger.value, request.mode)
+    wanted = Next(run_id, request.trigger.value, request.mode, request.by)
     try:
         async with held(services, request.connection_id, budget=RUN_BUDGET, request=wanted) as hold:
             return await _run_held(services, hold)
@@ -108,7 +108,7 @@ async def _run_held(services: Services, hold: Hold) -> Run | None:
     record.log_finished(run)
     await journal.run_ended(services, run, cause)
     if run.error is not None and run.error.code in UNFINISHED:
-        again = Next(new_run_id(services.clock()), run.trigger.value, hold.request.mode)
+        again = Next(new_run_id(services.clock()), run.trigger.value, hold.request.mode, run.by)
         await services.store.leases.request(run.connection_id, again)
     return run
 
@@ -158,9 +158,9 @@ def _left_off(run: Run, error: Unfinished) -> Ended:
 async def _sync(
     services: Services, connection: Connection, run: Run, hold: Hold, client: GraphClient
 ) -> Ended:
-    letters, now = Letters(connection.scope), services.clock()
+    clauses, now = ClauseObserver(connection.scope), services.clock()
     async with hold.watched():
-        context = await run_context(services, connection, client, run.id, now, observer=letters)
+        context = await run_context(services, connection, client, run.id, now, observer=clauses)
     await keep(services, context.bindings)
     ledger = context.ledger
     try:
@@ -169,7 +169,7 @@ async def _sync(
         run = run.replaced(mode=way.choice.mode, mode_reason=way.choice.reason)
         async with _drafted(context, way.gatherer, hold) as draft:
             if run.mode is Mode.FULL:  # of some people, nothing follows for a clause
-                ledger.warnings += letters.warnings()
+                ledger.warnings += clauses.warnings()
             run = record.planned(run, draft.plan)
             plan = await _carry_out(services, run, context, draft, hold)
             await way.leave(draft, plan, hold)

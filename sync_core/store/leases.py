@@ -20,7 +20,7 @@ from azure.core.exceptions import (
 from azure.data.tables import UpdateMode
 
 from sync_core.domain.compatibility import read
-from sync_core.domain.documents import SyncRequest
+from sync_core.domain.documents import Actor, SyncRequest
 from sync_core.domain.errors import LeaseLost, RetryLater
 from sync_core.store.rows import foreign_columns
 from sync_core.store.tables import LEASES, Tables, asked
@@ -29,7 +29,7 @@ from sync_core.store.wire import Entity, storage_unavailable
 PARTITION = "lease"
 COLUMNS = frozenset(
     {"PartitionKey", "RowKey", "RunId", "Holder", "Epoch", "ExpiresAt", "LastStartedAt"}
-    | {"NextRunId", "NextTrigger", "NextMode"}
+    | {"NextRunId", "NextTrigger", "NextMode", "NextBy"}
 )
 DURATION = timedelta(seconds=60)
 ATTEMPTS = 20
@@ -37,11 +37,12 @@ ATTEMPTS = 20
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """The run that has been asked for and has not started."""
+    """The run that has been asked for and has not started; `by` asked for it."""
 
     run_id: str
     trigger: str
     mode: str
+    by: Actor | None = None
 
     def message(self, connection_id: str) -> SyncRequest:
         """Return the message of the queue that starts this run; another release may have asked for it."""
@@ -50,6 +51,7 @@ class Next:
             "trigger": self.trigger,
             "mode": self.mode,
             "runId": self.run_id,
+            "by": self.by and self.by.to_json(),
         }
         return read(SyncRequest, fields)
 
@@ -246,6 +248,9 @@ def _entity(lease: Lease) -> Entity:
         "NextRunId": lease.next.run_id if lease.next else None,
         "NextTrigger": lease.next.trigger if lease.next else None,
         "NextMode": lease.next.mode if lease.next else None,
+        "NextBy": lease.next.by.model_dump_json(by_alias=True)
+        if lease.next and lease.next.by
+        else None,
         "LastStartedAt": lease.last_started_at,
     }
     filled = {name: value for name, value in columns.items() if value is not None}
@@ -256,7 +261,8 @@ def _entity(lease: Lease) -> Entity:
 def _lease(connection_id: str, entity: Entity) -> Lease:
     following = None
     if entity.get("NextRunId"):
-        following = Next(entity["NextRunId"], entity["NextTrigger"], entity["NextMode"])
+        by = read(Actor, entity["NextBy"]) if entity.get("NextBy") else None
+        following = Next(entity["NextRunId"], entity["NextTrigger"], entity["NextMode"], by)
     return Lease(
         connection_id,
         etag=entity.metadata["etag"],  # type: ignore[attr-defined]

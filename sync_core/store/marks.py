@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sync_core.domain.plan.window import FIRST, Marks, WindowLog
-from sync_core.store.rows import END_OF_TIME_MS, HISTORY, Stamp, moment, partition_key
+from sync_core.store.rows import HISTORY, Stamp, moment, partition_key, time_left
 from sync_core.store.wire import Entity, Operation, Verb
 
 # Sorts before every history row: object ids begin with a hex digit.
@@ -21,7 +21,7 @@ MARKS_BYTES = 4096
 
 def marks_before(since: datetime) -> str:
     """Return the row key before which all marks since a moment stand, and all people."""
-    return f"{MARKS}{_left(since):013d}"
+    return f"{MARKS}{time_left(since)}"
 
 
 def marks_of(people: Sequence[tuple[str, str]], stamp: Stamp) -> list[Operation]:
@@ -49,7 +49,3 @@ def note_marks(log: WindowLog, row: Entity) -> None:
     """Tell the log what a row of marks says."""
     marks = tuple(row["Marks"].split(",")) if row["Marks"] else ()
     log.add(Marks(datetime.fromisoformat(row["At"]), row["RunId"], marks, row["First"]))
-
-
-def _left(at: datetime) -> int:
-    return END_OF_TIME_MS - int(at.timestamp() * 1000)

@@ -281,8 +281,12 @@ def link_note(link: Link, *, broken: bool = False) -> str:
 
 
 def history_key(object_id: str, stamp: Stamp) -> str:
-    left = END_OF_TIME_MS - int(stamp.now.timestamp() * 1000)
-    return f"{HISTORY}{object_id}{HISTORY}{left:013d}{HISTORY}{stamp.run_id}"
+    return f"{HISTORY}{object_id}{HISTORY}{time_left(stamp.now)}{HISTORY}{stamp.run_id}"
+
+
+def time_left(at: datetime) -> str:
+    """Return the part of a key by which what is newer sorts first."""
+    return f"{END_OF_TIME_MS - int(at.timestamp() * 1000):013d}"
 
 
 def pieces(name: str, text: str) -> Entity:

@@ -11,15 +11,14 @@ from sync_core.domain.compatibility import read
 from sync_core.domain.documents import Run
 from sync_core.domain.errors import NotFound
 from sync_core.domain.model import StillHeld
-from sync_core.store.rows import END_OF_TIME_MS, joined, pieces
+from sync_core.store.rows import joined, pieces, time_left
 from sync_core.store.tables import RUNS, Tables, asked
 from sync_core.store.wire import Entity, query, quoted, storage_unavailable
 
 
 def new_run_id(now: datetime) -> str:
     """Return an id that sorts before those of all earlier runs."""
-    left = END_OF_TIME_MS - int(now.timestamp() * 1000)
-    return f"{left:013d}-{secrets.token_hex(4)}"
+    return f"{time_left(now)}-{secrets.token_hex(4)}"
 
 
 class RunStore:

@@ -23,6 +23,7 @@ from sync_core.store.people import People
 from sync_core.store.plans import PlanStore
 from sync_core.store.refused_plans import RefusedPlanStore
 from sync_core.store.reports import ReportStore
+from sync_core.store.retention import OldHistories, OldRuns, PassStore
 from sync_core.store.runs import RunStore
 from sync_core.store.tables import (
     APPROVALS,
@@ -77,6 +78,9 @@ class Store:
         self.deletions = DeletionStore(tables)
         self.leftovers = LeftoverStore(tables)
         self.audit = AuditStore(tables)
+        self.passes = PassStore(tables)
+        self.old_runs = OldRuns(tables, self.plans)
+        self.old_histories = OldHistories(tables)
 
     def people(self, connection_id: str) -> People:
         """Return the way to read people and their history."""

@@ -32,6 +32,7 @@ AUDIT = "Audit"
 REFUSED_PLANS = "RefusedPlans"
 LEFTOVERS = "Leftovers"
 CHECKPOINTS = "Checkpoints"
+RETENTION = "Retention"
 
 
 class OnDelete(Enum):
@@ -41,7 +42,7 @@ class OnDelete(Enum):
     `DELETED` in any case: the next connection of the same id must not inherit them.
     `ORDERED`: deleted in any case, the document first or last, and the lease by the holder at the end; its
     epoch stays, so that who held this connection cannot write into the next one of the same id.
-    `STAYS`: it tells of connections that were deleted.
+    `STAYS`: it tells of connections that were deleted, or of none.
     """
 
     KEPT = "kept"
@@ -72,6 +73,7 @@ TABLES: Mapping[str, OnDelete] = MappingProxyType(
         DELETIONS: OnDelete.ORDERED,
         LEFTOVERS: OnDelete.STAYS,
         AUDIT: OnDelete.STAYS,
+        RETENTION: OnDelete.STAYS,
     }
 )
 

@@ -1,4 +1,4 @@
-"""People, runs and plans as the engine leaves them, for tests that have no engine."""
+"""People, runs and plans as a worker leaves them, for tests in which none runs."""
 
 import uuid
 from collections.abc import AsyncIterator

@@ -13,7 +13,7 @@ import pytest
 from sync_core import triggers
 from sync_core.connections import delete
 from sync_core.domain.connections.deletion import Deletion, Users
-from sync_core.domain.documents import Purpose, Run, RunStatus, SyncRequest, Trigger
+from sync_core.domain.documents import Actor, Purpose, Run, RunStatus, SyncRequest, Trigger
 from sync_core.domain.errors import RetryLater
 from sync_core.domain.health import Incident, Step
 from sync_core.domain.incremental.open_people import Cause, opened
@@ -44,6 +44,7 @@ from sync_core.store.tables import (
     MATCHES,
     PLANS,
     REFUSED_PLANS,
+    RETENTION,
     RUNS,
     TABLES,
     TENANT_CLAIMS,
@@ -78,6 +79,18 @@ def url(connection_id: str) -> str:
     return f"/api/connections/{connection_id}"
 
 
+@pytest.fixture
+async def made(create: Create) -> None:
+    """Make the test's connection; it has no people yet."""
+    await create()
+
+
+@pytest.fixture
+async def used(made: None, services: Services, connection_id: str) -> None:
+    """Make it, and fill every table with what a while of syncing leaves."""
+    await lived_in(services, connection_id)
+
+
 # What `lived_in` leaves of a connection: people with history, and the fences of three partitions.
 FENCES = 3
 EVERYTHING = dict.fromkeys(TABLES, 1) | {
@@ -86,6 +99,7 @@ EVERYTHING = dict.fromkeys(TABLES, 1) | {
     DELETIONS: 0,
     LEFTOVERS: 0,
     AUDIT: 0,
+    RETENTION: 0,
 }
 # Who deleted it is told for good, and how often it was held counts on.
 NOTHING = dict.fromkeys(TABLES, 0) | {AUDIT: 1, LEASES: 1}
@@ -109,6 +123,8 @@ ROWS_OF_C = {
     REFUSED_PLANS: "PartitionKey eq 'c'",
     AUDIT: "ConnectionId eq 'c'",
     LEFTOVERS: "RowKey eq 'c'",
+    # A row for each pass over all connections.
+    RETENTION: "RowKey eq 'c'",
     BINDINGS: "RowKey eq 'c'",
     CHECKPOINTS: "PartitionKey eq 'c'",
 }
@@ -162,12 +178,11 @@ async def confirmed(admin: httpx.AsyncClient, url: str, **params: str) -> httpx.
     return await admin.delete(url, params=params | {"confirm": refused.json()["planHash"]})
 
 
+@pytest.mark.usefixtures("used")
 async def test_people_are_disabled_with_their_history_unless_asked_otherwise(
-    *, admin: httpx.AsyncClient, create: Create, connection_id: str, services: Services, url: str
+    *, admin: httpx.AsyncClient, connection_id: str, services: Services, url: str
 ) -> None:
     """Nobody who leaves later is noticed any more: an application must not let them in for ever."""
-    await create()
-    await lived_in(services, connection_id)
     await apply(services, connection_id, creation(DAN, displayName="Dan"), minutes=7)
     refused = await admin.delete(url)
     problem = refused.json()
@@ -194,6 +209,7 @@ async def test_people_are_disabled_with_their_history_unless_asked_otherwise(
     }
     assert (run.status, run.counts.disabled) == (RunStatus.SUCCEEDED, 2)
     assert not run.counts_at_least
+    assert run.by == Actor(name="local Sync.Admin")
     assert (newest["Action"], newest["Reason"], newest["RunId"]) == (
         "disable",
         "connectionDeleted",
@@ -208,11 +224,10 @@ async def byhand_runs(services: Services, connection_id: str) -> list[Run]:
     return [run for run in runs if run.trigger is Trigger.BY_HAND]
 
 
+@pytest.mark.usefixtures("used")
 async def test_people_who_are_kept_are_left_as_they_are(
-    *, admin: httpx.AsyncClient, create: Create, connection_id: str, services: Services, url: str
+    *, admin: httpx.AsyncClient, connection_id: str, services: Services, url: str
 ) -> None:
-    await create()
-    await lived_in(services, connection_id)
     before = await left(services, connection_id)
     answer = await admin.delete(url, params={"users": "keep"})
     gone = await admin.get(url)
@@ -242,17 +257,16 @@ async def test_a_connection_made_anew_has_its_people_again(
 
 
 @pytest.mark.parametrize("users", ["disable", "keep", "delete"])
+@pytest.mark.usefixtures("made")
 async def test_the_preview_of_another_connection_says_whose_rows_stand_already(
     *,
     admin: httpx.AsyncClient,
-    create: Create,
     connection_id: str,
     services: Services,
     url: str,
     users: str,
 ) -> None:
     """Made again under another id, it would bring in everybody a second time."""
-    await create()
     await run_now(services, connection_id)
     number = len(await rows_of(services, connection_id))
     other = document(f"{connection_id}-again", enabled=False)
@@ -279,12 +293,11 @@ def said(answer: httpx.Response, connection_id: str) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.usefixtures("used")
 async def test_everything_goes_when_asked_and_confirmed(
-    *, admin: httpx.AsyncClient, create: Create, connection_id: str, services: Services, url: str
+    *, admin: httpx.AsyncClient, connection_id: str, services: Services, url: str
 ) -> None:
     """But the run that did it, and a row of the audit: who, when, and how many."""
-    await create()
-    await lived_in(services, connection_id)
     refused = await admin.delete(url, params={"users": "delete"})
     problem = refused.json()
     stays = await left(services, connection_id)
@@ -314,10 +327,10 @@ async def test_everything_goes_when_asked_and_confirmed(
     assert orjson.loads(row["Details"])["people"] == 2
 
 
+@pytest.mark.usefixtures("made")
 async def test_histories_of_people_who_have_gone_are_not_lost_unasked(
-    *, admin: httpx.AsyncClient, create: Create, connection_id: str, services: Services, url: str
+    *, admin: httpx.AsyncClient, connection_id: str, services: Services, url: str
 ) -> None:
-    await create()
     run = await saved_run(services, connection_id)
     await apply(services, connection_id, creation(BEN), run_id=run.id)
     await apply(services, connection_id, Change(Action.DELETE, BEN), minutes=6, run_id=run.id)
@@ -375,10 +388,10 @@ async def test_the_connection_is_asked_whether_its_people_may_go(
 @pytest.mark.parametrize(
     ("users", "rows"), [("keep", 8 + FENCES), ("disable", 9 + FENCES), ("delete", 1)]
 )
+@pytest.mark.usefixtures("made")
 async def test_nothing_of_another_connection_goes(
     *,
     admin: httpx.AsyncClient,
-    create: Create,
     connection_id: str,
     services: Services,
     url: str,
@@ -386,7 +399,6 @@ async def test_nothing_of_another_connection_goes(
     rows: int,
 ) -> None:
     """Ids that begin alike share no partition, but a range over one's would hold the other's."""
-    await create()
     neighbours = [f"{connection_id}-a", f"{connection_id}0"]
     for one in neighbours:
         await admin.post("/api/connections", json=document(one))
@@ -404,10 +416,10 @@ async def test_nothing_of_another_connection_goes(
         assert await left(services, one) == EVERYTHING
 
 
+@pytest.mark.usefixtures("made")
 async def test_more_people_than_a_batch_holds_go(
-    *, admin: httpx.AsyncClient, create: Create, connection_id: str, services: Services, url: str
+    *, admin: httpx.AsyncClient, connection_id: str, services: Services, url: str
 ) -> None:
-    await create()
     many = [creation(object_id("c", number)) for number in range(MAX_OPERATIONS)]
     await apply(services, connection_id, *many)
     await confirmed(admin, url, users="delete")
@@ -443,10 +455,10 @@ async def test_while_a_run_is_under_way_nothing_is_deleted(
     )
 
 
+@pytest.mark.usefixtures("made")
 async def test_a_run_that_died_does_not_stand_in_the_way(
-    *, admin: httpx.AsyncClient, create: Create, connection_id: str, services: Services, url: str
+    *, admin: httpx.AsyncClient, connection_id: str, services: Services, url: str
 ) -> None:
-    await create()
     wanted = Next(new_run_id(services.clock()), "timer", "auto")
     long_ago = services.clock() - timedelta(minutes=5)
     await services.store.leases.acquire(connection_id, wanted, "worker", long_ago)
@@ -454,10 +466,10 @@ async def test_a_run_that_died_does_not_stand_in_the_way(
     assert (await admin.delete(url, params={"users": "delete"})).status_code == 204
 
 
+@pytest.mark.usefixtures("made")
 async def test_a_run_that_waited_is_told_that_it_will_not_come(
-    *, admin: httpx.AsyncClient, create: Create, connection_id: str, services: Services, url: str
+    *, admin: httpx.AsyncClient, connection_id: str, services: Services, url: str
 ) -> None:
-    await create()
     run = (await admin.post(f"{url}/sync")).json()
     await admin.delete(url)
     stored = await services.store.runs.get(connection_id, run["id"])
@@ -502,18 +514,16 @@ async def test_no_run_begins_while_people_are_deleted(
     assert stored.connection.enabled is False
 
 
+@pytest.mark.usefixtures("used")
 async def test_a_deletion_that_broke_off_can_be_done_again(
     *,
     admin: httpx.AsyncClient,
-    create: Create,
     connection_id: str,
     services: Services,
     url: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What is half deleted is disabled, so that no run fills it again."""
-    await create()
-    await lived_in(services, connection_id)
 
     async def broken(*_: object) -> None:
         raise RetryLater("storage.unavailable", "Table Storage did not answer.")
@@ -536,10 +546,10 @@ async def test_a_deletion_that_broke_off_can_be_done_again(
 
 
 @pytest.mark.parametrize("users", ["disable", "delete"])
+@pytest.mark.usefixtures("used")
 async def test_a_deletion_that_takes_long_goes_on_in_the_queue(
     *,
     admin: httpx.AsyncClient,
-    create: Create,
     connection_id: str,
     services: Services,
     url: str,
@@ -547,8 +557,6 @@ async def test_a_deletion_that_takes_long_goes_on_in_the_queue(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The answer comes after 30 seconds; a message that gets lost is sent again by the timer."""
-    await create()
-    await lived_in(services, connection_id)
     sent: list[SyncRequest] = []
 
     async def note(request: SyncRequest) -> None:
@@ -584,17 +592,16 @@ async def test_a_deletion_that_takes_long_goes_on_in_the_queue(
     assert (await left(services, connection_id))[DELETIONS] == 0
 
 
+@pytest.mark.usefixtures("made")
 async def test_who_was_disabled_is_counted_or_it_says_at_least(
     *,
     admin: httpx.AsyncClient,
-    create: Create,
     connection_id: str,
     services: Services,
     url: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The storage freezes in the middle: a batch was written, and nobody heard of it."""
-    await create()
     await apply(services, connection_id, creation(ANN), creation(BEN))
     with monkeypatch.context() as patch:
         lose_answers(patch)
@@ -611,10 +618,10 @@ async def test_who_was_disabled_is_counted_or_it_says_at_least(
     assert active(await rows_of(services, connection_id)) == set()
 
 
+@pytest.mark.usefixtures("made")
 async def test_a_message_leaves_a_deletion_alone_that_another_worker_has_in_hand(
-    *, create: Create, connection_id: str, services: Services
+    *, connection_id: str, services: Services
 ) -> None:
-    await create()
     deletion = Deletion(connection_id, Users.DELETE, "an administrator", "8228000000000-1f", 0)
     await services.store.deletions.begin(deletion)
     wanted = Next(new_run_id(services.clock()), "manual", "auto")
@@ -630,17 +637,16 @@ async def test_a_message_leaves_a_deletion_alone_that_another_worker_has_in_hand
     assert await services.store.deletions.find(connection_id) is None
 
 
+@pytest.mark.usefixtures("made")
 async def test_a_person_whose_row_changes_meanwhile_is_disabled_all_the_same(
     *,
     admin: httpx.AsyncClient,
-    create: Create,
     connection_id: str,
     services: Services,
     url: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An application writes its own columns into the same rows."""
-    await create()
     await apply(services, connection_id, creation(CAT))
     table = await services.store.tables.table(USERS)
     load_rows, touched = UserStore.load_rows, [0]
@@ -661,10 +667,10 @@ async def test_a_person_whose_row_changes_meanwhile_is_disabled_all_the_same(
     assert (row["Status"], row["lastSeen"]) == ("disabled", "today")
 
 
+@pytest.mark.usefixtures("made")
 async def test_a_plan_that_was_refused_is_complete_in_pages_and_as_csv(
-    *, admin: httpx.AsyncClient, create: Create, connection_id: str, services: Services, url: str
+    *, admin: httpx.AsyncClient, connection_id: str, services: Services, url: str
 ) -> None:
-    await create()
     ids = await people(services, connection_id, 30)
     named = creation(object_id("f", 99), displayName='=HYPERLINK("http://x")')
     await apply(services, connection_id, named)
@@ -689,10 +695,10 @@ async def test_a_plan_that_was_refused_is_complete_in_pages_and_as_csv(
     assert (foreign.status_code, foreign.json()["code"]) == (404, "plan.notFound")
 
 
+@pytest.mark.usefixtures("made")
 async def test_refused_plans_are_forgotten_after_a_week(
-    *, admin: httpx.AsyncClient, create: Create, connection_id: str, services: Services, url: str
+    *, admin: httpx.AsyncClient, connection_id: str, services: Services, url: str
 ) -> None:
-    await create()
     await people(services, connection_id, 1)
     path = (await admin.delete(url)).json()["planUrl"]
     now = services.clock()
@@ -705,11 +711,11 @@ async def test_refused_plans_are_forgotten_after_a_week(
     assert (await left(services, connection_id))[PLANS] == 0
 
 
+@pytest.mark.usefixtures("made")
 async def test_rows_that_somebody_else_deletes_meanwhile_are_no_obstacle(
-    create: Create, connection_id: str, services: Services
+    connection_id: str, services: Services
 ) -> None:
     """A batch with one row that is gone is refused as a whole; the others must go all the same."""
-    await create()
     ids = await people(services, connection_id, 16)
     await apply(services, connection_id, *(creation(object_id("0", n)) for n in range(20, 30)))
     table = await services.store.tables.table(USERS)
@@ -727,10 +733,10 @@ async def test_rows_that_somebody_else_deletes_meanwhile_are_no_obstacle(
     assert (await left(services, connection_id))[USERS] == 0
 
 
+@pytest.mark.usefixtures("made")
 async def test_a_word_that_says_nothing_of_what_becomes_of_people(
-    admin: httpx.AsyncClient, create: Create, url: str
+    admin: httpx.AsyncClient, url: str
 ) -> None:
-    await create()
     answer = await admin.delete(url, params={"users": "all"})
 
     assert answer.status_code == 422

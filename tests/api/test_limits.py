@@ -1,6 +1,5 @@
 """A limit is taken away with a reason only; new limits, and what cannot be undone, are told."""
 
-import logging
 from typing import Any
 
 import httpx
@@ -9,8 +8,9 @@ import pytest
 
 from sync_core.services import Services
 from sync_core.store.rows import joined
-from sync_core.store.tables import CONNECTIONS
-from tests.api.conftest import Create, document, paths
+from sync_core.store.tables import AUDIT, CONNECTIONS
+from tests.api.conftest import Create, Json, document, paths
+from tests.system import run_now
 
 OPEN = {"guard": {"maxRemovals": None, "maxCreatePercent": 100}}
 
@@ -21,9 +21,8 @@ def url(connection_id: str) -> str:
 
 
 async def test_a_limit_is_taken_away_with_a_reason_only(
-    admin: httpx.AsyncClient, create: Create, url: str, caplog: pytest.LogCaptureFixture
+    admin: httpx.AsyncClient, create: Create, url: str
 ) -> None:
-    caplog.set_level(logging.INFO, logger="entra_user_sync")
     await create()
     refused = await admin.patch(url, json={"policy": OPEN})
     why = {"reason": "the merger of two schools"}
@@ -35,7 +34,69 @@ async def test_a_limit_is_taken_away_with_a_reason_only(
     assert paths(refused) == ["policy.guard.maxCreatePercent"]
     assert "?reason=" in refused.json()["remedy"]
     assert (saved.status_code, later.status_code) == (200, 200)
-    assert 'reason="the merger of two schools"' in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("enabled", "disables"),
+    [
+        pytest.param(True, False, id="in use"),
+        pytest.param(False, False, id="not in use"),
+        pytest.param(True, True, id="switched off by it"),
+    ],
+)
+async def test_who_took_a_limit_away_and_why_is_told_for_good(
+    *,
+    admin: httpx.AsyncClient,
+    create: Create,
+    services: Services,
+    connection_id: str,
+    url: str,
+    enabled: bool,
+    disables: bool,
+) -> None:
+    await create(enabled=enabled)
+    change = {"policy": OPEN} | ({"enabled": False} if disables else {})
+    await admin.patch(url, json=change)
+    refused = await audited(services, connection_id)
+    await admin.patch(url, json=change, params={"reason": "the merger of two schools"})
+    await admin.patch(url, json={"displayName": "Renamed"})
+    [row] = await audited(services, connection_id)
+
+    assert refused == []
+    assert (row["Action"], row["By"]) == ("guard.limitTakenAway", "local Sync.Admin")
+    assert orjson.loads(row["Details"]) == {
+        "limits": ["maxCreatePercent"],
+        "reason": "the merger of two schools",
+    }
+
+
+async def test_a_save_that_has_to_be_confirmed_first_is_told_once_it_is(
+    *,
+    admin: httpx.AsyncClient,
+    create: Create,
+    services: Services,
+    connection_id: str,
+    url: str,
+    wide: Json,
+    narrow: Json,
+) -> None:
+    await create(scope=wide)
+    await run_now(services, connection_id)
+    change, why = {"scope": narrow, "policy": OPEN}, {"reason": "the merger of two schools"}
+    refused = await admin.patch(url, json=change, params=why)
+    before = await audited(services, connection_id)
+    params = why | {"confirm": refused.json()["planHash"]}
+    saved = await admin.patch(url, json=change, params=params)
+
+    assert (refused.status_code, before) == (409, [])
+    assert saved.status_code == 200, saved.text
+    assert len(await audited(services, connection_id)) == 1
+
+
+async def audited(services: Services, connection_id: str) -> list[dict[str, Any]]:
+    table = await services.store.tables.table(AUDIT)
+    rows = table.query_entities(f"ConnectionId eq '{connection_id}'")
+    return [dict(row) async for row in rows]
 
 
 async def test_a_new_connection_without_a_limit_needs_a_reason_too(

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from local.graph import GraphEmulator
-from sync_core.domain.documents import Run, RunStatus, Trigger
+from sync_core.domain.documents import Actor, Run, RunStatus, Trigger
 from sync_core.domain.model import Origin
 from sync_core.people import sync_now
 from sync_core.runs import hold
@@ -80,6 +80,7 @@ async def test_somebody_new_is_created_and_nobody_else(
     assert steps(found) == ALL_WELL
     assert "Ann is in" in found["steps"][2]["message"]
     assert (run.mode, run.trigger, run.status) == ("users", "manual", "succeeded")
+    assert run.by == Actor(name="local Sync.Admin")
     assert (run.counts.read, run.counts.created) == (1, 1)
     assert rows.keys() == {people[0]}
     assert found["person"]["attributes"]["displayName"] == "Ann"

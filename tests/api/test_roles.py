@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from starlette.types import ASGIApp
 
 from sync_core.api.http.auth import identify
+from sync_core.domain.documents import Actor
 from sync_core.services import Services
 from sync_core.settings import Settings, StorageAccess
 from tests.api.conftest import ADMIN, app_over, calling
@@ -107,22 +108,38 @@ FOREIGN_TENANT = "99999999-2222-3333-4444-55555555555a"
 TENANT_URI = "http://schemas.microsoft.com/identity/claims/tenantid"
 
 
+ME = {"http://schemas.microsoft.com/identity/claims/objectidentifier": "me"}
+BELIEVING = Settings(
+    queues=StorageAccess(),
+    tables=StorageAccess(),
+    key_vault_url="",
+    public_base_url="",
+    has_app_service_auth=True,
+    admin_tenant_ids=frozenset({TENANT}),
+)
+
+
 def encoded(content: Any) -> dict[str, str]:
     """Give the header with any content."""
     return {"X-MS-CLIENT-PRINCIPAL": base64.b64encode(json.dumps(content).encode()).decode()}
 
 
-def principal(*roles: str, claim: str = "roles", **changes: Any) -> dict[str, str]:
+def principal(
+    *roles: str,
+    claim: str = "roles",
+    who: dict[str, str] | None = None,
+    **changes: Any,
+) -> dict[str, str]:
     """Give the header that App Service makes of a token; `tid` and `iss` are claims of it."""
     claims = {
-        "http://schemas.microsoft.com/identity/claims/objectidentifier": ["me"],
-        TENANT_URI: [changes.pop("tid", TENANT)],
-        "iss": [changes.pop("iss", f"https://sts.windows.net/{TENANT}/")],
+        **(ME if who is None else who),
+        TENANT_URI: changes.pop("tid", TENANT),
+        "iss": changes.pop("iss", f"https://sts.windows.net/{TENANT}/"),
     }
     content = {
         "auth_typ": "aad",
         "claims": [
-            *({"typ": typ, "val": val} for typ, values in claims.items() for val in values),
+            *({"typ": typ, "val": val} for typ, val in claims.items()),
             *({"typ": claim, "val": role} for role in roles),
         ],
         "name_typ": "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress",
@@ -246,6 +263,31 @@ async def test_the_rig_takes_who_signed_in_and_its_tokens(services: Services) ->
             assert (await client.post("/api/connections", json={})).status_code == status
 
 
+NAME_URI = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/name"
+
+
+@pytest.mark.parametrize(
+    ("who", "object_id", "name"),
+    [
+        pytest.param(ME | {"name": "Ann", "preferred_username": "ann@x"}, "me", "Ann", id="name"),
+        pytest.param(ME | {NAME_URI: "Ann"}, "me", "Ann", id="mapped name"),
+        pytest.param(ME | {"preferred_username": "ann@x"}, "me", "ann@x", id="sign-in name"),
+        pytest.param(ME, "me", "me", id="a program"),
+        pytest.param(ME | {"name": "A" * 1_000}, "me", "A" * 256, id="too long to be kept"),
+        pytest.param({}, None, "unknown", id="no object id"),
+    ],
+)
+def test_who_signed_in_is_told_with_a_name_and_logged_without(
+    who: dict[str, str], object_id: str | None, name: str
+) -> None:
+    header = principal("Sync.Admin", who=who)
+    caller = identify({name.lower(): value for name, value in header.items()}, BELIEVING)
+
+    assert caller is not None
+    assert caller.actor == Actor(object_id=object_id, name=name)
+    assert caller.name == (object_id or name)
+
+
 PIECES = st.sampled_from(["aad", "roles", "tid", "Sync.Admin", TENANT, TENANT_URI, ROLE_URI, ""])
 NAMES = st.sampled_from(["auth_typ", "claims", "name_typ", "role_typ", "typ", "val", "other"])
 ODD = st.recursive(
@@ -258,17 +300,9 @@ ODD = st.recursive(
 @given(ODD | st.dictionaries(NAMES, ODD, max_size=5), st.binary(max_size=60))
 def test_any_header_is_a_caller_or_nobody(content: Any, raw: bytes) -> None:
     """Never an error: who sends it is not known yet."""
-    settings = Settings(
-        queues=StorageAccess(),
-        tables=StorageAccess(),
-        key_vault_url="",
-        public_base_url="",
-        has_app_service_auth=True,
-        admin_tenant_ids=frozenset({TENANT}),
-    )
     for header in (encoded(content), {"x": raw.decode("latin-1")}):
         (value,) = header.values()
-        caller = identify({"x-ms-client-principal": value}, settings)
+        caller = identify({"x-ms-client-principal": value}, BELIEVING)
 
         assert caller is None or isinstance(content["claims"], list)
 

@@ -16,7 +16,7 @@ from azure.storage.queue import TextBase64DecodePolicy
 from azure.storage.queue.aio import QueueClient
 
 from sync_core.api.http.preferences import wait_s
-from sync_core.domain.documents import RunStatus
+from sync_core.domain.documents import Actor, RunStatus
 from sync_core.services import Services
 from sync_core.store.leases import Next
 from sync_core.store.queue import QUEUE, RequestQueue
@@ -56,7 +56,7 @@ async def requests_for(queue: QueueClient, connection_id: str) -> list[dict[str,
 
 
 async def finish(services: Services, run: dict[str, Any], **changes: Any) -> None:
-    """End a run, as the engine does."""
+    """End a run, as the worker does."""
     stored = await services.store.runs.get(run["connectionId"], run["id"])
     changes = {"status": RunStatus.SUCCEEDED, "finished_at": services.clock()} | changes
     await services.store.runs.save(stored.replaced(**changes))
@@ -82,6 +82,7 @@ async def test_a_run_is_asked_for_once(
     mode: str,
 ) -> None:
     await create()
+    by = {"objectId": None, "name": "local Sync.Admin"}
     answer = await admin.post(f"{url(connection_id)}/sync", json=body)
     run = answer.json()
     loaded = await admin.get(answer.headers["Location"])
@@ -89,9 +90,9 @@ async def test_a_run_is_asked_for_once(
 
     assert answer.status_code == 202
     assert answer.headers["Location"] == f"{url(connection_id)}/runs/{run['id']}"
-    assert (run["status"], run["trigger"]) == ("queued", "manual")
+    assert (run["status"], run["trigger"], run["by"]) == ("queued", "manual", by)
     assert loaded.json() == run
-    assert lease.next == Next(run["id"], "manual", mode)
+    assert lease.next == Next(run["id"], "manual", mode, Actor.model_validate(by))
     assert await requests_for(queue, connection_id) == [
         {
             "connectionId": connection_id,
@@ -99,6 +100,7 @@ async def test_a_run_is_asked_for_once(
             "purpose": "sync",
             "mode": mode,
             "runId": run["id"],
+            "by": by,
         }
     ]
 
@@ -124,7 +126,7 @@ async def test_a_timer_s_request_that_waits_serves_the_caller_too(
     answer = await admin.post(f"{url(connection_id)}/sync")
 
     assert answer.json()["id"] == waiting.run_id
-    assert answer.json()["trigger"] == "timer"
+    assert (answer.json()["trigger"], answer.json()["by"]) == ("timer", None)
     assert (await admin.get(answer.headers["Location"])).status_code == 200
 
 

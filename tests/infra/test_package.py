@@ -17,6 +17,7 @@ SETTINGS = [
     "SYNC_SCHEDULE",
     "AZURE_CLIENT_ID",
     "ADMIN_TENANT_IDS",
+    "HISTORY_DAYS",
     "GRAPH_ENDPOINT",
     "AZURE_AUTHORITY_HOST",
 ]
@@ -68,11 +69,11 @@ def test_every_setting_is_told(name: str) -> None:
 
 
 def test_the_host_gives_a_run_more_time_than_the_run_takes() -> None:
-    """A run that the host kills records nothing; see RUN_BUDGET in the engine."""
+    """A run that the host kills records nothing; see RUN_BUDGET of the worker."""
     host = json.loads((ROOT / "host.json").read_text(encoding="utf-8"))
-    engine = (ROOT / "sync_core/runs/worker.py").read_text(encoding="utf-8")
+    worker = (ROOT / "sync_core/runs/worker.py").read_text(encoding="utf-8")
 
-    budget = re.search(r"RUN_BUDGET = timedelta\(minutes=(\d+)\)", engine)
+    budget = re.search(r"RUN_BUDGET = timedelta\(minutes=(\d+)\)", worker)
 
     assert budget is not None
     assert host["functionTimeout"] == "00:30:00"

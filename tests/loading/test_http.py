@@ -2,7 +2,7 @@
 
 import pytest
 
-from sync_core.domain.documents import SyncRequest, Trigger
+from sync_core.domain.documents import Actor, SyncRequest, Trigger
 from sync_core.services import Services
 from tests.loading.conftest import LoadedApp
 from tests.system import stored_connection
@@ -17,7 +17,10 @@ async def test_sync_now_asks_for_every_enabled_connection(
     answer = app.worker.http("sync_now", "POST", "/api/sync")
 
     assert (answer.status, answer.json()) == (202, {"requested": [connection_id]})
-    assert app.requests() == [SyncRequest(connection_id=connection_id, trigger=Trigger.MANUAL)]
+    [request] = app.requests()
+    assert request == SyncRequest(
+        connection_id=connection_id, trigger=Trigger.MANUAL, by=Actor(name="function key")
+    )
 
 
 async def test_sync_now_asks_for_one_connection(

@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 
 from sync_core.connections import delete
-from sync_core.domain.documents import SyncRequest
+from sync_core.domain.documents import Actor, SyncRequest
 from sync_core.people.sync_now import sync_person
 from sync_core.runs import worker
 from sync_core.services import open_services
@@ -64,7 +64,8 @@ async def _run(environment: dict[str, str], request: dict[str, Any], deadly: int
     setattr(aiohttp.ClientSession, "_request", counting)  # noqa: B010 -- it is not ours to assign
     async with open_services(Settings.from_env(environment)) as services:
         if "person" in request:
-            await sync_person(services, request["connectionId"], request["person"])
+            by = Actor(name="an administrator")
+            await sync_person(services, request["connectionId"], request["person"], by)
         elif request.get("purpose") == "delete":
             await delete.go_on(services, request["connectionId"])
         else:

@@ -11,7 +11,15 @@ from sync_core.people.why import explain
 from sync_core.runs.preview import preview
 from sync_core.services import Services
 from tests.switches import either_way
-from tests.system import active, changes_of, group_scope, rows_of, run_now, stored_connection
+from tests.system import (
+    BY_HAND,
+    active,
+    changes_of,
+    group_scope,
+    rows_of,
+    run_now,
+    stored_connection,
+)
 
 MAPPING = [{"target": "displayName", "source": "displayName"}]
 FREE = {"guard": {"maxRemovals": None, "maxRemovalPercent": None}}
@@ -213,7 +221,7 @@ async def test_an_assigned_group_that_hides_whom_it_keeps_out_lets_nobody_in(
     control.assign(application, council)
     await connect(services, connection_id, application, "NOT ARRAYCONTAINS")
     run = await run_now(services, connection_id)
-    alone = (await sync_person(services, connection_id, people["inGroup"])).run
+    alone = (await sync_person(services, connection_id, people["inGroup"], BY_HAND)).run
 
     assert [one.error and one.error.code for one in (run, alone)] == ["scope.membersHidden"] * 2
     assert await rows_of(services, connection_id) == {}

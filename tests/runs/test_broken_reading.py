@@ -17,7 +17,7 @@ from sync_core.runs.preview import preview
 from sync_core.services import Services
 from sync_core.store.wire import Entity
 from tests.switches import either_way
-from tests.system import active, group_scope, rows_of, run_now, stored_connection
+from tests.system import BY_HAND, active, group_scope, rows_of, run_now, stored_connection
 
 
 @pytest.fixture(autouse=True)
@@ -159,7 +159,7 @@ async def test_previews_and_looks_at_one_person_name_them_all_as_well(
     person = min(await imported(services, connection_id, **group_scope(SAMPLE_GROUP_ID)))
     connection = (await services.store.connections.get(connection_id)).connection
     emulator.control.set_roles([])
-    told = [(await sync_person(services, connection_id, person)).run.error]
+    told = [(await sync_person(services, connection_id, person, BY_HAND)).run.error]
     for asked in (
         preview(services, connection),
         explain(services, connection, person, values_of_outsiders=True),

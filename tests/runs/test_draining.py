@@ -30,7 +30,7 @@ from sync_core.store.leases import DURATION, Next
 from sync_core.store.wire import Operation
 from tests.runs.recovery import assert_history_is_whole
 from tests.runs.test_one_at_a_time import messages
-from tests.system import Rig, active, group_scope, rows_of, run_now, stored_connection
+from tests.system import BY_HAND, Rig, active, group_scope, rows_of, run_now, stored_connection
 
 REPOSITORY = Path(__file__).parents[2]
 INHERITED = ("HOME", "LANG", "PATH", "TMPDIR")
@@ -172,9 +172,11 @@ async def test_a_deletion_that_is_drained_goes_on_elsewhere(
     await run_now(services, connection_id)
     stored = await services.store.connections.get(connection_id)
     with pytest.raises(NeedsConfirmation) as refused:
-        await delete.delete(services, stored, Users.DISABLE)
+        await delete.delete(services, stored, Users.DISABLE, [], BY_HAND)
     after_a_batch.append(services.draining)
-    run = await delete.delete(services, stored, Users.DISABLE, [refused.value.members["planHash"]])
+    run = await delete.delete(
+        services, stored, Users.DISABLE, [refused.value.members["planHash"]], BY_HAND
+    )
     left = active(await rows_of(services, connection_id))
     [message] = await messages(rig, connection_id)
     await triggers._do(replace(services, draining=Draining()), message)
@@ -192,7 +194,7 @@ async def test_a_person_whom_a_caller_waits_for_is_synced_to_the_end(
     await stored_connection(services, connection_id, scope=group_scope(group))
     person = emulator.control.members(group)[0]
     services.draining.begin()
-    synced = await sync_person(services, connection_id, person)
+    synced = await sync_person(services, connection_id, person, BY_HAND)
 
     assert synced.run.status is RunStatus.SUCCEEDED
     assert (await rows_of(services, connection_id)).keys() == {person}

@@ -40,6 +40,7 @@ from sync_core.store.tables import LEASES, MATCHES, USERS, Tables
 from sync_core.store.wire import BatchRefused, Entity, Operation, Verb, point, query, quoted
 from tests.runs.events import stop_clock
 from tests.system import (
+    BY_HAND,
     Clock,
     Rig,
     active,
@@ -322,15 +323,15 @@ async def a_run(services: Services, connection_id: str, _: str) -> None:
 
 
 async def one_person(services: Services, connection_id: str, person: str) -> None:
-    await sync_person(services, connection_id, person)
+    await sync_person(services, connection_id, person, BY_HAND)
 
 
 async def a_deletion(services: Services, connection_id: str, users: Users) -> None:
     stored = await services.store.connections.get(connection_id)
     with pytest.raises(NeedsConfirmation) as refused:
-        await delete.delete(services, stored, users)
+        await delete.delete(services, stored, users, [], BY_HAND)
     [plan_hash] = [refused.value.members["planHash"]]
-    await delete.delete(services, stored, users, [str(plan_hash)])
+    await delete.delete(services, stored, users, [str(plan_hash)], BY_HAND)
 
 
 async def disabling(services: Services, connection_id: str, _: str) -> None:

@@ -21,6 +21,7 @@ from tests.runs.recovery import (
     recover,
 )
 from tests.system import (
+    BY_HAND,
     Rig,
     fences_of,
     group_scope,
@@ -120,9 +121,9 @@ async def begin_deletion(services: Services, connection_id: str) -> None:
     """Confirm that a connection is deleted with its people; the queue does it."""
     stored = await services.store.connections.get(connection_id)
     with pytest.raises(NeedsConfirmation) as refused:
-        await delete.delete(services, stored, Users.DELETE)
+        await delete.delete(services, stored, Users.DELETE, [], BY_HAND)
     confirmed = [refused.value.members["planHash"]]
-    assert await delete.delete(services, stored, Users.DELETE, confirmed) is not None
+    assert await delete.delete(services, stored, Users.DELETE, confirmed, BY_HAND) is not None
 
 
 async def test_killed_while_people_are_deleted(

@@ -13,7 +13,15 @@ from sync_core.domain.documents import Run, RunStatus
 from sync_core.people.sync_now import sync_person
 from sync_core.runs import spool
 from sync_core.services import Services
-from tests.system import active, changes_of, group_scope, rows_of, run_now, stored_connection
+from tests.system import (
+    ADMINISTRATOR,
+    active,
+    changes_of,
+    group_scope,
+    rows_of,
+    run_now,
+    stored_connection,
+)
 
 MAPPING = [
     {"target": "displayName", "source": "displayName"},
@@ -533,7 +541,7 @@ async def test_a_hidden_manager_neither_blanks_nor_removes_one_person_alone(
     before = await rows_of(services, connection_id)
     emulator.control.add_fault("hiddenManagers")
 
-    found = await sync_person(services, connection_id, person)
+    found = await sync_person(services, connection_id, person, ADMINISTRATOR)
 
     assert found.run.status is RunStatus.FAILED
     assert found.run.error is not None

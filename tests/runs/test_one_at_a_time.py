@@ -20,7 +20,7 @@ from sync_core.store.leases import DURATION, Next
 from sync_core.store.queue import QUEUE
 from sync_core.store.runs import new_run_id
 from tests.runs.events import stop_clock
-from tests.system import Rig, rows_of, run_now, stored_connection
+from tests.system import ADMINISTRATOR, Rig, rows_of, run_now, stored_connection
 
 
 def asking(connection_id: str, trigger: Trigger = Trigger.WEBHOOK, **more: str) -> SyncRequest:
@@ -283,7 +283,7 @@ async def test_a_run_out_of_time_goes_on_in_the_next(
 ) -> None:
     await stored_connection(services, connection_id)
     monkeypatch.setattr(worker, "RUN_BUDGET", timedelta(0))
-    run = await run_now(services, connection_id)
+    run = await run_now(services, connection_id, by=ADMINISTRATOR.to_json())
     monkeypatch.undo()
 
     [message] = await messages(rig, connection_id)
@@ -294,3 +294,15 @@ async def test_a_run_out_of_time_goes_on_in_the_next(
     assert run.error.code == "run.outOfTime"
     assert rest is not None
     assert rest.counts.created == len(await rows_of(services, connection_id)) > 0
+    assert (run.by, rest.by) == (ADMINISTRATOR, ADMINISTRATOR), (
+        "both were asked for by one question"
+    )
+
+
+@pytest.mark.parametrize("trigger", ["timer", "webhook", "lifecycle"])
+async def test_nobody_asks_for_the_runs_that_come_by_themselves(
+    services: Services, connection_id: str, trigger: str
+) -> None:
+    await stored_connection(services, connection_id)
+
+    assert (await run_now(services, connection_id, trigger=trigger)).by is None

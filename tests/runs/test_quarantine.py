@@ -26,7 +26,7 @@ from sync_core.store.leases import DURATION, Next
 from sync_core.store.runs import new_run_id
 from sync_core.store.tables import HEALTH
 from tests.runs.events import asked_for, events_of, forget_others, health_of, stop_clock
-from tests.system import Rig, rows_of, run_now, stored_connection
+from tests.system import ADMINISTRATOR, Rig, rows_of, run_now, stored_connection
 
 INCIDENTS = ("incident.opened", "incident.resolved", "incident.closed", "connection.released")
 # The timer looks every five minutes.
@@ -220,7 +220,7 @@ async def test_a_run_asked_for_over_the_api_does_not_wait(
     await services.store.health.change(
         connection_id, lambda known: failed(known, EXPIRED, services.clock())
     )
-    asked = await ask_for_run(services, connection, "auto")
+    asked = await ask_for_run(services, connection, "auto", ADMINISTRATOR)
     requests = await asked_for(services, rig, connection_id)
 
     run = await worker.handle(services, requests[-1])
@@ -239,7 +239,7 @@ async def test_a_person_who_joins_a_waiting_webhook_request_does_not_wait(
     )
     waiting = Next(new_run_id(services.clock()), "webhook", "auto")
     await services.store.leases.request(connection_id, waiting)
-    asked = await ask_for_run(services, connection, "auto")
+    asked = await ask_for_run(services, connection, "auto", ADMINISTRATOR)
 
     run = await worker.handle(
         services,

@@ -476,3 +476,14 @@ def test_a_secret_in_the_wrong_place_is_not_repeated(name: str) -> None:
     misplaced = {"AzureWebJobsStorage": None, name: "AccountName=x;Key=hush://hush"}
 
     assert "hush" not in str(problems(**misplaced))
+
+
+@pytest.mark.parametrize(("text", "days"), [(None, 400), ("", 400), ("8", 8), (" 90 ", 90)])
+def test_histories_are_kept_for_so_many_days(text: str | None, days: int) -> None:
+    assert settings(HISTORY_DAYS=text).history_days == days
+
+
+@pytest.mark.parametrize("text", ["7", "0", "-1", "1.5", "for ever", "1000000"])
+def test_days_that_are_none_or_too_few_for_the_guard(text: str) -> None:
+    """The guard counts what happened within a week."""
+    assert problems(HISTORY_DAYS=text) == ("HISTORY_DAYS must be a number of days, at least 8",)

@@ -21,6 +21,7 @@ from fastapi import Depends, Request
 from pydantic import BaseModel, ConfigDict
 
 from sync_core.api.http.refusals import Forbidden, Unauthenticated
+from sync_core.domain.documents import Actor
 from sync_core.services import Services
 from sync_core.settings import Settings
 
@@ -33,6 +34,10 @@ ENTRA = "aad"
 APP_ROLES = frozenset({"roles"})
 ISSUER = frozenset({"iss"})
 OBJECT_ID = frozenset({"oid", "http://schemas.microsoft.com/identity/claims/objectidentifier"})
+# What people are called; the first that is there counts.
+# learn.microsoft.com/entra/identity-platform/id-token-claims-reference
+NAMES = ("name", "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/name", "preferred_username")
+MAX_NAME = 256
 TENANT_ID = frozenset({"tid", "http://schemas.microsoft.com/identity/claims/tenantid"})
 
 
@@ -45,11 +50,16 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is calling: an id for the log, and what they may do; a stranger's roles are not believed."""
+    """Who is calling and what they may do; a stranger's roles are not believed."""
 
-    name: str
+    actor: Actor
     roles: frozenset[Role]
     is_stranger: bool = False
+
+    @property
+    def name(self) -> str:
+        """What the log calls them: an id, and nothing that belongs to a person."""
+        return self.actor.key
 
     def may(self, role: Role) -> bool:
         return role in self.roles or Role.ADMIN in self.roles
@@ -75,6 +85,14 @@ class _Principal(BaseModel):
     def values(self, types: AbstractSet[str]) -> set[str]:
         return {claim.val for claim in self.claims if claim.typ in types}
 
+    @property
+    def actor(self) -> Actor:
+        """Who signed in; a program has an object id and no name."""
+        object_id = min(self.values(OBJECT_ID), default=None)
+        named = (min(self.values({claim}), default="")[:MAX_NAME] for claim in NAMES)
+        name = next(filter(None, named), object_id or "unknown")
+        return Actor(object_id=object_id, name=name)
+
 
 def identify(headers: Mapping[str, str], settings: Settings) -> Caller | None:
     """Return the caller, or None for somebody who has not shown who they are."""
@@ -95,7 +113,7 @@ def by_local_token(headers: Mapping[str, str], settings: Settings) -> Caller | N
         (settings.local_reader_token, Role.READER),
     ):
         if expected and compare_digest(given, expected.encode()):
-            return Caller(f"local {role}", frozenset({role}))
+            return Caller(Actor(name=f"local {role}"), frozenset({role}))
     return None
 
 
@@ -110,11 +128,11 @@ def _signed_in(header: str | None, believed: AbstractSet[str]) -> Caller | None:
         principal = _Principal.model_validate_json(b64decode(header, validate=True))
     except ValueError:  # also of base64 and of pydantic
         return None
-    name = min(principal.values(OBJECT_ID), default="unknown")
+    actor = principal.actor
     if not _is_believed(principal, believed):
-        return Caller(name, frozenset(), is_stranger=True)
+        return Caller(actor, frozenset(), is_stranger=True)
     named = principal.values(APP_ROLES)
-    return Caller(name, frozenset(role for role in Role if role.value in named))
+    return Caller(actor, frozenset(role for role in Role if role.value in named))
 
 
 def _is_believed(principal: _Principal, believed: AbstractSet[str]) -> bool:

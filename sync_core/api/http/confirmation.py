@@ -18,7 +18,7 @@ Confirm = Annotated[
 Reason = Annotated[
     str | None,
     Query(
-        description="Why a limit of the guard is taken away (null, or 100 %); logged with the caller.",
+        description="Why a limit of the guard is taken away (null, or 100 %); kept for good with the caller.",
         min_length=3,
         max_length=500,
     ),

@@ -245,12 +245,7 @@ async def apply_config(
     """Carry out a plan, connection by connection; refused when it is not the plan of this moment."""
     outlook = await _look(services, file, prune=prune)
     if plan_hash != outlook.plan.hash:
-        raise Conflict(
-            "config.planOutdated",
-            "Applying the file would not do what the named plan says: the file, prune or a connection "
-            "is different now. Nothing was changed.",
-            "POST the file to /api/config/plan again, read the new plan, and apply that.",
-        )
+        raise _outdated()
     guard = SaveGuard(services, confirm or (), caller.name, reason)
     refused, unknown = await guard.refused(_replacements(outlook))
     if refused:
@@ -258,6 +253,25 @@ async def apply_config(
     results, failed, unverified = await _apply(services, outlook, guard, unknown)
     for one in results:
         log_event("config.applied", connection=one.connection, action=one.action, by=caller.name)
+    return _applied_answer(outlook, results, failed, unverified)
+
+
+def _outdated() -> Conflict:
+    return Conflict(
+        "config.planOutdated",
+        "Applying the file would not do what the named plan says: the file, prune or a connection "
+        "is different now. Nothing was changed.",
+        "POST the file to /api/config/plan again, read the new plan, and apply that.",
+    )
+
+
+def _applied_answer(
+    outlook: Outlook,
+    results: list[ConfigResult],
+    failed: list[FieldProblem],
+    unverified: list[ConfigProblem],
+) -> Response:
+    """Say what was done; a change that was refused makes it a problem."""
     if failed:
         return problem(
             409,
@@ -268,7 +282,7 @@ async def apply_config(
         )
     return json_answer(
         ConfigApplied(
-            plan_hash=plan_hash,
+            plan_hash=outlook.plan.hash,
             summary=outlook.summary,
             results=results,
             problems=[*outlook.problems, *unverified],

@@ -231,7 +231,7 @@ async def delete_connection(
     async def attempt() -> Run | None:
         stored = await services.store.connections.get(connection_id)
         check_if_match(if_match, stored.etag)
-        return await delete(services, stored, users, confirm or (), caller.name)
+        return await delete(services, stored, users, confirm or (), caller.actor)
 
     run = await settled(attempt, conditional=if_match is not None)
     if run is None:

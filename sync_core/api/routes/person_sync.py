@@ -17,4 +17,4 @@ async def sync_person(
 ) -> Response:
     """Bring one person in line with the directory now, and show the steps."""
     log_event("run.personRequested", connection=connection_id, by=caller.name)
-    return json_answer(await sync_one(services, connection_id, object_id))
+    return json_answer(await sync_one(services, connection_id, object_id, caller.actor))

@@ -41,7 +41,7 @@ async def sync_connection(
     """Ask for a run now; 200 with the finished run if the caller waits and it ends in time."""
     mode = _sync_body(body).mode
     stored = await services.store.connections.get(connection_id)
-    run = await ask_for_run(services, stored.connection, mode)
+    run = await ask_for_run(services, stored.connection, mode, caller.actor)
     log_event("run.requested", connection=connection_id, run=run.id, by=caller.name)
     headers = {"Location": f"/api/connections/{connection_id}/runs/{run.id}"}
     seconds = wait_s(prefer or [])

@@ -16,8 +16,8 @@ from sync_core.domain.attributes import is_agent
 from sync_core.domain.documents import Agents, Connection, Counts, Document, Guests, RecordError
 from sync_core.domain.letters import comparable_text
 from sync_core.domain.model import Attributes, Mapped
+from sync_core.domain.plan.clause_observer import ClauseObserver
 from sync_core.domain.plan.guard import Verdict
-from sync_core.domain.plan.letters import Letters
 from sync_core.domain.scope.look_alikes import LookAlike, look_alikes
 from sync_core.domain.scope.other_letters import OTHER_LETTERS
 
@@ -53,11 +53,11 @@ class Survey:
     _keys: dict[str, "array[int]"] = field(default_factory=dict)
     _targets: tuple[str, ...] = field(init=False)
     _look_alikes: list[LookAlike] = field(init=False)
-    _letters: Letters = field(init=False)
+    _clauses: ClauseObserver = field(init=False)
 
     def __post_init__(self) -> None:
         self._look_alikes = look_alikes(self.connection.scope)
-        self._letters = Letters(self.connection.scope)
+        self._clauses = ClauseObserver(self.connection.scope)
         self._targets = tuple(rule.target for rule in self.connection.mapping)
         self._keys = {target: array("Q") for target in key_targets(self.connection)}
 
@@ -66,7 +66,7 @@ class Survey:
         kind = user_type(person)
         for look_alike in self._look_alikes:
             look_alike.see(person)
-        self._letters.on_judged(person, inside=inside)
+        self._clauses.on_judged(person, inside=inside)
         if not inside:
             self._left_out(kind, person)
             return
@@ -144,7 +144,7 @@ class Survey:
             )
 
     def _about_letters(self) -> Iterator[PreviewWarning]:
-        for found in self._letters.found:
+        for found in self._clauses.found:
             yield PreviewWarning(code=OTHER_LETTERS, message=found.sentence, people=found.people)
 
     def _about_blanks(self) -> Iterator[PreviewWarning]:

@@ -128,7 +128,7 @@ def test_a_message_of_another_release_is_read(mode: str, understood: str) -> Non
 
     request = read(SyncRequest, message)
 
-    assert (request.trigger.value, request.mode) == ("purge", understood)
+    assert (request.trigger.value, request.mode, request.by) == ("purge", understood, None)
     with pytest.raises(ValidationError):
         SyncRequest.model_validate({"connectionId": "contoso", "trigger": "timer", "mode": "rest"})
 

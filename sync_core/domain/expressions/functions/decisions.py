@@ -4,7 +4,7 @@ They evaluate only the arguments they need. Null is handled plainly: no conditio
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from sync_core.domain.expressions.context import Context
 from sync_core.domain.expressions.errors import ArgumentProblem, EvaluationError
@@ -142,6 +142,23 @@ def _cases(index: int) -> bool:
     return index % 2 == 1
 
 
+def _emptiness(
+    name: str, summary: str, example: Example, call: Callable[[object], bool]
+) -> Function:
+    """Return a function that asks of one expression whether it has a value."""
+    return Function(
+        name=name,
+        topic=Topic.DECISIONS,
+        signature=f"{name}(expression)",
+        summary=summary,
+        example=example,
+        least=1,
+        most=1,
+        call=call,
+        gives_condition=True,
+    )
+
+
 DECISION_FUNCTIONS = (
     Function(
         name="CBool",
@@ -228,38 +245,23 @@ DECISION_FUNCTIONS = (
         pure=False,
         gives_condition=True,
     ),
-    Function(
-        name="IsNull",
-        topic=Topic.DECISIONS,
-        signature="IsNull(expression)",
-        summary="Tells whether there is no value.",
-        example=Example("IsNull([displayName])", {}, True),
-        least=1,
-        most=1,
-        call=is_null,
-        gives_condition=True,
+    _emptiness(
+        "IsNull",
+        "Tells whether there is no value.",
+        Example("IsNull([displayName])", {}, True),
+        is_null,
     ),
-    Function(
-        name="IsNullOrEmpty",
-        topic=Topic.DECISIONS,
-        signature="IsNullOrEmpty(expression)",
-        summary='Tells whether there is no value or the empty text "".',
-        example=Example("IsNullOrEmpty([displayName])", {"displayName": ""}, True),
-        least=1,
-        most=1,
-        call=is_null_or_empty,
-        gives_condition=True,
+    _emptiness(
+        "IsNullOrEmpty",
+        'Tells whether there is no value or the empty text "".',
+        Example("IsNullOrEmpty([displayName])", {"displayName": ""}, True),
+        is_null_or_empty,
     ),
-    Function(
-        name="IsPresent",
-        topic=Topic.DECISIONS,
-        signature="IsPresent(expression)",
-        summary="The opposite of IsNullOrEmpty.",
-        example=Example("IsPresent([displayName])", {"displayName": ""}, False),
-        least=1,
-        most=1,
-        call=is_present,
-        gives_condition=True,
+    _emptiness(
+        "IsPresent",
+        "The opposite of IsNullOrEmpty.",
+        Example("IsPresent([displayName])", {"displayName": ""}, False),
+        is_present,
     ),
     Function(
         name="Not",

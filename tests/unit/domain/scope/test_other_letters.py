@@ -3,7 +3,6 @@
 import pytest
 
 from sync_core.domain.documents import Scope
-from sync_core.domain.plan.letters import Letters
 from sync_core.domain.scope.other_letters import other_letters
 
 
@@ -61,12 +60,3 @@ def test_the_sentence_names_the_clause_and_how_it_is_written() -> None:
 )
 def test_other_clauses_have_no_letters_to_compare(other: Scope) -> None:
     assert other_letters(other) == []
-
-
-def test_a_run_warns_of_the_clauses_that_somebody_has_in_other_letters() -> None:
-    seen, unseen = Letters(scope("department", "EQUALS", "sales")), Letters(Scope(everyone=True))
-    for letters in (seen, unseen):
-        letters.on_judged({"id": "1", "department": "Sales"}, inside=False)
-
-    assert [one.code for one in seen.warnings()] == ["scope.otherLetters"]
-    assert unseen.warnings() == []

@@ -5,7 +5,7 @@ from sync_core.domain.model import Attributes, Mapped
 from sync_core.domain.scope.other_letters import OTHER_LETTERS, OtherLetters, other_letters
 
 
-class Letters:
+class ClauseObserver:
     """An `Observer` of the judge; it costs nothing where no clause compares texts."""
 
     def __init__(self, scope: Scope) -> None:
