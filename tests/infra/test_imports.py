@@ -42,7 +42,7 @@ def imported(path: Path) -> set[str]:
             "sync_core.store.wire.submit",
             [
                 f"sync_core/store/{name}.py"
-                for name in ("checkpoints", "consents", "fences", "matches")
+                for name in ("checkpoints", "consents", "fences", "matches", "retention")
             ],
         ),
         ("local", []),
