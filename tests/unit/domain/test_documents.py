@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from sync_core.domain.documents import (
     DEFAULT_MAPPING,
+    Actor,
     Assertion,
     Clause,
     Connection,
@@ -729,6 +730,7 @@ def test_a_run_as_the_api_gives_it() -> None:
         "id": "r",
         "connectionId": "c",
         "trigger": "webhook",
+        "by": None,
         "mode": "full",
         "modeReason": None,
         "status": "queued",
@@ -837,7 +839,9 @@ def test_an_error_of_a_run_has_its_code_and_remedy() -> None:
 
 @pytest.mark.parametrize("mode", ["auto", "full", "incremental"])
 def test_a_request_crosses_the_queue(mode: str) -> None:
-    document = {"connectionId": "c", "trigger": "manual", "mode": mode, "runId": "r"}
+    by = {"objectId": None, "name": "Ann"}
+    document: dict[str, Any] = {"connectionId": "c", "trigger": "manual", "mode": mode}
+    document |= {"runId": "r", "by": by}
 
     request = SyncRequest.model_validate_json(orjson.dumps(document))
 
@@ -935,3 +939,10 @@ def test_applications_are_named_by_the_id_of_their_service_principal(
     operator: str, value: Any, words: str
 ) -> None:
     assert words in refused(clause("assignedTo", operator, value), Clause)[0]
+
+
+@pytest.mark.parametrize(("object_id", "key"), [("a-1", "a-1"), (None, "function key")])
+def test_the_log_names_who_asked_without_what_belongs_to_a_person(
+    object_id: str | None, key: str
+) -> None:
+    assert Actor(object_id=object_id, name="function key").key == key
