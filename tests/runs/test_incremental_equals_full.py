@@ -8,9 +8,9 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.runs.directory_machine import DirectoryMachine
 from tests.system import Rig
 
-# Of a hundred examples of a property elsewhere, this one has eight: each is some forty steps and ten runs.
-SHARE = 0.08
-STEPS = 40
+# Of a hundred examples of a property elsewhere, this one has four: each is thirty steps, and some ten runs.
+SHARE = 0.04
+STEPS = 30
 
 
 def test_runs_by_the_delta_make_the_table_of_a_full_run(rig: Rig) -> None:
