@@ -1,9 +1,9 @@
 """How a connection is held: one run, one person's sync or one deletion at a time.
 
 A hold is the connection's lease, taken, renewed while the work goes on and given back at its end. The lease
-lasts 60 seconds and is renewed every 15; nothing is written later than 45 seconds after the last renewal, so
-a worker that slept through its lease never writes beside its successor. Whatever has to stop a worker that
-is no longer the holder belongs into `Hold.check`.
+lasts 60 seconds and is renewed every 15; nothing is written later than 45 seconds after the last renewal.
+Rows that only the holder may write go through its fence, so that a worker that slept cannot write beside its
+successor even if it does not know. Whatever else has to stop a holder belongs into `Hold.check`.
 """
 
 import asyncio
