@@ -1,10 +1,12 @@
 """What is allowed and may surprise: a connection in, warnings out."""
 
 import asyncio
+from collections.abc import Iterable
 
 from pydantic.alias_generators import to_camel
 
 from sync_core.directory.lookup import count_people
+from sync_core.domain.connections.changes import refused_by
 from sync_core.domain.connections.consent import refusal_words
 from sync_core.domain.connections.deletion import Deletion, being_deleted
 from sync_core.domain.connections.limits import CAUSES, deletes, has_old_limits
@@ -24,8 +26,11 @@ from sync_core.store.consents import PendingConsent
 COUNT_PATIENCE_S = 5.0
 
 
-def warnings_about(connection: Connection) -> list[Warning]:
-    """Return what can be said without asking anybody."""
+def warnings_about(connection: Connection, refused: Iterable[str] = ()) -> list[Warning]:
+    """Return what can be said without asking anybody.
+
+    `refused` are the properties of which the tenant was seen to tell no changes.
+    """
     scope = connection.scope
     found = []
     if scope.everyone and scope.filters:
@@ -51,7 +56,7 @@ def warnings_about(connection: Connection) -> list[Warning]:
         )
         found.append(Warning(code="scope.patternsAsBefore", message=text))
     found += _hidden_in_scope(scope)
-    found += _not_told(connection)
+    found += _not_told(connection, refused)
     found += _about_deletions(connection)
     if connection.realtime:
         text = (
@@ -62,22 +67,12 @@ def warnings_about(connection: Connection) -> list[Warning]:
     return found
 
 
-def _not_told(connection: Connection) -> list[Warning]:
+def _not_told(connection: Connection, refused: Iterable[str]) -> list[Warning]:
     """Name the attributes whose changes Graph does not tell, and what follows for the runs."""
-    scope, mapping = untracked_by(connection)
-    if scope:
-        text = (
-            f"Every run reads everybody: Graph does not tell changes of {', '.join(scope)}, which the scope "
-            "asks for. Without it, runs look only at who has changed."
-        )
-        return [Warning(code="incremental.untrackedScope", message=text)]
-    if mapping:
-        text = (
-            f"Graph does not tell changes of {', '.join(mapping)}. What they are mapped to is as of the last "
-            "run that read everybody (schedule.fullEveryHours), or as of the person's last other change."
-        )
-        return [Warning(code="incremental.untracked", message=text)]
-    return []
+    untracked = untracked_by(connection, refused)
+    if untracked.code is None:
+        return []
+    return [Warning(code=untracked.code, message=untracked.message)]
 
 
 def _hidden_in_scope(scope: Scope) -> list[Warning]:
@@ -100,7 +95,8 @@ async def warnings_now(
 ) -> list[Warning]:
     """Return the same, and what has happened to the connection: trouble, and what expires."""
     known = await journal.read(services, connection.id)
-    found = warnings_about(connection) + warnings_from(known, state, connection, services)
+    found = warnings_about(connection, refused_by(state.checks))
+    found += warnings_from(known, state, connection, services)
     deletion = await services.store.deletions.find(connection.id)
     found += [_being_deleted(deletion)] if deletion else []
     return found + await _consent_warnings(services, connection)

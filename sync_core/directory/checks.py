@@ -5,7 +5,7 @@ out, because it would only say the same thing again.
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -23,6 +23,7 @@ from sync_core.directory.access import Directory, Secrets
 from sync_core.directory.answers import to_page
 from sync_core.directory.assignments import assigned_groups
 from sync_core.directory.client import GraphClient
+from sync_core.directory.delta import groups_link, users_link
 from sync_core.directory.groups import GroupTree, read_group_tree, refused_members
 from sync_core.directory.lookup import check_attributes
 from sync_core.directory.members import first_pages, users_in
@@ -38,6 +39,7 @@ from sync_core.directory.retry_budget import RetryBudget
 from sync_core.domain.attributes import ALWAYS_SELECTED
 from sync_core.domain.clouds import CLOUDS
 from sync_core.domain.connections import certificates
+from sync_core.domain.connections.changes import changes_check, no_changes_check
 from sync_core.domain.connections.checks import (
     NEVER_EXPIRES,
     READ_ASSIGNED,
@@ -81,6 +83,8 @@ from sync_core.domain.connections.permissions import (
 from sync_core.domain.connections.token import TokenFacts, read_token
 from sync_core.domain.documents import Connection, CredentialKind
 from sync_core.domain.errors import FixConnection, RetryLater, SyncError
+from sync_core.domain.incremental.checkpoint import STREAM_GROUPS
+from sync_core.domain.incremental.tracking import names_to_track
 
 # Somebody waits for the answer, and the Functions host ends an HTTP request after 230 seconds: a save
 # may need three checks.
@@ -174,8 +178,11 @@ class _Trial:
             for name in self.needs.attributes
             if OWN_PERMISSION.get(name.lower()) not in missing
         }
-        if USERS not in missing:
-            await self._try(READ_USER, self._read_user(client, frozenset(readable)))
+        if USERS not in missing and await self._try(
+            READ_USER, self._read_user(client, frozenset(readable))
+        ):
+            groups = self.needs.groups if missing.isdisjoint({MEMBERS, GROUPS}) else frozenset()
+            await self._changes(client, readable, sorted(groups)[:STREAM_GROUPS])
         if self.needs.groups and missing.isdisjoint({MEMBERS, GROUPS}):
             await self._groups(client, facts, frozenset() if USERS in missing else readable)
         if self.needs.applications and missing.isdisjoint({MEMBERS, GROUPS, APPLICATIONS}):
@@ -221,6 +228,22 @@ class _Trial:
             "Graph gives no user at all of this tenant.",
             "Check that the tenant id is the one of the tenant in which your people are.",
         )
+
+    async def _changes(
+        self, client: GraphClient, attributes: AbstractSet[str], groups: Sequence[str]
+    ) -> None:
+        """Look at what the tenant tells of changes; where it tells nothing, runs read everything."""
+        try:
+            async with asyncio.timeout(STEP_RETRY_BUDGET_S):
+                _, refused = await users_link(client, names_to_track(attributes))
+                if groups:
+                    await groups_link(client, groups)
+        except TimeoutError:
+            self.checks.append(no_changes_check(_too_slow(STEP_RETRY_BUDGET_S)))
+        except SyncError as error:
+            self.checks.append(no_changes_check(error))
+        else:
+            self.checks.append(changes_check(self.connection, refused))
 
     async def _groups(
         self, client: GraphClient, facts: TokenFacts | None, attributes: AbstractSet[str]
@@ -306,11 +329,11 @@ class _Trial:
         expiry = effective_expiry(self.expiries)
         self.checks.append(expiry_check(self.needs.kind, expiry, self.now))
 
-    async def _try(self, name: str, ask: Awaitable[str]) -> None:
+    async def _try(self, name: str, ask: Awaitable[str]) -> bool:
         async def told() -> None:
             self.checks.append(passed(name, await ask))
 
-        await self._step(name, told())
+        return await self._step(name, told())
 
     async def _step(self, name: str, ask: Awaitable[None]) -> bool:
         """Do one step within a bounded time; a failure becomes a check of this name."""

@@ -15,7 +15,6 @@ from sync_core.directory.delta import (
     users_link,
 )
 from sync_core.directory.groups import GroupTree
-from sync_core.domain.attributes import MANAGER, MANAGER_PROPERTIES
 from sync_core.domain.documents import Connection
 from sync_core.domain.incremental.checkpoint import (
     STREAM_GROUPS,
@@ -25,7 +24,7 @@ from sync_core.domain.incremental.checkpoint import (
 )
 from sync_core.domain.incremental.hints import Hints
 from sync_core.domain.incremental.mode import may_ask_for_delta
-from sync_core.domain.incremental.tracking import delta_select
+from sync_core.domain.incremental.tracking import delta_select, names_to_track
 from sync_core.logs import log_event
 from sync_core.runs.context import RunContext
 from sync_core.store.users import bounded
@@ -60,12 +59,6 @@ class Rounds:
 def source_of(connection: Connection) -> str:
     """Return where the links of a connection come from; those of another app are not to be followed."""
     return f"{connection.cloud.value}|{connection.tenant_id}|{connection.client_id}"
-
-
-def tracked_by(context: RunContext) -> list[str]:
-    """Return the properties whose changes are to be told: a manager's are those of a person, too."""
-    selected = set(context.selected)
-    return sorted(selected | MANAGER_PROPERTIES if MANAGER in selected else selected)
 
 
 async def drained(
@@ -129,7 +122,7 @@ class Links:
         await self._guarded(self._take_users_link)
 
     async def _take_users_link(self) -> None:
-        wanted = tracked_by(self._context)
+        wanted = names_to_track(self._context.selected)
         rounds = self.rounds
         if rounds.users is not None and rounds.tracked == wanted:
             return

@@ -23,7 +23,7 @@ from sync_core.directory.access import Directory
 from sync_core.directory.checks import check_connection
 from sync_core.directory.client import GraphClient
 from sync_core.directory.retry_budget import RetryBudget
-from sync_core.domain.connections.checks import Check, CheckResult
+from sync_core.domain.connections.checks import Check, CheckResult, Severity
 from sync_core.domain.documents import Connection
 from sync_core.services import Services
 from tests.switches import either_way
@@ -71,6 +71,7 @@ async def test_a_connection_that_can_work_passes_every_check(
         "User.Read.All",
         "Group.Read.All",
         "read a user",
+        "read changes",
         "scope groups exist",
         "read group members",
         "least privilege",
@@ -93,7 +94,7 @@ async def test_the_tenants_id_is_learnt_where_a_domain_is_named(
 async def test_a_check_is_a_handful_of_requests(
     services: Services, emulator: GraphEmulator, connection_id: str
 ) -> None:
-    """One token, one user, and a batch each for the groups, those nested in them, and their members."""
+    """One token, one user, two links, and a batch each for groups, those in them, and their members."""
     inner = emulator.control.create_group("Inner")["id"]
     outer = emulator.control.create_group("Outer", members=[inner])["id"]
     emulator.control.reset_requests()
@@ -103,6 +104,8 @@ async def test_a_check_is_a_handful_of_requests(
     assert asked == [
         f"/{SAMPLE_TENANT_ID}/oauth2/v2.0/token",
         "/v1.0/users",
+        "/v1.0/users/delta()",
+        "/v1.0/groups/delta()",
         "/v1.0/$batch",
         "/v1.0/$batch",
         "/v1.0/$batch",
@@ -195,6 +198,7 @@ async def test_a_token_that_tells_nothing_is_tried_out(
     assert [check.name for check in result.checks] == [
         "token",
         "read a user",
+        "read changes",
         "scope groups exist",
         "read group members",
         "secret expiry",
@@ -309,12 +313,56 @@ async def test_a_forest_of_groups_is_looked_at_as_far_as_time_allows(
 async def test_a_tenant_without_advanced_queries_passes(
     services: Services, emulator: GraphEmulator, connection_id: str
 ) -> None:
-    """Azure AD B2C has no casts."""
+    """Azure AD B2C has no casts and no delta queries."""
     emulator.control.set_tenant(advanced_queries=False)
 
     result = await result_of(services, connection_id, scope=group_scope(SAMPLE_GROUP_ID))
 
     assert failing(result) == {}
+    told = named(result, "read changes")
+    assert (told.code, told.severity) == ("graph.noDelta", Severity.NOTE)
+
+
+# --- what a delta query tells -----------------------------------------------------------------------
+
+KIND = [{"target": "kind", "source": "employeeType"}, {"target": "city", "source": "city"}]
+BY_KIND = {
+    "filters": [
+        {"clauses": [{"attribute": "employeeType", "operator": "IS NOT NULL", "value": None}]}
+    ]
+}
+
+
+@pytest.mark.usefixtures("secret")
+@pytest.mark.parametrize(
+    ("changes", "passes", "code"),
+    [
+        ({"mapping": KIND}, True, "incremental.untracked"),
+        ({"scope": BY_KIND}, True, "incremental.untrackedScope"),
+        (
+            {"mapping": KIND, "schedule": {"fullEveryHours": 48}},
+            False,
+            "incremental.fullTooRare",
+        ),
+        ({"mapping": [{"target": "town", "source": "city"}]}, True, "ok"),
+    ],
+    ids=["mapped", "in the scope", "mapped and read every second day", "not used"],
+)
+async def test_a_property_of_which_the_tenant_tells_no_changes_is_named(
+    services: Services,
+    emulator: GraphEmulator,
+    connection_id: str,
+    changes: dict[str, Any],
+    passes: bool,
+    code: str,
+) -> None:
+    emulator.control.set_tenant(refused_in_delta=["employeeType"])
+
+    result = await result_of(services, connection_id, **{"scope": EVERYONE, **changes})
+
+    told = named(result, "read changes")
+    assert (told.ok, told.code) == (passes, code)
+    assert told.attributes == ([] if code == "ok" else ["employeeType"])
 
 
 # --- attributes with a permission of their own ------------------------------------------------------

@@ -271,6 +271,17 @@ async def test_after_a_quarter_of_an_hour_everything_is_read_once_more(
     assert (await looked(services, connection_id)).counts.candidates == 0
 
 
+async def test_a_scope_by_what_the_tenant_tells_no_changes_of_is_read_in_full_each_time(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    emulator.control.set_tenant(refused_in_delta=["employeeType"])
+    by_kind = {"attribute": "employeeType", "operator": "EQUALS", "value": "Employee"}
+    await stored_connection(services, connection_id, scope={"filters": [{"clauses": [by_kind]}]})
+    await run_now(services, connection_id)
+
+    assert (await run_now(services, connection_id)).mode_reason is ModeReason.UNTRACKED_SCOPE
+
+
 async def test_other_settings_are_read_in_full(
     services: Services, emulator: GraphEmulator, connection_id: str
 ) -> None:

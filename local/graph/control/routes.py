@@ -125,7 +125,7 @@ def _tenant_itself(control: Control) -> list[Route]:
         _route("/tenant", "GET", lambda r, _: control.tenant(tenant=_tenant(r))),
         _route("/tenant", "PATCH", lambda r, b: control.set_tenant(
             premium=b.get("premium"), advanced_queries=b.get("advancedQueries"),
-            place=b.get("place"), tenant=_tenant(r))),
+            place=b.get("place"), refused_in_delta=b.get("refusedInDelta"), tenant=_tenant(r))),
         _route("/enterpriseApps", "GET", lambda r, _: control.enterprise_apps(tenant=_tenant(r))),
         _route("/enterpriseApps", "POST", lambda r, b: control.create_enterprise_app(
             b.get("displayName", "New application"), b["appId"], tenant=_tenant(r))),

@@ -1,5 +1,7 @@
 """Changing what a tenant is: its licence, what its kind can do, the cloud it lives in, who uses an app."""
 
+from collections.abc import Iterable
+
 from local.graph.control.base import ControlBase, ControlError, Document
 from local.graph.control.loop import on_loop
 from local.graph.directory.directory import Directory
@@ -21,6 +23,7 @@ class TenantsControl(ControlBase):
         premium: bool | None = None,
         advanced_queries: bool | None = None,
         place: str | None = None,
+        refused_in_delta: Iterable[str] | None = None,
         tenant: str | None = None,
     ) -> Document:
         """A tenant without ``advanced_queries`` answers as Azure AD B2C does."""
@@ -31,6 +34,8 @@ class TenantsControl(ControlBase):
             found.premium = premium
         if advanced_queries is not None:
             found.advanced_queries = advanced_queries
+        if refused_in_delta is not None:
+            found.refused_in_delta = frozenset(refused_in_delta)
         if place is not None:
             found.place = PLACES[place]
         return _tenant(found)
@@ -94,6 +99,7 @@ def _tenant(tenant: Tenant) -> Document:
         "domains": tenant.domains,
         "premium": tenant.premium,
         "advancedQueries": tenant.advanced_queries,
+        "refusedInDelta": sorted(tenant.refused_in_delta),
         "place": place,
     }
 

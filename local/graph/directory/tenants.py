@@ -123,6 +123,8 @@ class Tenant:
     """A licence of Entra ID P1 or P2: without one nobody reads signInActivity."""
     advanced_queries: bool = True
     """Not in tenants of Azure AD B2C: learn.microsoft.com/graph/aad-advanced-queries."""
+    refused_in_delta: frozenset[str] = frozenset()
+    """Properties that users/delta refuses here, beside those that it refuses everywhere."""
     place: Place = GLOBAL
 
 

@@ -5,6 +5,7 @@ Facts: learn.microsoft.com/graph/delta-query-overview (2025-04-30), user-delta a
 
 import re
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -97,7 +98,7 @@ def read_round(
             going_on = _going_on(request, links, name, terms)
             return going_on if name == "$skiptoken" else _next_round(going_on, version, terms)
     refuse_unknown(request.query, _ALLOWED)
-    _refuse_untracked(request.query.get("$select"))
+    _refuse_untracked(request.query.get("$select"), request.tenant.refused_in_delta)
     until = terms.newest()
     return Round(
         select=parse_select(request.query.get("$select"), known, resource, is_list=True),
@@ -129,14 +130,14 @@ def _going_on(request: GraphRequest, links: Links, name: str, terms: Terms) -> R
     return _from_state(state, request, terms.now_s)
 
 
-def _refuse_untracked(select: str | None) -> None:
-    """What is kept outside of the directory is refused by name.
+def _refuse_untracked(select: str | None, refused: AbstractSet[str]) -> None:
+    """What is kept outside of the directory is refused by name, and what the tenant was told to refuse.
 
     github.com/microsoftgraph/microsoft-graph-explorer-v4/issues/3189 (signInActivity),
     microsoft-graph-docs/issues/14141 (birthday, with the sentence), /4746 (skills, aboutMe)
     """
     names = {name.strip() for name in (select or "").split(",")}
-    untracked = sorted(names & (SINGLE_USER_ONLY | {"signInActivity"}))
+    untracked = sorted(names & (SINGLE_USER_ONLY | {"signInActivity"} | refused))
     if untracked:
         raise GraphError(
             400,

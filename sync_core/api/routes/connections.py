@@ -24,6 +24,7 @@ from sync_core.connections.warnings import (
     warnings_now,
     warnings_with_count,
 )
+from sync_core.domain.connections.changes import refused_by
 from sync_core.domain.connections.deletion import Users
 from sync_core.domain.connections.draft import Draft, patched, with_id, with_kept_secret
 from sync_core.domain.connections.verification import (
@@ -71,7 +72,8 @@ async def list_connections(
     items = []
     for one in found[:top]:
         state = states.get(one.id) or Verification(connection_id=one.id)
-        said = warnings_about(one) + warnings_from(known.get(one.id), state, one, services)
+        said = warnings_about(one, refused_by(state.checks))
+        said += warnings_from(known.get(one.id), state, one, services)
         bindings = bound.get(one.id) or Bindings(connection_id=one.id)
         items.append(_document(one, said, state, bindings, services))
     last = found[top - 1].id if len(found) > top else None

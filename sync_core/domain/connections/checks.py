@@ -82,7 +82,10 @@ class Severity(StrEnum):
 
 
 class Check(Document):
-    """One thing that was looked at; `code` is stable, `retryable` means it may come right by itself."""
+    """One thing that was looked at; `code` is stable, `retryable` means it may come right by itself.
+
+    `attributes` are those that it is about, where it is about some of several.
+    """
 
     name: str
     ok: bool
@@ -91,6 +94,7 @@ class Check(Document):
     remedy: str = ""
     severity: Severity = Severity.ERROR
     retryable: bool = False
+    attributes: list[str] = Field(default_factory=list)
 
 
 class ExpirySource(StrEnum):

@@ -5,7 +5,10 @@ Three classes: tracked; untracked (accepted in $select, and changes never surfac
 
 import re
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from enum import StrEnum
+
+from sync_core.domain.attributes import MANAGER, MANAGER_PROPERTIES
 
 # learn.microsoft.com/graph/api/user-delta: changes to licenseAssignmentStates are not tracked. The others
 # are named nowhere; until a tenant shows that they are told, a change of theirs may be missed.
@@ -39,6 +42,11 @@ def tracking_of(name: str, refused: Iterable[str] = ()) -> Tracking:
     if name in UNTRACKED_NAMES or _is_schema_extension(name):
         return Tracking.UNTRACKED
     return Tracking.TRACKED
+
+
+def names_to_track(asked: AbstractSet[str]) -> list[str]:
+    """Return the properties to track where `asked` are read of each person: those of managers are, too."""
+    return sorted(asked | MANAGER_PROPERTIES if MANAGER in asked else asked)
 
 
 def not_tracked(names: Iterable[str], refused: Iterable[str] = ()) -> list[str]:

@@ -1,5 +1,8 @@
 """What a connection uses that no delta tells: attributes of its scope, and of its mapping. Pure."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 from sync_core.domain.attributes import selected
 from sync_core.domain.documents import Connection
 from sync_core.domain.errors import FieldProblem
@@ -11,15 +14,44 @@ from sync_core.domain.scope.compile import scope_attributes
 MOST_HOURS = 24
 
 
-def untracked_by(connection: Connection) -> tuple[list[str], list[str]]:
-    """Return the attributes whose changes no delta tells: those of the scope, and those of the mapping."""
+@dataclass(frozen=True, slots=True)
+class Untracked:
+    """The attributes of a connection whose changes no delta tells, and what follows for its runs."""
+
+    scope: list[str]
+    mapping: list[str]
+
+    @property
+    def code(self) -> str | None:
+        """The code of the warning about them; None where all are told."""
+        if self.scope:
+            return "incremental.untrackedScope"
+        return "incremental.untracked" if self.mapping else None
+
+    @property
+    def message(self) -> str:
+        if self.scope:
+            return (
+                f"Every run reads everybody: Graph does not tell changes of {', '.join(self.scope)}, which "
+                "the scope asks for. Without it, runs look only at who has changed."
+            )
+        return (
+            f"Graph does not tell changes of {', '.join(self.mapping)}. What they are mapped to is as of the "
+            "last run that read everybody (schedule.fullEveryHours), or as of the person's last other change."
+        )
+
+
+def untracked_by(connection: Connection, refused: Iterable[str] = ()) -> Untracked:
+    """Return what no delta tells; `refused` are the properties that the tenant was seen to refuse."""
+    refused = set(refused)
     mapped = {selected(name) for rule in connection.mapping for name in names_of(rule)}
-    return not_tracked(scope_attributes(connection.scope)), not_tracked(mapped)
+    scoped = {selected(name) for name in scope_attributes(connection.scope)}
+    return Untracked(not_tracked(scoped, refused), not_tracked(mapped, refused))
 
 
-def interval_problems(connection: Connection) -> list[FieldProblem]:
+def interval_problems(connection: Connection, refused: Iterable[str] = ()) -> list[FieldProblem]:
     """Say that a full reading is due more often, if so."""
-    _, mapping = untracked_by(connection)
+    mapping = untracked_by(connection, refused).mapping
     hours = connection.schedule.full_every_hours
     if not mapping or hours <= MOST_HOURS:
         return []

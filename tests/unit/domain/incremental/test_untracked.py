@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sync_core.domain.incremental.untracked import interval_problems, untracked_by
+from sync_core.domain.incremental.untracked import Untracked, interval_problems, untracked_by
 from tests.unit.builders import clause, connection
 
 HIRED = {"target": "hired", "source": "employeeHireDate"}
@@ -16,7 +16,14 @@ def test_attributes_of_scope_and_mapping_are_told_apart() -> None:
         mapping=[HIRED, {"target": "city", "source": "city"}],
     )
 
-    assert untracked_by(made) == (["signInActivity"], ["employeeHireDate"])
+    assert untracked_by(made) == Untracked(["signInActivity"], ["employeeHireDate"])
+
+
+def test_what_the_tenant_was_seen_to_refuse_is_told_by_no_delta() -> None:
+    made = connection(mapping=[{"target": "kind", "source": "employeeType"}])
+
+    assert untracked_by(made).code is None
+    assert untracked_by(made, ["employeeType"]).mapping == ["employeeType"]
 
 
 @pytest.mark.parametrize(
