@@ -41,6 +41,22 @@ async def test_a_missing_permission_is_named_with_its_remedy(
     assert any("User.Read.All" in one["message"] and one["remedy"] for one in failing)
 
 
+async def test_what_the_tenant_tells_no_changes_of_is_a_warning_of_the_connection(
+    admin: httpx.AsyncClient, emulator: GraphEmulator, create: Create, connection_id: str
+) -> None:
+    emulator.control.set_tenant(refused_in_delta=["employeeType"])
+    try:
+        await create(mapping=[{"target": "kind", "source": "employeeType"}])
+    finally:
+        emulator.control.set_tenant(refused_in_delta=[])
+
+    one = (await admin.get(f"/api/connections/{connection_id}")).json()
+    (listed,) = (await admin.get("/api/connections")).json()["items"]
+    assert [warning["code"] for warning in one["warnings"]] == ["incremental.untracked"]
+    assert "employeeType" in one["warnings"][0]["message"]
+    assert listed["warnings"] == one["warnings"]
+
+
 async def test_a_check_of_nothing_is_not_found(admin: httpx.AsyncClient) -> None:
     answer = await admin.post("/api/connections/nothing/check")
 
