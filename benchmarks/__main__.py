@@ -5,7 +5,6 @@ their work is not counted. Prints one table of runs, and the targets beside what
 """
 
 import argparse
-import json
 import os
 import re
 import shutil
@@ -13,18 +12,28 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.figures import Import, Judging, Row, Webhook
-from benchmarks.report import NAIVE, judging_line, run_lines, target_lines, webhook_line
+from benchmarks.incremental import churn, incremental
+from benchmarks.report import (
+    NAIVE,
+    incremental_lines,
+    judging_line,
+    run_lines,
+    target_lines,
+    webhook_line,
+)
+from benchmarks.sides import EVERYONE, GROUP, change, in_a_process, ours
 from benchmarks.surroundings import REPOSITORY, Surroundings
-from benchmarks.targets import HOURLY, UNCHANGED, targets
-from local.sample import SAMPLE_GROUP_ID
+from benchmarks.targets import UNCHANGED, incremental_targets, targets
 
 SIZES = [2_000, 20_000, 100_000]
+INCREMENTAL_SIZES = [1_000, 10_000, 100_000]
+CHURN_PEOPLE = 100_000
 # Typed models take minutes from here on.
 NAIVE_MOST = 20_000
 GROUP_PEOPLE = 20_000
@@ -32,17 +41,8 @@ WEBHOOK_PEOPLE = 2_000
 # In memory, so the size that the target names is quick, too.
 JUDGED_PEOPLE = 100_000
 IMPORTS = 5
+PARTS = ["full", "incremental"]
 STALLED_S = 45
-EVERYONE = {"everyone": True}
-GROUP = {
-    "filters": [
-        {
-            "clauses": [
-                {"attribute": "groups", "operator": "ARRAYCONTAINS", "value": [SAMPLE_GROUP_ID]}
-            ]
-        }
-    ]
-}
 REJECTED = re.compile(r"run\.rejected connection=(flood-\d+)")
 # Azurite keeps everything in memory here: node's own limit is a few GiB.
 NODE_OPTIONS = "--max-old-space-size=12288"
@@ -51,7 +51,24 @@ NODE_OPTIONS = "--max-old-space-size=12288"
 def main(arguments: Sequence[str]) -> int:
     options = _options(arguments)
     os.environ.setdefault("NODE_OPTIONS", NODE_OPTIONS)
-    judging = Judging(**_in_a_process(None, "benchmarks.judgement", {"people": JUDGED_PEOPLE}))
+    if "full" in options.parts:
+        _measure_all_else(options)
+    if "incremental" in options.parts:
+        _measure_incremental(quick=options.quick)
+    return 0
+
+
+def _measure_incremental(*, quick: bool) -> None:
+    rows: list[Row] = []
+    for people in INCREMENTAL_SIZES[:1] if quick else INCREMENTAL_SIZES:
+        rows += _told(incremental(people))
+    judged = list(incremental_targets(rows))
+    rows += [] if quick else _told(churn(CHURN_PEOPLE))
+    _print_lines(incremental_lines(rows), target_lines(judged))
+
+
+def _measure_all_else(options: argparse.Namespace) -> None:
+    judging = Judging(**in_a_process(None, "benchmarks.judgement", {"people": JUDGED_PEOPLE}))
     print(judging_line(judging), file=sys.stderr, flush=True)
     rows: list[Row] = []
     for people in options.people:
@@ -61,17 +78,17 @@ def main(arguments: Sequence[str]) -> int:
     imported = _import_time()
     seconds = 3 if options.quick else 10
     webhooks = [_webhook_alone(seconds), _webhook_with_runs(seconds)]
-    print()
-    for line in run_lines(rows):
-        print(line)
-    print()
-    print(judging_line(judging))
-    for webhook in webhooks:
-        print(webhook_line(webhook))
-    print()
-    for line in target_lines(list(targets(rows, judging, imported, webhooks))):
-        print(line)
-    return 0
+    _print_lines(
+        run_lines(rows),
+        [judging_line(judging), *map(webhook_line, webhooks)],
+        target_lines(list(targets(rows, judging, imported, webhooks))),
+    )
+
+
+def _print_lines(*paragraphs: Iterable[str]) -> None:
+    for lines in paragraphs:
+        print()
+        print("\n".join(lines), flush=True)
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
@@ -83,6 +100,13 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         help="sizes of the tenant, 10 to 1,000,000 (default: 2000,20000,100000)",
     )
     parser.add_argument("--quick", action="store_true", help="2,000 people, a short load")
+    parser.add_argument(
+        "--parts",
+        nargs="+",
+        choices=PARTS,
+        default=PARTS,
+        help="what to measure: runs in full with all else, or runs by the delta (default: both)",
+    )
     options = parser.parse_args(arguments)
     options.people = options.people or (SIZES[:1] if options.quick else SIZES)
     return options
@@ -98,7 +122,7 @@ def _told(rows: Iterator[Row]) -> Iterator[Row]:
 def _naive(people: int) -> Iterator[Row]:
     with Surroundings(people=people) as around:
         around.forget_requests()
-        result = _in_a_process(around, "benchmarks.naive")
+        result = in_a_process(around, "benchmarks.naive")
         reading, writing = result["reading"], result["writing"]
         requests = around.graph_requests()
     yield Row(
@@ -116,47 +140,16 @@ def _naive(people: int) -> Iterator[Row]:
 
 def _everyone(people: int) -> Iterator[Row]:
     with Surroundings(people=people) as around:
-        yield _ours(around, people, "ours, first import", scope=EVERYONE)
-        yield _ours(around, people, UNCHANGED)
-        yield _ours(around, people, HOURLY, mode="auto")
-        _change(around, people // 100)
-        yield _ours(around, people, "ours, 1 % changed", mode="auto")
+        yield ours(around, people, "ours, first import", scope=EVERYONE)
+        yield ours(around, people, UNCHANGED)
+        change(around, people // 100)
+        yield ours(around, people, "ours, 1 % changed")
 
 
 def _group(people: int) -> Iterator[Row]:
     with Surroundings(people=people) as around:
-        yield _ours(around, people, "group scope, first import", scope=GROUP)
-        yield _ours(around, people, "group scope, nothing changed, full reading")
-
-
-def _change(around: Surroundings, people: int) -> None:
-    values = {"jobTitle": "Changed by the benchmark"}
-    around.control("POST", "/people/bulk", {"action": "patch", "count": people, "values": values})
-
-
-def _ours(
-    around: Surroundings,
-    people: int,
-    what: str,
-    *,
-    scope: dict[str, Any] | None = None,
-    mode: str = "full",
-) -> Row:
-    around.forget_requests()
-    task = {"connection": "bench", "scope": scope, "mode": mode}
-    result = _in_a_process(around, "benchmarks.ours", task)
-    run, counts = result["run"], result["run"]["counts"]
-    if run["status"] != "succeeded":
-        raise RuntimeError(f"{what}: the run ended as {run['status']}: {run['error']}")
-    written = sum(counts[name] for name in ("created", "updated", "reenabled", "disabled"))
-    return Row(
-        people,
-        what,
-        **result["cost"],
-        graph_requests=around.graph_requests(),
-        written=written,
-        mode=run["mode"],
-    )
+        yield ours(around, people, "group scope, first import", scope=GROUP)
+        yield ours(around, people, "group scope, nothing changed, full reading")
 
 
 def _webhook_alone(seconds: int) -> Webhook:
@@ -165,7 +158,7 @@ def _webhook_alone(seconds: int) -> Webhook:
         shutil.copy(REPOSITORY / "benchmarks" / "http_functions.py", f"{folder}/function_app.py")
         shutil.copy(REPOSITORY / "host.json", folder)
         task = {"host": around.host(Path(folder)), "perSecond": 100, "seconds": seconds}
-        result = _in_a_process(around, "benchmarks.webhook", task | {"changes": 0})
+        result = in_a_process(around, "benchmarks.webhook", task | {"changes": 0})
     return _judged("HTTP functions alone", result, found=result["waiting"])
 
 
@@ -178,7 +171,7 @@ def _webhook_with_runs(seconds: int) -> Webhook:
 
     with Surroundings(people=WEBHOOK_PEOPLE) as around:
         task = {"host": around.host(REPOSITORY, note), "perSecond": 100, "seconds": seconds}
-        result = _in_a_process(around, "benchmarks.webhook", task | {"changes": 5})
+        result = in_a_process(around, "benchmarks.webhook", task | {"changes": 5})
         _wait_for_all(taken, result["unknown"])
     return _judged("all in one process", result, found=len(taken))
 
@@ -214,24 +207,6 @@ def _import_time() -> Import:
         for _ in range(IMPORTS)
     ]
     return Import(statistics.median(seconds), max(seconds))
-
-
-def _in_a_process(
-    around: Surroundings | None, module: str, task: dict[str, Any] | None = None
-) -> Any:
-    """Run one side, with or without a tenant; its last line is its result."""
-    arguments = [] if task is None else [json.dumps(task)]
-    done = subprocess.run(
-        [sys.executable, "-m", module, *arguments],
-        env=around.environment if around else None,
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise RuntimeError(f"{module} failed:\n{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from benchmarks.figures import Judging, Row, Target, Webhook
 
 NAIVE = "SDK sample, every run"
 _HEAD = ("people", "what", "CPU/user µs", "Graph", "tables", "written", "wall s", "peak MiB")
+_INCREMENTAL_HEAD = ("people", "what", "run", "Graph", "tables", "written", "CPU ms", "wall s")
 _TARGET_HEAD = ("target", "limit", "measured", "")
 _MET = {True: "met", False: "NOT MET", None: "-"}
 
@@ -22,6 +23,25 @@ def run_lines(rows: Sequence[Row]) -> Iterator[str]:
         if naive is not None:
             cells += [_ratio(naive, row) for row in same if row.what.startswith("ours, ")]
     return _table(cells, right=range(2, len(_HEAD)))
+
+
+def incremental_lines(rows: Sequence[Row]) -> Iterator[str]:
+    """Return the table of runs by the delta; CPU is that of the whole run."""
+    cells: list[Cells] = [_INCREMENTAL_HEAD]
+    cells += [
+        (
+            f"{row.people:,}",
+            row.what,
+            row.mode,
+            f"{row.graph_requests:,}",
+            f"{row.table_calls:,}",
+            f"{row.written:,}",
+            f"{row.cpu_s * 1000:,.0f}",
+            f"{row.wall_s:,.1f}",
+        )
+        for row in rows
+    ]
+    return _table(cells, right=range(3, len(_INCREMENTAL_HEAD)))
 
 
 def target_lines(targets: Sequence[Target]) -> Iterator[str]:
