@@ -49,7 +49,8 @@ async def write_detail(
     sensitive = sensitive_values(context.connection.mapping)
     for digit in HEX_DIGITS:
         changes = context.linking.settled(decided.read(digit))
-        rows = await context.users.load_rows(digit, changes, inventory.by_digit.get(digit, 0))
+        stored = inventory.by_digit.get(digit, 0)
+        rows = await context.users.load_rows(digit, changes, stored, anew=False)
         for change in changes:
             if change.object_id in rows:
                 _put_stored(change, rows[change.object_id])

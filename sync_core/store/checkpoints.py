@@ -22,7 +22,7 @@ from sync_core.domain.incremental.open_people import Cause, Key, OpenCase, Settl
 from sync_core.domain.model import Reason
 from sync_core.domain.plan.window import Marks
 from sync_core.logs import log_event
-from sync_core.store.fences import FENCE_BYTES, Fence
+from sync_core.store.fences import FENCE, FENCE_BYTES, Fence
 from sync_core.store.packing import delete, left_over, packed, piece_of, unpacked, upsert
 from sync_core.store.rows import moment
 from sync_core.store.tables import CHECKPOINTS, Tables, asked
@@ -48,7 +48,7 @@ class Kept:
     """What is stored of a connection for its incremental runs.
 
     `is_dirty`: people were written since the checkpoint, so its numbers have to be counted again.
-    `rows` are the row keys of what is packed.
+    `rows` are the row keys of what is packed, `fence` is the fence of the partition as it stood.
     """
 
     checkpoint: Checkpoint | None = None
@@ -57,6 +57,7 @@ class Kept:
     interest: InterestSet | None = None
     is_dirty: bool = False
     rows: set[str] = field(default_factory=set)
+    fence: Entity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class CheckpointStore:
         table = await self._tables.table(CHECKPOINTS)
         pieces: dict[str, list[bytes]] = {kind: [] for kind in KINDS}
         kept = Kept()
-        async for page in query(table, f"PartitionKey eq {quoted(connection_id)}"):
+        async for page in query(table, f"PartitionKey eq {quoted(connection_id)}", typed=True):
             for row in page:
                 _take(kept, row, pieces)
         try:
@@ -118,6 +119,7 @@ class CheckpointStore:
         groups = [[one] for one in before]
         if move.checkpoint is not None:
             groups.append(_last(connection_id, kept, move, move.checkpoint))
+        await fence.recall(CHECKPOINTS, connection_id, kept.fence)
         for batch in split(groups, spare=1, spare_bytes=FENCE_BYTES):
             await fence.submit(CHECKPOINTS, [one for group in batch for one in group])
 
@@ -163,7 +165,9 @@ def _replaced(connection_id: str, kept: Kept, kind: str, content: bytes) -> list
 def _take(kept: Kept, row: Entity, pieces: Mapping[str, list[bytes]]) -> None:
     key = str(row["RowKey"])
     kind = key.partition("|")[0]
-    if key == DIRTY:
+    if key == FENCE:
+        kept.fence = row
+    elif key == DIRTY:
         kept.is_dirty = True
     elif key.startswith(OPEN):
         case = _case(row)

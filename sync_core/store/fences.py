@@ -92,6 +92,15 @@ class Fence:
             await self._still_held()
             await self._write(place, Verb.REPLACE, operations)
 
+    async def recall(self, table: str, partition: str, row: Entity | None) -> None:
+        """Take the fence of a partition as it was loaded with other rows, which saves to ask for it.
+
+        If it is another by now, the next batch is refused and finds out.
+        """
+        place = await self._place(table, partition)
+        if place.seen is None:
+            place.seen = _standing(row)
+
     async def remove(self, table: str, partition: str) -> None:
         """Delete the fence of a partition from which all that it kept has gone."""
         place = await self._place(table, partition)
@@ -182,7 +191,10 @@ def _is(seen: _Standing, sent: _Standing) -> bool:
 
 
 async def _read(place: _Place) -> _Standing:
-    row = await point(place.table, place.partition, FENCE)
+    return _standing(await point(place.table, place.partition, FENCE))
+
+
+def _standing(row: Entity | None) -> _Standing:
     if row is None:
         return _Standing()
     return _Standing(

@@ -54,6 +54,8 @@ PARTITIONS_AT_ONCE = 4
 # A change and its history row are two operations; with fence and marks, one full batch.
 CHANGES_AT_ONCE = (FENCED_OPERATIONS - 1) // 2
 POINT_READS_AT_ONCE = 16
+# A few MiB of them, for runs that look at few people.
+ROWS_KEPT = 1_000
 # Beyond this share of a partition, reading all of it is cheaper than asking for rows one by one.
 POINT_READ_SHARE = 0.05
 PRINCIPAL_NAME = "UserPrincipalName"
@@ -109,6 +111,7 @@ class UserStore:
     def __init__(self, tables: Tables, connection_id: str) -> None:
         self._tables = tables
         self._connection_id = connection_id
+        self._asked: dict[str, Entity] = {}
 
     async def load_index(
         self,
@@ -155,7 +158,10 @@ class UserStore:
         return await self.load_some([object_id])
 
     async def load_some(self, object_ids: Iterable[str]) -> StoredIndex:
-        """Return what planning needs to know of these people, by one request each."""
+        """Return what planning needs to know of these people, by one request each.
+
+        Their rows are kept for `load_rows` as far as they are few.
+        """
         table = await self._tables.table(USERS)
         people: dict[str, StoredPerson] = {}
         foreign: set[str] = set()
@@ -164,6 +170,8 @@ class UserStore:
             row = await point(table, partition_key(self._connection_id, object_id), object_id)
             if row is None:
                 return
+            if len(self._asked) < ROWS_KEPT:
+                self._asked[object_id] = row
             stored = to_stored(row, self._connection_id)
             if stored is None:
                 foreign.add(object_id)
@@ -180,14 +188,19 @@ class UserStore:
         return f"PartitionKey eq {partition} and RowKey lt {quoted(end)}"
 
     async def load_rows(
-        self, digit: str, changes: Iterable[Change], stored: int
+        self, digit: str, changes: Iterable[Change], stored: int, *, anew: bool = True
     ) -> dict[str, Entity]:
-        """Read the rows that changes of one partition need; `stored` is how many people it holds."""
+        """Read the rows that changes of one partition need; `stored` is how many people it holds.
+
+        Not `anew`: rows as `load_some` found them in this run will do.
+        """
         wanted = {change.object_id for change in changes if change.has_row}
+        known = {} if anew else {oid: self._asked[oid] for oid in wanted & self._asked.keys()}
+        wanted -= known.keys()
         if not wanted:
-            return {}
+            return known
         table = await self._tables.table(USERS)
-        rows: dict[str, Entity] = {}
+        rows: dict[str, Entity] = known
         if len(wanted) > max(POINT_READS_AT_ONCE, stored * POINT_READ_SHARE):
             async for page in query(table, self._people_of(digit), typed=True):
                 rows |= {row["RowKey"]: row for row in page if row["RowKey"] in wanted}

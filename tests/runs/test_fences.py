@@ -159,6 +159,28 @@ async def test_a_fence_is_read_once_however_many_batches_follow(
     assert sorted(reads) == partitions
 
 
+async def test_a_fence_that_was_loaded_with_other_rows_need_not_be_the_newest(
+    services: Services, connection_id: str, term: Term
+) -> None:
+    """Whoever was overtaken since is refused all the same."""
+    partition = f"{connection_id}-a"
+    older = await term.taken_over()
+    await older.submit(USERS, [written(partition, "a1")])
+    loaded = await fence_of(services, partition)
+    newer = await term.taken_over()
+    await newer.recall(USERS, partition, loaded)
+    await newer.submit(USERS, [written(partition, "a2")])
+    late = await term.taken_over()
+    await late.recall(USERS, partition, loaded)
+
+    await late.submit(USERS, [written(partition, "a3")])
+    with pytest.raises(LeaseLost):
+        await older.submit(USERS, [written(partition, "a4")])
+
+    rows = await rows_in(services.store.tables, USERS, partition)
+    assert rows.keys() == {"a1", "a2", "a3", FENCE}
+
+
 @pytest.mark.parametrize("place", [0, 1, 2])
 async def test_a_refusal_names_the_callers_own_operation(
     services: Services, connection_id: str, term: Term, place: int

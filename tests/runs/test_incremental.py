@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from azure.core.pipeline.transport import AioHttpTransport
 
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_GROUP_ID, sample_group_id
@@ -15,6 +16,7 @@ from sync_core.runs.hold import held
 from sync_core.runs.preview import preview
 from sync_core.services import Services, utc_now
 from sync_core.store.checkpoints import Move
+from sync_core.store.tables import USERS
 from tests.system import active, group_scope, rows_of, run_now, set_clock, stored_connection
 
 ENGINEERING = sample_group_id(1)
@@ -60,6 +62,28 @@ async def test_the_first_run_is_full_and_the_next_one_is_not(
     assert second.status is RunStatus.SUCCEEDED
     assert second.graph.requests == 2
     assert second.counts.candidates == 0
+
+
+async def test_one_change_costs_twenty_calls_to_the_tables_at_most(
+    services: Services,
+    emulator: GraphEmulator,
+    connection_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    people = await imported(services, connection_id)
+    tables = str((await services.store.tables.table(USERS)).url)
+    send, sent = AioHttpTransport.send, list[str]()
+
+    async def counted(self: AioHttpTransport, request: Any, **options: Any) -> Any:
+        sent.append(str(request.url))
+        return await send(self, request, **options)
+
+    rename(emulator, people[0])
+    monkeypatch.setattr(AioHttpTransport, "send", counted)
+    run = await looked(services, connection_id)
+
+    assert run.counts.updated == 1
+    assert len([url for url in sent if url.startswith(tables)]) <= 20
 
 
 Change = Callable[[GraphEmulator, str], object]
