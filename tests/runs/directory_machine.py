@@ -17,6 +17,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from local.graph import GraphEmulator
+from local.graph.control.people import describe
+from local.graph.directory.directory import Directory
+from local.graph.faults.kinds import LAGGING
 from sync_core.domain.documents import RunStatus
 from sync_core.runs.preview import preview
 from sync_core.services import Services, utc_now
@@ -46,6 +49,10 @@ NO_LIMITS = dict.fromkeys(
 
 people = st.integers(0, PEOPLE - 1)
 groups = st.sampled_from(GROUPS)
+# Answers of some kinds are behind, and of the others are not: then the witnesses contradict each other.
+lagging = st.one_of(st.just(set(LAGGING)), st.sets(st.sampled_from(LAGGING), min_size=1))
+# Each settling is two runs and a full reading; a long walk has one in so many steps at most.
+STEPS_BETWEEN = 25
 texts = st.sampled_from(["Ann", "Ben", "Zoë", None])
 
 
@@ -71,6 +78,9 @@ class DirectoryMachine(RuleBasedStateMachine):
         self._groups: dict[str, str] = {}
         self._in_since: dict[str, timedelta] = {}
         self._stored: dict[str, str] = {}
+        self._read: dict[str, Any] | None = None
+        self._since_settled = 0
+        self.steps = self.runs = self.contradictions = 0
 
     @initialize()
     def begin(self) -> None:
@@ -192,11 +202,19 @@ class DirectoryMachine(RuleBasedStateMachine):
 
     # --- what goes wrong ------------------------------------------------------------------------
 
-    @rule(seed=st.integers(0, 1000))
-    def answers_lag(self, seed: int) -> None:
+    @rule(seed=st.integers(0, 1000), what=lagging)
+    def answers_lag(self, seed: int, what: set[str]) -> None:
         self._control.clear_faults()
-        self._control.add_fault("lag", maxSeconds=LAG_S, seed=seed)
+        self._control.add_fault("lag", maxSeconds=LAG_S, seed=seed, what=sorted(what))
         self._control.add_fault("flappingCast", seed=seed)
+
+    @rule(count=st.integers(1, 3))
+    def pages_are_empty(self, count: int) -> None:
+        self._control.add_fault("emptyPages", count=count)
+
+    @rule(kind=st.sampled_from(["gone", "badRequest", "repeatedPage"]))
+    def a_round_dies(self, kind: str) -> None:
+        self._control.add_fault(kind, path="/v1.0/users/delta", times=1)
 
     @rule()
     def answers_are_true_again(self) -> None:
@@ -237,7 +255,10 @@ class DirectoryMachine(RuleBasedStateMachine):
         self.time_passes(2)
 
     def _run(self, mode: str) -> None:
+        self._read = None
         run = self._runner.run(run_now(self._services, self._id, mode=mode))
+        self.runs += 1
+        self.contradictions += run.counts.contradictions
         note(f"{run.mode} {run.mode_reason} {run.status} {run.counts} {run.error}")
         assert run.status in {RunStatus.SUCCEEDED, RunStatus.PARTIAL, RunStatus.FAILED}
         assert run.error is None or run.error.code != "run.unexpected", run.error
@@ -249,6 +270,8 @@ class DirectoryMachine(RuleBasedStateMachine):
     def nobody_is_removed_who_is_in_scope(self) -> None:
         if not self._people:
             return
+        self.steps += 1
+        self._since_settled += 1
         self._note_scope()
         stored = {oid: row["Status"] for oid, row in self._rows().items()}
         lag = timedelta(seconds=LAG_S)
@@ -259,10 +282,11 @@ class DirectoryMachine(RuleBasedStateMachine):
                 assert self._offset - since < lag, f"{object_id} was removed and is in scope"
         self._stored = stored
 
-    @precondition(lambda self: bool(self._people))
+    @precondition(lambda self: self._since_settled >= STEPS_BETWEEN)
     @rule()
     def settle(self) -> None:
         """Let the lag pass, and run twice: then the table is right."""
+        self._since_settled = 0
         self._control.clear_faults()
         for _ in range(2):
             self.time_passes(20)
@@ -296,10 +320,21 @@ class DirectoryMachine(RuleBasedStateMachine):
     # --- the model ------------------------------------------------------------------------------
 
     def _rows(self) -> dict[str, Any]:
-        return self._runner.run(rows_of(self._services, self._id))
+        """Return the stored people; only a run changes them."""
+        if self._read is None:
+            self._read = self._runner.run(rows_of(self._services, self._id))
+        return self._read
+
+    @property
+    def _directory(self) -> Directory:
+        """The directory as it is, seen from this thread: nothing is asked of it at the same time."""
+        return self._control.directory(None)
+
+    def _person(self, object_id: str) -> dict[str, Any]:
+        return describe(self._directory, self._directory.person(object_id))
 
     def _all_people(self) -> list[str]:
-        return [one["id"] for one in self._control.people()]
+        return [self._directory.object_id(number) for number in self._directory.live()]
 
     def _note_scope(self) -> None:
         """Write down since when each person is in scope without a break."""
@@ -310,22 +345,20 @@ class DirectoryMachine(RuleBasedStateMachine):
                 self._in_since.pop(object_id, None)
 
     def _is_live(self, object_id: str) -> bool:
-        directory = self._control.directory(None)
-        number = directory.find(object_id)
-        return number is not None and directory.is_live(number)
+        number = self._directory.find(object_id)
+        return number is not None and self._directory.is_live(number)
 
     def _is_deleted(self, object_id: str) -> bool:
-        directory = self._control.directory(None)
-        return directory.find(object_id) in directory.soft_deleted
+        return self._directory.find(object_id) in self._directory.soft_deleted
 
     def _is_there(self, group: str) -> bool:
-        return self._control.directory(None).groups[self._groups[group]].deleted_at is None
+        return self._directory.groups[self._groups[group]].deleted_at is None
 
     def _is_in(self, object_id: str) -> bool:
         """Whether a person is in scope, by the emulator's own state."""
         if not self._is_live(object_id):
             return False
-        person = self._control.person(object_id)
+        person = self._person(object_id)
         if person.get("accountEnabled") is False or person.get("userType") == "Guest":
             return False
         above = self._above(object_id)
@@ -336,7 +369,7 @@ class DirectoryMachine(RuleBasedStateMachine):
         """Return the names of the groups that a person is in, through groups that are there."""
         found: set[str] = set()
         waiting = [object_id]
-        directory = self._control.directory(None)
+        directory = self._directory
         while waiting:
             member = waiting.pop()
             number = directory.find(member)
@@ -349,10 +382,11 @@ class DirectoryMachine(RuleBasedStateMachine):
         return found
 
     def _values(self, object_id: str) -> dict[str, Any]:
-        person = self._control.person(object_id)
-        manager = person["manager"]
-        is_there = manager is not None and self._is_live(manager)
-        boss = self._control.person(manager).get("displayName") if is_there else None
+        person = self._person(object_id)
+        manager = self._directory.manager_of(self._directory.person(object_id))
+        boss = None
+        if manager is not None and self._directory.is_live(manager):
+            boss = self._directory.value(manager, "displayName")
         return {
             "name": person.get("displayName"),
             "department": person.get("department"),

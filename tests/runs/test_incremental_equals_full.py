@@ -1,6 +1,7 @@
 """Whatever happens to a directory, runs by the delta make the table that a full reading would make."""
 
 import itertools
+from collections import Counter
 
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
@@ -8,23 +9,31 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.runs.directory_machine import DirectoryMachine
 from tests.system import Rig
 
-# Of a hundred examples of a property elsewhere, this one has four: each is thirty steps, and some ten runs.
-SHARE = 0.04
-STEPS = 30
+# A sample of short walks; with the profile "proof" long ones of 100,000 steps in all, which take hours.
+SAMPLE = (2, 30)
+PROOF = (1_000, 100)
+PROOF_EXAMPLES = 5_000
 
 
 def test_runs_by_the_delta_make_the_table_of_a_full_run(rig: Rig) -> None:
+    walked: Counter[str] = Counter()
     numbers = itertools.count(1)
 
     class Machine(DirectoryMachine):
         def __init__(self) -> None:
             super().__init__(rig, f"machine{next(numbers)}")
 
+        def teardown(self) -> None:
+            super().teardown()
+            walked.update(steps=self.steps, runs=self.runs, contradictions=self.contradictions)
+
+    walks, steps = PROOF if settings().max_examples >= PROOF_EXAMPLES else SAMPLE
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=max(1, int(settings().max_examples * SHARE)),
-            stateful_step_count=STEPS,
+            max_examples=walks,
+            stateful_step_count=steps,
             suppress_health_check=list(HealthCheck),
         ),
     )
+    print(dict(walked))
