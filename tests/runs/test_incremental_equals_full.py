@@ -1,6 +1,7 @@
 """Whatever happens to a directory, runs by the delta make the table that a full reading would make."""
 
 import itertools
+import sys
 from collections import Counter
 
 from hypothesis import HealthCheck, settings
@@ -36,4 +37,4 @@ def test_runs_by_the_delta_make_the_table_of_a_full_run(rig: Rig) -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
-    print(dict(walked))
+    sys.stdout.write(f"{dict(walked)}\n")
