@@ -120,8 +120,11 @@ def settle(
 
 
 def _continued(case: OpenCase, before: OpenCase | None) -> OpenCase:
-    """Let a case that goes on keep when it began; what was seen in between has to be the same."""
-    if before is None or before.reason is not case.reason:
+    """Let a case that goes on keep when it began; what was seen in between has to be the same.
+
+    Where the lag is waited for, it begins again: what was told now may be shown by no look yet.
+    """
+    if before is None or before.reason is not case.reason or case.cause in BY_LATE_LOOK:
         return case
     return replace(case, since=before.since, due_at=before.due_at)
 
