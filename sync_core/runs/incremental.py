@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
+from functools import cached_property
 
 from sync_core.directory.groups import existing
 from sync_core.domain.attributes import manager_of
@@ -9,14 +10,14 @@ from sync_core.domain.documents import RecordError, RunWarning
 from sync_core.domain.incremental.checkpoint import Checkpoint
 from sync_core.domain.incremental.hints import Hints, contradicts
 from sync_core.domain.incremental.open_people import has_second_witness
-from sync_core.domain.incremental.witness import agrees
+from sync_core.domain.incremental.witness import Above, agrees, groups_before
 from sync_core.domain.model import Evidence, Inventory, StoredIndex, StoredPerson
 from sync_core.domain.plan.decide import may_delete, removal_candidates
 from sync_core.domain.plan.groups import GroupNow, losses, remembered
 from sync_core.domain.plan.judge import unanswered
 from sync_core.domain.plan.roster import Roster
 from sync_core.domain.plan.window import WindowLog
-from sync_core.runs.candidates import Candidates
+from sync_core.runs.candidates import Candidates, tree_of
 from sync_core.runs.context import RunContext
 from sync_core.runs.planner import InScope, Page
 from sync_core.store.users import watch_for
@@ -191,12 +192,18 @@ class Looks:
             self._roots_exist = there == set(roots) and not self.candidates.assignments.missing
         return self._roots_exist
 
+    @cached_property
+    def _trees(self) -> tuple[Above, Above]:
+        """Which named groups each group was under at the last run, and is under now."""
+        named = self._context.scope.groups
+        return tree_of(self._checkpoint.tree).above(named), self.candidates.tree.above(named)
+
     async def is_witnessed(self, evidence: Evidence) -> bool:
         """Whether the delta said so, too, or an earlier look did, long enough ago."""
         object_id, reason, context = evidence.object_id, evidence.reason, self._context
-        if object_id not in self.contradicted and agrees(
-            self._hints.people.get(object_id), evidence, context.scope
-        ):
+        hint = self._hints.people.get(object_id)
+        before = groups_before(hint, evidence.groups, *self._trees)
+        if object_id not in self.contradicted and agrees(hint, evidence, context.scope, before):
             return True
         return reason is not None and has_second_witness(
             context.kept.cases, object_id, reason, context.stamp.now

@@ -5,13 +5,19 @@ from typing import Any
 import pytest
 
 from sync_core.domain.incremental.hints import Hint
-from sync_core.domain.incremental.witness import agrees, is_out_by_attributes
+from sync_core.domain.incremental.witness import (
+    Above,
+    agrees,
+    groups_before,
+    is_out_by_attributes,
+)
 from sync_core.domain.model import Evidence, Reason
 from tests.unit.builders import ADMINS, ANN, SALES, clause, compiled, in_groups, not_in_groups
 
 IN_SALES = compiled([in_groups(SALES), clause("department", "EQUALS", "Sales")])
 SELLER = {"id": ANN, "department": "Sales"}
 COOK = {"id": ANN, "department": "Kitchen"}
+TREE = {SALES: frozenset({SALES}), ADMINS: frozenset({ADMINS})}
 
 
 def seen(reason: Reason, person: dict[str, Any] | None = None, **changes: Any) -> Evidence:
@@ -34,8 +40,9 @@ def seen(reason: Reason, person: dict[str, Any] | None = None, **changes: Any) -
         (Hint(values={"city": "Bern"}), seen(Reason.ACCOUNT_DISABLED, SELLER), False),
         (Hint(left={SALES}), seen(Reason.ACCOUNT_DISABLED, SELLER), False),
         (Hint(left={SALES}), seen(Reason.LEFT_SCOPE, SELLER), True),
-        (Hint(joined={ADMINS}), seen(Reason.LEFT_SCOPE, SELLER), True),
-        (Hint(concerned={SALES}), seen(Reason.LEFT_SCOPE, SELLER), True),
+        (Hint(left={ADMINS}), seen(Reason.LEFT_SCOPE, SELLER), False),
+        (Hint(joined={ADMINS}), seen(Reason.LEFT_SCOPE, SELLER), False),
+        (Hint(concerned={SALES}), seen(Reason.LEFT_SCOPE, SELLER), False),
         (Hint(values={"jobTitle": "Boss"}), seen(Reason.LEFT_SCOPE, SELLER), False),
         (Hint(values={"department": "Kitchen"}), seen(Reason.LEFT_SCOPE, COOK), True),
         (Hint(told_manager=True), seen(Reason.LEFT_SCOPE, COOK), True),
@@ -45,7 +52,28 @@ def seen(reason: Reason, person: dict[str, Any] | None = None, **changes: Any) -
 def test_the_delta_agrees_with_a_removal(
     hint: Hint | None, evidence: Evidence, agreed: bool
 ) -> None:
-    assert agrees(hint, evidence, IN_SALES) is agreed
+    before = groups_before(hint, evidence.groups, TREE, TREE)
+
+    assert agrees(hint, evidence, IN_SALES, before) is agreed
+
+
+@pytest.mark.parametrize(
+    ("hint", "old", "new", "before"),
+    [
+        (None, TREE, TREE, {ADMINS}),
+        (Hint(left={SALES}), TREE, TREE, {SALES, ADMINS}),
+        (Hint(left={"team"}), {"team": frozenset({SALES})}, TREE, {SALES, ADMINS}),
+        (Hint(left={"unknown"}, joined={"unknown"}), TREE, TREE, {ADMINS}),
+        (Hint(joined={ADMINS}), TREE, TREE, set()),
+        (Hint(concerned={ADMINS}), TREE, TREE, {ADMINS}),
+        (Hint(concerned={SALES}), TREE, {}, {SALES, ADMINS}),
+        (Hint(concerned={ADMINS}), {}, TREE, set()),
+    ],
+)
+def test_what_was_told_says_in_which_groups_a_person_was(
+    hint: Hint | None, old: Above, new: Above, before: set[str]
+) -> None:
+    assert groups_before(hint, frozenset({ADMINS}), old, new) == before
 
 
 def test_a_person_is_out_by_attributes_when_no_groups_would_let_them_in() -> None:
