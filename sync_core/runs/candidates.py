@@ -30,13 +30,15 @@ class ReadEverything(Exception):
 class Candidates:
     """The people to look at, and the groups as they are now.
 
-    `entered` are groups whose members were read, since when; `sizes` how many people they have. `restored`
+    `entered` are groups whose members were read, since when; `edges` those whose nested groups were told to
+    come or go; `sizes` how many people they have. `restored`
     are people who were soft-deleted and are there again. `missing` are named groups that are gone.
     """
 
     ids: set[str] = field(default_factory=set)
     tree: GroupTree = field(default_factory=GroupTree)
     entered: dict[str, datetime] = field(default_factory=dict)
+    edges: dict[str, datetime] = field(default_factory=dict)
     gone: dict[str, datetime] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
     assignments: Assignments = field(default_factory=Assignments)
@@ -59,6 +61,7 @@ def tracked_of(
     sizes: Mapping[str, int],
     gone: Mapping[str, datetime],
     entered: Mapping[str, datetime],
+    edges: Mapping[str, datetime],
 ) -> TrackedGroups:
     """Return the tree as a checkpoint keeps it."""
     return TrackedGroups(
@@ -71,6 +74,7 @@ def tracked_of(
         unreadable=sorted(tree.unreadable),
         gone=dict(gone),
         entered=dict(entered),
+        edges=dict(edges),
     )
 
 
@@ -108,8 +112,8 @@ class CandidateSearch:
             return
         now = self._context.stamp.now
         back = await self._groups_that_are_back(now)
-        news = self._hints.groups
-        if not (news.edges or news.gone or back):
+        news, moving = self._hints.groups, self._moving(now)
+        if not (moving or news.gone or back):
             await self._read_again(now)
             self._count_members()
             return
@@ -122,12 +126,23 @@ class CandidateSearch:
         await self._read_again(now)
         self._count_members()
         for group in sorted(changed | back):
-            await self._take_members(group)
+            if not await self._take_members(group) and group not in roots:
+                # Deleted, though it was not told yet: nothing says who was in it.
+                raise ReadEverything
+
+    def _moving(self, now: datetime) -> bool:
+        """Whether nested groups came or went lately, so that lists of them may be older than that."""
+        before = self._checkpoint.tree.edges
+        since = dict.fromkeys(sorted(self._hints.groups.edges), now)
+        self._found.edges = {group: at for group, at in (before | since).items() if now - at < LAG}
+        return bool(before or since)
 
     async def _groups_that_are_back(self, now: datetime) -> set[str]:
         """Ask for the groups that were deleted: one that is restored brings its members, untold."""
         known = self._checkpoint.tree
-        gone = dict.fromkeys(self._hints.groups.gone & known.names.keys(), now) | known.gone
+        # A named group that once answered 404 may be there again, and of that no delta tells.
+        asked = (self._hints.groups.gone & known.names.keys()) | set(known.missing)
+        gone = dict.fromkeys(sorted(asked), now) | known.gone
         self._found.gone = gone
         if not gone:
             return set()
@@ -179,16 +194,18 @@ class CandidateSearch:
             else:
                 self._found.entered.setdefault(group, since)
 
-    async def _take_members(self, group: str) -> None:
+    async def _take_members(self, group: str) -> bool:
+        """Take everybody in a group; false if it is not there."""
         found = self._found
         ids = await member_ids(self._context.client, group)
         if ids is None:
-            return
+            return False
         found.sizes[group] = len(ids)
         for object_id in ids:
             self._hints.of(object_id).concerned.add(group)
         found.ids |= ids
         found.new_members |= ids
+        return True
 
     def _count_members(self) -> None:
         """Bring the sizes of groups up to date by who came and went."""
@@ -220,16 +237,16 @@ class CandidateSearch:
             self._found.ids |= self._found.restored
 
     async def _compare_assignments(self) -> None:
-        """Take everybody who is assigned to an application and was not, or the other way round."""
+        """Take everybody who is assigned to an application and was not, or the other way round.
+
+        The list that names them is the one that they are judged by, so it is no second witness.
+        """
         applications = self._context.scope.applications
         found = self._found.assignments = await read_assignments(self._context.client, applications)
         for application in applications - found.missing:
             before = set(self._checkpoint.assignments.get(application, ()))
             now = {oid for oid, assigned in found.by_person.items() if application in assigned}
-            differing = before ^ now
-            self._found.ids |= differing
-            for object_id in differing:
-                self._hints.of(object_id).concerned.add(application)
+            self._found.ids |= before ^ now
 
     async def _take_reports(self) -> None:
         """Take who reports to somebody that was told of, or is looked at: their values change with those."""

@@ -109,7 +109,13 @@ class Leaving:
         settlement = settle(self.context.kept.cases, found, candidates.ids, gatherer.restored, now)
         before = self.context.kept.checkpoint
         assert before is not None  # noqa: S101 -- an incremental run goes on from one
-        tree = tracked_of(candidates.tree, candidates.sizes, candidates.gone, candidates.entered)
+        tree = tracked_of(
+            candidates.tree,
+            candidates.sizes,
+            candidates.gone,
+            candidates.entered,
+            candidates.edges,
+        )
         checkpoint = before.model_copy(
             update={
                 **self._numbers(draft),
@@ -186,7 +192,10 @@ class Leaving:
             and (group not in tree.names or group in rounds.hints.groups.gone)
         }
         sizes = {group: size.people for group, size in gatherer.reading.direct_sizes().items()}
-        return tracked_of(tree, sizes, kept, {})
+        old = before.tree if before is not None else TrackedGroups()
+        entered = old.entered | dict.fromkeys(sorted(tree.names.keys() - old.names.keys()), now)
+        edges = old.edges | dict.fromkeys(sorted(rounds.hints.groups.edges), now)
+        return tracked_of(tree, sizes, kept, _recent(entered, now), _recent(edges, now))
 
     def _moved(
         self,
@@ -242,6 +251,11 @@ class Leaving:
                 known[digit].setdefault(manager, set()).update(people)
             changed[digit] = known[digit]
         await store.save(connection_id, changed, self.fence)
+
+
+def _recent(groups: Mapping[str, datetime], now: datetime) -> dict[str, datetime]:
+    """Return the groups whose lists may be older than what happened to them."""
+    return {group: since for group, since in groups.items() if now - since < LAG}
 
 
 async def note_drift(

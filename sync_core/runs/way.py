@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sync_core.directory.delta import LinkRefused, TooMany
+from sync_core.directory.delta import LinkRefused, NoDelta, TooMany
 from sync_core.domain.documents import ModeReason
 from sync_core.domain.incremental.checkpoint import Checkpoint
 from sync_core.domain.incremental.digest import deciding_digest
@@ -90,7 +90,7 @@ async def choose_way(services: Services, context: RunContext, mode: str) -> Way:
         return await _read(services, context, full(ModeReason.LINK_REFUSED))
     try:
         candidates = await CandidateSearch(services, context, checkpoint, rounds).find()
-    except ReadEverything:
+    except (NoDelta, ReadEverything):
         return await _read(services, context, full(ModeReason.CHEAPER), rounds)
     cost = Cost(len(candidates.ids))
     if mode != ASKED_INCREMENTAL and is_cheaper_to_read(cost, checkpoint):

@@ -38,7 +38,8 @@ class TrackedGroups(Document):
 
     `parents` are the groups that a group is a direct member of, `people` how many people are directly in
     it. `gone` are deleted ones that may be restored, since when. `entered` came lately: their members are
-    read again, as lists lag behind. Members of `unreadable` ones are hidden from this app.
+    read again, as lists lag behind; and so is the tree, until some time after nested groups of the groups in
+    `edges` came or went. Members of `unreadable` ones are hidden from this app.
     """
 
     names: dict[str, str] = Field(default_factory=dict)
@@ -50,6 +51,7 @@ class TrackedGroups(Document):
     unreadable: list[str] = Field(default_factory=list)
     gone: dict[str, datetime] = Field(default_factory=dict)
     entered: dict[str, datetime] = Field(default_factory=dict)
+    edges: dict[str, datetime] = Field(default_factory=dict)
 
 
 class AssertedPeople(Document):

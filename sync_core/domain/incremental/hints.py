@@ -28,8 +28,8 @@ class Hint:
 
     `values` are those of users/delta, None where it did not name the person. `removed` is the reason of the
     last row if that was a removal. `joined` and `left` are groups, directly. `told_manager` whether the
-    rows said who the `manager` is. `concerned` are the groups and applications that brought or took everybody
-    in them.
+    rows said who the `manager` is. `concerned` are groups that came under other groups than before, with
+    everybody in them, or whose members were listed again.
     """
 
     values: dict[str, Any] | None = None
