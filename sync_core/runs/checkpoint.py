@@ -1,12 +1,11 @@
 """The end of a run for the next one: open cases settled, and last the checkpoint moved."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sync_core.directory.delta import LinkRefused
 from sync_core.domain.attributes import MANAGER
-from sync_core.domain.documents import ModeReason
 from sync_core.domain.incremental.checkpoint import (
     GONE_GROUP_KEPT,
     AssertedPeople,
@@ -15,7 +14,9 @@ from sync_core.domain.incremental.checkpoint import (
     counted,
 )
 from sync_core.domain.incremental.digest import deciding_digest
+from sync_core.domain.incremental.hints import Hints
 from sync_core.domain.incremental.interest import InterestSet
+from sync_core.domain.incremental.mode import reads_again
 from sync_core.domain.incremental.open_people import (
     LAG,
     Cause,
@@ -24,7 +25,6 @@ from sync_core.domain.incremental.open_people import (
     opened,
     settle,
 )
-from sync_core.domain.incremental.tracking import not_tracked
 from sync_core.domain.model import HEX_DIGITS, Action, Reason
 from sync_core.domain.names import with_ids
 from sync_core.domain.plan.plan import Plan
@@ -35,14 +35,12 @@ from sync_core.runs.context import RunContext
 from sync_core.runs.full import FullReading
 from sync_core.runs.incremental import Looks
 from sync_core.runs.planner import GROUP_MISSING, Draft
-from sync_core.runs.rounds import Links, Rounds, drained, source_of
+from sync_core.runs.rounds import Links, Rounds, source_of
 from sync_core.services import Services
 from sync_core.store.checkpoints import Move
 from sync_core.store.fences import Fence
 from sync_core.store.reports import by_digit
 
-# More people than this are not looked at one by one after the lag: everything is read once more.
-MOST_RECENT = 500
 # Of so many people that assertions name, the checkpoint does not keep a list; they are counted anew.
 MOST_ASSERTED = 1000
 _CAUSES = {
@@ -51,8 +49,6 @@ _CAUSES = {
     "record.managerUnknown": Cause.UNANSWERED,
     GROUP_MISSING: Cause.UNANSWERED,
 }
-# Full readings that find what the delta should have told; the others have other news.
-_COMPARES = frozenset({ModeReason.ASKED, ModeReason.FULL_EVERY_HOURS, ModeReason.CHEAPER})
 
 
 def open_cases(context: RunContext, plan: Plan) -> Iterator[OpenCase]:
@@ -83,18 +79,18 @@ class Leaving:
 
     async def full(self, draft: Draft, gatherer: FullReading, links: Links) -> None:
         """Settle all cases and move the checkpoint, if the reading was complete."""
-        hints, now = links.rounds.hints.people, self.context.stamp.now
-        many = len(hints) > MOST_RECENT
-        recent = [] if many else [opened(one, Cause.RECENT, now) for one in hints]
+        now = self.context.stamp.now
+        interesting = None if self.context.scope.everyone else gatherer.interesting
+        told = _that_matter(links.rounds.hints, interesting)
+        many = reads_again(len(told), gatherer.requests)
+        recent = [] if many else [opened(one, Cause.RECENT, now) for one in told]
         found = [*open_cases(self.context, self.plan), *recent]
         if not gatherer.reading.complete:
             await self._move(Move(Settlement(tuple(found), ())))
             return
         settlement = settle(self.context.kept.cases, found, None, (), now)
         checkpoint = self._read_whole(draft, gatherer, links.rounds, looks_again=many)
-        interest = None
-        if not self.context.scope.everyone:
-            interest = InterestSet.of(gatherer.interesting)
+        interest = InterestSet.of(interesting) if interesting is not None else None
         await self._save_reports(gatherer.managers, whole=True)
         await self._move(self._moved(settlement, checkpoint, gatherer.log.taken, interest))
 
@@ -253,36 +249,15 @@ class Leaving:
         await store.save(connection_id, changed, self.fence)
 
 
+def _that_matter(hints: Hints, interesting: AbstractSet[str] | None) -> list[str]:
+    """Return the people who were told of, but for those who are in no group that is read."""
+    return [
+        object_id
+        for object_id, hint in hints.people.items()
+        if interesting is None or hint.joined or hint.left or object_id in interesting
+    ]
+
+
 def _recent(groups: Mapping[str, datetime], now: datetime) -> dict[str, datetime]:
     """Return the groups whose lists may be older than what happened to them."""
     return {group: since for group, since in groups.items() if now - since < LAG}
-
-
-async def note_drift(
-    context: RunContext, draft: Draft, links: Links, reason: ModeReason | None
-) -> None:
-    """Count what a full reading found and no delta told: zero is the aim.
-
-    What is in the round that follows the reading is no drift: lists may be ahead of the delta.
-    """
-    if reason not in _COMPARES or links.rounds.is_fresh or context.kept.checkpoint is None:
-        return
-    told = links.rounds.hints.people.keys() | {one.object_id for one in context.kept.cases.values()}
-    values = not context.mapping.depends_on_time and not not_tracked(
-        context.mapping.attributes, links.rounds.refused
-    )
-    drifted = {
-        change.object_id
-        for change in draft.plan.changes
-        if change.object_id not in told and (values or change.action is not Action.UPDATE)
-    }
-    if drifted:
-        try:
-            later = await drained(context, links.as_checkpoint(context.kept.checkpoint))
-        except LinkRefused:
-            return
-        links.add(later)
-        drifted -= later.hints.people.keys()
-    context.ledger.set("drift", len(drifted))
-    if drifted:
-        log_event("run.drift", connection=context.connection.id, people=len(drifted))

@@ -20,8 +20,9 @@ from sync_core.domain.incremental.tracking import not_tracked
 from sync_core.domain.plan.plan import Plan
 from sync_core.logs import log_event
 from sync_core.runs.candidates import CandidateSearch, ReadEverything
-from sync_core.runs.checkpoint import Leaving, note_drift
+from sync_core.runs.checkpoint import Leaving
 from sync_core.runs.context import RunContext
+from sync_core.runs.drift import note_drift
 from sync_core.runs.full import FullReading
 from sync_core.runs.hold import Hold
 from sync_core.runs.incremental import Looks
@@ -44,7 +45,7 @@ class ReadingWay:
 
     async def leave(self, draft: Draft, plan: Plan, hold: Hold) -> None:
         """End the run: drift counted, groups remembered, cases settled, the checkpoint moved."""
-        await note_drift(self.context, draft, self.links, self.choice.reason)
+        await note_drift(self.context, draft, self.gatherer, self.links, self.choice.reason)
         if not plan.verdict.hold_removals:
             await self.gatherer.note_groups(accepted=plan.approved.holds)
         await hold.check()

@@ -338,3 +338,68 @@ async def test_a_link_of_another_graph_is_not_followed_and_everything_is_read(
 
     assert (run.status, run.mode_reason) == (RunStatus.SUCCEEDED, ModeReason.LINK_REFUSED)
     assert (await looked(services, connection_id)).counts.candidates == 0
+
+
+async def test_what_a_run_by_the_delta_would_have_found_is_no_drift(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    """Nobody is told of themselves here: their manager is, the group they are in, or the settings differ."""
+    control = emulator.control
+    boss, report, *_ = await imported(
+        services, connection_id, mapping=[{"target": "boss", "source": "manager.displayName"}]
+    )
+    control.patch_person(report, {"manager": boss})
+    await looked(services, connection_id)
+
+    rename(emulator, boss)
+    renamed = await run_now(services, connection_id, mode="full")
+    group_enters(emulator, "")
+    entered = await run_now(services, connection_id, mode="full")
+    await looked(services, connection_id)
+    stored = await services.store.connections.get(connection_id)
+    mapping = [type(stored.connection.mapping[0])(target="boss", source="manager.mail")]
+    changed = stored.connection.model_copy(update={"mapping": mapping})
+    await services.store.connections.replace(changed, stored)
+    edited = await run_now(services, connection_id, mode="full")
+
+    assert [run.counts.drift for run in (renamed, entered, edited)] == [0, 0, 0]
+    assert renamed.counts.updated >= 1
+    assert entered.counts.created == 1
+    assert edited.counts.held > 0
+
+
+async def test_a_full_run_that_finds_what_no_delta_told_counts_it_as_drift(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    person, *_ = await imported(services, connection_id)
+    table = await services.store.tables.table(USERS)
+    await table.delete_entity(f"{connection_id}-{person[0]}", person)
+
+    run = await run_now(services, connection_id, mode="full")
+
+    assert (run.counts.drift, run.counts.created) == (1, 1)
+
+
+async def test_a_group_that_is_read_in_full_when_it_enters_is_listed_again_by_the_next_run(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    """Its list lags, and its link tells nothing of what came before it."""
+    await imported(services, connection_id)
+    group = emulator.control.create_group("Design")["id"]
+    emulator.control.advance_clock(3600)
+    set_clock(services, lambda: utc_now() + HOUR)
+    made = emulator.control.create_person({"displayName": "New Colleague"})["id"]
+    emulator.control.add_members(group, made)
+    emulator.control.add_members(PLATFORM, group)
+    emulator.control.add_fault(
+        "lag", path=f"/v1.0/groups/{group}/members**", maxSeconds=600, minSeconds=600
+    )
+    await run_now(services, connection_id, mode="full")
+    assert made not in await rows_of(services, connection_id)
+    emulator.control.clear_faults()
+    emulator.control.advance_clock(1200)
+    set_clock(services, lambda: utc_now() + HOUR + timedelta(minutes=20))
+
+    await looked(services, connection_id)
+
+    assert made in active(await rows_of(services, connection_id))

@@ -9,6 +9,8 @@ from sync_core.domain.incremental.open_people import LAG
 
 # A scope that is read in so few requests is always read: nothing is cheaper, or more certain.
 FEW_REQUESTS = 8
+# Up to so many people are looked at one by one once answers are true, whatever a reading costs.
+MOST_RECENT = 500
 # A tenant that refuses delta queries (Azure AD B2C, External ID) is asked again after this.
 ASK_AGAIN_FOR_DELTA = timedelta(days=7)
 
@@ -55,12 +57,17 @@ def _needed(wanted: Wanted, checkpoint: Checkpoint, now: datetime) -> ModeReason
         ModeReason.UNTRACKED_SCOPE: wanted.untracked_scope,
         ModeReason.NO_DELTA: _has_no_delta(checkpoint),
         ModeReason.LINK_OLD: _is_old(checkpoint, now),
-        ModeReason.FULL_EVERY_HOURS: now - checkpoint.full_at >= wanted.full_every,
+        ModeReason.FULL_EVERY_HOURS: _is_due(wanted, checkpoint, now),
         ModeReason.TIME_DEPENDENT: wanted.depends_on_time
         and now.date() != checkpoint.full_at.date(),
         ModeReason.FIRST: not checkpoint.settled and now - checkpoint.first_at >= LAG,
     }
     return next((reason for reason, is_needed in needs.items() if is_needed), None)
+
+
+def _is_due(wanted: Wanted, checkpoint: Checkpoint, now: datetime) -> bool:
+    """Whether the last full reading is too long ago, or seems to be still to come: a clock was wrong."""
+    return now - checkpoint.full_at >= wanted.full_every or checkpoint.full_at - now > LAG
 
 
 def _has_no_delta(checkpoint: Checkpoint) -> bool:
@@ -99,3 +106,12 @@ class Cost:
 def is_cheaper_to_read(cost: Cost, checkpoint: Checkpoint) -> bool:
     """Whether reading everything costs less than looking at each candidate."""
     return cost.requests > max(checkpoint.reading_requests, FEW_REQUESTS)
+
+
+def reads_again(recent: int, requests: int) -> bool:
+    """Whether everybody is read once more after the lag, where `requests` read everybody.
+
+    The other way is to look at the `recent` people, of whom a reading may have shown what was before. In a
+    tenant where that many change between two readings, another reading would be followed by another.
+    """
+    return recent > MOST_RECENT and Cost(recent).requests > max(requests, FEW_REQUESTS)

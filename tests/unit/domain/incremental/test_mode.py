@@ -12,12 +12,14 @@ from sync_core.domain.incremental.mode import (
     ASK_AGAIN_FOR_DELTA,
     FEW_REQUESTS,
     INCREMENTAL,
+    MOST_RECENT,
     Choice,
     Cost,
     Wanted,
     choose,
     is_cheaper_to_read,
     may_ask_for_delta,
+    reads_again,
 )
 from sync_core.domain.incremental.open_people import LAG
 
@@ -63,6 +65,8 @@ YESTERDAY = MORNING - timedelta(hours=9)
         ({}, checkpoint(users=None), ModeReason.NO_DELTA),
         ({}, checkpoint(users=old_link(LINK_LIFE)), ModeReason.LINK_OLD),
         ({"full_every": timedelta(hours=2)}, checkpoint(), ModeReason.FULL_EVERY_HOURS),
+        ({}, checkpoint(full_at=NOW + LAG), None),
+        ({}, checkpoint(full_at=NOW + 2 * LAG), ModeReason.FULL_EVERY_HOURS),
         ({"depends_on_time": True}, checkpoint(full_at=YESTERDAY), ModeReason.TIME_DEPENDENT),
         ({"depends_on_time": True}, checkpoint(), None),
         ({}, checkpoint(settled=False), ModeReason.FIRST),
@@ -110,3 +114,18 @@ def test_looking_at_more_people_than_a_reading_costs_is_not_worth_it(
     looks: int, reading: int, cheaper: bool
 ) -> None:
     assert is_cheaper_to_read(Cost(looks), checkpoint(reading_requests=reading)) is cheaper
+
+
+@pytest.mark.parametrize(
+    ("recent", "requests", "reads"),
+    [
+        (MOST_RECENT, 1, False),
+        (MOST_RECENT + 1, 1, True),
+        (4000, 1001, False),
+        (10_020, 1001, True),
+    ],
+)
+def test_everybody_is_read_again_only_where_looking_at_the_recent_ones_costs_more(
+    recent: int, requests: int, reads: bool
+) -> None:
+    assert reads_again(recent, requests) is reads
