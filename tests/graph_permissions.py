@@ -16,6 +16,8 @@ LEAST: dict[str, frozenset[str]] = {
     # unless they may be read as well. user-list-memberof is told as it and as Directory.Read.All.
     "GET users/{id}/memberOf": frozenset({USERS, MEMBERS}),
     "GET users/{id}/transitiveMemberOf": frozenset({USERS, MEMBERS}),
+    # directoryobject-checkmembergroups, of a user
+    "POST users/{id}/checkMemberGroups": frozenset({USERS, MEMBERS}),
     "GET users/delta()": frozenset({USERS}),  # user-delta
     "GET groups/delta()": frozenset({MEMBERS}),  # group-delta
     "GET groups": frozenset({MEMBERS}),  # group-list

@@ -6,8 +6,10 @@ default property (learn.microsoft.com/graph/api/user-list).
 
 from collections.abc import Iterable, Sequence
 
+import orjson
 from kiota_abstractions.base_request_configuration import RequestConfiguration
 from kiota_abstractions.headers_collection import HeadersCollection
+from kiota_abstractions.method import Method
 from kiota_abstractions.request_information import RequestInformation
 from msgraph.generated.directory.deleted_items.item.directory_object_item_request_builder import (
     DirectoryObjectItemRequestBuilder,
@@ -183,6 +185,20 @@ def groups_of_user(sdk: GraphServiceClient, object_id: str, *, nested: bool) -> 
         select=["id"], top=MAX_PAGE
     )
     return user.member_of.to_get_request_information(RequestConfiguration(query_parameters=direct))
+
+
+def checked_groups(
+    sdk: GraphServiceClient, object_id: str, groups: Sequence[str]
+) -> RequestInformation:
+    """Ask in which of up to 20 groups a person is, also through nesting.
+
+    learn.microsoft.com/graph/api/directoryobject-checkmembergroups
+    """
+    builder = sdk.users.by_user_id(object_id).check_member_groups
+    request = RequestInformation(Method.POST, builder.url_template, builder.path_parameters)
+    request.headers.add("Accept", "application/json")
+    request.set_stream_content(orjson.dumps({"groupIds": list(groups)}), "application/json")
+    return request
 
 
 def one_group(sdk: GraphServiceClient, group_id: str) -> RequestInformation:

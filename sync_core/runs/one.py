@@ -7,9 +7,12 @@ person is linked by no key that one of them may have, too.
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from sync_core.directory.groups import inside
+from sync_core.directory.membership import in_groups
 from sync_core.domain.attributes import manager_of
 from sync_core.domain.documents import RecordError, RunWarning
 from sync_core.domain.incremental.open_people import has_second_witness
+from sync_core.domain.incremental.witness import is_out_by_attributes
 from sync_core.domain.matching.decide import Outcome as Matched
 from sync_core.domain.matching.decide import keeps_out
 from sync_core.domain.model import (
@@ -105,6 +108,12 @@ def _waits(context: RunContext, evidence: Evidence) -> str | None:
     """Say that one look is not enough to remove a person, if so."""
     if evidence.object_id not in context.ledger.unconfirmed:
         return None
+    if evidence.person is not None:
+        return (
+            "Nothing yet: one answer of Graph says that this person is in none of the groups that let "
+            "them in, and another one differs. A look in five minutes, by the next run or by this call, has "
+            "to say the same."
+        )
     return (
         "Nothing yet: Graph answers as if this account did not exist, and may answer so of one that does. A "
         "look in five minutes, by the next run or by this call, has to say the same."
@@ -174,12 +183,27 @@ class _Look:
     async def is_witnessed(self, evidence: Evidence) -> bool:
         """Whether a person may be removed who was looked at alone.
 
-        That somebody does not exist takes another look some time ago; all else Graph has said of the
-        person itself.
+        That somebody does not exist takes another look some time ago, and so does that they have left where
+        other answers differ; all else Graph has said of the person itself.
         """
-        if evidence.reason is not Reason.HARD_DELETED:
+        context, reason = self._context, evidence.reason
+        if reason is Reason.LEFT_SCOPE and await self._has_left(evidence):
             return True
-        context = self._context
-        return has_second_witness(
-            context.kept.cases, evidence.object_id, evidence.reason, context.stamp.now
+        if reason not in {Reason.LEFT_SCOPE, Reason.HARD_DELETED}:
+            return True
+        return reason is not None and has_second_witness(
+            context.kept.cases, evidence.object_id, reason, context.stamp.now
+        )
+
+    async def _has_left(self, evidence: Evidence) -> bool:
+        """Whether all that Graph says of groups and assignments agrees that a person is out of scope."""
+        scope, person, object_id = self._context.scope, evidence.person, evidence.object_id
+        if person is None or is_out_by_attributes(scope, person):
+            return True
+        told = evidence.memberships or frozenset()
+        by_tree = inside(told, scope.groups, self._reading.tree.above(scope.groups))
+        checked = await in_groups(self._context.client, object_id, scope.groups)
+        assigned = self._reading.assignments.of(object_id)
+        return checked is not None and not (
+            scope.matches(person, by_tree | assigned) or scope.matches(person, checked | assigned)
         )

@@ -9,6 +9,7 @@ import pytest
 
 from local.graph import GraphEmulator
 from sync_core.domain.documents import Actor, Run, RunStatus, Trigger
+from sync_core.domain.incremental.open_people import Cause
 from sync_core.domain.model import Origin
 from sync_core.people import sync_now
 from sync_core.runs import hold
@@ -657,3 +658,36 @@ async def test_the_last_of_a_number_keeps_the_value_when_named_as_well(
     assert last["run"]["error"]["code"] == "assertion.failed"
     assert "0 active people would have role = admin (1 now)" in last["run"]["error"]["message"]
     assert "0 active people would have role = admin (1 now)" in why["nextRun"]["message"]
+
+
+async def test_one_answer_that_lacks_a_group_removes_nobody(
+    services: Services,
+    emulator: GraphEmulator,
+    connection_id: str,
+    made: Json,
+    group: str,
+    sync: Sync,
+) -> None:
+    control = emulator.control
+    person = control.create_person({"displayName": "Dan"})["id"]
+    control.advance_clock(3600)
+    control.add_members(group, person)
+    await run_now(services, connection_id)
+    path = f"/v1.0/users/{person}/transitiveMemberOf"
+    fault = control.add_fault("lag", path=path, minSeconds=1800, maxSeconds=1800)
+
+    unsure = await sync(person)
+    kept = await services.store.checkpoints.load(connection_id)
+
+    assert unsure["person"]["status"] == "active"
+    assert unsure["run"]["counts"]["unconfirmed"] == 1
+    assert "another one differs" in steps_told(unsure)["decide"]
+    assert {cause for one, cause in kept.cases if one == person} == {Cause.UNCONFIRMED}
+
+    control.remove_fault(fault["id"])
+    control.remove_members(group, person)
+    assert (await sync(person))["person"]["status"] == "disabled"
+
+
+def steps_told(found: Json) -> dict[str, str]:
+    return {one["name"]: one["message"] for one in found["steps"]}

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import json
 import pkgutil
 import re
 from collections.abc import Callable, Iterator
@@ -111,7 +112,7 @@ def ask(application: Application, request: RequestInformation) -> httpx.Response
     return application.ask(
         request.url,
         method=recorded(request).method,
-        json={} if request.content else None,
+        json=json.loads(request.content) if request.content else None,
         **{name.replace("-", "_"): value for name, value in headers.items()},
     )
 
