@@ -1,0 +1,409 @@
+"""Sequences that need a connection of their own: its settings change, it holds, its links die, it is killed.
+
+What breaks in the midst of others without disturbing them stands in `test_sequences.py`.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from local.graph import GraphEmulator
+from local.sample import SAMPLE_ROLES, SCHEMA_EXTENSION
+from sync_core.domain.documents import Mode, ModeReason, Run, RunStatus
+from sync_core.domain.errors import LeaseLost
+from sync_core.domain.plan.digest import moves_of
+from sync_core.runs.preview import preview
+from sync_core.services import Services, utc_now
+from sync_core.store.checkpoints import CheckpointStore
+from sync_core.store.tables import USERS
+from tests.runs.world import LAG, MINUTES, NO_LIMITS
+from tests.system import (
+    BY_HAND,
+    Rig,
+    active,
+    group_scope,
+    rows_of,
+    run_now,
+    set_clock,
+    stored_connection,
+)
+
+NAMES = [{"target": "name", "source": "displayName"}]
+
+
+@pytest.fixture
+def emulator(rig: Rig) -> Iterator[GraphEmulator]:
+    with GraphEmulator(people=2, groups=0, seed=1, tls=rig.tls) as running:
+        yield running
+
+
+class Team:
+    """A group of some people, and a connection that reads it, in a tenant with nobody else."""
+
+    def __init__(self, services: Services, emulator: GraphEmulator, connection_id: str) -> None:
+        self.services = services
+        self.control = emulator.control
+        self.id = connection_id
+        self.group = str(self.control.create_group("Team", members=[])["id"])
+        self._offset = timedelta()
+        set_clock(services, self.now)
+
+    def now(self) -> datetime:
+        return utc_now() + self._offset
+
+    def pass_time(self, minutes: float) -> None:
+        self.control.advance_clock(minutes * 60)
+        self._offset += timedelta(minutes=minutes)
+
+    def hire(self, number: int = 1, **values: Any) -> list[str]:
+        people = [
+            str(self.control.create_person({"displayName": "Before", **values})["id"])
+            for _ in range(number)
+        ]
+        self.control.add_members(self.group, *people)
+        return sorted(people)
+
+    async def connect(self, **changes: Any) -> None:
+        known = {
+            "scope": group_scope(self.group),
+            "policy": {"guard": NO_LIMITS},
+            "mapping": NAMES,
+        }
+        await stored_connection(self.services, self.id, **(known | changes))
+        for _ in range(2):
+            await self.run("full")
+            self.pass_time(LAG + 1)
+
+    async def change(self, **changes: Any) -> None:
+        """Save the connection with other settings, as the API would."""
+        stored = await self.services.store.connections.get(self.id)
+        document = stored.connection.to_json() | changes
+        changed = type(stored.connection).model_validate(document)
+        await self.services.store.connections.replace(changed, stored)
+
+    async def run(self, mode: str = "incremental") -> Run:
+        run = await run_now(self.services, self.id, mode=mode)
+        assert run.error is None or run.error.code != "run.unexpected", run.error
+        return run
+
+    async def looked(self) -> Run:
+        run = await self.run()
+        assert (run.mode, run.mode_reason) == (Mode.INCREMENTAL, None), run.error
+        return run
+
+    async def members(self) -> set[str]:
+        return active(await rows_of(self.services, self.id))
+
+    async def names(self) -> dict[str, Any]:
+        return {
+            one: row.get("name") for one, row in (await rows_of(self.services, self.id)).items()
+        }
+
+    async def what_is_left(self) -> set[str]:
+        connection = (await self.services.store.connections.get(self.id)).connection
+        return {one.object_id for one in (await preview(self.services, connection)).changes}
+
+    def rename(self, person: str, name: str = "After") -> None:
+        self.control.patch_person(person, {"displayName": name})
+
+
+@pytest.fixture
+def team(services: Services, emulator: GraphEmulator, connection_id: str) -> Team:
+    return Team(services, emulator, connection_id)
+
+
+async def test_the_process_dies_after_the_batch_and_the_window_still_counts_it(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = team.hire(12)
+    await team.connect(policy={"guard": NO_LIMITS | {"maxRemovals": 2}})
+    team.control.remove_members(team.group, people[0], people[1])
+
+    async def die(*_: object) -> None:
+        raise LeaseLost("run.leaseLost", "The process is gone.", "")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CheckpointStore, "move", die)
+        assert await run_now_or_die(team) is None
+    assert await team.members() == set(people[2:])
+    team.pass_time(MINUTES)
+    team.control.remove_members(team.group, people[2])
+
+    run = await team.looked()
+
+    assert (run.status, run.counts.disabled) == (RunStatus.HELD, 0)
+    assert await team.members() == set(people[2:])
+
+
+async def run_now_or_die(team: Team) -> Run | None:
+    try:
+        return await team.run()
+    except AssertionError:
+        return None
+
+
+async def test_a_change_is_followed_by_a_full_run_whose_lists_are_from_before_it(
+    team: Team,
+) -> None:
+    [person] = team.hire()
+    await team.connect()
+    team.rename(person)
+    team.control.add_fault("lag", what=["members"], minSeconds=600, maxSeconds=600)
+    await team.run("full")
+    assert await team.names() == {person: "Before"}
+    team.control.clear_faults()
+    team.pass_time(LAG + 1)
+
+    await team.looked()
+
+    assert await team.names() == {person: "After"}
+
+
+async def test_held_people_change_their_minds_and_the_rest_is_approved_after_other_runs(
+    team: Team,
+) -> None:
+    people = team.hire(12)
+    await team.connect(policy={"guard": NO_LIMITS | {"maxRemovals": 2}})
+    gone, comes_back, other = people[:6], people[0], people[-1]
+    team.control.remove_members(team.group, *gone)
+    held = await team.looked()
+    assert (held.status, held.counts.held) == (RunStatus.HELD, 6)
+    lag = team.control.add_fault("lag", what=["delta"], minSeconds=3600, maxSeconds=3600)
+    team.control.add_members(team.group, comes_back)
+    team.pass_time(MINUTES)
+    team.rename(other)
+    without_a_hint = await team.looked()
+    team.control.remove_fault(lag["id"])
+    for _ in range(2):
+        team.pass_time(MINUTES)
+        again = await team.looked()
+    assert without_a_hint.counts.held == 5
+    assert again.plan_hash is not None
+    moves = moves_of(again.plan_hash)
+    await team.services.store.approvals.remember(team.id, moves, BY_HAND.name, team.now())
+
+    approved = await team.looked()
+
+    assert (approved.counts.disabled, approved.counts.held) == (5, 0)
+    assert await team.members() == {comes_back, *people[6:]}
+    assert await team.what_is_left() == set()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param(
+            {"mapping": [{"target": "name", "expression": "ToUpper([displayName])"}]}, id="mapping"
+        ),
+        pytest.param({"policy": {"guard": NO_LIMITS, "accountDisabled": "keep"}}, id="policy"),
+    ],
+)
+async def test_what_decides_is_edited_and_what_is_read_stays_the_same(
+    team: Team, changes: dict[str, Any]
+) -> None:
+    [person, _] = team.hire(2)
+    team.control.patch_person(person, {"accountEnabled": False})
+    await team.connect()
+    await team.change(**changes)
+
+    run = await team.run()
+
+    assert run.mode_reason is ModeReason.SETTINGS_CHANGED
+    assert await team.what_is_left() == set()
+
+
+async def test_sign_in_activity_is_mapped_and_runs_still_go_by_the_delta(team: Team) -> None:
+    [person] = team.hire()
+    team.control.set_roles([*SAMPLE_ROLES, "AuditLog.Read.All"])
+    await team.connect(
+        mapping=[*NAMES, {"target": "seen", "source": "signInActivity.lastSignInDateTime"}]
+    )
+    team.rename(person)
+
+    await team.looked()
+
+    assert await team.names() == {person: "After"}
+
+
+async def test_the_scope_reads_what_no_delta_tells_and_every_run_is_full(team: Team) -> None:
+    [person] = team.hire()
+    [clause] = group_scope(team.group)["filters"][0]["clauses"]
+    level = {"attribute": f"{SCHEMA_EXTENSION}.level", "operator": "NOT EQUALS", "value": "out"}
+    await team.connect(scope={"filters": [{"clauses": [clause, level]}]})
+    team.control.patch_person(person, {SCHEMA_EXTENSION: {"level": "out"}})
+
+    run = await team.run()
+
+    assert run.mode_reason is ModeReason.UNTRACKED_SCOPE
+    assert await team.members() == set()
+
+
+async def test_the_named_group_is_gone_before_the_delta_says_so_and_its_people_are_changed(
+    team: Team,
+) -> None:
+    people = team.hire(3)
+    await team.connect()
+    team.control.delete_group(team.group)
+    lag = team.control.add_fault("lag", what=["delta"], minSeconds=600, maxSeconds=600)
+    for person in people:
+        team.pass_time(MINUTES)
+        team.rename(person)
+        await team.looked()
+    assert await team.members() == set(people)
+    team.control.remove_fault(lag["id"])
+    # Another group with the same name and members is another group.
+    team.control.create_group("Team", members=people)
+    await team.looked()
+
+    assert await team.members() == set(people)
+
+
+async def test_the_clock_passes_midnight_and_a_value_depends_on_the_day(team: Team) -> None:
+    [person] = team.hire(employeeHireDate="2020-01-01T00:00:00Z")
+    days = 'DateDiff("d", CDate([employeeHireDate]), Now())'
+    await team.connect(mapping=[{"target": "name", "expression": days}])
+    before = (await team.names())[person]
+    team.pass_time(24 * 60)
+
+    run = await team.run()
+
+    assert run.mode_reason in {ModeReason.TIME_DEPENDENT, ModeReason.FULL_EVERY_HOURS}
+    assert float((await team.names())[person]) == float(before) + 1
+
+
+async def test_a_newcomer_takes_over_a_row_and_a_second_one_with_the_same_key_waits(
+    team: Team,
+) -> None:
+    team.hire()
+    mapping = [*NAMES, {"target": "mail", "source": "mail"}]
+    await team.connect(mapping=mapping, matching=["mail"])
+    table = await team.services.store.tables.table(USERS)
+    row = {"PartitionKey": f"{team.id}-a", "RowKey": "app-17", "mail": "new@contoso.com"}
+    await table.upsert_entity(row)
+    team.hire(mail="new@contoso.com")
+
+    first = await team.looked()
+    [second] = team.hire(mail="new@contoso.com")
+    later = await team.looked()
+
+    assert (first.counts.linked, later.counts.created) == (1, 0)
+    assert [error.object_id for error in later.errors] == [second]
+    assert await team.what_is_left() == set()
+
+
+async def test_somebody_stored_is_renamed_to_what_an_assertion_never_wants(team: Team) -> None:
+    [person] = team.hire()
+    await team.connect(assertions=[{"never": "svc-*"}])
+    team.control.patch_person(person, {"userPrincipalName": "svc-x@contoso.com"})
+    renamed = await team.looked()
+    [newcomer] = team.hire()
+    run = await team.looked()
+
+    full = await team.run("full")
+
+    assert [one.status for one in (renamed, run, full)] == [RunStatus.PARTIAL] + [
+        RunStatus.HELD
+    ] * 2
+    assert [one.counts.held for one in (run, full)] == [1, 1]
+    assert newcomer not in await team.members()
+
+
+# What happens to a round, how often, and how the run then goes.
+ROUNDS: list[tuple[str, dict[str, Any], Mode]] = [
+    ("emptyPages", {"count": 40}, Mode.INCREMENTAL),
+    ("loopingLink", {}, Mode.FULL),
+    ("gone", {"page": 2, "times": 1}, Mode.INCREMENTAL),
+    ("gone", {"page": 2}, Mode.FULL),
+    ("badRequest", {}, Mode.FULL),
+    ("notFound", {}, Mode.FULL),
+    ("gone", {}, Mode.FULL),
+]
+
+
+async def test_a_round_is_long_or_endless_or_dies(team: Team) -> None:
+    people = team.hire(2)
+    await team.connect()
+    team.control.settings(delta_page_size=1)
+    for number, (kind, options, mode) in enumerate(ROUNDS):
+        for person in people:
+            team.rename(person, str(number))
+        team.control.add_fault(kind, path="/v1.0/users/delta**", **options)
+        run = await team.run()
+        team.control.clear_faults()
+
+        assert run.mode is mode, (kind, options)
+        assert (run.graph.empty_delta_pages >= 40) is (kind == "emptyPages")
+        assert set((await team.names()).values()) == {str(number)}
+
+
+async def test_a_permission_is_lost_in_a_look_and_nobody_is_changed(team: Team) -> None:
+    people = team.hire(3)
+    await team.connect()
+    team.rename(people[0])
+    team.control.remove_members(team.group, people[1])
+    team.control.add_fault("denied", path=f"/v1.0/users/{people[1]}**")
+
+    refused = await team.run()
+    team.control.clear_faults()
+
+    assert refused.status is RunStatus.FAILED
+    assert await team.members() == set(people)
+    await team.looked()
+    assert await team.what_is_left() == set()
+
+
+async def test_two_connections_of_one_tenant_have_their_own_checkpoints_and_direct_members(
+    team: Team, emulator: GraphEmulator
+) -> None:
+    people = team.hire(3)
+    nested = str(team.control.create_group("Nested", members=[people[0]])["id"])
+    team.control.add_members(team.group, nested)
+    other = Team(team.services, emulator, f"{team.id}b")
+    await team.connect()
+    scope = group_scope(team.group) | {"nestedGroups": False}
+    await other.connect(scope=scope)
+    set_clock(team.services, other.now)
+    team.control.remove_members(team.group, people[0])
+    await team.change(scope=group_scope(nested))
+
+    await other.looked()
+    narrowed = await team.run()
+
+    assert narrowed.mode_reason is ModeReason.SETTINGS_CHANGED
+    assert await other.members() == set(people[1:])
+    assert await team.members() == {people[0]}
+
+
+async def test_a_connection_is_enabled_after_eight_days(team: Team) -> None:
+    people = team.hire(2)
+    await team.connect(schedule={"fullEveryHours": 24 * 30})
+    team.control.remove_members(team.group, people[0])
+    team.pass_time(8 * 24 * 60)
+
+    run = await team.run()
+
+    assert run.mode_reason is ModeReason.LINK_OLD
+    assert await team.members() == {people[1]}
+
+
+async def test_the_settings_change_while_a_run_is_under_way(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [person] = team.hire()
+    await team.connect()
+    team.rename(person)
+    move = CheckpointStore.move
+
+    async def edited(self: CheckpointStore, *given: Any) -> None:
+        await team.change(mapping=[{"target": "name", "expression": "ToUpper([displayName])"}])
+        await move(self, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CheckpointStore, "move", edited)
+        await team.looked()
+    run = await team.run()
+
+    assert run.mode_reason is ModeReason.SETTINGS_CHANGED
+    assert await team.names() == {person: "AFTER"}
