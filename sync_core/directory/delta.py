@@ -20,6 +20,8 @@ from sync_core.domain.incremental.tracking import delta_select
 NEXT_LINK, DELTA_LINK = "@odata.nextLink", "@odata.deltaLink"
 # A round that dies is begun again from its link so often; then everything is read.
 ROUNDS = 3
+# "Change enumeration is not supported for requested tenant": microsoft-graph-docs-contrib issue 7430.
+UNSUPPORTED = "Request_UnsupportedQuery"
 
 Row = dict[str, Any]
 # Tells of a number of pages whether they cost too much.
@@ -35,7 +37,14 @@ class LinkRefused(SyncError):
 
 
 class NoDelta(SyncError):
-    """The tenant has no delta queries (Azure AD B2C, External ID), or refuses these to this app."""
+    """Graph gave no link: the tenant has no delta queries (Azure AD B2C, External ID), or for now only.
+
+    `is_lasting` where Graph says that it has none for this tenant.
+    """
+
+    def __init__(self, code: str, message: str, remedy: str, *, is_lasting: bool) -> None:
+        super().__init__(code, message, remedy)
+        self.is_lasting = is_lasting
 
 
 @dataclass(slots=True)
@@ -90,6 +99,7 @@ async def _link_from_now(client: GraphClient, request: RequestInformation, needs
             "graph.noDelta",
             f"Graph tells this tenant's changes to nobody. {error.message}",
             "Nothing to do: every run reads everything.",
+            is_lasting=UNSUPPORTED in error.message,
         ) from error
     link = body.get(DELTA_LINK) if isinstance(body, dict) else None
     if not isinstance(link, str):
@@ -97,6 +107,7 @@ async def _link_from_now(client: GraphClient, request: RequestInformation, needs
             "graph.noDelta",
             "Graph gave no link from which changes are told.",
             "Nothing to do: every run reads everything.",
+            is_lasting=False,
         )
     check_link(link, client.graph_url)
     return link

@@ -106,6 +106,7 @@ class Links:
         self._context = context
         self._drained = rounds is not None
         self.rounds = rounds or Rounds()
+        self.has_links = True
 
     async def begin(self) -> None:
         """Drain the links that are good still, and take one for the people of the tenant."""
@@ -117,6 +118,7 @@ class Links:
             except LinkRefused as error:
                 log_event("delta.refused", connection=context.connection.id, code=error.code)
         if not may_ask_for_delta(checkpoint if usable else None, context.stamp.now):
+            self.has_links = False
             self.rounds.no_delta_at = checkpoint.no_delta_at if checkpoint is not None else None
             return
         await self._guarded(self._take_users_link)
@@ -144,16 +146,20 @@ class Links:
 
     async def on_tree(self, tree: GroupTree) -> bool:
         """Take streams for the groups of a tree; whether any was taken, and the tree has to be read again."""
-        if self.rounds.no_delta_at is not None or tree.names.keys() <= self.rounds.streamed:
+        if not self.has_links or tree.names.keys() <= self.rounds.streamed:
             return False
         await self._guarded(partial(take_streams, self._context, self.rounds, tree.names))
-        return self.rounds.no_delta_at is None
+        return self.has_links
 
     async def _guarded(self, take: Callable[[], Awaitable[None]]) -> None:
-        """Take links; a tenant that has no delta is read as a whole, each time."""
+        """Take links; a tenant that has no delta is read as a whole, each time, and asked now and then.
+
+        Where Graph gives none for another reason, the next run asks again.
+        """
         try:
             await take()
         except NoDelta as error:
             log_event("delta.none", connection=self._context.connection.id, code=error.code)
             self.rounds.users, self.rounds.streams = None, []
-            self.rounds.no_delta_at = self._context.stamp.now
+            self.has_links = False
+            self.rounds.no_delta_at = self._context.stamp.now if error.is_lasting else None
