@@ -27,6 +27,8 @@ from sync_core.store.users import watch_for
 class FullReading:
     """Looks at all people of the scope, and at all that are stored."""
 
+    has_looked = False
+
     def __init__(self, context: RunContext, hints: Hints | None = None) -> None:
         self._context = context
         self._hints = hints or Hints()

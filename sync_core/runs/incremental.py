@@ -28,6 +28,8 @@ LOOKS_AT_ONCE = 200
 class Looks:
     """Looks at the candidates; the checkpoint knows how many others are stored."""
 
+    has_looked = True
+
     def __init__(
         self, context: RunContext, checkpoint: Checkpoint, candidates: Candidates, hints: Hints
     ) -> None:

@@ -125,6 +125,7 @@ class _Look:
 
     # Another newcomer may have the same key: only a full reading could tell.
     complete = False
+    has_looked = True
 
     def __init__(self, context: RunContext, stored: StoredIndex, evidence: Evidence) -> None:
         self._context = context

@@ -72,6 +72,10 @@ class Gatherer(Protocol):
         """Whether all people in scope were seen; if not, no newcomer is linked by a key, no clause blamed."""
 
     @property
+    def has_looked(self) -> bool:
+        """Whether the absent were asked for by id already, so that to ask for many costs nothing."""
+
+    @property
     def problems(self) -> list[RecordError]:
         """What kept the gatherer from seeing all it should have seen."""
 
@@ -245,7 +249,8 @@ class _Planner:
         absent = self.gatherer.absent(self.stored.people)
         removals = contradicted = 0
         for start in range(0, len(absent), CONFIRM_AT_ONCE):
-            if start >= CONFIRM_HELD and self._is_over(removals):
+            many = start >= CONFIRM_HELD and not self.gatherer.has_looked
+            if many and self._is_over(removals):
                 return self._leave_unconfirmed(absent[start:])
             for evidence in await self.gatherer.look(absent[start : start + CONFIRM_AT_ONCE]):
                 await self.context.turns.take()

@@ -112,13 +112,20 @@ class CheckpointStore:
             await submit_current(partial(submit, table), written[start : start + MAX_OPERATIONS])
 
     async def move(self, connection_id: str, kept: Kept, move: Move, fence: Fence) -> None:
-        """Write the open cases, and last the checkpoint; raises `LeaseLost` if another holder is there."""
+        """Write the open cases, and last the checkpoint; raises `LeaseLost` if another holder is there.
+
+        One that does not fit into one transaction is not kept: every run is full then.
+        """
         before = _cases(connection_id, move.settlement)
         if move.interest is not None:
             before += _replaced(connection_id, kept, "interest", bytes(move.interest.bits))
         groups = [[one] for one in before]
         if move.checkpoint is not None:
-            groups.append(_last(connection_id, kept, move, move.checkpoint))
+            last = _last(connection_id, kept, move, move.checkpoint)
+            if len(split([[one] for one in last], spare=1, spare_bytes=FENCE_BYTES)) > 1:
+                log_event("checkpoint.tooLarge", connection=connection_id)
+                last = _none(connection_id, kept)
+            groups.append(last)
         await fence.recall(CHECKPOINTS, connection_id, kept.fence)
         for batch in split(groups, spare=1, spare_bytes=FENCE_BYTES):
             await fence.submit(CHECKPOINTS, [one for group in batch for one in group])
@@ -155,6 +162,12 @@ def _last(connection_id: str, kept: Kept, move: Move, checkpoint: Checkpoint) ->
     if counts_again:
         return [*rows, upsert(connection_id, DIRTY)]
     return [*rows, delete(connection_id, DIRTY)] if kept.is_dirty else rows
+
+
+def _none(connection_id: str, kept: Kept) -> list[Operation]:
+    """Return the operations that take the checkpoint away: there is nothing to go on from."""
+    kinds = ("checkpoint", "window")
+    return [*left_over(connection_id, kept.rows, (), kinds), upsert(connection_id, DIRTY)]
 
 
 def _replaced(connection_id: str, kept: Kept, kind: str, content: bytes) -> list[Operation]:

@@ -136,8 +136,9 @@ class Links:
             link = replace(link, former=bool(source.get("ConnectionId")))
             await _write(fence, [Operation(Verb.REPLACE, _freed(source), source["odata.etag"])])
         stamp = Stamp(self._connection_id, tenant_id, "", now)
-        await _write(fence, unlinked(row, link, stamp))
+        # First, as a break that is broken off after the last write is not done again; no run is between.
         await leave_to_next_run(self._tables, self._connection_id, object_id, now)
+        await _write(fence, unlinked(row, link, stamp))
         return link
 
 

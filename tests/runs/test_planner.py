@@ -20,6 +20,7 @@ class Looks:
     """A gatherer that asks for a few people by id; it knows how many others are stored."""
 
     complete = False
+    has_looked = True
 
     def __init__(self, context: RunContext, object_ids: Sequence[str], others: Inventory) -> None:
         self._context = context

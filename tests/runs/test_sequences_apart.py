@@ -3,9 +3,11 @@
 What breaks in the midst of others without disturbing them stands in `test_sequences.py`.
 """
 
+import os
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -13,10 +15,13 @@ from local.graph import GraphEmulator
 from local.sample import SAMPLE_ROLES, SCHEMA_EXTENSION
 from sync_core.domain.documents import Mode, ModeReason, Run, RunStatus
 from sync_core.domain.errors import LeaseLost
+from sync_core.domain.incremental.open_people import Settlement
 from sync_core.domain.plan.digest import moves_of
+from sync_core.runs import planner
+from sync_core.runs.hold import held
 from sync_core.runs.preview import preview
 from sync_core.services import Services, utc_now
-from sync_core.store.checkpoints import CheckpointStore
+from sync_core.store.checkpoints import CheckpointStore, Move
 from sync_core.store.tables import USERS
 from tests.runs.world import LAG, MINUTES, NO_LIMITS
 from tests.system import (
@@ -412,3 +417,44 @@ async def test_the_settings_change_while_a_run_is_under_way(
 
     assert run.mode_reason is ModeReason.SETTINGS_CHANGED
     assert await team.names() == {person: "AFTER"}
+
+
+async def test_more_people_are_held_than_a_plan_asks_for_and_one_approval_lets_them_all_go(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planner, "CONFIRM_HELD", 2)
+    monkeypatch.setattr(planner, "CONFIRM_AT_ONCE", 1)
+    people = team.hire(8)
+    await team.connect(policy={"guard": NO_LIMITS | {"maxRemovals": 1}})
+    team.control.remove_members(team.group, *people[:6])
+    held = await team.looked()
+    assert held.plan_hash is not None
+    moves = moves_of(held.plan_hash)
+    await team.services.store.approvals.remember(team.id, moves, BY_HAND.name, team.now())
+
+    approved = await team.looked()
+
+    assert (approved.counts.disabled, approved.counts.held) == (6, 0)
+
+
+async def test_a_checkpoint_that_fits_into_no_transaction_makes_the_next_run_a_full_one(
+    team: Team,
+) -> None:
+    """Two hundred thousand people are assigned to an application."""
+    people = team.hire(2)
+    await team.connect()
+    store = team.services.store.checkpoints
+    kept = await store.load(team.id)
+    assert kept.checkpoint is not None
+    assigned = {"app": [str(UUID(bytes=os.urandom(16))) for _ in range(200_000)]}
+    large = kept.checkpoint.model_copy(update={"assignments": assigned})
+    async with held(team.services, team.id, budget=None) as hold:
+        await store.move(team.id, kept, Move(Settlement((), ()), large), hold.fence)
+    team.control.remove_members(team.group, people[0])
+
+    run = await team.run()
+
+    assert (run.status, run.mode_reason) == (RunStatus.SUCCEEDED, ModeReason.FIRST)
+    assert await team.members() == {people[1]}
+    team.rename(people[1])
+    await team.looked()
