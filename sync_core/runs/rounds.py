@@ -1,6 +1,7 @@
 """The delta rounds of a run: the links of the checkpoint drained, and links taken for what has none."""
 
 from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -21,6 +22,7 @@ from sync_core.domain.incremental.checkpoint import (
     Checkpoint,
     DeltaLink,
     GroupStream,
+    without_doubles,
 )
 from sync_core.domain.incremental.hints import Hints
 from sync_core.domain.incremental.mode import may_ask_for_delta
@@ -107,6 +109,7 @@ class Links:
         self._drained = rounds is not None
         self.rounds = rounds or Rounds()
         self.has_links = True
+        self._packed = False
 
     async def begin(self) -> None:
         """Drain the links that are good still, and take one for the people of the tenant."""
@@ -146,10 +149,25 @@ class Links:
 
     async def on_tree(self, tree: GroupTree) -> bool:
         """Take streams for the groups of a tree; whether any was taken, and the tree has to be read again."""
+        if self.has_links and not self._packed:
+            self._packed = True
+            await self._guarded(partial(self._pack, tree.names.keys()))
         if not self.has_links or tree.names.keys() <= self.rounds.streamed:
             return False
         await self._guarded(partial(take_streams, self._context, self.rounds, tree.names))
         return self.has_links
+
+    async def _pack(self, groups: AbstractSet[str]) -> None:
+        """Take fewer streams for the same groups; the old ones go on until the next full run.
+
+        Until then they tell what came before the new ones were taken and is told late.
+        """
+        rounds = self.rounds
+        rounds.streams, is_sparse = without_doubles(rounds.streams, groups)
+        if is_sparse:
+            packed = Rounds()
+            await take_streams(self._context, packed, groups)
+            rounds.streams += packed.streams
 
     async def _guarded(self, take: Callable[[], Awaitable[None]]) -> None:
         """Take links; a tenant that has no delta is read as a whole, each time, and asked now and then.

@@ -403,3 +403,36 @@ async def test_a_group_that_is_read_in_full_when_it_enters_is_listed_again_by_th
     await looked(services, connection_id)
 
     assert made in active(await rows_of(services, connection_id))
+
+
+async def test_streams_of_groups_that_entered_one_by_one_are_packed_by_full_runs(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    await imported(services, connection_id)
+    for _ in range(3):
+        group_enters(emulator, "")
+        await looked(services, connection_id)
+    requests = [(await looked(services, connection_id)).graph.requests]
+    for _ in range(2):
+        await run_now(services, connection_id, mode="full")
+        requests.append((await looked(services, connection_id)).graph.requests)
+
+    assert await what_a_full_run_would_do(services, connection_id) == {}
+    # Four streams, those and the new one, the new one alone; and the people of the tenant.
+    assert requests[0] - requests[-1] == 3
+
+
+async def test_a_tenant_without_delta_is_read_in_full_and_not_asked_each_time(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    emulator.control.set_tenant(advanced_queries=False)
+    await imported(services, connection_id)
+    emulator.control.reset_requests()
+
+    run = await run_now(services, connection_id, mode="incremental")
+    asked = [one.path for one in emulator.control.requests() if "delta" in one.path]
+    set_clock(services, lambda: utc_now() + timedelta(days=8))
+    await run_now(services, connection_id)
+
+    assert (run.mode_reason, asked) == (ModeReason.NO_DELTA, [])
+    assert any("delta" in one.path for one in emulator.control.requests())

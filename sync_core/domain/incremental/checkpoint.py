@@ -4,7 +4,8 @@ Written last by a run, as a whole; a run that is killed leaves the one before, a
 same links again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 
 from pydantic import Field
@@ -16,6 +17,8 @@ from sync_core.domain.documents import Document
 LINK_LIFE = timedelta(days=6)
 # A stream tracks so many groups: the most ids that $filter takes (learn.microsoft.com/graph/api/group-delta).
 STREAM_GROUPS = 50
+# So many streams more than it takes are left alone.
+SPARE_STREAMS = 2
 # A deleted group can be restored for 30 days with its members (learn.microsoft.com/graph/api/group-delete).
 GONE_GROUP_KEPT = timedelta(days=31)
 
@@ -107,3 +110,21 @@ def counted(by_digit: Mapping[str, int], changes: Mapping[str, int]) -> dict[str
         digit: max(0, by_digit.get(digit, 0) + changes.get(digit, 0))
         for digit in sorted({*by_digit, *changes})
     }
+
+
+def without_doubles(
+    streams: Iterable[GroupStream], groups: AbstractSet[str]
+) -> tuple[list[GroupStream], bool]:
+    """Return the streams without those whose groups are gone, or in larger ones; and whether to pack anew.
+
+    Each group that enters a tree gets a stream of its own, and each stream costs a request in every run.
+    """
+    kept: list[GroupStream] = []
+    tracked: set[str] = set()
+    for stream in sorted(streams, key=lambda one: -len(one.groups)):
+        useful = groups & set(stream.groups)
+        if not useful <= tracked:
+            kept.append(stream)
+            tracked |= useful
+    needed = -(-len(groups) // STREAM_GROUPS)
+    return kept, len(kept) > needed + SPARE_STREAMS

@@ -1,7 +1,32 @@
 """Numbers of a checkpoint go on from the ones before."""
 
-from sync_core.domain.incremental.checkpoint import counted
+import pytest
+
+from sync_core.domain.incremental.checkpoint import GroupStream, counted, without_doubles
+from tests.unit.builders import NOW
 
 
 def test_people_are_counted_by_the_first_digit_of_their_ids() -> None:
     assert counted({"a": 2, "b": 1}, {"a": 1, "b": -3, "c": 1}) == {"a": 3, "b": 0, "c": 1}
+
+
+def stream(*groups: str) -> GroupStream:
+    return GroupStream(link="https://graph", taken_at=NOW, groups=list(groups))
+
+
+@pytest.mark.parametrize(
+    ("streams", "kept", "is_sparse"),
+    [
+        ([], [], False),
+        (["a", "b", "c"], ["a", "b", "c"], False),
+        (["a", "b", "c", "d"], ["a", "b", "c", "d"], True),
+        (["a", "b", "c", "abcd"], ["abcd"], False),
+        (["ab", "bc", "x"], ["ab", "bc"], False),
+    ],
+)
+def test_streams_whose_groups_are_in_larger_ones_or_gone_are_dropped(
+    streams: list[str], kept: list[str], is_sparse: bool
+) -> None:
+    found, sparse = without_doubles([stream(*one) for one in streams], set("abcd"))
+
+    assert (["".join(one.groups) for one in found], sparse) == (kept, is_sparse)
