@@ -10,6 +10,7 @@ from sync_core.domain.incremental.checkpoint import (
     GONE_GROUP_KEPT,
     AssertedPeople,
     Checkpoint,
+    ToldPeople,
     TrackedGroups,
     counted,
 )
@@ -43,6 +44,8 @@ from sync_core.store.reports import by_digit
 
 # Of so many people that assertions name, the checkpoint does not keep a list; they are counted anew.
 MOST_ASSERTED = 1000
+# Half a MiB of a transaction of four.
+MOST_TOLD = 10_000
 _CAUSES = {
     "match.waiting": Cause.MATCH,
     "record.unanswered": Cause.UNANSWERED,
@@ -81,15 +84,17 @@ class Leaving:
         """Settle all cases and move the checkpoint, if the reading was complete."""
         now = self.context.stamp.now
         interesting = None if self.context.scope.everyone else gatherer.interesting
-        told = _that_matter(links.rounds.hints, interesting)
+        news = _that_matter(links.rounds.hints, interesting)
+        told = self._told_lately() | dict.fromkeys(news, now)
         many = reads_again(len(told), gatherer.requests)
-        recent = [] if many else [opened(one, Cause.RECENT, now) for one in told]
+        recent = [] if many else [opened(one, Cause.RECENT, at) for one, at in told.items()]
         found = [*open_cases(self.context, self.plan), *recent]
         if not gatherer.reading.complete:
             await self._move(Move(Settlement(tuple(found), ())))
             return
         settlement = settle(self.context.kept.cases, found, None, (), now)
         checkpoint = self._read_whole(draft, gatherer, links.rounds, looks_again=many)
+        checkpoint = _with_told(checkpoint, {} if many else told, now)
         interest = InterestSet.of(interesting) if interesting is not None else None
         await self._save_reports(gatherer.managers, whole=True)
         await self._move(self._moved(settlement, checkpoint, gatherer.log.taken, interest))
@@ -97,10 +102,14 @@ class Leaving:
     async def looks(self, draft: Draft, gatherer: Looks, rounds: Rounds) -> None:
         """Settle the cases of those who were looked at, and move the checkpoint."""
         candidates, now = gatherer.candidates, self.context.stamp.now
+        told = self._told_lately()
+        # A look at whom an earlier run was told of may be older than that run's, and undo what it wrote.
+        recent = {one: at for one, at in told.items() if one in candidates.ids}
+        recent |= dict.fromkeys(candidates.new_members & candidates.ids, now)
         found = [
             *open_cases(self.context, self.plan),
             *(opened(one, Cause.CONTRADICTED, now) for one in gatherer.contradicted),
-            *(opened(one, Cause.RECENT, now) for one in candidates.new_members & candidates.ids),
+            *(opened(one, Cause.RECENT, at) for one, at in recent.items()),
         ]
         settlement = settle(self.context.kept.cases, found, candidates.ids, gatherer.restored, now)
         before = self.context.kept.checkpoint
@@ -123,6 +132,8 @@ class Leaving:
                 ),
             }
         )
+        news = rounds.hints.people.keys() & candidates.ids
+        checkpoint = _with_told(checkpoint, told | dict.fromkeys(news, now), now)
         interest = self.context.kept.interest
         newcomers = [one for one in candidates.ids if interest is not None and one not in interest]
         if interest is not None:
@@ -130,6 +141,11 @@ class Leaving:
         await self._save_reports(gatherer.managers, whole=False)
         changed = interest if newcomers else None
         await self._move(self._moved(settlement, checkpoint, gatherer.log.taken, changed))
+
+    def _told_lately(self) -> dict[str, datetime]:
+        """Return whom earlier runs were told of so lately that an answer may show what was before."""
+        before = self.context.kept.checkpoint
+        return before.told_since(self.context.stamp.now - LAG) if before is not None else {}
 
     # --- the checkpoint -------------------------------------------------------------------------
 
@@ -256,6 +272,17 @@ def _that_matter(hints: Hints, interesting: AbstractSet[str] | None) -> list[str
         for object_id, hint in hints.people.items()
         if interesting is None or hint.joined or hint.left or object_id in interesting
     ]
+
+
+def _with_told(checkpoint: Checkpoint, told: Mapping[str, datetime], now: datetime) -> Checkpoint:
+    """Keep who was told of lately; where those are too many, everybody is read again after the lag."""
+    if len(told) > MOST_TOLD:
+        return checkpoint.model_copy(update={"told": [], "settled": False, "first_at": now})
+    by_time: dict[datetime, list[str]] = {}
+    for person in sorted(told):
+        by_time.setdefault(told[person], []).append(person)
+    kept = [ToldPeople(at=at, people=people) for at, people in sorted(by_time.items())]
+    return checkpoint.model_copy(update={"told": kept})
 
 
 def _recent(groups: Mapping[str, datetime], now: datetime) -> dict[str, datetime]:

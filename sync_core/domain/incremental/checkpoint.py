@@ -64,6 +64,13 @@ class AssertedPeople(Document):
     active: list[str] = Field(default_factory=list)
 
 
+class ToldPeople(Document):
+    """Who was told of by the rounds of one run. A look may show what was before for some time after `at`."""
+
+    at: datetime
+    people: list[str]
+
+
 class Checkpoint(Document):
     """What a run leaves to the next one.
 
@@ -72,7 +79,8 @@ class Checkpoint(Document):
     last full reading began, `first_at` when the links were taken that all since go on from. `settled`: a full
     reading began when the links were older than the lag, so nothing was missed between links and reading.
     `window_hours` is how far the marks of the guard's window reach back, `reading_requests` what the last
-    full reading asked of Graph, `assignments` the people of each enterprise application.
+    full reading asked of Graph, `assignments` the people of each enterprise application. `told` are those
+    whom the runs of the last quarter of an hour were told of.
     """
 
     digest: str
@@ -92,6 +100,11 @@ class Checkpoint(Document):
     by_digit: dict[str, int] = Field(default_factory=dict)
     asserted: AssertedPeople = AssertedPeople()
     assignments: dict[str, list[str]] = Field(default_factory=dict)
+    told: list[ToldPeople] = Field(default_factory=list)
+
+    def told_since(self, since: datetime) -> dict[str, datetime]:
+        """Return the people who were told of after a moment, and when they last were."""
+        return {person: one.at for one in self.told if one.at > since for person in one.people}
 
     def oldest_link(self) -> datetime | None:
         """Return when the oldest of the links was taken; None without any."""
