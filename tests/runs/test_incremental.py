@@ -15,7 +15,7 @@ from sync_core.domain.incremental.open_people import Settlement
 from sync_core.runs.hold import held
 from sync_core.runs.preview import preview
 from sync_core.services import Services, utc_now
-from sync_core.store.checkpoints import Move
+from sync_core.store.checkpoints import Move, leave_to_next_run
 from sync_core.store.tables import USERS
 from tests.system import active, group_scope, rows_of, run_now, set_clock, stored_connection
 
@@ -279,6 +279,31 @@ async def test_a_person_who_answers_404_without_a_word_of_the_delta_is_looked_at
     third = await looked(services, connection_id)
     assert third.counts.reenabled == 1
     assert await what_a_full_run_would_do(services, connection_id) == {}
+
+
+@pytest.mark.parametrize("mode", ["full", "incremental"])
+async def test_an_older_answer_undoes_what_was_written_for_a_quarter_of_an_hour_at_most(
+    services: Services, emulator: GraphEmulator, connection_id: str, mode: str
+) -> None:
+    """Answers are no consistent sequence: the second one may show what was before the first one."""
+    person, *_ = await imported(services, connection_id)
+    column = (await rows_of(services, connection_id))[person]["email"]
+    emulator.control.advance_clock(3600)
+    emulator.control.patch_person(person, {"mail": "new@contoso.com"})
+    await looked(services, connection_id)
+    assert (await rows_of(services, connection_id))[person]["email"] == "new@contoso.com"
+
+    emulator.control.add_fault(
+        "lag", maxSeconds=900, minSeconds=300, what=["user", "list", "members"]
+    )
+    await leave_to_next_run(services.store.tables, connection_id, person, utc_now())
+    await run_now(services, connection_id, mode=mode)
+    assert (await rows_of(services, connection_id))[person]["email"] == column
+
+    emulator.control.clear_faults()
+    set_clock(services, lambda: utc_now() + timedelta(minutes=16))
+    await looked(services, connection_id)
+    assert (await rows_of(services, connection_id))[person]["email"] == "new@contoso.com"
 
 
 async def test_after_a_quarter_of_an_hour_everything_is_read_once_more(

@@ -1,13 +1,30 @@
 """Numbers of a checkpoint go on from the ones before."""
 
+from datetime import timedelta
+
 import pytest
 
-from sync_core.domain.incremental.checkpoint import GroupStream, counted, without_doubles
-from tests.unit.builders import NOW
+from sync_core.domain.incremental.checkpoint import (
+    Checkpoint,
+    GroupStream,
+    ToldPeople,
+    counted,
+    without_doubles,
+)
+from tests.unit.builders import ANN, NOW
 
 
 def test_people_are_counted_by_the_first_digit_of_their_ids() -> None:
     assert counted({"a": 2, "b": 1}, {"a": 1, "b": -3, "c": 1}) == {"a": 3, "b": 0, "c": 1}
+
+
+def test_who_was_told_of_twice_was_told_of_the_last_time() -> None:
+    minutes = [NOW + timedelta(minutes=number) for number in (0, 5, 10)]
+    told = [ToldPeople(at=minutes[0], people=["bob"])]
+    told += [ToldPeople(at=at, people=[ANN]) for at in minutes[1:]]
+    checkpoint = Checkpoint(digest="", source="", full_at=NOW, first_at=NOW, told=told)
+
+    assert checkpoint.told_since(NOW) == {ANN: minutes[2]}
 
 
 def stream(*groups: str) -> GroupStream:

@@ -83,6 +83,17 @@ def test_a_case_that_goes_on_keeps_when_it_began() -> None:
     assert settlement.closed == ()
 
 
+@pytest.mark.parametrize("cause", [Cause.CONTRADICTED, Cause.RECENT])
+def test_the_lag_is_waited_for_anew_after_every_change(cause: Cause) -> None:
+    """The first change is shown by then, the second need not be."""
+    case, again = opened(ANN, cause, NOW), opened(ANN, cause, NOW + MINUTE)
+
+    [written] = settle(known(case), [again], {ANN}, (), NOW + MINUTE).written
+
+    assert settle(known(written), [], {ANN}, (), NOW + LAG).closed == ()
+    assert settle(known(written), [], {ANN}, (), NOW + MINUTE + LAG).closed == (again,)
+
+
 def test_a_look_that_says_something_else_begins_the_case_anew() -> None:
     case = opened(ANN, Cause.UNCONFIRMED, NOW, Reason.LEFT_SCOPE)
     other = opened(ANN, Cause.UNCONFIRMED, NOW + MINUTE, Reason.HARD_DELETED)
