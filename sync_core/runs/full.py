@@ -1,6 +1,6 @@
 """A full reading as a gatherer: everyone in scope is read, and who is stored and not found is absent."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import timedelta
 
 from sync_core.directory.managers import with_managers
@@ -9,6 +9,7 @@ from sync_core.domain.documents import RecordError, RemovalAction, Run, RunStatu
 from sync_core.domain.incremental.hints import GONE_FOR_GOOD, Hints
 from sync_core.domain.incremental.open_people import has_second_witness
 from sync_core.domain.model import (
+    Attributes,
     Evidence,
     Inventory,
     Reason,
@@ -110,10 +111,13 @@ class FullReading:
     async def _noted(self, read: AsyncIterator[Page]) -> AsyncIterator[Page]:
         """Note who reports to whom."""
         async for page in read:
-            for person, _ in page:
-                if manager := manager_of(person):
-                    self.managers.setdefault(manager, set()).add(person["id"])
+            self._note_managers(person for person, _ in page)
             yield page
+
+    def _note_managers(self, people: Iterable[Attributes]) -> None:
+        for person in people:
+            if manager := manager_of(person):
+                self.managers.setdefault(manager, set()).add(person["id"])
 
     @property
     def _maps_managers(self) -> bool:
@@ -125,7 +129,9 @@ class FullReading:
         return removal_candidates(unseen) if self.reading.complete else []
 
     async def look(self, object_ids: Sequence[str]) -> list[Evidence]:
-        return await self._context.look(object_ids, self.reading.tree)
+        found = await self._context.look(object_ids, self.reading.tree)
+        self._note_managers(one.person for one in found if one.person is not None)
+        return found
 
     @property
     def _reads_groups(self) -> bool:

@@ -458,3 +458,19 @@ async def test_a_checkpoint_that_fits_into_no_transaction_makes_the_next_run_a_f
     assert await team.members() == {people[1]}
     team.rename(people[1])
     await team.looked()
+
+
+async def test_a_list_lacks_somebody_who_stays_and_whose_manager_is_renamed(team: Team) -> None:
+    team.pass_time(60)
+    [person] = team.hire()
+    boss = str(team.control.create_person({"displayName": "Ann"})["id"])
+    team.control.patch_person(person, {"manager": boss})
+    await team.connect(mapping=[{"target": "name", "source": "manager.displayName"}])
+    lag = team.control.add_fault("lag", what=["members"], minSeconds=3000, maxSeconds=3000)
+    await team.run("full")
+    team.control.remove_fault(lag["id"])
+    team.rename(boss, "Bea")
+
+    await team.looked()
+
+    assert await team.names() == {person: "Bea"}
