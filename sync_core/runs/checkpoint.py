@@ -108,7 +108,7 @@ class Leaving:
         recent |= dict.fromkeys(candidates.new_members & candidates.ids, now)
         found = [
             *open_cases(self.context, self.plan),
-            *(opened(one, Cause.CONTRADICTED, now) for one in gatherer.contradicted),
+            *gatherer.contradictions(),
             *(opened(one, Cause.RECENT, at) for one, at in recent.items()),
         ]
         settlement = settle(self.context.kept.cases, found, candidates.ids, gatherer.restored, now)

@@ -1,6 +1,6 @@
 """An incremental run as a gatherer: the candidates are looked at, and of the others nothing is decided."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
 
@@ -9,8 +9,14 @@ from sync_core.domain.attributes import manager_of
 from sync_core.domain.documents import RecordError, RunWarning
 from sync_core.domain.incremental.checkpoint import Checkpoint
 from sync_core.domain.incremental.hints import Hints, contradicts
-from sync_core.domain.incremental.open_people import has_second_witness
-from sync_core.domain.incremental.witness import Above, agrees, groups_before
+from sync_core.domain.incremental.open_people import (
+    Cause,
+    OpenCase,
+    has_second_witness,
+    opened,
+    was_told,
+)
+from sync_core.domain.incremental.witness import Above, agrees, groups_before, told_reason
 from sync_core.domain.model import Evidence, Inventory, StoredIndex, StoredPerson
 from sync_core.domain.plan.decide import may_delete, removal_candidates
 from sync_core.domain.plan.groups import GroupNow, losses, remembered
@@ -205,11 +211,22 @@ class Looks:
         object_id, reason, context = evidence.object_id, evidence.reason, self._context
         hint = self._hints.people.get(object_id)
         before = groups_before(hint, evidence.groups, *self._trees)
-        if object_id not in self.contradicted and agrees(hint, evidence, context.scope, before):
+        if reason is None:
+            return False
+        cases = context.kept.cases
+        if object_id not in self.contradicted and (
+            agrees(hint, evidence, context.scope, before) or was_told(cases, object_id, reason)
+        ):
             return True
-        return reason is not None and has_second_witness(
-            context.kept.cases, object_id, reason, context.stamp.now
-        )
+        return has_second_witness(cases, object_id, reason, context.stamp.now)
+
+    def contradictions(self) -> Iterator[OpenCase]:
+        """Yield the cases of those whose look differed, with what the delta told of them last."""
+        before = {one for one, cause in self._context.kept.cases if cause is Cause.CONTRADICTED}
+        told_again = before & self._hints.people.keys() & self._evidence.keys()
+        for object_id in self.contradicted | told_again:
+            told = told_reason(self._hints.people.get(object_id))
+            yield opened(object_id, Cause.CONTRADICTED, self._context.stamp.now, told)
 
 
 def _missing(group: str) -> RecordError:

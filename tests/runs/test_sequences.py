@@ -59,6 +59,20 @@ def a_department_changes_and_the_look_is_older_than_the_change(world: World) -> 
 
 
 @story
+def a_person_is_blocked_and_the_look_shows_it_one_run_later(world: World) -> Steps:
+    """The delta told it, and the look agrees: nobody waits for a third answer."""
+    person = world.person(world.root())
+    yield
+    world.control.patch_person(person, {"accountEnabled": False})
+    lag = world.lag(f"users/{person}", "user")
+    yield
+    assert world.is_in(person)
+    world.mend(lag)
+    yield
+    assert not world.is_in(person)
+
+
+@story
 def a_new_person_is_told_of_and_answers_404_for_ten_minutes(world: World) -> Steps:
     root = world.root()
     yield

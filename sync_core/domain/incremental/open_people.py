@@ -52,7 +52,10 @@ Key = tuple[str, Cause]
 
 @dataclass(frozen=True, slots=True)
 class OpenCase:
-    """One person and one cause; `reason` is why the person is to be removed, as it was seen first."""
+    """One person and one cause; `reason` is why the person is to be removed, as it was seen first.
+
+    Of a person whose look differed from what the delta told, it is what the delta told.
+    """
 
     object_id: str
     cause: Cause
@@ -87,6 +90,12 @@ def has_second_witness(
         return True
     case = cases.get((object_id, Cause.UNCONFIRMED))
     return case is not None and case.reason is reason and now - case.since >= SECOND_LOOK
+
+
+def was_told(cases: Mapping[Key, OpenCase], object_id: str, reason: Reason) -> bool:
+    """Whether the delta told some time ago what the look shows now, when an earlier look did not yet."""
+    case = cases.get((object_id, Cause.CONTRADICTED))
+    return case is not None and case.reason is reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,16 @@ def agrees(
     return scope.matches(evidence.person, before)
 
 
+def told_reason(hint: Hint | None) -> Reason | None:
+    """Return why a person is to be removed by what the delta told of the account, if it told that."""
+    if hint is None:
+        return None
+    if hint.removed is not None:
+        return Reason.HARD_DELETED if hint.removed == GONE_FOR_GOOD else Reason.SOFT_DELETED
+    is_blocked = (hint.values or {}).get("accountEnabled") is False
+    return Reason.ACCOUNT_DISABLED if is_blocked else None
+
+
 def groups_before(
     hint: Hint | None, groups: frozenset[str], old: Above, new: Above
 ) -> frozenset[str]:

@@ -15,6 +15,7 @@ from sync_core.domain.incremental.open_people import (
     has_second_witness,
     opened,
     settle,
+    was_told,
 )
 from sync_core.domain.model import Reason
 from tests.unit.builders import ANN, NOW
@@ -134,3 +135,16 @@ def test_a_new_case_is_written() -> None:
     found: OpenCase = opened(ANN, Cause.REJECTED, datetime.fromisoformat("2026-05-04T00:00:00Z"))
 
     assert settle({}, [found], {ANN}, (), NOW).written == (found,)
+
+
+@pytest.mark.parametrize(
+    ("told", "agrees"),
+    [(Reason.SOFT_DELETED, True), (Reason.ACCOUNT_DISABLED, False), (None, False)],
+)
+def test_what_was_told_before_a_look_showed_it_is_a_witness(
+    told: Reason | None, agrees: bool
+) -> None:
+    case = opened(ANN, Cause.CONTRADICTED, NOW, told)
+
+    assert was_told({case.key: case}, ANN, Reason.SOFT_DELETED) is agrees
+    assert not was_told({}, ANN, Reason.SOFT_DELETED)

@@ -10,6 +10,7 @@ from sync_core.domain.incremental.witness import (
     agrees,
     groups_before,
     is_out_by_attributes,
+    told_reason,
 )
 from sync_core.domain.model import Evidence, Reason
 from tests.unit.builders import ADMINS, ANN, SALES, clause, compiled, in_groups, not_in_groups
@@ -84,3 +85,18 @@ def test_a_person_is_out_by_attributes_when_no_groups_would_let_them_in() -> Non
     assert not is_out_by_attributes(either, SELLER)
     assert not is_out_by_attributes(either, COOK)
     assert is_out_by_attributes(IN_SALES, COOK)
+
+
+@pytest.mark.parametrize(
+    ("hint", "reason"),
+    [
+        (None, None),
+        (Hint(left={SALES}), None),
+        (Hint(values={"accountEnabled": True}), None),
+        (Hint(values={"accountEnabled": False}), Reason.ACCOUNT_DISABLED),
+        (Hint(removed="changed", values={"accountEnabled": False}), Reason.SOFT_DELETED),
+        (Hint(removed="deleted"), Reason.HARD_DELETED),
+    ],
+)
+def test_the_delta_tells_why_an_account_goes(hint: Hint | None, reason: Reason | None) -> None:
+    assert told_reason(hint) is reason
