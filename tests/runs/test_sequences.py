@@ -2,6 +2,16 @@
 
 Each is a story of a few people in one tenant, and all of them share the runs (`tests.runs.world`). In every
 state nobody is removed who is in scope, and once answers are true again the table is what a full run makes.
+Those that need a connection of their own stand in `test_sequences_apart.py`, and these elsewhere:
+
+- people removed one by one, with a run after each: `test_incremental.py`, the guard counts
+- a person, or a nested group, deleted and restored without a word: `test_incremental.py`, comes back, restored
+- a named group deleted and restored: `test_incremental.py`, a root group that is deleted
+- a decision about a match taken back, a link broken: `test_matching.py`
+- a holder that was taken over writes: `test_fences.py`
+- all of it in any order, with kills: `test_incremental_equals_full.py`
+
+Grace, undo and notifications as hints are not there yet, and have no sequences.
 """
 
 from collections.abc import Iterator
