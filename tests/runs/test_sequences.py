@@ -5,7 +5,7 @@ state nobody is removed who is in scope, and once answers are true again the tab
 Those that need a connection of their own stand in `test_sequences_apart.py`, and these elsewhere:
 
 - people removed one by one, with a run after each: `test_incremental.py`, the guard counts
-- a person, or a nested group, deleted and restored without a word: `test_incremental.py`, comes back, restored
+- a person or a nested group, deleted and restored without a word: `test_incremental.py`, comes back
 - a named group deleted and restored: `test_incremental.py`, a root group that is deleted
 - a decision about a match taken back, a link broken: `test_matching.py`
 - a holder that was taken over writes: `test_fences.py`
