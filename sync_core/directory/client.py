@@ -37,6 +37,7 @@ from msgraph.graph_request_adapter import GraphRequestAdapter
 from msgraph.graph_service_client import GraphServiceClient
 from msgraph_core import GraphClientFactory
 
+from sync_core.concurrency import in_thread
 from sync_core.directory.answers import (
     WAIT_REMEDY,
     Page,
@@ -344,7 +345,9 @@ async def open_graph(
     }
     # The SDK puts a transport of its own in place of the client's and never closes the one below, so
     # that one is opened and closed here.
-    async with httpx.AsyncHTTPTransport(limits=LIMITS) as transport:
+    # To read the certificates that are trusted takes long enough to hold up others.
+    trust = await in_thread(httpx.create_ssl_context)
+    async with httpx.AsyncHTTPTransport(verify=trust, limits=LIMITS) as transport:
         http = httpx.AsyncClient(transport=transport, timeout=TIMEOUT)
         client = GraphClientFactory.create_with_default_middleware(client=http, options=options)
         yield GraphClient(

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from sync_core.concurrency import in_thread
 from sync_core.directory.delta import LinkRefused
 from sync_core.domain.attributes import MANAGER
 from sync_core.domain.documents import ModeReason
@@ -72,6 +73,14 @@ def open_cases(context: RunContext, plan: Plan) -> Iterator[OpenCase]:
             yield opened(change.object_id, Cause.BY_HAND, now)
 
 
+def _left_open(context: RunContext, plan: Plan) -> list[OpenCase]:
+    return list(open_cases(context, plan))
+
+
+def _interest(gatherer: FullReading) -> InterestSet:
+    return InterestSet.of(gatherer.interesting)
+
+
 @dataclass(slots=True)
 class Leaving:
     """A run at its end: its plan has been written, but for what is held."""
@@ -86,7 +95,7 @@ class Leaving:
         hints, now = links.rounds.hints.people, self.context.stamp.now
         many = len(hints) > MOST_RECENT
         recent = [] if many else [opened(one, Cause.RECENT, now) for one in hints]
-        found = [*open_cases(self.context, self.plan), *recent]
+        found = [*await in_thread(_left_open, self.context, self.plan), *recent]
         if not gatherer.reading.complete:
             await self._move(Move(Settlement(tuple(found), ())))
             return
@@ -94,7 +103,7 @@ class Leaving:
         checkpoint = self._read_whole(draft, gatherer, links.rounds, looks_again=many)
         interest = None
         if not self.context.scope.everyone:
-            interest = InterestSet.of(gatherer.interesting)
+            interest = await in_thread(_interest, gatherer)
         await self._save_reports(gatherer.managers, whole=True)
         await self._move(self._moved(settlement, checkpoint, gatherer.log.taken, interest))
 
@@ -102,7 +111,7 @@ class Leaving:
         """Settle the cases of those who were looked at, and move the checkpoint."""
         candidates, now = gatherer.candidates, self.context.stamp.now
         found = [
-            *open_cases(self.context, self.plan),
+            *await in_thread(_left_open, self.context, self.plan),
             *(opened(one, Cause.CONTRADICTED, now) for one in gatherer.contradicted),
             *(opened(one, Cause.RECENT, now) for one in candidates.new_members & candidates.ids),
         ]
@@ -257,11 +266,12 @@ async def note_drift(
     values = not context.mapping.depends_on_time and not not_tracked(
         context.mapping.attributes, links.rounds.refused
     )
-    drifted = {
+    untold = (
         change.object_id
         for change in draft.plan.changes
         if change.object_id not in told and (values or change.action is not Action.UPDATE)
-    }
+    )
+    drifted = await in_thread(set, untold)
     if drifted:
         try:
             later = await drained(context, links.as_checkpoint(context.kept.checkpoint))

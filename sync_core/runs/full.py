@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
 
+from sync_core.concurrency import in_thread
 from sync_core.directory.managers import with_managers
 from sync_core.domain.attributes import MANAGER, manager_of
 from sync_core.domain.documents import RecordError, RemovalAction, Run, RunStatus, RunWarning
@@ -67,7 +68,10 @@ class FullReading:
         stored = await context.users.load_index(context.linking.registry, watch, before)
         await context.linking.begin(stored.people)
         self._first_import = await self._imports_first(stored, log)
-        inventory = Inventory.of(stored.people, log.window(hours), first_import=self._first_import)
+        window = log.window(hours)
+        inventory = await in_thread(
+            Inventory.of, stored.people, window, first_import=self._first_import
+        )
         self._stored = stored
         return stored, inventory
 

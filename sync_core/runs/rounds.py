@@ -85,6 +85,7 @@ async def drained(
     async def drain_stream(stream: GroupStream) -> None:
         told = await drain_groups(client, stream.link, stop)
         for row in told.rows:
+            await context.turns.take()
             found.hints.add_group(row, checkpoint.tree.names)
         found.streams.append(GroupStream(link=told.link, taken_at=now, groups=stream.groups))
 

@@ -15,6 +15,7 @@ import orjson
 from azure.core.exceptions import AzureError
 from pydantic import ValidationError
 
+from sync_core.concurrency import in_thread
 from sync_core.domain.compatibility import read
 from sync_core.domain.incremental.checkpoint import Checkpoint
 from sync_core.domain.incremental.interest import InterestSet
@@ -112,13 +113,7 @@ class CheckpointStore:
 
     async def move(self, connection_id: str, kept: Kept, move: Move, fence: Fence) -> None:
         """Write the open cases, and last the checkpoint; raises `LeaseLost` if another holder is there."""
-        before = _cases(connection_id, move.settlement)
-        if move.interest is not None:
-            before += _replaced(connection_id, kept, "interest", bytes(move.interest.bits))
-        groups = [[one] for one in before]
-        if move.checkpoint is not None:
-            groups.append(_last(connection_id, kept, move, move.checkpoint))
-        for batch in split(groups, spare=1, spare_bytes=FENCE_BYTES):
+        for batch in await in_thread(_batches, connection_id, kept, move):
             await fence.submit(CHECKPOINTS, [one for group in batch for one in group])
 
     async def forget(self, connection_id: str) -> None:
@@ -141,6 +136,16 @@ async def leave_to_next_run(
 def reports_of(connection_id: str) -> str:
     """Return the partition that holds who reports to whom."""
     return f"{connection_id}|reports"
+
+
+def _batches(connection_id: str, kept: Kept, move: Move) -> list[list[Sequence[Operation]]]:
+    before = _cases(connection_id, move.settlement)
+    if move.interest is not None:
+        before += _replaced(connection_id, kept, "interest", bytes(move.interest.bits))
+    groups = [[one] for one in before]
+    if move.checkpoint is not None:
+        groups.append(_last(connection_id, kept, move, move.checkpoint))
+    return split(groups, spare=1, spare_bytes=FENCE_BYTES)
 
 
 def _last(connection_id: str, kept: Kept, move: Move, checkpoint: Checkpoint) -> list[Operation]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import partial
 from itertools import islice
 
+from sync_core.concurrency import in_thread
 from sync_core.domain.errors import RecordRejected, RetryLater
 from sync_core.domain.matching.registry import Registry
 from sync_core.domain.model import (
@@ -183,7 +184,7 @@ class UserStore:
         self, digit: str, changes: Iterable[Change], stored: int
     ) -> dict[str, Entity]:
         """Read the rows that changes of one partition need; `stored` is how many people it holds."""
-        wanted = {change.object_id for change in changes if change.has_row}
+        wanted = await in_thread(_with_rows, changes)
         if not wanted:
             return {}
         table = await self._tables.table(USERS)
@@ -228,6 +229,10 @@ class UserStore:
                     yield done
             for vanished in (one for one in chunk if one not in present):
                 yield vanished, _changed_meanwhile()
+
+
+def _with_rows(changes: Iterable[Change]) -> set[str]:
+    return {change.object_id for change in changes if change.has_row}
 
 
 def _batches(prepared: Sequence[Prepared]) -> list[list[Prepared]]:
