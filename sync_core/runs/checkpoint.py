@@ -36,14 +36,12 @@ from sync_core.runs.context import RunContext
 from sync_core.runs.full import FullReading
 from sync_core.runs.incremental import Looks
 from sync_core.runs.planner import GROUP_MISSING, Draft
-from sync_core.runs.rounds import Links, Rounds, drained, source_of
+from sync_core.runs.rounds import MOST_RECENT, Links, Rounds, drained, source_of
 from sync_core.services import Services
 from sync_core.store.checkpoints import Move
 from sync_core.store.fences import Fence
 from sync_core.store.reports import by_digit
 
-# More people than this are not looked at one by one after the lag: everything is read once more.
-MOST_RECENT = 500
 # Of so many people that assertions name, the checkpoint does not keep a list; they are counted anew.
 MOST_ASSERTED = 1000
 _CAUSES = {
@@ -100,7 +98,7 @@ class Leaving:
             await self._move(Move(Settlement(tuple(found), ())))
             return
         settlement = settle(self.context.kept.cases, found, None, (), now)
-        checkpoint = self._read_whole(draft, gatherer, links.rounds, looks_again=many)
+        checkpoint = self._read_whole(draft, gatherer, links, looks_again=many)
         interest = None
         if not self.context.scope.everyone:
             interest = await in_thread(_interest, gatherer)
@@ -141,11 +139,11 @@ class Leaving:
     # --- the checkpoint -------------------------------------------------------------------------
 
     def _read_whole(
-        self, draft: Draft, gatherer: FullReading, rounds: Rounds, *, looks_again: bool
+        self, draft: Draft, gatherer: FullReading, links: Links, *, looks_again: bool
     ) -> Checkpoint:
-        context, now = self.context, self.context.stamp.now
+        context, now, rounds = self.context, self.context.stamp.now, links.rounds
         before = context.kept.checkpoint
-        first_at, settled = self._age_of_links(rounds)
+        first_at, settled = self._age_of_links(links)
         return Checkpoint(
             **self._numbers(draft),
             digest=deciding_digest(context.connection),
@@ -175,12 +173,12 @@ class Leaving:
             ),
         }
 
-    def _age_of_links(self, rounds: Rounds) -> tuple[datetime, bool]:
+    def _age_of_links(self, links: Links) -> tuple[datetime, bool]:
         """Return since when links go on from each other, and whether a reading was begun after the lag."""
-        before, now = self.context.kept.checkpoint, self.context.stamp.now
-        if before is None or rounds.is_fresh:
-            return now, False
-        return before.first_at, before.settled or now - before.first_at >= LAG
+        before, began_at = self.context.kept.checkpoint, links.began_at
+        if before is None or links.rounds.is_fresh:
+            return began_at, False
+        return before.first_at, before.settled or began_at - before.first_at >= LAG
 
     def _tree(
         self, gatherer: FullReading, rounds: Rounds, before: Checkpoint | None

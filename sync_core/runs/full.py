@@ -21,6 +21,7 @@ from sync_core.domain.plan.groups import losses, remembered
 from sync_core.domain.plan.roster import Roster
 from sync_core.domain.plan.window import WindowLog
 from sync_core.runs.context import RunContext
+from sync_core.runs.continuation import Continuation
 from sync_core.runs.planner import InScope, Page
 from sync_core.store.users import watch_for
 
@@ -28,11 +29,18 @@ from sync_core.store.users import watch_for
 class FullReading:
     """Looks at all people of the scope, and at all that are stored."""
 
-    def __init__(self, context: RunContext, hints: Hints | None = None) -> None:
+    def __init__(
+        self,
+        context: RunContext,
+        hints: Hints | None = None,
+        continuation: Continuation | None = None,
+    ) -> None:
         self._context = context
         self._hints = hints or Hints()
         self._first_import = False
         self.reading = context.reading()
+        self._continuation = continuation
+        self.reading.transcript = continuation.transcript if continuation is not None else None
         self.requests = 0
         self.log = WindowLog()
         self.managers: dict[str, set[str]] = {}
@@ -104,10 +112,13 @@ class FullReading:
     def present(self, in_scope: InScope) -> AsyncIterator[Page]:
         """Yield people in scope; managers are asked for as late as scope and mapping allow."""
         people, client = self.reading.people(), self._context.client
+        transcript = self.reading.transcript
         if MANAGER in self._context.scope.attributes:
-            return in_scope(self._noted(with_managers(client, people)))
+            return in_scope(self._noted(with_managers(client, people, transcript)))
         present = in_scope(people)
-        return self._noted(with_managers(client, present)) if self._maps_managers else present
+        if not self._maps_managers:
+            return present
+        return self._noted(with_managers(client, present, transcript))
 
     async def _noted(self, read: AsyncIterator[Page]) -> AsyncIterator[Page]:
         """Note who reports to whom."""
@@ -123,7 +134,8 @@ class FullReading:
 
     def absent(self, unseen: Mapping[str, StoredPerson]) -> list[str]:
         """Return the people to be asked for by id; only a complete reading may say who is absent."""
-        self.requests = self._context.client.usage.requests
+        earlier = self._continuation.requests if self._continuation is not None else 0
+        self.requests = earlier + self._context.client.usage.requests
         return removal_candidates(unseen) if self.reading.complete else []
 
     async def look(self, object_ids: Sequence[str]) -> list[Evidence]:

@@ -31,6 +31,8 @@ from sync_core.runs.context import RunContext
 from sync_core.store.users import bounded
 
 STREAMS_AT_ONCE = 4
+# More people than this are not looked at one by one after the lag: everything is read once more.
+MOST_RECENT = 500
 # A round without end is left after so many pages, whatever a full reading costs.
 MOST_PAGES = 10_000
 
@@ -107,13 +109,17 @@ async def take_streams(context: RunContext, rounds: Rounds, groups: Iterable[str
 class Links:
     """The links of a full run: what the old ones tell is kept, and new ones are taken before reading.
 
-    In this order, so that what changes during the reading is told by the next round.
+    In this order, so that what changes during the reading is told by the next round. A reading that another
+    run began at `began_at` goes on with the `rounds` of then; nothing is drained or taken for it again.
     """
 
-    def __init__(self, context: RunContext, rounds: Rounds | None = None) -> None:
+    def __init__(
+        self, context: RunContext, rounds: Rounds | None = None, began_at: datetime | None = None
+    ) -> None:
         self._context = context
         self._drained = rounds is not None
         self.rounds = rounds or Rounds()
+        self.began_at = began_at or context.stamp.now
 
     async def begin(self) -> None:
         """Drain the links that are good still, and take one for the people of the tenant."""

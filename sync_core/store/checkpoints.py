@@ -1,8 +1,8 @@
 """The Checkpoints table: one partition a connection, with its checkpoint and its open cases.
 
 In one partition, so that a run loads all of it by one query, and moves the checkpoint together with the
-cases that it leaves open. Rows: `checkpoint|000` and on, `window|000`, `interest|000`, `dirty`, and
-`open|{object id}|{cause}`.
+cases that it leaves open. Rows: `checkpoint|000` and on, `window|000`, `interest|000`, `reading|000` (a full
+reading that is not finished), `dirty`, and `open|{object id}|{cause}`.
 """
 
 import zlib
@@ -19,6 +19,7 @@ from sync_core.concurrency import in_thread
 from sync_core.domain.compatibility import read
 from sync_core.domain.incremental.checkpoint import Checkpoint
 from sync_core.domain.incremental.interest import InterestSet
+from sync_core.domain.incremental.kept_reading import KeptReading
 from sync_core.domain.incremental.open_people import Cause, Key, OpenCase, Settlement, opened
 from sync_core.domain.model import Reason
 from sync_core.domain.plan.window import Marks
@@ -41,7 +42,8 @@ from sync_core.store.wire import (
 
 DIRTY = "dirty"
 OPEN = "open|"
-KINDS = ("checkpoint", "window", "interest")
+READING = "reading"
+KINDS = ("checkpoint", "window", "interest", READING)
 
 
 @dataclass(slots=True)
@@ -56,6 +58,7 @@ class Kept:
     cases: dict[Key, OpenCase] = field(default_factory=dict)
     marks: list[Marks] = field(default_factory=list)
     interest: InterestSet | None = None
+    reading: KeptReading | None = None
     is_dirty: bool = False
     rows: set[str] = field(default_factory=set)
 
@@ -116,6 +119,22 @@ class CheckpointStore:
         for batch in await in_thread(_batches, connection_id, kept, move):
             await fence.submit(CHECKPOINTS, [one for group in batch for one in group])
 
+    async def keep(
+        self, connection_id: str, kept: Kept, reading: KeptReading, fence: Fence
+    ) -> None:
+        """Write where a reading stands that is not finished."""
+        content = reading.model_dump_json(by_alias=True).encode()
+        rows = _replaced(connection_id, kept, READING, content)
+        await fence.submit(CHECKPOINTS, rows)
+        kept.reading = reading
+        kept.rows |= {row.entity["RowKey"] for row in rows}
+
+    async def drop(self, connection_id: str, kept: Kept, fence: Fence) -> None:
+        """Forget a reading that nothing can go on with."""
+        if rows := left_over(connection_id, kept.rows, (), (READING,)):
+            await fence.submit(CHECKPOINTS, rows)
+            kept.rows -= {row.entity["RowKey"] for row in rows}
+
     async def forget(self, connection_id: str) -> None:
         """Delete all that is stored of a connection: one of the same id must not go on from it."""
         table = await self._tables.table(CHECKPOINTS)
@@ -143,8 +162,11 @@ def _batches(connection_id: str, kept: Kept, move: Move) -> list[list[Sequence[O
     if move.interest is not None:
         before += _replaced(connection_id, kept, "interest", bytes(move.interest.bits))
     groups = [[one] for one in before]
+    # A reading ends with the run that has come to its end, whether that moves the checkpoint or not.
+    last = left_over(connection_id, kept.rows, (), (READING,))
     if move.checkpoint is not None:
-        groups.append(_last(connection_id, kept, move, move.checkpoint))
+        last += _last(connection_id, kept, move, move.checkpoint)
+    groups += [last] if last else []
     return split(groups, spare=1, spare_bytes=FENCE_BYTES)
 
 
@@ -204,6 +226,8 @@ def _unpack(kept: Kept, pieces: Mapping[str, list[bytes]]) -> None:
         Marks(datetime.fromisoformat(at), run_id, tuple(marks), first)
         for at, run_id, marks, first in orjson.loads(found.get("window", b"[]"))
     ]
+    if READING in found:
+        kept.reading = read(KeptReading, found[READING])
     if "interest" in found:
         kept.interest = InterestSet(bytearray(found["interest"]))
 
