@@ -6,6 +6,7 @@ them, and nothing is asked of Graph up to the page that is missing.
 
 import struct
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO
@@ -13,14 +14,18 @@ from typing import IO
 from sync_core.directory.answers import GraphNotFound, PageLinkLost
 from sync_core.domain.errors import IncompleteReading
 
-# Number of the page, length of the name, length of the body.
-_HEAD = struct.Struct(">IIQ")
+# Number of the page, whether the body is compressed, length of the name, length of the body.
+_HEAD = struct.Struct(">I?IQ")
 # Below this size a file stays in memory.
 MEMORY_BYTES = 256 * 1024
 CHUNK_BYTES = 1024 * 1024
+# To compress a page costs some 2 µs of CPU a person, a tenth of a reading of unchanged people, and saves four
+# fifths of the file. So only the pages of large directories are: of more than some 170,000 people.
+PLAIN_BYTES = 64 * 1024 * 1024
+LEVEL = 1
 
-# Where a body stands in the file, and its length.
-Place = tuple[int, int]
+# Where a body stands in the file, its length, and whether it is compressed.
+Place = tuple[int, int, bool]
 
 
 class Transcript:
@@ -39,15 +44,17 @@ class Transcript:
 
     def add(self, name: str, number: int, body: bytes) -> None:
         """Keep a page of a list; number 0 begins the list anew."""
-        named = name.encode()
-        self._write(_HEAD.pack(number, len(named), len(body)) + named + body)
-        self._note(name, number, (self._end - len(body), len(body)))
+        named, is_pressed = name.encode(), self._end >= PLAIN_BYTES
+        kept = zlib.compress(body, LEVEL) if is_pressed else body
+        self._write(_HEAD.pack(number, is_pressed, len(named), len(kept)) + named + kept)
+        self._note(name, number, (self._end - len(kept), len(kept), is_pressed))
 
     def bodies(self, name: str) -> Iterator[bytes]:
         """Yield what is kept of a list; whoever adds to it meanwhile gets that as well."""
-        for place, length in self._places.get(name, ()):
+        for place, length, is_pressed in self._places.get(name, ()):
             self._file.seek(place)
-            yield self._file.read(length)
+            kept = self._file.read(length)
+            yield zlib.decompress(kept) if is_pressed else kept
 
     def forget(self, name: str) -> None:
         """Take a list out, of which no next page can be had any more."""
@@ -79,11 +86,11 @@ class Transcript:
             head = self._file.read(_HEAD.size)
             if len(head) < _HEAD.size:
                 raise ValueError("a transcript that ends in the middle of a page")
-            number, named, length = _HEAD.unpack(head)
+            number, is_pressed, named, length = _HEAD.unpack(head)
             body = place + _HEAD.size + named
             if body + length > self._end:
                 raise ValueError("a transcript that ends in the middle of a page")
-            self._note(self._file.read(named).decode(), number, (body, length))
+            self._note(self._file.read(named).decode(), number, (body, length, is_pressed))
             place = body + length
 
     def close(self) -> None:

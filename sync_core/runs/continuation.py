@@ -86,7 +86,7 @@ class Continuation:
                 await self._keep(self._standing(self._links))
         except LeaseLost:
             raise
-        except (SyncError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001 -- what is not kept is read again, and the run ends as it would
             log_event("reading.notKept", connection=self._id, error=type(error).__name__)
 
     async def _keep(self, reading: KeptReading) -> None:

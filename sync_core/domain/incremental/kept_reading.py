@@ -7,9 +7,10 @@ from pydantic import Field
 from sync_core.domain.documents import Document, ModeReason
 from sync_core.domain.incremental.checkpoint import DeltaLink, GroupStream
 
-# How long the link to a next page is good is not documented (one that is not any more is answered with
-# Directory_ExpiredPageToken, and its list is read from the beginning). The bound is for the people: what was
-# read of them is put right by the delta only after the reading.
+# How long the link to a next page is good is not documented (microsoft-graph-docs issue 20092). A maintainer
+# knows of no limit (msgraph-sdk-javascript issue 1463); others have seen Directory_ExpiredPageToken
+# (msgraph-sdk-dotnet issue 2254), and such a list is read from the beginning. The bound is for the people:
+# what was read of them is put right by the delta only after the reading.
 READING_LIFE = timedelta(hours=24)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from sync_core.directory import transcript as transcripts
 from sync_core.directory.answers import GraphNotFound, PageLinkLost
 from sync_core.directory.transcript import MEMORY_BYTES, Playback, Transcript
 from sync_core.domain.errors import IncompleteReading
@@ -22,9 +23,11 @@ def bodies(transcript: Transcript, name: str) -> list[bytes]:
     return list(transcript.bodies(name))
 
 
+@pytest.mark.parametrize("plain", [0, 1, 1 << 30], ids=["compressed", "both", "plain"])
 def test_lists_that_were_read_side_by_side_are_played_back_by_the_next_run(
-    transcript: Transcript,
+    transcript: Transcript, monkeypatch: pytest.MonkeyPatch, plain: int
 ) -> None:
+    monkeypatch.setattr(transcripts, "PLAIN_BYTES", plain)
     for number, name, body in ((0, "a", b"1"), (0, "b", LONG), (1, "a", b"2"), (1, "b", b"")):
         transcript.add(name, number, body)
     after = Transcript()
@@ -33,6 +36,7 @@ def test_lists_that_were_read_side_by_side_are_played_back_by_the_next_run(
     after.read_in()
 
     assert (bodies(after, "a"), bodies(after, "b")) == ([b"1", b"2"], [LONG, b""])
+    assert bodies(after, "b") == bodies(transcript, "b")
     assert (after.pages, after.has_more) == (4, False)
     after.close()
 
