@@ -1,4 +1,4 @@
-"""What a piece of work costs the process that does it: CPU, wall time, peak memory, table calls."""
+"""What a piece of work costs the process that does it: CPU, wall time, peak memory, table calls, turns."""
 
 import os
 import re
@@ -12,15 +12,21 @@ from typing import Any
 
 from azure.core.pipeline.transport import AioHttpTransport
 
+from benchmarks.loop import held_loop
+
 
 @dataclass(slots=True)
 class Cost:
-    """CPU is user and system time of all threads; peak memory is that of the whole process so far."""
+    """CPU is user and system time of all threads; peak memory is that of the whole process so far.
+
+    `held_s` is the longest time for which the event loop did one thing, in CPU of its thread.
+    """
 
     cpu_s: float = 0.0
     wall_s: float = 0.0
     peak_mib: float = 0.0
     table_calls: int = 0
+    held_s: float = 0.0
 
 
 @contextmanager
@@ -28,10 +34,10 @@ def measured() -> Iterator[Cost]:
     """Fill in what the `with` block cost when it ends."""
     cost = Cost()
     wall, cpu = time.perf_counter(), time.process_time()
-    with _counted_table_calls(cost):
+    with _counted_table_calls(cost), held_loop() as held:
         yield cost
     cost.cpu_s, cost.wall_s = time.process_time() - cpu, time.perf_counter() - wall
-    cost.peak_mib = _peak_mib()
+    cost.peak_mib, cost.held_s = _peak_mib(), held.longest_s
 
 
 @contextmanager

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One run of one side over a tenant of `people`; `mode` is the product's word for what it did."""
+    """One run of one side over a tenant of `people`; `mode` is the product's word for what it did.
+
+    `held_s` is the longest time for which its event loop did one thing.
+    """
 
     people: int
     what: str
@@ -16,6 +19,7 @@ class Row:
     table_calls: int
     written: int
     mode: str = ""
+    held_s: float = 0.0
 
     @property
     def cpu_us(self) -> float:

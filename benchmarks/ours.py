@@ -15,6 +15,9 @@ from datetime import timedelta
 from typing import Any
 
 # Imported at the first run otherwise; the CPU of that is not the run's.
+import anyio._backends._asyncio  # noqa: F401
+import httpcore._async.http11  # noqa: F401
+
 import sync_core.directory.client
 import sync_core.runs.full  # noqa: F401
 from benchmarks.cost import measured

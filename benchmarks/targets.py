@@ -21,6 +21,7 @@ def targets(
         if row.what == UNCHANGED:
             yield from _full_reading(row)
     yield _memory(people, max(row.peak_mib for row in largest))
+    yield _loop(people, max(row.held_s for row in largest))
     yield Target(
         f"CPU per user, scope and mapping of {judging.people:,} people",
         "at most 30 µs",
@@ -87,6 +88,15 @@ def _memory(people: int, peak_mib: float) -> Target:
         f"under {limit} MiB",
         f"{peak_mib:.0f} MiB",
         peak_mib < limit,
+    )
+
+
+def _loop(people: int, held_s: float) -> Target:
+    return Target(
+        f"longest that a run holds the event loop, {people:,} people",
+        "under 100 ms",
+        f"{held_s * 1000:.0f} ms",
+        held_s < 0.1,
     )
 
 

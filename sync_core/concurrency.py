@@ -1,13 +1,40 @@
-"""Turns: what keeps one piece of work from holding up everything else in the process."""
+"""Turns and threads: what keeps one piece of work from holding up everything else in the process."""
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterable
+from functools import partial
+from typing import ParamSpec, TypeVar
 
 from sync_core.domain.expressions import EvaluationError
 
 # A page of 999 people takes some 30 ms to judge; a webhook, and the heartbeat of a run, must not wait for it.
 TURN_S = 0.02
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_END = object()
+
+
+async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Do in a thread what takes long in one piece: Python lets the loop have its turn every few milliseconds.
+
+    What the work reads and writes must be in no other hands meanwhile. Whoever is cancelled waits for its
+    end, since the files and tables that it works on may be closed next.
+    """
+    task = asyncio.ensure_future(asyncio.to_thread(partial(work, *args, **kwargs)))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
+async def produced(items: Iterable[T]) -> AsyncIterator[T]:
+    """Yield items that take long to make; each is made in a thread when it is asked for."""
+    onward = iter(items)
+    while (item := await in_thread(next, onward, _END)) is not _END:
+        yield item  # type: ignore[misc]
 
 
 class TimeLimit:

@@ -10,6 +10,7 @@ from sync_core.directory.client import GraphClient
 from sync_core.directory.groups import read_group_tree
 from sync_core.directory.members import pages, users_in
 from sync_core.directory.requests import APPLICATIONS_READ, assigned_to
+from sync_core.directory.transcript import Transcript
 from sync_core.domain.plan.groups import GroupNow
 
 
@@ -34,7 +35,9 @@ class Assignments:
         return sum(application in assigned for assigned in self.by_person.values())
 
 
-async def read_assignments(client: GraphClient, applications: Iterable[str]) -> Assignments:
+async def read_assignments(
+    client: GraphClient, applications: Iterable[str], transcript: Transcript | None = None
+) -> Assignments:
     """Read who is assigned to these service principals, with whatever role.
 
     Of a group its direct members: Entra does not assign through nested groups
@@ -44,13 +47,13 @@ async def read_assignments(client: GraphClient, applications: Iterable[str]) -> 
     assigned: dict[str, set[str]] = defaultdict(set)
     for application in sorted(applications):
         try:
-            await _read_directly(client, application, found, assigned)
+            await _read_directly(client, application, found, assigned, transcript)
         except GraphNotFound:
             found.missing.add(application)
     tree = await read_group_tree(client, assigned, nested=False)
     found.hidden = {group: tree.name(group) for group in tree.unreadable}
     for group in sorted(tree.names.keys() - tree.unreadable):
-        members = {object_id async for object_id in _members(client, group)}
+        members = {object_id async for object_id in _members(client, group, transcript)}
         found.groups[group] = tree.group_now(group, len(members))
         for object_id in members:
             found.by_person[object_id] |= assigned[group]
@@ -58,11 +61,15 @@ async def read_assignments(client: GraphClient, applications: Iterable[str]) -> 
 
 
 async def _read_directly(
-    client: GraphClient, application: str, found: Assignments, assigned: dict[str, set[str]]
+    client: GraphClient,
+    application: str,
+    found: Assignments,
+    assigned: dict[str, set[str]],
+    transcript: Transcript | None,
 ) -> None:
     """Note the people who are assigned themselves, and the applications of the groups that are."""
     request = assigned_to(client.sdk, application)
-    async for page in client.pages(request, needs=APPLICATIONS_READ):
+    async for page in client.pages(request, needs=APPLICATIONS_READ, transcript=transcript):
         for item in page.items:
             found.names[application] = str(item.get("resourceDisplayName") or "")
             if item.get("principalType") == "User":
@@ -76,9 +83,11 @@ def assigned_groups(items: Iterable[dict[str, Any]]) -> list[str]:
     return [str(one["principalId"]) for one in items if one.get("principalType") == "Group"]
 
 
-async def _members(client: GraphClient, group: str) -> AsyncIterator[str]:
+async def _members(
+    client: GraphClient, group: str, transcript: Transcript | None
+) -> AsyncIterator[str]:
     try:
-        async for page in pages(client, users_in(client, group, ["id"])):
+        async for page in pages(client, users_in(client, group, ["id"]), transcript):
             for item in page.items:
                 yield str(item["id"])
     except GraphNotFound:

@@ -37,6 +37,7 @@ from msgraph.graph_request_adapter import GraphRequestAdapter
 from msgraph.graph_service_client import GraphServiceClient
 from msgraph_core import GraphClientFactory
 
+from sync_core.concurrency import in_thread
 from sync_core.directory.answers import (
     WAIT_REMEDY,
     Page,
@@ -53,6 +54,7 @@ from sync_core.directory.batches import from_body, sort_items
 from sync_core.directory.credentials import GraphCredential
 from sync_core.directory.denials import PermissionMissing, denied_all_the_same
 from sync_core.directory.retry_budget import RetryBudget
+from sync_core.directory.transcript import Playback, Transcript
 from sync_core.directory.trouble import Trouble, Usage
 from sync_core.domain.connections.permissions import has_all
 from sync_core.domain.connections.token import read_token
@@ -180,29 +182,39 @@ class GraphClient:
         if has_all(error.needs, before):
             raise denied_all_the_same(error)
 
-    async def pages(self, request: RequestInformation, *, needs: str) -> AsyncIterator[Page]:
+    async def pages(
+        self, request: RequestInformation, *, needs: str, transcript: Transcript | None = None
+    ) -> AsyncIterator[Page]:
         """Follow a list to its end, page by page; items may repeat, the caller merges by id.
 
         A lost page link starts the listing again. Raises `IncompleteReading` if the list cannot be
-        read to its end.
+        read to its end. What a `transcript` has of the list is not asked for; it is given the rest.
         """
         for _ in range(LISTING_RESTARTS):
             try:
-                async for page in self._listing(request, needs):
+                async for page in self._listing(request, needs, transcript):
                     yield page
             except PageLinkLost:
                 continue
             return
         try:
-            async for page in self._listing(request, needs):
+            async for page in self._listing(request, needs, transcript):
                 yield page
         except PageLinkLost as error:
             raise IncompleteReading(error.code, error.message, error.remedy) from error
 
-    async def _listing(self, first: RequestInformation, needs: str) -> AsyncIterator[Page]:
+    async def _listing(
+        self, first: RequestInformation, needs: str, transcript: Transcript | None
+    ) -> AsyncIterator[Page]:
         request, seen, number = first, set[str](), 0
+        played = Playback(transcript, first.url)
         while True:
-            page = await self._patiently(request, needs, partial(_read_page, number))
+            if (kept := played.next()) is not None:
+                page = _read_page(number, kept)
+            else:
+                with played.recorded(number) as record:
+                    page, body = await self._patiently(request, needs, partial(_with_body, number))
+                    record(body)
             number += 1
             yield page
             if page.next_link is None:
@@ -344,7 +356,9 @@ async def open_graph(
     }
     # The SDK puts a transport of its own in place of the client's and never closes the one below, so
     # that one is opened and closed here.
-    async with httpx.AsyncHTTPTransport(limits=LIMITS) as transport:
+    # To read the certificates that are trusted takes long enough to hold up others.
+    trust = await in_thread(httpx.create_ssl_context)
+    async with httpx.AsyncHTTPTransport(verify=trust, limits=LIMITS) as transport:
         http = httpx.AsyncClient(transport=transport, timeout=TIMEOUT)
         client = GraphClientFactory.create_with_default_middleware(client=http, options=options)
         yield GraphClient(
@@ -372,6 +386,10 @@ def _of_batch(answer: httpx.Response, needs: str) -> bytes:
 
 def _read_page(number: int, body: bytes) -> Page:
     return to_page(_decoded(body), number)
+
+
+def _with_body(number: int, body: bytes) -> tuple[Page, bytes]:
+    return _read_page(number, body), body
 
 
 def _decoded(body: bytes) -> Any:

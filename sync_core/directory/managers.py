@@ -10,6 +10,9 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
+from sync_core.concurrency import in_thread
 from sync_core.directory.answers import to_page
 from sync_core.directory.client import MAX_BATCH, GraphClient
 from sync_core.directory.lookup import check_attributes
@@ -22,25 +25,33 @@ from sync_core.directory.requests import (
     users_by_id,
 )
 from sync_core.directory.streams import merged
+from sync_core.directory.transcript import Transcript
 from sync_core.domain.attributes import MANAGER
 from sync_core.domain.errors import FixConnection
 
 REQUEST = MAX_BATCH * MAX_VALUES
 REQUESTS_AT_ONCE = 4
 ONLY_MANAGER = frozenset({"id", MANAGER})
+# The answers in a transcript: their order does not matter, so that none of them begins the list.
+ANSWERS, LATER = "managers", 1
 
 Manager = dict[str, Any]
 
 
 async def with_managers(
-    client: GraphClient, pages: AsyncIterator[Sequence[Sighting]]
+    client: GraphClient,
+    pages: AsyncIterator[Sequence[Sighting]],
+    transcript: Transcript | None = None,
 ) -> AsyncIterator[Sequence[Sighting]]:
     """Return the people of all pages with their `manager`: an object, or None for nobody.
+
+    Whom the `transcript` has an answer for is not asked for again.
 
     Somebody about whom Graph does not answer comes without the key: nobody knows, and that is no reason to
     clear anything. Raises `FixConnection` when managers are hidden from this app.
     """
-    managers = _Managers(client)
+    managers = _Managers(client, transcript)
+    await in_thread(managers.recall)
     waiting: list[Sighting] = []
     async for page in pages:
         waiting += page
@@ -89,14 +100,25 @@ def _cut(people: list[Sighting], size: int) -> tuple[list[Sighting], list[Sighti
 @dataclass(slots=True)
 class _Managers:
     client: GraphClient
+    transcript: Transcript | None = None
+    known: dict[str, Manager | None] = field(default_factory=dict)
     some: list[str] = field(default_factory=list)
     found: bool = False
+
+    def recall(self) -> None:
+        """Learn what an earlier run was told; equal managers are shared, to keep memory flat."""
+        shared: dict[str, Manager] = {}
+        for body in self.transcript.bodies(ANSWERS) if self.transcript is not None else ():
+            for object_id, manager in orjson.loads(body).items():
+                same = manager and shared.setdefault(manager["id"], manager)
+                self.known[object_id] = same
 
     async def added(self, people: Sequence[Sighting]) -> list[Sighting]:
         """Ask for the managers of some people, and put them in."""
         ids = list(dict.fromkeys(person["id"] for person, _ in people))
+        managers = {one: self.known.pop(one) for one in ids if one in self.known}
+        ids = [one for one in ids if one not in managers]
         parts = [ids[start : start + REQUEST] for start in range(0, len(ids), REQUEST)]
-        managers: dict[str, Manager | None] = {}
         async with merged([self._ask(part) for part in parts], at_once=REQUESTS_AT_ONCE) as answers:
             async for answer in answers:
                 managers |= answer
@@ -118,7 +140,10 @@ class _Managers:
         )
         found += [user for user in again if user is not None]
         await check_attributes(self.client, told_managers(found), "the managers of users")
-        yield {user["id"]: user.get(MANAGER) for user in found}
+        told = {user["id"]: user.get(MANAGER) for user in found}
+        if self.transcript is not None:
+            self.transcript.add(ANSWERS, LATER, orjson.dumps(told))
+        yield told
 
 
 def _put(person: Any, managers: dict[str, Manager | None]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from sync_core.directory.requests import (
     member_users,
     plain_members,
 )
+from sync_core.directory.transcript import Transcript
 from sync_core.domain.attributes import ALWAYS_SELECTED
 from sync_core.domain.errors import FixConnection, IncompleteReading
 
@@ -55,17 +56,19 @@ def groups_in(client: GraphClient, group: str, properties: Iterable[str]) -> Typ
     return TypedList(member_groups(client.sdk, group), plain, is_group)
 
 
-async def pages(client: GraphClient, wanted: TypedList) -> AsyncIterator[Page]:
+async def pages(
+    client: GraphClient, wanted: TypedList, transcript: Transcript | None = None
+) -> AsyncIterator[Page]:
     """Read a list to its end, by the plain list where the cast is refused and that is not."""
     if client.has_casts:
         try:
-            async for page in client.pages(wanted.cast, needs=GROUPS_READ):
+            async for page in client.pages(wanted.cast, needs=GROUPS_READ, transcript=transcript):
                 yield page
         except IncompleteReading as refused:
             await _without_casts(client, wanted, refused)
         else:
             return
-    async for page in client.pages(wanted.plain, needs=GROUPS_READ):
+    async for page in client.pages(wanted.plain, needs=GROUPS_READ, transcript=transcript):
         yield wanted.only_wanted(client, page)
 
 

@@ -33,6 +33,7 @@ from sync_core.directory.lookup import check_attributes, count_people
 from sync_core.directory.members import pages, users_in
 from sync_core.directory.requests import USERS_READ, all_users
 from sync_core.directory.streams import merged
+from sync_core.directory.transcript import Transcript
 from sync_core.domain.connections.permissions import HIDDEN
 from sync_core.domain.documents import ASSIGNED_TO, GROUPS, RecordError
 from sync_core.domain.errors import FixConnection, IncompleteReading, SyncError
@@ -76,6 +77,8 @@ class Reading:
     applied_filter: bool = True
     # Called with the tree before any member is read; true asks for the tree to be read once more.
     on_tree: OnTree | None = None
+    # Where the pages of its lists are kept, so that another run can go on with them.
+    transcript: Transcript | None = None
     tree: GroupTree = field(default_factory=GroupTree)
     _lengths: dict[str, int] = field(default_factory=dict)
     assignments: Assignments = field(default_factory=Assignments)
@@ -156,7 +159,9 @@ class Reading:
 
     async def find_assigned(self) -> None:
         """Read who is assigned to the scope's applications; one that is gone makes the reading incomplete."""
-        self.assignments = await read_assignments(self.client, self.scope.applications)
+        self.assignments = await read_assignments(
+            self.client, self.scope.applications, self.transcript
+        )
         for object_id in self.assignments.by_person:
             self._join(object_id, self.assignments.of(object_id))
         hidden = self.assignments.hidden
@@ -232,7 +237,7 @@ class Reading:
         self, group: str, select: Iterable[str]
     ) -> AsyncIterator[list[dict[str, Any]]]:
         """Read a group's members; one that was deleted since the tree was read has none any more."""
-        listed = pages(self.client, users_in(self.client, group, select))
+        listed = pages(self.client, users_in(self.client, group, select), self.transcript)
         try:
             async for items in self._counted(listed, f"the members of group {group}"):
                 yield items
@@ -274,7 +279,7 @@ class Reading:
         expected = None if advanced else await self._count(condition)
         request = all_users(self.client.sdk, self.select, condition, advanced=advanced)
         known = self._groups_of
-        listed = self.client.pages(request, needs=USERS_READ)
+        listed = self.client.pages(request, needs=USERS_READ, transcript=self.transcript)
         async for items in self._counted(listed, "the users of the tenant", expected):
             await check_attributes(self.client, items, "users")
             yield [(item, known.get(item["id"], NOBODY)) for item in items]

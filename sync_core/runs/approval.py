@@ -1,5 +1,9 @@
 """Which confirmation lets a plan through that the guard holds: the one of this very plan, or of its rest."""
 
+from collections.abc import AsyncIterator
+from itertools import islice
+
+from sync_core.concurrency import produced
 from sync_core.domain.documents import Connection, Run
 from sync_core.domain.model import Change
 from sync_core.domain.plan.digest import moves_of
@@ -8,6 +12,9 @@ from sync_core.logs import log_event
 from sync_core.services import Services
 from sync_core.store.approvals import Approval
 from sync_core.store.plans import Document
+
+# Changes that are read from disk in one piece.
+READ_AT_ONCE = 500
 
 
 async def take_approval(
@@ -49,14 +56,20 @@ async def _is_rest(services: Services, approval: Approval, plan: Plan) -> bool:
     """Compare two plans that are sorted by object id, without holding either in memory."""
     confirmed = services.store.plans.load(approval.connection_id, approval.run_id or "")
     one = await anext(confirmed, None)
-    for change in plan.changes:
-        if not plan.is_held(change):
-            continue
+    async for change in _waiting(plan):
         while one is not None and str(one["objectId"]) < change.object_id:
             one = await anext(confirmed, None)
         if one is None or not _is_same(one, change):
             return False
     return True
+
+
+async def _waiting(plan: Plan) -> AsyncIterator[Change]:
+    """Yield the changes that are held, read from disk in pieces."""
+    held = filter(plan.is_held, plan.changes)
+    async for piece in produced(iter(lambda: list(islice(held, READ_AT_ONCE)), [])):
+        for change in piece:
+            yield change
 
 
 def _is_same(confirmed: Document, change: Change) -> bool:

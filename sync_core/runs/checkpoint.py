@@ -5,9 +5,11 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from sync_core.concurrency import in_thread
 from sync_core.domain.attributes import MANAGER
 from sync_core.domain.incremental.checkpoint import (
     GONE_GROUP_KEPT,
+    MOST_TOLD,
     AssertedPeople,
     Checkpoint,
     ToldPeople,
@@ -44,8 +46,6 @@ from sync_core.store.reports import by_digit
 
 # Of so many people that assertions name, the checkpoint does not keep a list; they are counted anew.
 MOST_ASSERTED = 1000
-# Half a MiB of a transaction of four.
-MOST_TOLD = 10_000
 _CAUSES = {
     "match.waiting": Cause.MATCH,
     "record.unanswered": Cause.UNANSWERED,
@@ -71,6 +71,14 @@ def open_cases(context: RunContext, plan: Plan) -> Iterator[OpenCase]:
             yield opened(change.object_id, Cause.BY_HAND, now)
 
 
+def _left_open(context: RunContext, plan: Plan) -> list[OpenCase]:
+    return list(open_cases(context, plan))
+
+
+def _interest(gatherer: FullReading) -> InterestSet:
+    return InterestSet.of(gatherer.interesting)
+
+
 @dataclass(slots=True)
 class Leaving:
     """A run at its end: its plan has been written, but for what is held."""
@@ -84,30 +92,32 @@ class Leaving:
         """Settle all cases and move the checkpoint, if the reading was complete."""
         now = self.context.stamp.now
         interesting = None if self.context.scope.everyone else gatherer.interesting
-        news = _that_matter(links.rounds.hints, interesting)
-        told = self._told_lately() | dict.fromkeys(news, now)
-        many = reads_again(len(told), gatherer.requests)
+        news = await in_thread(_that_matter, links.rounds.hints, interesting)
+        told = self._told_lately(links.began_at) | dict.fromkeys(news, now)
+        many = len(told) > MOST_TOLD or reads_again(len(told), gatherer.requests)
         recent = [] if many else [opened(one, Cause.RECENT, at) for one, at in told.items()]
-        found = [*open_cases(self.context, self.plan), *recent]
+        found = [*await in_thread(_left_open, self.context, self.plan), *recent]
         if not gatherer.reading.complete:
             await self._move(Move(Settlement(tuple(found), ())))
             return
         settlement = settle(self.context.kept.cases, found, None, (), now)
-        checkpoint = self._read_whole(draft, gatherer, links.rounds, looks_again=many)
+        checkpoint = self._read_whole(draft, gatherer, links, looks_again=many)
         checkpoint = _with_told(checkpoint, {} if many else told, now)
-        interest = InterestSet.of(interesting) if interesting is not None else None
+        interest = None
+        if interesting is not None:
+            interest = await in_thread(InterestSet.of, interesting)
         await self._save_reports(gatherer.managers, whole=True)
         await self._move(self._moved(settlement, checkpoint, gatherer.log.taken, interest))
 
     async def looks(self, draft: Draft, gatherer: Looks, rounds: Rounds) -> None:
         """Settle the cases of those who were looked at, and move the checkpoint."""
         candidates, now = gatherer.candidates, self.context.stamp.now
-        told = self._told_lately()
+        told = self._told_lately(now)
         # A look at whom an earlier run was told of may be older than that run's, and undo what it wrote.
         recent = {one: at for one, at in told.items() if one in candidates.ids}
         recent |= dict.fromkeys(candidates.new_members & candidates.ids, now)
         found = [
-            *open_cases(self.context, self.plan),
+            *await in_thread(_left_open, self.context, self.plan),
             *gatherer.contradictions(),
             *(opened(one, Cause.RECENT, at) for one, at in recent.items()),
         ]
@@ -142,19 +152,19 @@ class Leaving:
         changed = interest if newcomers else None
         await self._move(self._moved(settlement, checkpoint, gatherer.log.taken, changed))
 
-    def _told_lately(self) -> dict[str, datetime]:
-        """Return whom earlier runs were told of so lately that an answer may show what was before."""
+    def _told_lately(self, asked_at: datetime) -> dict[str, datetime]:
+        """Return whom earlier runs were told of so lately that an answer of then may show what was before."""
         before = self.context.kept.checkpoint
-        return before.told_since(self.context.stamp.now - LAG) if before is not None else {}
+        return before.told_since(asked_at - LAG) if before is not None else {}
 
     # --- the checkpoint -------------------------------------------------------------------------
 
     def _read_whole(
-        self, draft: Draft, gatherer: FullReading, rounds: Rounds, *, looks_again: bool
+        self, draft: Draft, gatherer: FullReading, links: Links, *, looks_again: bool
     ) -> Checkpoint:
-        context, now = self.context, self.context.stamp.now
+        context, now, rounds = self.context, self.context.stamp.now, links.rounds
         before = context.kept.checkpoint
-        first_at, settled = self._age_of_links(rounds)
+        first_at, settled = self._age_of_links(links)
         return Checkpoint(
             **self._numbers(draft),
             digest=deciding_digest(context.connection),
@@ -184,12 +194,12 @@ class Leaving:
             ),
         }
 
-    def _age_of_links(self, rounds: Rounds) -> tuple[datetime, bool]:
+    def _age_of_links(self, links: Links) -> tuple[datetime, bool]:
         """Return since when links go on from each other, and whether a reading was begun after the lag."""
-        before, now = self.context.kept.checkpoint, self.context.stamp.now
-        if before is None or rounds.is_fresh:
-            return now, False
-        return before.first_at, before.settled or now - before.first_at >= LAG
+        before, began_at = self.context.kept.checkpoint, links.began_at
+        if before is None or links.rounds.is_fresh:
+            return began_at, False
+        return before.first_at, before.settled or began_at - before.first_at >= LAG
 
     def _tree(
         self, gatherer: FullReading, rounds: Rounds, before: Checkpoint | None

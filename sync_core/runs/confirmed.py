@@ -4,8 +4,10 @@ A confirmation is no evidence: people whom the plan left unconfirmed are asked f
 says so.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 
+from sync_core.concurrency import in_thread
 from sync_core.domain.model import Action, Change, Evidence, StillHeld, StoredIndex, StoredPerson
 from sync_core.domain.plan.guard import Verdict
 from sync_core.domain.plan.judge import unanswered
@@ -28,23 +30,31 @@ async def let_through(context: RunContext, draft: Draft, still_held: StillHeld) 
     The plan keeps its name; changes in new spools are closed with the draft's.
     """
     if not draft.unconfirmed:
-        verdict = confirmed_verdict(context, draft)
-        return replace(draft.plan, verdict=verdict, approved=draft.plan.verdict)
+        verdict = await in_thread(confirmed_verdict, context, draft)
+        plan = replace(draft.plan, verdict=verdict, approved=draft.plan.verdict)
+        await in_thread(plan.count_held)
+        return plan
     decided = draft.spools.enter_context(ChangeSpool())
     planned = draft.spools.enter_context(ChangeSpool())
-    decided.extend(
-        change for change in draft.plan.changes if change.object_id not in draft.unconfirmed
-    )
+    confirmed = (one for one in draft.plan.changes if one.object_id not in draft.unconfirmed)
+    await in_thread(decided.extend, confirmed)
     await _ask_the_rest(context, draft, decided, still_held)
     detail = await write_detail(context, decided, planned, draft.inventory)
-    return replace(
+    active, applied = draft.inventory.active, context.assertions.applied
+    plan = replace(
         draft.plan,
         changes=planned,
         tally=detail.tally,
-        verdict=context.assertions.applied(ALLOWED, draft.inventory.active, planned),
+        verdict=await in_thread(applied, ALLOWED, active, planned),
         approved=draft.plan.verdict,
-        unconfirmed=sum(change.action.is_removal and change.reason is None for change in planned),
+        unconfirmed=await in_thread(_without_reason, planned),
     )
+    await in_thread(plan.count_held)
+    return plan
+
+
+def _without_reason(changes: Iterable[Change]) -> int:
+    return sum(change.action.is_removal and change.reason is None for change in changes)
 
 
 def confirmed_verdict(context: RunContext, draft: Draft) -> Verdict:
@@ -65,7 +75,7 @@ async def _ask_the_rest(
             known = draft.unconfirmed[evidence.object_id]
             if change := await _decide(context, draft, evidence, known):
                 decided.add(change)
-    decided.extend(Change(Action.DISABLE, object_id) for object_id in left)
+    await in_thread(decided.extend, (Change(Action.DISABLE, object_id) for object_id in left))
 
 
 async def _decide(

@@ -2,16 +2,18 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from sync_core.domain.model import HEX_DIGITS, Action, Change, Inventory, Tally
+from sync_core.concurrency import in_thread
+from sync_core.domain.model import Action, Change, Inventory, Tally
 from sync_core.domain.plan.decide import is_protected
 from sync_core.domain.plan.digest import PlanDigest
 from sync_core.domain.plan.guard import COMING, tally_of
 from sync_core.domain.plan.values import (
     Loss,
     Rise,
+    Sensitive,
     losses,
     name_of,
     over,
@@ -41,32 +43,57 @@ async def write_detail(
     context: RunContext, decided: ChangeSpool, planned: ChangeSpool, inventory: Inventory
 ) -> Detail:
     """Fill `planned` with what was decided, without people who are protected or wait for a match."""
-    digest = PlanDigest(context.connection.id)
-    actions: Counter[Action] = Counter()
-    people = inventory.active
-    lost: Counter[Loss] = Counter()
-    gained: Counter[Rise] = Counter()
-    sensitive = sensitive_values(context.connection.mapping)
-    for digit in HEX_DIGITS:
-        changes = context.linking.settled(decided.read(digit))
+    sums = _Sums(context, planned, inventory, inventory.active)
+    for digit in decided.digits:
+        changes = await in_thread(sums.settled, decided, digit)
         stored = inventory.by_digit.get(digit, 0)
         rows = await context.users.load_rows(digit, changes, stored, anew=False)
+        await in_thread(sums.add, changes, rows)
+    return sums.detail()
+
+
+@dataclass(slots=True)
+class _Sums:
+    """Adds up a plan, partition by partition: of a large one, each takes a second."""
+
+    context: RunContext
+    planned: ChangeSpool
+    inventory: Inventory
+    people: int
+    digest: PlanDigest = field(init=False)
+    sensitive: Sensitive = field(init=False)
+    actions: Counter[Action] = field(default_factory=Counter)
+    lost: Counter[Loss] = field(default_factory=Counter)
+    gained: Counter[Rise] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.digest = PlanDigest(self.context.connection.id)
+        self.sensitive = sensitive_values(self.context.connection.mapping)
+
+    def settled(self, decided: ChangeSpool, digit: str) -> list[Change]:
+        return self.context.linking.settled(decided.read(digit))
+
+    def add(self, changes: Sequence[Change], rows: Mapping[str, dict[str, Any]]) -> None:
+        policy, first_import = self.context.connection.policy, self.inventory.first_import
         for change in changes:
             if change.object_id in rows:
                 _put_stored(change, rows[change.object_id])
-            if is_protected(change, context.connection.policy):
+            if is_protected(change, policy):
                 continue
-            planned.add(change)
-            actions[change.action] += 1
-            people += change.has_row and change.action in COMING
-            lost.update(losses(change))
-            for rise in () if inventory.first_import else rises(change, sensitive):
-                gained[rise] += 1
-                digest.hold([f"{change.object_id}|{rise.column}|{rise.value}"])
-            digest.add(change)
-    held = over(lost, context.connection.policy.guard, people)
-    digest.hold(_names(context, held, lost, people))
-    return Detail(tally_of(inventory, actions), digest.text, people, lost, gained)
+            self.planned.add(change)
+            self.actions[change.action] += 1
+            self.people += change.has_row and change.action in COMING
+            self.lost.update(losses(change))
+            for rise in () if first_import else rises(change, self.sensitive):
+                self.gained[rise] += 1
+                self.digest.hold([f"{change.object_id}|{rise.column}|{rise.value}"])
+            self.digest.add(change)
+
+    def detail(self) -> Detail:
+        held = over(self.lost, self.context.connection.policy.guard, self.people)
+        self.digest.hold(_names(self.context, held, self.lost, self.people))
+        tally = tally_of(self.inventory, self.actions)
+        return Detail(tally, self.digest.text, self.people, self.lost, self.gained)
 
 
 def _names(

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import timedelta
 
+from sync_core.concurrency import in_thread
 from sync_core.directory.managers import with_managers
 from sync_core.domain.attributes import MANAGER, manager_of
 from sync_core.domain.documents import RecordError, RemovalAction, Run, RunStatus, RunWarning
@@ -21,6 +22,7 @@ from sync_core.domain.plan.groups import losses, remembered
 from sync_core.domain.plan.roster import Roster
 from sync_core.domain.plan.window import WindowLog
 from sync_core.runs.context import RunContext
+from sync_core.runs.continuation import Continuation
 from sync_core.runs.planner import InScope, Page
 from sync_core.store.users import watch_for
 
@@ -30,11 +32,18 @@ class FullReading:
 
     has_looked = False
 
-    def __init__(self, context: RunContext, hints: Hints | None = None) -> None:
+    def __init__(
+        self,
+        context: RunContext,
+        hints: Hints | None = None,
+        continuation: Continuation | None = None,
+    ) -> None:
         self._context = context
         self._hints = hints or Hints()
         self._first_import = False
         self.reading = context.reading()
+        self._continuation = continuation
+        self.reading.transcript = continuation.transcript if continuation is not None else None
         self.requests = 0
         self.log = WindowLog()
         self.managers: dict[str, set[str]] = {}
@@ -70,7 +79,10 @@ class FullReading:
         stored = await context.users.load_index(context.linking.registry, watch, before)
         await context.linking.begin(stored.people)
         self._first_import = await self._imports_first(stored, log)
-        inventory = Inventory.of(stored.people, log.window(hours), first_import=self._first_import)
+        window = log.window(hours)
+        inventory = await in_thread(
+            Inventory.of, stored.people, window, first_import=self._first_import
+        )
         self._stored = stored
         return stored, inventory
 
@@ -103,10 +115,13 @@ class FullReading:
     def present(self, in_scope: InScope) -> AsyncIterator[Page]:
         """Yield people in scope; managers are asked for as late as scope and mapping allow."""
         people, client = self.reading.people(), self._context.client
+        transcript = self.reading.transcript
         if MANAGER in self._context.scope.attributes:
-            return in_scope(self._noted(with_managers(client, people)))
+            return in_scope(self._noted(with_managers(client, people, transcript)))
         present = in_scope(people)
-        return self._noted(with_managers(client, present)) if self._maps_managers else present
+        if not self._maps_managers:
+            return present
+        return self._noted(with_managers(client, present, transcript))
 
     async def _noted(self, read: AsyncIterator[Page]) -> AsyncIterator[Page]:
         """Note who reports to whom."""
@@ -125,7 +140,8 @@ class FullReading:
 
     def absent(self, unseen: Mapping[str, StoredPerson]) -> list[str]:
         """Return the people to be asked for by id; only a complete reading may say who is absent."""
-        self.requests = self._context.client.usage.requests
+        earlier = self._continuation.requests if self._continuation is not None else 0
+        self.requests = earlier + self._context.client.usage.requests
         return removal_candidates(unseen) if self.reading.complete else []
 
     async def look(self, object_ids: Sequence[str]) -> list[Evidence]:

@@ -116,6 +116,10 @@ class Hold:
         if now - self._began > self._budget:
             raise OutOfTime
 
+    def leave_off(self) -> None:
+        """Let nothing but the lease stop the holder: what is left to be written is how far it came."""
+        self._budget = None
+
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
         """End what is done in here as soon as `check` raises: a reading, which writes nothing itself."""

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
 
+from sync_core.concurrency import in_thread
 from sync_core.directory.groups import existing
 from sync_core.domain.attributes import manager_of
 from sync_core.domain.documents import RecordError, RunWarning
@@ -121,7 +122,7 @@ class Looks:
         watch = watch_for(context.assertions)
         before = (self.log, context.stamp.now - timedelta(hours=hours))
         everyone = await context.users.load_index(context.linking.registry, watch, before)
-        inventory = Inventory.of(everyone.people, self.log.window(hours))
+        inventory = await in_thread(Inventory.of, everyone.people, self.log.window(hours))
         ids = self.candidates.ids
         people = {oid: known for oid, known in everyone.people.items() if oid in ids}
         return StoredIndex(people, wanted.foreign & everyone.foreign), inventory

@@ -1,7 +1,8 @@
 """Newcomers whose rows stand in the table already: an earlier connection to their tenant left them."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Container
 
+from sync_core.concurrency import in_thread
 from sync_core.domain.documents import Connection
 from sync_core.domain.model import Action
 from sync_core.domain.plan.plan import Plan
@@ -20,9 +21,7 @@ async def warnings_of_leftovers(
         if other == connection.id or await services.store.connections.find(other) is not None:
             continue
         rows = (await services.store.users(other).load_index()).people
-        people = sum(
-            change.object_id in rows for change in plan.changes if change.action is Action.CREATE
-        )
+        people = await in_thread(_newcomers_in, rows, plan)
         if people:
             yield PreviewWarning(
                 code="people.ofDeletedConnection",
@@ -31,3 +30,8 @@ async def warnings_of_leftovers(
                 f"connection with the id {other!r} again, and it has their rows and history again.",
                 people=people,
             )
+
+
+def _newcomers_in(rows: Container[str], plan: Plan) -> int:
+    created = (change for change in plan.changes if change.action is Action.CREATE)
+    return sum(change.object_id in rows for change in created)

@@ -3,11 +3,11 @@
 A connection without matching keys pays nothing for it: no column more is read, and no table asked.
 """
 
-import asyncio
 from collections.abc import Container, Iterable
 from dataclasses import replace
 from datetime import datetime
 
+from sync_core.concurrency import in_thread
 from sync_core.domain.documents import Connection
 from sync_core.domain.errors import RecordRejected
 from sync_core.domain.matching.decide import Newcomer, Outcome, Wait, Why, decide, reason
@@ -55,6 +55,11 @@ class Linking:
         else:
             self.registry.move(change.object_id, change.values)
 
+    def see_all(self, changes: Iterable[Change]) -> None:
+        """Learn from several changes."""
+        for change in changes:
+            self.see(change)
+
     async def decide(self, *, complete: bool) -> list[tuple[str, RecordRejected]]:
         """Decide about all newcomers; return those who wait, each with the reason."""
         if self.registry is None:
@@ -64,7 +69,7 @@ class Linking:
         queue = self._queue.values()
         decisions = {match.object_id: match.decision for match in queue if match.decision}
         # Some 20 µs a newcomer: in a thread, so that a webhook in this process need not wait for it.
-        self._outcomes = await asyncio.to_thread(
+        self._outcomes = await in_thread(
             decide, self._newcomers, self.registry, decisions, complete=complete
         )
         if not complete:

@@ -9,6 +9,7 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from sync_core.concurrency import in_thread
 from sync_core.directory.reading import Sighting
 from sync_core.domain.documents import RecordError, RunWarning
 from sync_core.domain.model import (
@@ -142,11 +143,12 @@ async def draft_plan(
         if by_name:
             verdict = await _verdict_by_name(context, planned)
         else:
-            verdict = planner.verdict(detail, planned, confirmed=not unconfirmed)
+            verdict = await in_thread(planner.verdict, detail, planned, confirmed=not unconfirmed)
         columns = by_column(detail.losses)
         plan = Plan(
             planned, detail.tally, verdict, detail.plan_hash, by_name=by_name, columns=columns
         )
+        await in_thread(plan.count_held)
         yield Draft(plan, judge, gatherer, inventory, decided, unconfirmed, spools)
 
 
@@ -246,12 +248,12 @@ class _Planner:
         When the guard will hold the removals anyway and there are too many to ask for, the rest of
         them is planned without a reason, and held.
         """
-        absent = self.gatherer.absent(self.stored.people)
+        absent = await in_thread(self.gatherer.absent, self.stored.people)
         removals = contradicted = 0
         for start in range(0, len(absent), CONFIRM_AT_ONCE):
             many = start >= CONFIRM_HELD and not self.gatherer.has_looked
             if many and self._is_over(removals):
-                return self._leave_unconfirmed(absent[start:])
+                return await in_thread(self._leave_unconfirmed, absent[start:])
             for evidence in await self.gatherer.look(absent[start : start + CONFIRM_AT_ONCE]):
                 await self.context.turns.take()
                 contradicted += evidence.reason is None
@@ -292,8 +294,7 @@ class _Planner:
         linking = self.context.linking
         if linking.registry is None:
             return
-        for change in self.deferred.changes():
-            linking.see(change)
+        await in_thread(linking.see_all, self.deferred.changes())
         for object_id, error in await linking.decide(complete=self.gatherer.complete):
             self.context.ledger.reject(object_id, error)
         if self.judge.roster is not None:
@@ -306,7 +307,7 @@ class _Planner:
             return
         if self.deferred.size and roster.is_open:
             await self._foresee(roster, confirmed=confirmed)
-        roster.close()
+        await in_thread(roster.close)
         for either_way in self.deferred:
             await self.context.turns.take()
             outcome = roster.choose(either_way)
@@ -316,15 +317,19 @@ class _Planner:
     async def _foresee(self, roster: Roster, *, confirmed: bool) -> None:
         """Find out whose rows this run deletes and whether newcomers wait, before the plan is complete."""
         with ChangeSpool() as wanted, ChangeSpool() as sketch:
-            wanted.extend(self.decided)
-            wanted.extend(self.deferred.changes())
+            await in_thread(wanted.extend, self.decided)
+            await in_thread(wanted.extend, self.deferred.changes())
             detail = await write_detail(self.context, wanted, sketch, self.inventory)
-            verdict = self.verdict(detail, sketch, confirmed=confirmed)
-            if verdict.hold_creates:
-                roster.hold()
-            elif verdict.holds_single:
-                roster.keep_out({one.object_id for one in sketch if _comes_later(one, verdict)})
-            roster.lose({one.object_id for one in sketch if _goes_now(one, verdict)})
+            verdict = await in_thread(self.verdict, detail, sketch, confirmed=confirmed)
+            await in_thread(_learn, roster, sketch, verdict)
+
+
+def _learn(roster: Roster, sketch: ChangeSpool, verdict: Verdict) -> None:
+    if verdict.hold_creates:
+        roster.hold()
+    elif verdict.holds_single:
+        roster.keep_out({one.object_id for one in sketch if _comes_later(one, verdict)})
+    roster.lose({one.object_id for one in sketch if _goes_now(one, verdict)})
 
 
 def _comes_later(change: Change, verdict: Verdict) -> bool:

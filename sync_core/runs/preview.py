@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import Field
 
+from sync_core.concurrency import in_thread
 from sync_core.directory.client import GraphClient
 from sync_core.directory.reading import Reading
 from sync_core.domain.documents import ColumnCount, Connection, Counts, Document, RecordError
@@ -210,8 +211,8 @@ async def _planned(
     async with draft_plan(context, gatherer) as draft:
         plan = draft.plan
         approval = await _confirmation(services, connection, plan)
-        outlook = _outlook(context, draft, approval)
-        found = _told(context.ledger, gatherer.reading, plan, survey, outlook)
+        outlook = await in_thread(_outlook, context, draft, approval)
+        found = await in_thread(_told, context.ledger, gatherer.reading, plan, survey, outlook)
         found.warnings.extend(
             [one async for one in warnings_of_leftovers(services, connection, plan)]
         )

@@ -4,12 +4,13 @@ The directory is not asked: nobody is said to have left. A row and its history g
 as in a run.
 """
 
-from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
+from sync_core.concurrency import in_thread
 from sync_core.domain.connections.deletion import Users, departures
 from sync_core.domain.documents import Connection
 from sync_core.domain.model import HEX_DIGITS, Change, Inventory, Status, StoredPerson
@@ -52,40 +53,50 @@ async def draft_removal(
     """Plan what a deletion does to the people; the plan is on disk until this ends."""
     store, assertions = services.store.users(connection.id), Assertions(connection.assertions)
     stored = await store.load_index(watch=watch_for(assertions))
-    inventory, digest = Inventory.of(stored.people), PlanDigest(connection.id)
+    inventory = await in_thread(Inventory.of, stored.people)
+    digest = PlanDigest(connection.id)
     before = assertions.broken(NOTHING_WRITTEN, inventory.active, ())
     with ChangeSpool() as changes:
         removal = Removal(changes, inventory)
-        async for change in _planned(store, users, stored.people, inventory):
-            if is_protected(change, connection.policy):
-                removal.protected.append(change.user_principal_name or change.object_id)
-            changes.add(change)
-            removal.people += 1
-            digest.add(change)
+
+        def take(some: Iterable[Change]) -> None:
+            for change in some:
+                if is_protected(change, connection.policy):
+                    removal.protected.append(change.user_principal_name or change.object_id)
+                changes.add(change)
+                removal.people += 1
+                digest.add(change)
+
+        async for some in _planned(store, users, stored.people, inventory):
+            await in_thread(take, some)
         removal.plan_hash = digest.text
         # Whoever is out already does not go again; and what is not true today is no reason to keep the
         # connection for ever.
         going = (one for one in changes if stored.people[one.object_id].status is Status.ACTIVE)
-        after = assertions.broken(ALLOWED, inventory.active, going)
+        after = await in_thread(assertions.broken, ALLOWED, inventory.active, going)
         removal.broken += [text for number, text in after.items() if number not in before]
         yield removal
 
 
 async def _planned(
     store: UserStore, users: Users, people: Mapping[str, StoredPerson], inventory: Inventory
-) -> AsyncIterator[Change]:
+) -> AsyncIterator[Iterator[Change]]:
     """Yield the changes by object id, with what the rows hold of the people, a partition at a time."""
-    by_digit: defaultdict[str, dict[str, StoredPerson]] = defaultdict(dict)
-    for object_id in sorted(people):
-        by_digit[object_id[0]][object_id] = people[object_id]
     for digit in HEX_DIGITS:
-        changes = list(departures(users, by_digit[digit]))
+        changes = await in_thread(_departures, users, people, digit)
         rows = await store.load_rows(digit, changes, inventory.by_digit.get(digit, 0))
-        for change in changes:
-            row = rows.get(change.object_id, {})
-            change.user_principal_name = str(row.get("UserPrincipalName") or "")
-            change.before = mapped_values(row)
-            yield change
+        yield (_with_stored(change, rows.get(change.object_id, {})) for change in changes)
+
+
+def _departures(users: Users, people: Mapping[str, StoredPerson], digit: str) -> list[Change]:
+    those = sorted(object_id for object_id in people if object_id[0] == digit)
+    return list(departures(users, {object_id: people[object_id] for object_id in those}))
+
+
+def _with_stored(change: Change, row: dict[str, Any]) -> Change:
+    change.user_principal_name = str(row.get("UserPrincipalName") or "")
+    change.before = mapped_values(row)
+    return change
 
 
 async def write_removal(
@@ -95,7 +106,7 @@ async def write_removal(
     store = services.store.users(stamp.connection_id)
 
     async def write(digit: str) -> None:
-        changes = removal.changes.read(digit)
+        changes = await in_thread(removal.changes.read, digit)
         rows = await store.load_rows(digit, changes, removal.inventory.by_digit.get(digit, 0))
         async for change, error in store.apply(changes, rows, stamp, fence):
             if error is None:

@@ -80,6 +80,7 @@ async def drained(
     async def drain_stream(stream: GroupStream) -> None:
         told = await drain_groups(client, stream.link, stop)
         for row in told.rows:
+            await context.turns.take()
             found.hints.add_group(row, checkpoint.tree.names)
         found.streams.append(GroupStream(link=told.link, taken_at=now, groups=stream.groups))
 
@@ -101,15 +102,19 @@ async def take_streams(context: RunContext, rounds: Rounds, groups: Iterable[str
 class Links:
     """The links of a full run: what the old ones tell is kept, and new ones are taken before reading.
 
-    In this order, so that what changes during the reading is told by the next round.
+    In this order, so that what changes during the reading is told by the next round. A reading that another
+    run began at `began_at` goes on with the `rounds` of then; nothing is drained or taken for it again.
     """
 
-    def __init__(self, context: RunContext, rounds: Rounds | None = None) -> None:
+    def __init__(
+        self, context: RunContext, rounds: Rounds | None = None, began_at: datetime | None = None
+    ) -> None:
         self._context = context
         self._drained = rounds is not None
         self.rounds = rounds or Rounds()
-        self.has_links = True
+        self.has_links = self.rounds.no_delta_at is None
         self._packed = False
+        self.began_at = began_at or context.stamp.now
 
     async def begin(self) -> None:
         """Drain the links that are good still, and take one for the people of the tenant."""

@@ -41,6 +41,11 @@ class ChangeSpool:
         for change in changes:
             self.add(change)
 
+    @property
+    def digits(self) -> list[str]:
+        """The partitions that have changes, in their order."""
+        return sorted(self._files)
+
     def read(self, digit: str) -> list[Change]:
         """Return the changes of one partition in the order of their object ids."""
         file = self._files.get(digit)
@@ -64,7 +69,7 @@ class ChangeSpool:
             yield to_change(orjson.loads(line))
 
     def __iter__(self) -> Iterator[Change]:
-        for digit in HEX_DIGITS:
+        for digit in self.digits:
             yield from self.read(digit)
 
     def close(self) -> None:

@@ -22,6 +22,7 @@ from sync_core.logs import log_event
 from sync_core.runs.candidates import CandidateSearch, ReadEverything
 from sync_core.runs.checkpoint import Leaving
 from sync_core.runs.context import RunContext
+from sync_core.runs.continuation import Continuation
 from sync_core.runs.drift import note_drift
 from sync_core.runs.full import FullReading
 from sync_core.runs.hold import Hold
@@ -75,27 +76,34 @@ class LookingWay:
 Way = ReadingWay | LookingWay
 
 
-async def choose_way(services: Services, context: RunContext, mode: str) -> Way:
-    """Choose how a run goes, by need and by cost; what the delta told already is not lost to a full run."""
+async def choose_way(
+    services: Services, context: RunContext, mode: str, continuation: Continuation
+) -> Way:
+    """Choose how a run goes, by need and by cost; what the delta told already is not lost to a full run.
+
+    A full reading that an earlier run could not finish goes on, whatever was asked for.
+    """
     checkpoint, now = context.kept.checkpoint, context.stamp.now
     if checkpoint is not None and checkpoint.source != source_of(context.connection):
         checkpoint = context.kept.checkpoint = None
+    if going_on := await continuation.taken_up():
+        return _reading(services, context, *going_on, continuation)
     choice = choose(_wanted(context, mode, checkpoint), checkpoint, now)
     if checkpoint is None or choice != INCREMENTAL:
-        return await _read(services, context, choice)
+        return await _read(services, context, choice, continuation)
     try:
         rounds = await drained(context, checkpoint, _too_many(checkpoint, mode))
     except LinkRefused as error:
         log_event("delta.refused", connection=context.connection.id, code=error.code)
         context.kept.checkpoint = None
-        return await _read(services, context, full(ModeReason.LINK_REFUSED))
+        return await _read(services, context, full(ModeReason.LINK_REFUSED), continuation)
     try:
         candidates = await CandidateSearch(services, context, checkpoint, rounds).find()
     except (NoDelta, ReadEverything):
-        return await _read(services, context, full(ModeReason.CHEAPER), rounds)
+        return await _read(services, context, full(ModeReason.CHEAPER), continuation, rounds)
     cost = Cost(len(candidates.ids))
     if mode != ASKED_INCREMENTAL and is_cheaper_to_read(cost, checkpoint):
-        return await _read(services, context, full(ModeReason.CHEAPER), rounds)
+        return await _read(services, context, full(ModeReason.CHEAPER), continuation, rounds)
     looks = Looks(context, checkpoint, candidates, rounds.hints)
     await looks.look_at_all()
     return LookingWay(services, context, choice, looks, rounds)
@@ -119,10 +127,25 @@ def _too_many(checkpoint: Checkpoint, mode: str) -> TooMany:
 
 
 async def _read(
-    services: Services, context: RunContext, choice: Choice, rounds: Rounds | None = None
+    services: Services,
+    context: RunContext,
+    choice: Choice,
+    continuation: Continuation,
+    rounds: Rounds | None = None,
 ) -> ReadingWay:
     links = Links(context, rounds)
     await links.begin()
-    gatherer = FullReading(context, links.rounds.hints)
+    return _reading(services, context, choice, links, continuation)
+
+
+def _reading(
+    services: Services,
+    context: RunContext,
+    choice: Choice,
+    links: Links,
+    continuation: Continuation,
+) -> ReadingWay:
+    continuation.begin(choice, links)
+    gatherer = FullReading(context, links.rounds.hints, continuation)
     gatherer.reading.on_tree = links.on_tree
     return ReadingWay(services, context, choice, gatherer, links)

@@ -27,6 +27,7 @@ from sync_core.runs.apply import apply
 from sync_core.runs.approval import take_approval
 from sync_core.runs.confirmed import let_through
 from sync_core.runs.context import RunContext, run_context
+from sync_core.runs.continuation import continuing
 from sync_core.runs.hold import UNFINISHED, Hold, UnderWay, Unfinished, held
 from sync_core.runs.names import keep
 from sync_core.runs.planner import Draft, Gatherer, draft_plan
@@ -164,15 +165,16 @@ async def _sync(
     await keep(services, context.bindings)
     ledger = context.ledger
     try:
-        async with hold.watched():
-            way = await choose_way(services, context, hold.request.mode)
-        run = run.replaced(mode=way.choice.mode, mode_reason=way.choice.reason)
-        async with _drafted(context, way.gatherer, hold) as draft:
-            if run.mode is Mode.FULL:  # of some people, nothing follows for a clause
-                ledger.warnings += clauses.warnings()
-            run = record.planned(run, draft.plan)
-            plan = await _carry_out(services, run, context, draft, hold)
-            await way.leave(draft, plan, hold)
+        async with continuing(services, context, hold) as continuation:
+            async with hold.watched():
+                way = await choose_way(services, context, hold.request.mode, continuation)
+            run = run.replaced(mode=way.choice.mode, mode_reason=way.choice.reason)
+            async with _drafted(context, way.gatherer, hold) as draft:
+                if run.mode is Mode.FULL:  # of some people, nothing follows for a clause
+                    ledger.warnings += clauses.warnings()
+                run = record.planned(run, draft.plan)
+                plan = await _carry_out(services, run, context, draft, hold)
+                await way.leave(draft, plan, hold)
         return record.finished(record.measured(run, client.usage, ledger), plan), None
     except Unfinished as error:
         return _left_off(record.measured(run, client.usage, ledger), error)

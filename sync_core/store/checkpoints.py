@@ -1,8 +1,8 @@
 """The Checkpoints table: one partition a connection, with its checkpoint and its open cases.
 
 In one partition, so that a run loads all of it by one query, and moves the checkpoint together with the
-cases that it leaves open. Rows: `checkpoint|000` and on, `window|000`, `interest|000`, `dirty`, and
-`open|{object id}|{cause}`.
+cases that it leaves open. Rows: `checkpoint|000` and on, `window|000`, `interest|000`, `reading|000` (a full
+reading that is not finished), `dirty`, and `open|{object id}|{cause}`.
 """
 
 import zlib
@@ -15,9 +15,11 @@ import orjson
 from azure.core.exceptions import AzureError
 from pydantic import ValidationError
 
+from sync_core.concurrency import in_thread
 from sync_core.domain.compatibility import read
 from sync_core.domain.incremental.checkpoint import Checkpoint
 from sync_core.domain.incremental.interest import InterestSet
+from sync_core.domain.incremental.kept_reading import KeptReading
 from sync_core.domain.incremental.open_people import Cause, Key, OpenCase, Settlement, opened
 from sync_core.domain.model import Reason
 from sync_core.domain.plan.window import Marks
@@ -40,7 +42,8 @@ from sync_core.store.wire import (
 
 DIRTY = "dirty"
 OPEN = "open|"
-KINDS = ("checkpoint", "window", "interest")
+READING = "reading"
+KINDS = ("checkpoint", "window", "interest", READING)
 
 
 @dataclass(slots=True)
@@ -55,6 +58,7 @@ class Kept:
     cases: dict[Key, OpenCase] = field(default_factory=dict)
     marks: list[Marks] = field(default_factory=list)
     interest: InterestSet | None = None
+    reading: KeptReading | None = None
     is_dirty: bool = False
     rows: set[str] = field(default_factory=set)
     fence: Entity | None = None
@@ -116,19 +120,25 @@ class CheckpointStore:
 
         One that does not fit into one transaction is not kept: every run is full then.
         """
-        before = _cases(connection_id, move.settlement)
-        if move.interest is not None:
-            before += _replaced(connection_id, kept, "interest", bytes(move.interest.bits))
-        groups = [[one] for one in before]
-        if move.checkpoint is not None:
-            last = _last(connection_id, kept, move, move.checkpoint)
-            if len(split([[one] for one in last], spare=1, spare_bytes=FENCE_BYTES)) > 1:
-                log_event("checkpoint.tooLarge", connection=connection_id)
-                last = _none(connection_id, kept)
-            groups.append(last)
         await fence.recall(CHECKPOINTS, connection_id, kept.fence)
-        for batch in split(groups, spare=1, spare_bytes=FENCE_BYTES):
+        for batch in await in_thread(_batches, connection_id, kept, move):
             await fence.submit(CHECKPOINTS, [one for group in batch for one in group])
+
+    async def keep(
+        self, connection_id: str, kept: Kept, reading: KeptReading, fence: Fence
+    ) -> None:
+        """Write where a reading stands that is not finished."""
+        content = reading.model_dump_json(by_alias=True).encode()
+        rows = _replaced(connection_id, kept, READING, content)
+        await fence.submit(CHECKPOINTS, rows)
+        kept.reading = reading
+        kept.rows |= {row.entity["RowKey"] for row in rows}
+
+    async def drop(self, connection_id: str, kept: Kept, fence: Fence) -> None:
+        """Forget a reading that nothing can go on with."""
+        if rows := left_over(connection_id, kept.rows, (), (READING,)):
+            await fence.submit(CHECKPOINTS, rows)
+            kept.rows -= {row.entity["RowKey"] for row in rows}
 
     async def forget(self, connection_id: str) -> None:
         """Delete all that is stored of a connection: one of the same id must not go on from it."""
@@ -150,6 +160,23 @@ async def leave_to_next_run(
 def reports_of(connection_id: str) -> str:
     """Return the partition that holds who reports to whom."""
     return f"{connection_id}|reports"
+
+
+def _batches(connection_id: str, kept: Kept, move: Move) -> list[list[Sequence[Operation]]]:
+    before = _cases(connection_id, move.settlement)
+    if move.interest is not None:
+        before += _replaced(connection_id, kept, "interest", bytes(move.interest.bits))
+    groups = [[one] for one in before]
+    # A reading ends with the run that has come to its end, whether that moves the checkpoint or not.
+    last = left_over(connection_id, kept.rows, (), (READING,))
+    if move.checkpoint is not None:
+        moved = _last(connection_id, kept, move, move.checkpoint)
+        if len(split([[one] for one in moved], spare=1, spare_bytes=FENCE_BYTES)) > 1:
+            log_event("checkpoint.tooLarge", connection=connection_id)
+            moved = _none(connection_id, kept)
+        last += moved
+    groups += [last] if last else []
+    return split(groups, spare=1, spare_bytes=FENCE_BYTES)
 
 
 def _last(connection_id: str, kept: Kept, move: Move, checkpoint: Checkpoint) -> list[Operation]:
@@ -216,6 +243,8 @@ def _unpack(kept: Kept, pieces: Mapping[str, list[bytes]]) -> None:
         Marks(datetime.fromisoformat(at), run_id, tuple(marks), first)
         for at, run_id, marks, first in orjson.loads(found.get("window", b"[]"))
     ]
+    if READING in found:
+        kept.reading = read(KeptReading, found[READING])
     if "interest" in found:
         kept.interest = InterestSet(bytearray(found["interest"]))
 

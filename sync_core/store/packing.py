@@ -18,12 +18,13 @@ def packed(partition: str, kind: str, content: bytes) -> list[Operation]:
     pressed = zlib.compress(content)
     parts = [pressed[start : start + ROW_BYTES] for start in range(0, len(pressed), ROW_BYTES)]
     return [
-        upsert(partition, f"{kind}|{number:03d}", **_columns(part))
+        upsert(partition, f"{kind}|{number:03d}", **columns_of(part))
         for number, part in enumerate(parts)
     ]
 
 
-def _columns(part: bytes) -> Entity:
+def columns_of(part: bytes) -> Entity:
+    """Return the columns that hold a part of up to `ROW_BYTES`."""
     columns: Entity = {}
     for number, start in enumerate(range(0, len(part), COLUMN_BYTES)):
         piece = base64.b64encode(part[start : start + COLUMN_BYTES]).decode()

@@ -10,6 +10,7 @@ from functools import partial
 import orjson
 from azure.core.exceptions import AzureError
 
+from sync_core.concurrency import produced
 from sync_core.store.tables import PLANS, Tables, asked
 from sync_core.store.wire import query, quoted, storage_unavailable
 
@@ -34,18 +35,18 @@ class PlanStore:
     async def save(self, connection_id: str, run_id: str, changes: Iterable[Document]) -> None:
         table = await self._tables.table(PLANS)
         number = 0
-        for chunk in _chunks(changes):
-            for columns in _columns(chunk):
-                entity = {
-                    "PartitionKey": _partition(connection_id, run_id),
-                    "RowKey": f"{number:08d}",
-                    **columns,
-                }
-                try:
-                    await table.upsert_entity(entity)
-                except AzureError as error:
-                    raise storage_unavailable(error) from error
-                number += 1
+        packed = (columns for chunk in _chunks(changes) for columns in _columns(chunk))
+        async for columns in produced(packed):
+            entity = {
+                "PartitionKey": _partition(connection_id, run_id),
+                "RowKey": f"{number:08d}",
+                **columns,
+            }
+            try:
+                await table.upsert_entity(entity)
+            except AzureError as error:
+                raise storage_unavailable(error) from error
+            number += 1
 
     async def load(
         self, connection_id: str, run_id: str, *, skip: int = 0

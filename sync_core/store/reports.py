@@ -9,12 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from uuid import UUID
 
+from sync_core.concurrency import in_thread
 from sync_core.store.checkpoints import reports_of
 from sync_core.store.fences import Fence
 from sync_core.store.packing import delete, packed, piece_of, unpacked
 from sync_core.store.tables import CHECKPOINTS, Tables
 from sync_core.store.users import bounded
-from sync_core.store.wire import query, quoted
+from sync_core.store.wire import Operation, query, quoted
 
 ID_BYTES = 16
 DIGITS_AT_ONCE = 4
@@ -53,7 +54,7 @@ class ReportStore:
         partition = reports_of(connection_id)
         for digit, pairs in reports.items():
             stored, _ = await self._read(connection_id, digit)
-            rows = packed(partition, digit, _bytes(pairs))
+            rows = await in_thread(_packed, partition, digit, pairs)
             now = {row.entity["RowKey"] for row in rows}
             await fence.submit(
                 CHECKPOINTS, [*rows, *(delete(partition, key) for key in stored - now)]
@@ -66,6 +67,10 @@ def by_digit(reports: Mapping[str, set[str]]) -> dict[str, Reports]:
     for manager, people in reports.items():
         sorted_[manager[0]][manager] = people
     return dict(sorted_)
+
+
+def _packed(partition: str, digit: str, reports: Reports) -> list[Operation]:
+    return packed(partition, digit, _bytes(reports))
 
 
 def _bytes(reports: Mapping[str, set[str]]) -> bytes:

@@ -21,6 +21,7 @@ from sync_core.store.links import Links
 from sync_core.store.matches import MatchStore
 from sync_core.store.people import People
 from sync_core.store.plans import PlanStore
+from sync_core.store.readings import ReadingStore
 from sync_core.store.refused_plans import RefusedPlanStore
 from sync_core.store.reports import ReportStore
 from sync_core.store.retention import OldHistories, OldRuns, PassStore
@@ -35,6 +36,7 @@ from sync_core.store.tables import (
     INCIDENTS,
     MATCHES,
     PLANS,
+    READINGS,
     REFUSED_PLANS,
     RUNS,
     TABLES,
@@ -74,6 +76,7 @@ class Store:
         self.bindings = BindingStore(tables)
         self.checkpoints = CheckpointStore(tables)
         self.reports = ReportStore(tables)
+        self.readings = ReadingStore(tables)
         self.refused_plans = RefusedPlanStore(tables, self.plans)
         self.deletions = DeletionStore(tables)
         self.leftovers = LeftoverStore(tables)
@@ -143,6 +146,7 @@ class Store:
             BINDINGS: partial(self.bindings.delete, connection_id),
             REFUSED_PLANS: partial(self.refused_plans.forget_all, connection_id),
             CHECKPOINTS: partial(self.checkpoints.forget, connection_id),
+            READINGS: partial(self.readings.forget, connection_id),
         }
 
     async def _delete_plans(self, connection_id: str, still_held: StillHeld) -> None:

@@ -33,6 +33,7 @@ REFUSED_PLANS = "RefusedPlans"
 LEFTOVERS = "Leftovers"
 CHECKPOINTS = "Checkpoints"
 RETENTION = "Retention"
+READINGS = "Readings"
 
 
 class OnDelete(Enum):
@@ -68,6 +69,7 @@ TABLES: Mapping[str, OnDelete] = MappingProxyType(
         BINDINGS: OnDelete.DELETED,
         REFUSED_PLANS: OnDelete.DELETED,
         CHECKPOINTS: OnDelete.DELETED,
+        READINGS: OnDelete.DELETED,
         CONNECTIONS: OnDelete.ORDERED,
         LEASES: OnDelete.ORDERED,
         DELETIONS: OnDelete.ORDERED,

@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import partial
 from itertools import islice
 
+from sync_core.concurrency import in_thread
 from sync_core.domain.errors import RecordRejected, RetryLater
 from sync_core.domain.matching.registry import Registry
 from sync_core.domain.model import (
@@ -194,7 +195,7 @@ class UserStore:
 
         Not `anew`: rows as `load_some` found them in this run will do.
         """
-        wanted = {change.object_id for change in changes if change.has_row}
+        wanted = await in_thread(_with_rows, changes)
         known = {} if anew else {oid: self._asked[oid] for oid in wanted & self._asked.keys()}
         wanted -= known.keys()
         if not wanted:
@@ -241,6 +242,10 @@ class UserStore:
                     yield done
             for vanished in (one for one in chunk if one not in present):
                 yield vanished, _changed_meanwhile()
+
+
+def _with_rows(changes: Iterable[Change]) -> set[str]:
+    return {change.object_id for change in changes if change.has_row}
 
 
 def _batches(prepared: Sequence[Prepared]) -> list[list[Prepared]]:

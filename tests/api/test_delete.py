@@ -43,6 +43,7 @@ from sync_core.store.tables import (
     LEFTOVERS,
     MATCHES,
     PLANS,
+    READINGS,
     REFUSED_PLANS,
     RETENTION,
     RUNS,
@@ -127,6 +128,7 @@ ROWS_OF_C = {
     RETENTION: "RowKey eq 'c'",
     BINDINGS: "RowKey eq 'c'",
     CHECKPOINTS: "PartitionKey eq 'c'",
+    READINGS: "PartitionKey eq 'c'",
 }
 
 
@@ -154,6 +156,8 @@ async def lived_in(services: Services, connection_id: str) -> None:
         connection_id, lambda known: known.model_copy(update={"names": named})
     )
     await store.checkpoints.open(connection_id, [opened(ANN, Cause.HELD, now)])
+    table = await store.tables.table(READINGS)
+    await table.upsert_entity({"PartitionKey": connection_id, "RowKey": "1f|000|00000"})
     await store.leases.acquire(connection_id, Next(run.id, "timer", "auto"), "worker", now)
     await store.leases.release(connection_id, "worker")
 

@@ -21,6 +21,8 @@ STREAM_GROUPS = 50
 SPARE_STREAMS = 2
 # A deleted group can be restored for 30 days with its members (learn.microsoft.com/graph/api/group-delete).
 GONE_GROUP_KEPT = timedelta(days=31)
+# Of so many people it is kept that they were told of, half a MiB; of more, everybody is read again.
+MOST_TOLD = 10_000
 
 
 class DeltaLink(Document):

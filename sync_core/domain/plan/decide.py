@@ -4,6 +4,7 @@ Functions of plain values, for the judge and for what asks without one (who is p
 deleted at all).
 """
 
+from collections import defaultdict
 from collections.abc import Mapping
 
 from sync_core.domain.documents import Policy, RemovalAction
@@ -35,7 +36,12 @@ def plan_present(person: Attributes, mapped: Mapped, stored: StoredPerson | None
 
 def removal_candidates(remaining: Mapping[str, StoredPerson]) -> list[str]:
     """Return the active people among those stored and not found in scope; each is asked for by id next."""
-    return sorted(oid for oid, known in remaining.items() if known.status is Status.ACTIVE)
+    by_digit: defaultdict[str, list[str]] = defaultdict(list)
+    for object_id, known in remaining.items():
+        if known.status is Status.ACTIVE:
+            by_digit[object_id[0]].append(object_id)
+    # Sixteen short sorts: no other thread of the process goes on during a sort.
+    return [object_id for digit in sorted(by_digit) for object_id in sorted(by_digit[digit])]
 
 
 def plan_removal(object_id: str, reason: Reason | None, policy: Policy) -> Change | None:

@@ -77,9 +77,14 @@ class Plan:
 
     @property
     def held(self) -> int:
+        """How many changes have to wait; see `count_held`."""
+        return self.count_held()
+
+    def count_held(self) -> int:
+        """Count the changes that have to wait, once: those of a large plan are on disk."""
         verdict, tally = self.verdict, self.tally
         if verdict.holds_single:
-            if self._held is None:  # once: the changes of a large plan are on disk
+            if self._held is None:
                 self._held = sum(map(self.is_held, self.changes))
             return self._held
         held = tally.comers if verdict.hold_creates else 0

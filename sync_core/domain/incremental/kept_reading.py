@@ -1,0 +1,46 @@
+"""A full reading that its run could not finish: what the next one needs to go on with it. Pure."""
+
+from datetime import datetime, timedelta
+
+from pydantic import Field
+
+from sync_core.domain.documents import Document, ModeReason
+from sync_core.domain.incremental.checkpoint import DeltaLink, GroupStream
+
+# How long the link to a next page is good is not documented (microsoft-graph-docs issue 20092). A maintainer
+# knows of no limit (msgraph-sdk-javascript issue 1463); others have seen Directory_ExpiredPageToken
+# (msgraph-sdk-dotnet issue 2254), and such a list is read from the beginning. The bound is for the people:
+# what was read of them is put right by the delta only after the reading.
+READING_LIFE = timedelta(hours=24)
+
+
+class KeptReading(Document):
+    """Where a reading stands; what Graph has answered is kept under its `id`.
+
+    `parts` are the numbers of rows that each run has left, none while the first one is still leaving them.
+    `digest` and `source` are those of a checkpoint. The links were taken before the reading began; `told` are
+    people whom the delta named until then, `gone` the groups that it told to be deleted, `edges` those whose
+    nested groups came or went. `requests` is how many were made so far.
+    """
+
+    id: str
+    digest: str
+    source: str
+    began_at: datetime
+    reason: ModeReason | None = None
+    parts: list[int] = Field(default_factory=list)
+    requests: int = 0
+    users: DeltaLink | None = None
+    streams: list[GroupStream] = Field(default_factory=list)
+    tracked: list[str] = Field(default_factory=list)
+    refused: list[str] = Field(default_factory=list)
+    no_delta_at: datetime | None = None
+    is_fresh: bool = True
+    told: list[str] = Field(default_factory=list)
+    gone: list[str] = Field(default_factory=list)
+    edges: list[str] = Field(default_factory=list)
+
+    def may_go_on(self, digest: str, source: str, now: datetime) -> bool:
+        """Whether a run that begins now may go on: the same people would be read, and not too long ago."""
+        is_same = (self.digest, self.source) == (digest, source)
+        return bool(self.parts) and is_same and now - self.began_at < READING_LIFE

@@ -1,0 +1,285 @@
+"""A full reading that takes longer than a run may goes on in the next one, and asks for nothing twice."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from azure.data.tables.aio import TableClient
+
+from local.graph import GraphEmulator
+from sync_core.directory import requests
+from sync_core.domain.documents import Run, RunStatus, SyncRequest
+from sync_core.domain.errors import RetryLater
+from sync_core.domain.incremental.kept_reading import READING_LIFE
+from sync_core.draining import Draining
+from sync_core.runs import continuation, worker
+from sync_core.runs.apply import apply
+from sync_core.services import Services, utc_now
+from sync_core.store import fences, readings, wire
+from sync_core.store.tables import READINGS
+from sync_core.store.wire import Operation
+from tests.runs.recovery import assert_history_is_whole, essence
+from tests.runs.test_draining import asked_slowly
+from tests.system import active, rows_of, run_now, set_clock, stored_connection
+
+EVERYONE = {"everyone": True}
+USERS = "/v1.0/users"
+A_PAGE, PAGES = 10, 6
+SLOW_S, SOON_S = 120, 60
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read the sixty people in pages of ten, of which each is worth to be kept, in rows of a kilobyte."""
+    monkeypatch.setattr(requests, "MAX_PAGE", A_PAGE)
+    monkeypatch.setattr(continuation, "LEAST_PAGES", 1)
+    monkeypatch.setattr(readings, "ROW_BYTES", 1024)
+
+
+async def stopped(
+    services: Services, emulator: GraphEmulator, connection_id: str, after: int, **fault: Any
+) -> Run:
+    """Run until so many pages have been read, and end the process in the middle of the next one."""
+    where = {"path": USERS, "after": after} | fault
+    emulator.control.add_fault("slow", milliseconds=SLOW_S * 1000, times=1, **where)
+    request = SyncRequest.model_validate({"connectionId": connection_id, "trigger": "manual"})
+    ending = replace(services, draining=Draining())
+    async with asyncio.timeout(SOON_S):
+        running = asyncio.create_task(worker.handle(ending, request))
+        await asked_slowly(emulator)
+        ending.draining.begin()
+        run = await running
+    emulator.control.clear_faults()
+    emulator.control.reset_requests()
+    assert run is not None
+    assert (run.status, run.error and run.error.code) == (RunStatus.PARTIAL, "run.drained")
+    return run
+
+
+def pages_asked(emulator: GraphEmulator) -> int:
+    """Count the pages of people that were asked for since the last run was stopped."""
+    return sum(one.path == USERS and not one.inside_batch for one in emulator.control.requests())
+
+
+async def kept_rows(services: Services, connection_id: str) -> list[str]:
+    table = await services.store.tables.table(READINGS)
+    found = table.query_entities(f"PartitionKey eq '{connection_id}' and RowKey lt '~'")
+    return [row["RowKey"] async for row in found]
+
+
+async def wanted_rows(services: Services, connection_id: str, **changes: Any) -> dict[str, Any]:
+    """Return what a run that nothing stops makes of the directory as it is."""
+    beside = f"{connection_id}-beside"
+    await stored_connection(services, beside, **{"scope": EVERYONE} | changes)
+    await run_now(services, beside)
+    return essence(await rows_of(services, beside))
+
+
+async def test_a_reading_goes_on_where_each_run_had_to_stop(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    await stored_connection(services, connection_id, scope=EVERYONE)
+    await stopped(services, emulator, connection_id, after=2)
+    await stopped(services, emulator, connection_id, after=2)
+    kept = (await services.store.checkpoints.load(connection_id)).reading
+    nothing_written = await rows_of(services, connection_id)
+    last = await run_now(services, connection_id)
+    pages = pages_asked(emulator)
+    left = await services.store.checkpoints.load(connection_id)
+
+    assert kept is not None
+    assert len(kept.parts) == 2
+    assert nothing_written == {}
+    assert last.status is RunStatus.SUCCEEDED
+    assert pages == PAGES - 4
+    assert left.reading is None
+    assert left.checkpoint is not None
+    assert (left.checkpoint.users, left.checkpoint.first_at) == (kept.users, kept.began_at)
+    assert left.checkpoint.reading_requests > last.graph.requests
+    assert await kept_rows(services, connection_id) == []
+    assert essence(await rows_of(services, connection_id)) == await wanted_rows(
+        services, connection_id
+    )
+
+
+async def test_a_run_that_has_read_everything_leaves_that_to_the_one_that_writes(
+    *,
+    services: Services,
+    emulator: GraphEmulator,
+    connection_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await stored_connection(services, connection_id, scope=EVERYONE)
+    ending = replace(services, draining=Draining())
+
+    async def too_late(*arguments: Any) -> None:
+        ending.draining.begin()
+        await apply(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sync_core.runs.worker.apply", too_late)
+        first = await run_now(ending, connection_id)
+    emulator.control.reset_requests()
+    second = await run_now(services, connection_id)
+
+    assert first.error is not None
+    assert (first.error.code, first.counts.created) == ("run.drained", 0)
+    assert (second.status, pages_asked(emulator)) == (RunStatus.SUCCEEDED, 0)
+    assert second.counts.created == len(await rows_of(services, connection_id)) > 40
+    await assert_history_is_whole(services, connection_id)
+
+
+async def test_what_changes_while_a_reading_is_left_is_seen_afterwards(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    """By the delta that began before the reading: pages that were read long ago are played back."""
+    control = emulator.control
+    await stored_connection(services, connection_id, scope=EVERYONE)
+    await stopped(services, emulator, connection_id, after=3)
+    people = [one["id"] for one in control.people()]
+    renamed, gone = people[:2]
+    control.patch_person(renamed, {"displayName": "Renamed since"})
+    control.change_many("softDelete", keys=[gone])
+    hired = str(control.create_person({"displayName": "Hired since"})["id"])
+    finished = await run_now(services, connection_id)
+    played_back = await rows_of(services, connection_id)
+    set_clock(services, lambda: utc_now() + timedelta(minutes=6))
+    followed = await run_now(services, connection_id, mode="incremental")
+    rows = await rows_of(services, connection_id)
+
+    assert (finished.mode, followed.mode) == ("full", "incremental")
+    assert gone in active(played_back)
+    assert played_back[renamed]["displayName"] != "Renamed since"
+    assert gone not in active(rows)
+    assert rows[renamed]["displayName"] == "Renamed since"
+    assert rows[hired]["displayName"] == "Hired since"
+
+
+async def change_mapping(services: Services, _: GraphEmulator, connection_id: str) -> None:
+    stored = await services.store.connections.get(connection_id)
+    mapping = [{"target": "name", "source": "displayName"}]
+    document = stored.connection.to_json() | {"mapping": mapping}
+    changed = type(stored.connection).model_validate(document)
+    await services.store.connections.replace(changed, stored)
+
+
+async def let_it_grow_old(services: Services, _: GraphEmulator, __: str) -> None:
+    set_clock(services, lambda: utc_now() + READING_LIFE + timedelta(minutes=1))
+
+
+async def lose_a_row(services: Services, _: GraphEmulator, connection_id: str) -> None:
+    table = await services.store.tables.table(READINGS)
+    await table.delete_entity(connection_id, (await kept_rows(services, connection_id))[-1])
+
+
+async def refuse_the_link(_: Services, emulator: GraphEmulator, __: str) -> None:
+    emulator.control.add_fault("badRequest", path=USERS, times=1)
+
+
+Spoil = Callable[[Services, GraphEmulator, str], Awaitable[None]]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "more"),
+    [(change_mapping, 0), (let_it_grow_old, 0), (lose_a_row, 0), (refuse_the_link, 1)],
+)
+async def test_a_reading_that_cannot_go_on_begins_anew(
+    *,
+    services: Services,
+    emulator: GraphEmulator,
+    connection_id: str,
+    spoil: Spoil,
+    more: int,
+) -> None:
+    """Settings were changed, a day is over, a row is gone, Graph does not go on from a link."""
+    await stored_connection(services, connection_id, scope=EVERYONE)
+    await stopped(services, emulator, connection_id, after=3)
+    await spoil(services, emulator, connection_id)
+    run = await run_now(services, connection_id)
+
+    assert run.status is RunStatus.SUCCEEDED
+    assert pages_asked(emulator) == PAGES + more
+    assert len(await rows_of(services, connection_id)) == run.counts.created > 40
+    assert await kept_rows(services, connection_id) == []
+
+
+async def test_what_is_kept_by_half_is_not_gone_on_with(
+    *,
+    services: Services,
+    emulator: GraphEmulator,
+    connection_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Storage fails while the second batch of a part is written: as after a kill, no row says it is whole."""
+    await stored_connection(services, connection_id, scope=EVERYONE)
+    batches: list[str] = []
+
+    async def send(table: TableClient, operations: Sequence[Operation]) -> str | None:
+        batches.extend([table.table_name] * (table.table_name == READINGS))
+        if len(batches) > 1:
+            raise RetryLater("storage.unavailable", "Gone.", "Wait.")
+        return await wire.submit(table, operations)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fences, "submit", send)
+        await stopped(services, emulator, connection_id, after=3)
+    half = await kept_rows(services, connection_id)
+    run = await run_now(services, connection_id)
+
+    assert half
+    assert pages_asked(emulator) == PAGES
+    assert run.status is RunStatus.SUCCEEDED
+    assert await kept_rows(services, connection_id) == []
+
+
+async def test_nothing_is_kept_of_a_reading_whose_run_fails(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    """What fails for good, such as a permission that is missing, would fail the next run as well."""
+    await stored_connection(services, connection_id, scope=EVERYONE)
+    await stopped(services, emulator, connection_id, after=3)
+    emulator.control.add_fault("denied", path=f"{USERS}**")
+    failed = await run_now(services, connection_id)
+
+    assert failed.status is RunStatus.FAILED
+    assert (await services.store.checkpoints.load(connection_id)).reading is None
+    assert await kept_rows(services, connection_id) == []
+
+
+async def test_a_few_pages_are_not_worth_to_be_kept(
+    services: Services,
+    emulator: GraphEmulator,
+    connection_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(continuation, "LEAST_PAGES", 4)
+    await stored_connection(services, connection_id, scope=EVERYONE)
+    await stopped(services, emulator, connection_id, after=3)
+
+    assert (await services.store.checkpoints.load(connection_id)).reading is None
+    assert await kept_rows(services, connection_id) == []
+
+
+async def test_managers_are_not_asked_for_again(
+    services: Services, emulator: GraphEmulator, connection_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a million people they take three times as long as the people themselves."""
+    monkeypatch.setattr("sync_core.directory.managers.REQUEST", 5)
+    mapping = [{"target": "name", "source": "displayName"}, {"target": "boss", "source": "manager"}]
+    people = [one["id"] for one in emulator.control.people()]
+    emulator.control.change_many("patch", keys=people[1:], values={"manager": people[0]})
+    await stored_connection(services, connection_id, scope=EVERYONE, mapping=mapping)
+    await stopped(services, emulator, connection_id, after=2, path="/v1.0/$batch")
+    told = (await services.store.checkpoints.load(connection_id)).reading
+    run = await run_now(services, connection_id)
+    batches = sum(one.path == "/v1.0/$batch" for one in emulator.control.requests())
+
+    assert told is not None
+    assert run.status is RunStatus.SUCCEEDED
+    assert 0 < batches < -(-run.counts.in_scope // 5)
+    assert essence(await rows_of(services, connection_id)) == await wanted_rows(
+        services, connection_id, mapping=mapping
+    )
