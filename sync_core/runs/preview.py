@@ -300,16 +300,20 @@ class _Found:
 
     actions: Counter[Action]
     reasons: Counter[str | None]
+    linked: int
     first: list[Change]
 
 
 def _look_through(plan: Plan) -> _Found:
     actions: Counter[Action] = Counter()
     reasons: Counter[str | None] = Counter()
+    linked = 0
 
     def counted() -> Iterator[Change]:
+        nonlocal linked
         for change in plan.changes:
             actions[change.action] += 1
+            linked += change.link is not None
             if change.action.is_removal:
                 reasons[change.cause] += 1
             yield change
@@ -317,7 +321,7 @@ def _look_through(plan: Plan) -> _Found:
     first = nsmallest(
         SHOWN, counted(), key=lambda change: (ORDER.index(change.action), change.object_id)
     )
-    return _Found(actions, reasons, first)
+    return _Found(actions, reasons, linked, first)
 
 
 def _counts(done: Counts, plan: Plan, found: _Found) -> PreviewCounts:
@@ -335,6 +339,7 @@ def _counts(done: Counts, plan: Plan, found: _Found) -> PreviewCounts:
         joiners=number[Action.CREATE] + number[Action.REENABLE],
         leavers=number[Action.DISABLE] + number[Action.DELETE],
         blocked=done.blocked,
+        linked=found.linked,
         active=plan.tally.active,
     )
 
