@@ -43,7 +43,7 @@ async def write_detail(
     """Fill `planned` with what was decided, without people who are protected or wait for a match."""
     digest = PlanDigest(context.connection.id)
     actions: Counter[Action] = Counter()
-    people = inventory.active
+    returns, people = 0, inventory.active
     lost: Counter[Loss] = Counter()
     gained: Counter[Rise] = Counter()
     sensitive = sensitive_values(context.connection.mapping)
@@ -57,6 +57,7 @@ async def write_detail(
                 continue
             planned.add(change)
             actions[change.action] += 1
+            returns += change.returns
             people += change.has_row and change.action in COMING
             lost.update(losses(change))
             for rise in () if inventory.first_import else rises(change, sensitive):
@@ -65,7 +66,7 @@ async def write_detail(
             digest.add(change)
     held = over(lost, context.connection.policy.guard, people)
     digest.hold(_names(context, held, lost, people))
-    return Detail(tally_of(inventory, actions), digest.text, people, lost, gained)
+    return Detail(tally_of(inventory, actions, returns), digest.text, people, lost, gained)
 
 
 def _names(

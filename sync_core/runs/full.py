@@ -21,11 +21,14 @@ from sync_core.domain.plan.roster import Roster
 from sync_core.domain.plan.window import WindowLog
 from sync_core.runs.context import RunContext
 from sync_core.runs.planner import InScope, Page
-from sync_core.store.users import watch_for
+from sync_core.store.index import watch_for
 
 
 class FullReading:
-    """Looks at all people of the scope, and at all that are stored."""
+    """Looks at all people of the scope, and at all that are stored.
+
+    `here` are those who are stored, for comparison with the rows that deleted connections have left.
+    """
 
     def __init__(self, context: RunContext, hints: Hints | None = None) -> None:
         self._context = context
@@ -35,6 +38,7 @@ class FullReading:
         self.requests = 0
         self.log = WindowLog()
         self.managers: dict[str, set[str]] = {}
+        self.here: frozenset[str] = frozenset()
         self._stored: StoredIndex | None = None
 
     @property
@@ -69,7 +73,14 @@ class FullReading:
         self._first_import = await self._imports_first(stored, log)
         inventory = Inventory.of(stored.people, log.window(hours), first_import=self._first_import)
         self._stored = stored
+        if context.takeovers.leftovers:
+            self.here = frozenset(stored.people)
         return stored, inventory
+
+    @property
+    def taken(self) -> frozenset[str]:
+        """Return, after the reading, the people whose rows come from a deleted connection."""
+        return self._stored.taken if self._stored is not None else frozenset()
 
     @property
     def interesting(self) -> set[str]:
