@@ -32,6 +32,7 @@ from sync_core.api.routes import (
     plans,
     preview,
     runs,
+    takeovers,
     users,
     why,
 )
@@ -54,6 +55,8 @@ from sync_core.api.shapes import (
     PlanChangeList,
     RunChangeList,
     RunList,
+    Takeover,
+    TakeoverList,
     UserList,
 )
 from sync_core.domain.connections.consent import CALLBACK_PATH, RESULT_PATH
@@ -69,6 +72,7 @@ CONNECTION = f"{CONNECTIONS}/{{id}}"
 RUNS = f"{CONNECTION}/runs"
 USERS = f"{CONNECTION}/users"
 MATCHES = f"{CONNECTION}/matches"
+TAKEOVERS = f"{CONNECTION}/takeovers"
 CONFIG = "/api/config"
 EXPRESSIONS = "/api/expressions"
 
@@ -334,6 +338,30 @@ ROUTES = (
     ),
     Route(
         method="GET",
+        path=TAKEOVERS,
+        call=takeovers.list_takeovers,
+        role=Role.READER,
+        answers={200: TakeoverList},
+        refusals=(404, 503),
+    ),
+    Route(
+        method="POST",
+        path=f"{TAKEOVERS}/{{other}}",
+        call=takeovers.confirm_takeover,
+        role=Role.ADMIN,
+        answers={200: Takeover},
+        refusals=(404, 409, 422, 503),
+    ),
+    Route(
+        method="DELETE",
+        path=f"{TAKEOVERS}/{{other}}",
+        call=takeovers.delete_takeover,
+        role=Role.ADMIN,
+        answers={204: None},
+        refusals=(404, 409, 503),
+    ),
+    Route(
+        method="GET",
         path=f"{CONNECTION}/export",
         call=config.export_connection,
         role=Role.READER,
@@ -517,6 +545,16 @@ def _operation_id(name: str) -> str:
 
 def _tag(path: str) -> str:
     """Name what a call is about: the last part of its path that is one of these."""
-    known = ("connections", "runs", "users", "matches", "sync", "config", "consent", "expressions")
+    known = (
+        "connections",
+        "runs",
+        "users",
+        "matches",
+        "takeovers",
+        "sync",
+        "config",
+        "consent",
+        "expressions",
+    )
     parts = [part for part in path.split("/") if part in known]
     return parts[-1].replace("sync", "runs") if parts else "app"

@@ -29,6 +29,7 @@ from sync_core.domain.documents import (
 )
 from sync_core.domain.formats.config_file import Action as ConfigAction
 from sync_core.domain.matching.decide import DecisionKind, Why
+from sync_core.domain.matching.takeover import Standing
 from sync_core.domain.model import Action, Reason, Value
 from sync_core.domain.names import BoundName
 from sync_core.runs.preview import HeldValues, PreviewChange, PreviewCounts, RowLink
@@ -454,6 +455,32 @@ class MatchBody(Document):
 
     decision: DecisionKind
     row: str | None = Field(default=None, max_length=2100, examples=["contoso-a|app-17"])
+
+
+class Takeover(Document):
+    """A deleted connection to the same tenant: `people` whose rows stay under its id, `active` of them.
+
+    `standing` is `open`, `confirmed` (the next run moves the rows), `done`, or `elsewhere` (another
+    connection, the `taker`, has them).
+    """
+
+    connection: str = Field(examples=["contoso-old"])
+    standing: Standing
+    taker: str | None
+    people: int
+    active: int
+    deleted_at: datetime
+    confirmed_at: datetime | None
+    confirmed_by: str | None
+    reason: str | None
+    done_at: datetime | None
+
+
+class TakeoverList(Document):
+    """The deleted connections of the tenant by id, all of them."""
+
+    items: list[Takeover]
+    next: Next
 
 
 class PreviewBody(Document):

@@ -325,6 +325,7 @@ async def _note_leftovers(
 ) -> None:
     """Remember whose rows stay, for a connection that is made to the same tenant under another id."""
     leftovers = services.store.leftovers
+    await leftovers.release(deletion.connection_id)
     if deletion.users is Users.DELETE:
         await leftovers.forget(deletion.connection_id)
     elif stored is not None and stored.connection.tenant_id is not None:

@@ -39,6 +39,7 @@ from sync_core.domain.errors import (
     Invalid,
     PreconditionFailed,
 )
+from sync_core.domain.matching.takeover import being_taken_over
 from sync_core.domain.scope.overlap import chosen_people, doubled_people
 from sync_core.domain.secret_names import folded, is_same
 from sync_core.services import Services
@@ -130,6 +131,8 @@ class Saver:
         # A new connection, too: the end of the deletion would take it for the old one.
         if deletion := await self._services.store.deletions.find(draft.connection.id):
             raise being_deleted(deletion)
+        if stored is None:
+            await self._check_not_taken(draft.connection.id)
         if problems := await self._people_problems(draft.connection, stored):
             raise Invalid("Another connection brings in the same people.", problems)
         if problems := await tenants.cloud_problems(self._services, draft.connection, stored):
@@ -147,6 +150,12 @@ class Saver:
         if problems := await attribute_problems(self._services, wanted, stored):
             raise Invalid("The connection names attributes that Graph does not have.", problems)
         return wanted
+
+    async def _check_not_taken(self, connection_id: str) -> None:
+        """Refuse a new connection whose people's rows are about to go to another one."""
+        for leftover in await self._services.store.leftovers.of_connection(connection_id):
+            if leftover.is_pending:
+                raise being_taken_over(leftover)
 
     async def _people_problems(
         self, connection: Connection, stored: Connection | None

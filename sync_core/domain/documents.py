@@ -631,6 +631,7 @@ class ModeReason(StrEnum):
     TIME_DEPENDENT = "timeDependent"
     UNTRACKED_SCOPE = "untrackedScope"
     NO_DELTA = "noDelta"
+    TAKEOVER = "takeover"
 
 
 class RunStatus(StrEnum):
@@ -653,7 +654,9 @@ class RunStatus(StrEnum):
 
 
 class Counts(Document):
-    """People, by what the run did with them; those `linked` took over a row, and are `created` too.
+    """People, by what the run did with them; those `linked` took over a row.
+
+    A row of the application that is linked counts as `created` too; one of a deleted connection does not.
 
     `active` were stored as active before; `blocked` are in scope with an account that is blocked in Entra.
     `unconfirmed` would be removed and wait for a second look. `candidates` are the people whom an

@@ -84,19 +84,28 @@ class Mapped:
 
 
 class StoredPerson(NamedTuple):
-    """What planning needs to know of a stored person; the row itself is loaded only for a change."""
+    """What planning needs to know of a stored person; the row itself is loaded only for a change.
+
+    `returns`: only the deletion of a connection has disabled the person, and it is confirmed that another
+    one takes the row over.
+    """
 
     status: Status
     origin: Origin
     digest: str
+    returns: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class StoredIndex:
-    """Stored people of a connection, by object id; `foreign` rows were not written by it."""
+    """Stored people of a connection, by object id; `foreign` rows were not written by it.
+
+    `taken` have a row of a deleted connection that this one takes over.
+    """
 
     people: dict[str, StoredPerson]
     foreign: frozenset[str]
+    taken: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +192,8 @@ class Change:
     """One person's change: what to do, why, and with what; `before` holds the old mapped values.
 
     `evidence` is what Graph answered when the person was asked for by id, for removals. `link` is the
-    row that a person who is created takes over.
+    row that a person who is created takes over. A person who `returns` is enabled again by a takeover that
+    was confirmed.
     """
 
     action: Action
@@ -197,6 +207,7 @@ class Change:
     held: bool = False
     evidence: dict[str, Any] | None = None
     link: Link | None = None
+    returns: bool = False
 
     @property
     def cause(self) -> str | None:
@@ -228,7 +239,8 @@ class Change:
 class Tally:
     """What the guard reads: how many people a plan would create or remove, of how many.
 
-    `deletes` are among the `removals`; `window` is what was decided before, in the last hours.
+    `deletes` are among the `removals`; `window` is what was decided before, in the last hours. `returns`
+    come back by a confirmed takeover: they count as `active`, and not as people who come.
     """
 
     active: int
@@ -239,6 +251,7 @@ class Tally:
     deletes: int = 0
     window: Window = NO_WINDOW
     first_import: bool = False
+    returns: int = 0
 
     @property
     def base(self) -> int:
@@ -252,7 +265,7 @@ class Tally:
 
     @property
     def changes(self) -> int:
-        return self.creates + self.removals + self.reenables + self.others
+        return self.creates + self.removals + self.reenables + self.others + self.returns
 
 
 def as_sets(value: Any) -> Any:

@@ -30,6 +30,7 @@ from sync_core.domain.explain.words import (
 )
 from sync_core.domain.model import Reason
 from sync_core.logs import log_event, logger
+from sync_core.people.stored import stored_person
 from sync_core.people.why import names_of
 from sync_core.runs.apply import apply
 from sync_core.runs.checkpoint import open_cases
@@ -38,6 +39,7 @@ from sync_core.runs.hold import Hold, held
 from sync_core.runs.names import keep
 from sync_core.runs.one import OnePlan, plan_one
 from sync_core.runs.record import broken_assertions, measured, unexpected
+from sync_core.runs.takeover import move_one
 from sync_core.services import Services
 from sync_core.store.people import Person
 
@@ -176,7 +178,7 @@ class _OnePerson:
         self._connection = context.connection
         await keep(self._services, context.bindings)
         decided = await plan_one(context, self._object_id)
-        await self._explain(decided)
+        await self._explain(context, decided)
         told = next_run(
             decided.change,
             protected=decided.is_kept_back,
@@ -197,9 +199,10 @@ class _OnePerson:
             failed = bool(context.ledger.errors)
             self._end(RunStatus.PARTIAL if failed else RunStatus.SUCCEEDED)
 
-    async def _explain(self, decided: OnePlan) -> None:
+    async def _explain(self, context: RunContext, decided: OnePlan) -> None:
         """Say what was read and why the person is in or out; refuse a person who is unknown."""
-        evidence, stored = decided.evidence, await self._people.find(self._object_id)
+        evidence = decided.evidence
+        stored = await stored_person(self._services, context, self._object_id)
         if evidence.reason is Reason.HARD_DELETED and stored is None:
             raise unknown_person(self._object_id)
         principal_name, display_name = names_of(evidence.person, stored)
@@ -228,6 +231,7 @@ class _OnePerson:
         plan = decided.plan
         self._run = self._run.replaced(plan_hash=plan.plan_hash)
         await self._hold.begin(self._run)
+        await move_one(self._services, context, self._object_id, self._hold.fence)
         if decided.planned is None:
             self._step("apply", "Nothing to write.")
             return

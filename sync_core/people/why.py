@@ -39,6 +39,7 @@ from sync_core.domain.matching import decide
 from sync_core.domain.matching.registry import OBJECT_ID
 from sync_core.domain.model import Action, Attributes, Change, Evidence, Origin, Reason, Status
 from sync_core.domain.plan.decide import is_protected
+from sync_core.people.stored import stored_person, takeover_seen
 from sync_core.runs.context import RunContext, run_context
 from sync_core.runs.one import OnePlan, plan_one
 from sync_core.services import Services
@@ -66,7 +67,8 @@ class MatchSeen(Document):
     """How the person and the table belong together.
 
     `how` is `objectId`, `key`, `decision` or `none`, or `waiting` or `ignored` for a person in the queue;
-    `by` the key, `row` the row that was, or would be, taken over.
+    `by` the key, or `takeover` for a row of a deleted connection, `row` the row that was, or would be, taken
+    over.
     """
 
     how: str
@@ -137,8 +139,10 @@ class Explainer:
     async def explain(self, who: str, *, values_of_outsiders: bool) -> PersonExplained:
         object_id = await self._object_id(who)
         decided = await plan_one(self._context, object_id)
-        stored = await self._people.find(object_id)
-        history, _ = await self._people.history(object_id, top=LAST_ACTIONS)
+        stored = await stored_person(self._services, self._context, object_id)
+        standing_at = stored.connection_id if stored else self._connection.id
+        people = self._services.store.people(standing_at)
+        history, _ = await people.history(object_id, top=LAST_ACTIONS)
         if decided.evidence.reason is Reason.HARD_DELETED and not (stored or history):
             raise unknown_person(who)
         groups = await self._groups(decided.evidence)
@@ -249,7 +253,7 @@ class Explainer:
             values=_values(person, self._context.selected, hidden),
             scope=scope,
             groups=groups,
-            match=_match(decided, stored),
+            match=await self._match(decided, stored),
             mapping=mapping,
             stored=self._shown(stored),
             # The policy goes by the stored name, where there is one.
@@ -265,6 +269,19 @@ class Explainer:
         known = stored.attributes if stored else None
         now = self._context.stamp.now
         return explain_mapping(self._connection.mapping, person, groups, now, known)
+
+    async def _match(self, decided: OnePlan, stored: Person | None) -> MatchSeen:
+        """Say how the person was found in the table, or why a match has to be decided."""
+        told = await takeover_seen(
+            self._services, self._context, decided.evidence.object_id, stored
+        )
+        if stored is not None and stored.linked_from:
+            told = decide.explain_link(stored.linked_from, stored.linked_by or "")
+        elif decided.matched is not None:
+            told = decide.explain(decided.matched)
+        elif told is None:
+            told = OWN_ROW if stored is not None else decide.explain(None)
+        return MatchSeen(how=told.how, by=told.key, row=told.row, message=told.message)
 
     def _is_protected(self, object_id: str, principal_name: str | None) -> bool:
         leaving = Change(Action.DISABLE, object_id, principal_name or "")
@@ -369,17 +386,6 @@ def _account(evidence: Evidence) -> Account:
         user_type=(person or {}).get("userType"),
         deleted_at=evidence.facts.get("deletedDateTime"),
     )
-
-
-def _match(decided: OnePlan, stored: Person | None) -> MatchSeen:
-    """Say how the person was found in the table, or why a match has to be decided."""
-    if stored is not None and stored.linked_from:
-        told = decide.explain_link(stored.linked_from, stored.linked_by or "")
-    elif stored is not None:
-        told = OWN_ROW
-    else:
-        told = decide.explain(decided.matched)
-    return MatchSeen(how=told.how, by=told.key, row=told.row, message=told.message)
 
 
 def _likely_link(matched: decide.Outcome | None) -> str | None:

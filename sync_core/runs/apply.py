@@ -17,7 +17,7 @@ async def apply(context: RunContext, plan: Plan, inventory: Inventory, fence: Fe
 
     async def write(digit: str) -> None:
         stored = inventory.by_digit.get(digit, 0)
-        rows = await context.users.load_rows(digit, plan.to_write(digit), stored)
+        rows = await context.users.load_own_rows(digit, plan.to_write(digit), stored)
         changes = plan.to_write(digit)
         async for change, error in context.users.apply(
             changes, rows, context.stamp, fence, plan.mark

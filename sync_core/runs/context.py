@@ -14,6 +14,7 @@ from sync_core.directory.groups import GroupTree
 from sync_core.directory.reading import Reading
 from sync_core.domain.documents import Connection, RunWarning
 from sync_core.domain.mapping.compile import CompiledMapping, compile_mapping
+from sync_core.domain.matching.takeover import Leftover, pending
 from sync_core.domain.model import Action, Change, Evidence
 from sync_core.domain.names import UNBOUND, Bindings, asserted_ids, unbound, with_ids
 from sync_core.domain.plan.assertions import Assertions
@@ -59,6 +60,22 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
+class Takeovers:
+    """Deleted connections whose rows this one takes over: what is `pending`, and whether any was confirmed.
+
+    `leftovers` are all deleted connections of the tenant whose rows stay.
+    """
+
+    leftovers: Sequence[Leftover] = ()
+    pending: Sequence[Leftover] = ()
+    has_taken: bool = False
+
+    @property
+    def sources(self) -> list[str]:
+        return [one.connection_id for one in self.pending]
+
+
+@dataclass(frozen=True, slots=True)
 class RunContext:
     """One run of one connection: of its whole scope, of one person, or only a preview.
 
@@ -79,6 +96,7 @@ class RunContext:
     assertions: Assertions
     bindings: Bindings
     kept: Kept
+    takeovers: Takeovers = field(default_factory=Takeovers)
     observer: Observer | None = None
     ledger: Ledger = field(default_factory=Ledger)
     turns: Turns = field(default_factory=Turns)
@@ -125,10 +143,11 @@ async def run_context(
     """Prepare a run; `run_id` and `now` go into every row that it writes."""
     named, bindings = connection, await look_up(services, connection, client)
     connection = with_ids(named, bindings)
+    takeovers = await takeovers_of(services, connection)
     context = RunContext(
         connection=connection,
         client=client,
-        users=services.store.users(connection.id),
+        users=services.store.users(connection.id, takeovers.sources, has_taken=takeovers.has_taken),
         runs=services.store.runs,
         group_sizes=services.store.group_sizes,
         checkpoints=services.store.checkpoints,
@@ -139,6 +158,7 @@ async def run_context(
         assertions=Assertions(connection.assertions, asserted_ids(named, bindings)),
         bindings=bindings,
         kept=await services.store.checkpoints.load(connection.id),
+        takeovers=takeovers,
         observer=observer,
     )
     context.ledger.warnings += [
@@ -146,3 +166,17 @@ async def run_context(
         for place in unbound(named, bindings)
     ]
     return context
+
+
+async def takeovers_of(services: Services, connection: Connection) -> Takeovers:
+    """Return what the connection takes over; one that was made again since keeps its own rows."""
+    if connection.tenant_id is None:
+        return Takeovers()
+    found = await services.store.leftovers.of_tenant(connection.tenant_id)
+    mine = [one for one in found if one.taker == connection.id]
+    existing = {
+        one.connection_id
+        for one in mine
+        if one.is_pending and await services.store.connections.find(one.connection_id) is not None
+    }
+    return Takeovers(found, pending(mine, existing), has_taken=bool(mine))

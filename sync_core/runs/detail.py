@@ -47,7 +47,7 @@ async def write_detail(
     for digit in decided.digits:
         changes = await in_thread(sums.settled, decided, digit)
         stored = inventory.by_digit.get(digit, 0)
-        rows = await context.users.load_rows(digit, changes, stored, anew=False)
+        rows = await context.users.load_rows(digit, changes, stored)
         await in_thread(sums.add, changes, rows)
     return sums.detail()
 
@@ -60,6 +60,7 @@ class _Sums:
     planned: ChangeSpool
     inventory: Inventory
     people: int
+    returns: int = 0
     digest: PlanDigest = field(init=False)
     sensitive: Sensitive = field(init=False)
     actions: Counter[Action] = field(default_factory=Counter)
@@ -82,6 +83,7 @@ class _Sums:
                 continue
             self.planned.add(change)
             self.actions[change.action] += 1
+            self.returns += change.returns
             self.people += change.has_row and change.action in COMING
             self.lost.update(losses(change))
             for rise in () if first_import else rises(change, self.sensitive):
@@ -92,7 +94,7 @@ class _Sums:
     def detail(self) -> Detail:
         held = over(self.lost, self.context.connection.policy.guard, self.people)
         self.digest.hold(_names(self.context, held, self.lost, self.people))
-        tally = tally_of(self.inventory, self.actions)
+        tally = tally_of(self.inventory, self.actions, self.returns)
         return Detail(tally, self.digest.text, self.people, self.lost, self.gained)
 
 

@@ -24,11 +24,14 @@ from sync_core.domain.plan.window import WindowLog
 from sync_core.runs.context import RunContext
 from sync_core.runs.continuation import Continuation
 from sync_core.runs.planner import InScope, Page
-from sync_core.store.users import watch_for
+from sync_core.store.index import watch_for
 
 
 class FullReading:
-    """Looks at all people of the scope, and at all that are stored."""
+    """Looks at all people of the scope, and at all that are stored.
+
+    `here` are those who are stored, for comparison with the rows that deleted connections have left.
+    """
 
     has_looked = False
 
@@ -47,6 +50,7 @@ class FullReading:
         self.requests = 0
         self.log = WindowLog()
         self.managers: dict[str, set[str]] = {}
+        self.here: frozenset[str] = frozenset()
         self._stored: StoredIndex | None = None
 
     @property
@@ -84,7 +88,14 @@ class FullReading:
             Inventory.of, stored.people, window, first_import=self._first_import
         )
         self._stored = stored
+        if context.takeovers.leftovers:
+            self.here = frozenset(stored.people)
         return stored, inventory
+
+    @property
+    def taken(self) -> frozenset[str]:
+        """Return, after the reading, the people whose rows come from a deleted connection."""
+        return self._stored.taken if self._stored is not None else frozenset()
 
     @property
     def interesting(self) -> set[str]:

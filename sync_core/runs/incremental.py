@@ -27,7 +27,7 @@ from sync_core.domain.plan.window import WindowLog
 from sync_core.runs.candidates import Candidates, tree_of
 from sync_core.runs.context import RunContext
 from sync_core.runs.planner import InScope, Page
-from sync_core.store.users import watch_for
+from sync_core.store.index import watch_for
 
 LOOKS_AT_ONCE = 200
 

@@ -1,37 +1,46 @@
-"""Newcomers whose rows stand in the table already: an earlier connection to their tenant left them."""
+"""Rows that deleted connections to the same tenant have left, as a preview tells of them."""
 
-from collections.abc import AsyncIterator, Container
+from collections.abc import Collection, Mapping
 
-from sync_core.concurrency import in_thread
-from sync_core.domain.documents import Connection
-from sync_core.domain.model import Action
-from sync_core.domain.plan.plan import Plan
-from sync_core.domain.plan.survey import PreviewWarning
+from sync_core.domain.matching.takeover import Leftover, Standing
+from sync_core.domain.model import Status, StoredPerson, Value
+from sync_core.domain.plan.takeovers import PreviewTakeover, takeover_of
+from sync_core.runs.context import Takeovers
 from sync_core.services import Services
+from sync_core.store.index import Watch
 
 
-async def warnings_of_leftovers(
-    services: Services, connection: Connection, plan: Plan
-) -> AsyncIterator[PreviewWarning]:
-    """Say of every deleted connection to the tenant how many newcomers have a row of it."""
-    if not plan.tally.creates or connection.tenant_id is None:
-        return
-    for other in await services.store.leftovers.of_tenant(connection.tenant_id):
-        # One that was made again has its people again.
-        if other == connection.id or await services.store.connections.find(other) is not None:
+async def people_left(
+    services: Services, leftover: Leftover
+) -> tuple[Mapping[str, StoredPerson], Mapping[str, str]]:
+    """Return who has a row of a deleted connection, and their sign-in names."""
+    names: dict[str, str] = {}
+
+    def tell(object_id: str, name: str, _: Status, __: Mapping[str, Value]) -> None:
+        names[object_id] = name
+
+    users = services.store.users(leftover.connection_id)
+    return (await users.load_index(watch=Watch(tell))).people, names
+
+
+async def takeovers_seen(
+    services: Services,
+    connection_id: str,
+    takeovers: Takeovers,
+    *,
+    coming: Collection[str],
+    here: Collection[str],
+) -> list[PreviewTakeover]:
+    """Return what is there of each deleted connection; one that was made again has its people again."""
+    found = []
+    for leftover in takeovers.leftovers:
+        other = leftover.connection_id
+        if other == connection_id or leftover.standing(connection_id) is Standing.DONE:
             continue
-        rows = (await services.store.users(other).load_index()).people
-        people = await in_thread(_newcomers_in, rows, plan)
+        if await services.store.connections.find(other) is not None:
+            continue
+        people, names = await people_left(services, leftover)
         if people:
-            yield PreviewWarning(
-                code="people.ofDeletedConnection",
-                message=f"{people:,} of the people who would be created have a row already: that of the "
-                f"connection {other!r}, which was deleted. They would get a second one here. Make the "
-                f"connection with the id {other!r} again, and it has their rows and history again.",
-                people=people,
-            )
-
-
-def _newcomers_in(rows: Container[str], plan: Plan) -> int:
-    created = (change for change in plan.changes if change.action is Action.CREATE)
-    return sum(change.object_id in rows for change in created)
+            seen = takeover_of(leftover, connection_id, people, names, coming=coming, here=here)
+            found.append(seen)
+    return found

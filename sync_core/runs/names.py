@@ -10,7 +10,7 @@ from sync_core.domain.model import Status, Value
 from sync_core.domain.names import Bindings, askable, places, rebound
 from sync_core.logs import log_event
 from sync_core.services import Services
-from sync_core.store.users import Watch
+from sync_core.store.index import Watch
 
 Found = list[tuple[str, str]]
 

@@ -41,7 +41,7 @@ from sync_core.logs import log_event
 from sync_core.runs.context import RunContext
 from sync_core.runs.detail import Detail, write_detail
 from sync_core.runs.spool import ChangeSpool, EitherWaySpool
-from sync_core.store.users import watch_for
+from sync_core.store.index import watch_for
 
 CONFIRM_AT_ONCE = 200
 GROUP_MISSING = "scope.groupNotFound"
@@ -223,7 +223,7 @@ class _Planner:
                 # Taken out of the index, so that those left in it at the end were not found in scope,
                 # and so that the memory of those who were is free again while the reading goes on.
                 known = self.stored.people.pop(person["id"], None)
-                is_new = known is None or known.status is not Status.ACTIVE
+                is_new = known is None or not (known.status is Status.ACTIVE or known.returns)
                 self.answers.present(person, groups, is_new=is_new)
                 outcome = self.judge.present(person, groups, known, self.stored)
                 if change := self._take(person["id"], outcome):

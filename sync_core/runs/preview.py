@@ -32,12 +32,13 @@ from sync_core.domain.plan.survey import (
     warnings_of_plan,
     warnings_of_reading,
 )
+from sync_core.domain.plan.takeovers import PreviewTakeover, warning_of
 from sync_core.domain.plan.values import Kind, Loss, losses
 from sync_core.domain.scope.query import reading_plan
 from sync_core.runs.confirmed import confirmed_verdict
 from sync_core.runs.context import RunContext, run_context
 from sync_core.runs.full import FullReading
-from sync_core.runs.leftovers import warnings_of_leftovers
+from sync_core.runs.leftovers import takeovers_seen
 from sync_core.runs.planner import Draft, draft_plan
 from sync_core.services import Services
 from sync_core.store.approvals import Approval
@@ -154,6 +155,10 @@ class Preview(Document):
     by_user_type: dict[str, int]
     leavers_by_reason: dict[str, int]
     warnings: list[PreviewWarning]
+    takeovers: list[PreviewTakeover] = Field(
+        default_factory=list,
+        description="Deleted connections to the same tenant, and whose rows they have left.",
+    )
     changes: list[PreviewChange]
     errors: list[RecordError]
     plan_hash: str
@@ -212,16 +217,30 @@ async def _planned(
         plan = draft.plan
         approval = await _confirmation(services, connection, plan)
         outlook = await in_thread(_outlook, context, draft, approval)
-        found = await in_thread(_told, context.ledger, gatherer.reading, plan, survey, outlook)
-        found.warnings.extend(
-            [one async for one in warnings_of_leftovers(services, connection, plan)]
-        )
+        seen = await _takeovers(services, context, gatherer, plan)
+        found = await in_thread(_told, context.ledger, gatherer, plan, survey, outlook)
+        warnings = filter(None, (warning_of(one, connection.id) for one in seen))
+        found.warnings.extend(warnings)
+        found = found.model_copy(update={"takeovers": seen})
         if not keep or not (found.counts.held or plan.tally.changes > SHOWN):
             return found
         changes = (shown(change, held=outlook.waits(change)).to_json() for change in plan.changes)
         kept = services.store.refused_plans
         url = await kept.save(connection.id, plan.plan_hash, changes, services.clock())
         return found.model_copy(update={"plan_url": url})
+
+
+async def _takeovers(
+    services: Services, context: RunContext, gatherer: FullReading, plan: Plan
+) -> list[PreviewTakeover]:
+    """Return whose rows deleted connections to the tenant have left."""
+    takeovers = context.takeovers
+    if not takeovers.leftovers:
+        return []
+    coming = {one.object_id for one in plan.changes if one.action is Action.CREATE}
+    return await takeovers_seen(
+        services, context.connection.id, takeovers, coming=coming, here=gatherer.here
+    )
 
 
 async def _confirmation(services: Services, connection: Connection, plan: Plan) -> Approval | None:
@@ -254,10 +273,12 @@ def _outlook(context: RunContext, draft: Draft, approval: Approval | None) -> _O
 
 
 def _told(
-    ledger: Ledger, reading: Reading, plan: Plan, survey: Survey, outlook: _Outlook
+    ledger: Ledger, gatherer: FullReading, plan: Plan, survey: Survey, outlook: _Outlook
 ) -> Preview:
-    found = _look_through(plan)
-    counts = _counts(ledger.counts, plan, found).model_copy(update={"held": outlook.held})
+    reading, found = gatherer.reading, _look_through(plan)
+    linked = found.linked + len(gatherer.taken)
+    counts = _counts(ledger.counts, plan, found)
+    counts = counts.model_copy(update={"held": outlook.held, "linked": linked})
     problems = reading.problems
     errors = [error for error in ledger.errors if error not in problems]
     return Preview(
@@ -301,16 +322,20 @@ class _Found:
 
     actions: Counter[Action]
     reasons: Counter[str | None]
+    linked: int
     first: list[Change]
 
 
 def _look_through(plan: Plan) -> _Found:
     actions: Counter[Action] = Counter()
     reasons: Counter[str | None] = Counter()
+    linked = 0
 
     def counted() -> Iterator[Change]:
+        nonlocal linked
         for change in plan.changes:
             actions[change.action] += 1
+            linked += change.link is not None
             if change.action.is_removal:
                 reasons[change.cause] += 1
             yield change
@@ -318,7 +343,7 @@ def _look_through(plan: Plan) -> _Found:
     first = nsmallest(
         SHOWN, counted(), key=lambda change: (ORDER.index(change.action), change.object_id)
     )
-    return _Found(actions, reasons, first)
+    return _Found(actions, reasons, linked, first)
 
 
 def _counts(done: Counts, plan: Plan, found: _Found) -> PreviewCounts:
@@ -336,7 +361,7 @@ def _counts(done: Counts, plan: Plan, found: _Found) -> PreviewCounts:
         joiners=number[Action.CREATE] + number[Action.REENABLE],
         leavers=number[Action.DISABLE] + number[Action.DELETE],
         blocked=done.blocked,
-        active=plan.tally.active,
+        active=plan.tally.active - plan.tally.returns,
     )
 
 

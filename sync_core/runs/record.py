@@ -96,6 +96,7 @@ def planned(run: Run, plan: Plan) -> Run:
         removals=plan.tally.removals,
         reenables=plan.tally.reenables,
         others=plan.tally.others,
+        returns=plan.tally.returns or None,
         held=plan.held,
     )
     return run.replaced(plan_hash=plan.plan_hash, columns=dict(plan.columns))

@@ -23,8 +23,9 @@ from sync_core.domain.plan.plan import ALLOWED
 from sync_core.runs.spool import ChangeSpool
 from sync_core.services import Services
 from sync_core.store.fences import Fence
+from sync_core.store.index import watch_for
 from sync_core.store.rows import Stamp, mapped_values
-from sync_core.store.users import UserStore, bounded, watch_for
+from sync_core.store.users import UserStore, bounded
 
 # Each holds the stored rows of one partition in memory.
 PARTITIONS_AT_ONCE = 4

@@ -117,6 +117,7 @@ def _wanted(context: RunContext, mode: str, checkpoint: Checkpoint | None) -> Wa
         full_every=timedelta(hours=context.connection.schedule.full_every_hours),
         depends_on_time=context.mapping.depends_on_time,
         untracked_scope=bool(not_tracked(context.scope.attributes, refused)),
+        takes_over=bool(context.takeovers.pending),
     )
 
 

@@ -31,6 +31,7 @@ from sync_core.runs.continuation import continuing
 from sync_core.runs.hold import UNFINISHED, Hold, UnderWay, Unfinished, held
 from sync_core.runs.names import keep
 from sync_core.runs.planner import Draft, Gatherer, draft_plan
+from sync_core.runs.takeover import finish, move_all
 from sync_core.runs.way import choose_way
 from sync_core.services import Services
 from sync_core.store.leases import Next
@@ -175,6 +176,8 @@ async def _sync(
                 run = record.planned(run, draft.plan)
                 plan = await _carry_out(services, run, context, draft, hold)
                 await way.leave(draft, plan, hold)
+                if way.gatherer.complete:
+                    await finish(services, context)
         return record.finished(record.measured(run, client.usage, ledger), plan), None
     except Unfinished as error:
         return _left_off(record.measured(run, client.usage, ledger), error)
@@ -205,6 +208,7 @@ async def _carry_out(
     if approval := await take_approval(services, connection, run, plan):
         plan = await let_through(context, draft, hold.check)
         context.ledger.set("held", plan.held)
+    await move_all(services, context, hold.fence)
     if plan.tally.changes:
         await services.store.plans.save(connection.id, run.id, plan.documents())
         await apply(context, plan, draft.inventory, hold.fence)

@@ -22,6 +22,7 @@ from sync_core.store.rows import (
     HISTORY,
     LINKED_FROM,
     MAPPED_TARGETS,
+    TAKEN_FROM,
     joined,
     mapped_values,
     partition_key,
@@ -48,7 +49,8 @@ class Person(Document):
     """One synced person: the system columns, and the mapped targets as `attributes`.
 
     `linked_from` is the address of the row that was taken over, `linked_by` what made the match;
-    `linked_object_id` is the person who took this one's row over.
+    `linked_object_id` is the person who took this one's row over. `taken_over_from` is where the row stood
+    under a connection that was deleted.
     """
 
     object_id: str
@@ -66,6 +68,7 @@ class Person(Document):
     linked_from: str | None = None
     linked_by: str | None = None
     linked_object_id: str | None = None
+    taken_over_from: str | None = None
 
 
 class LinkNote(Document):
@@ -257,6 +260,7 @@ def _person(row: Entity) -> Person:
         linked_from=row.get(LINKED_FROM),
         linked_by=row.get(LINKED_BY),
         linked_object_id=row.get(LINKED_TO),
+        taken_over_from=row.get(TAKEN_FROM),
     )
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import orjson
 
-from sync_core.domain.matching.registry import LINKED_BY, LINKED_TO, NO_AUTO_LINK
+from sync_core.domain.matching.registry import LINKED_BY, LINKED_TO, NO_AUTO_LINK, parted
+from sync_core.domain.matching.takeover import TAKEOVER, is_return
 from sync_core.domain.model import (
     Action,
     Change,
@@ -34,8 +35,13 @@ INT32 = 2**31
 # Text columns hold 32 Ki characters of UTF-16; longer texts go on in the next column.
 TEXT_PIECE = 30_000
 # A row that is written again is enabled.
-NOT_REWRITTEN = frozenset({"DisabledAt", "DisabledReason"})
+NOT_REWRITTEN = frozenset({"DisabledAt", "DisabledReason", "Returns"})
 LINKED_FROM = "LinkedFrom"
+# On a row that was moved from a deleted connection: the address at which it stood.
+TAKEN_FROM = "TakenOverFrom"
+DISABLED_REASON = "DisabledReason"
+# Of a person whom only the deletion had disabled; goes when the person comes back.
+RETURNS = "Returns"
 # Names the columns that the mapping has filled; all others are the application's own.
 MAPPED_TARGETS = "MappedTargets"
 # What a row that is taken over keeps to itself: its address, and columns whose meaning is ours.
@@ -43,6 +49,7 @@ NOT_TAKEN_OVER = frozenset(
     {"PartitionKey", "RowKey", "Timestamp", "Status", "Origin", "ConnectionId", "TenantId"}
     | {"UserPrincipalName", "CreatedAt", "UpdatedAt", "DisabledAt", "DisabledReason", "LastRunId"}
     | {"Digest", MAPPED_TARGETS, LINKED_FROM, LINKED_TO, LINKED_BY, NO_AUTO_LINK}
+    | {TAKEN_FROM, RETURNS}
 )
 STATUSES = frozenset(Status)
 ORIGINS = frozenset(Origin)
@@ -75,7 +82,16 @@ def to_stored(entity: Entity, connection_id: str) -> StoredPerson | None:
         return None
     if status not in STATUSES or origin not in ORIGINS:
         return None
-    return StoredPerson(Status(status), Origin(origin), entity.get("Digest") or "")
+    returns = status == Status.DISABLED and entity.get(RETURNS) is True
+    return StoredPerson(Status(status), Origin(origin), entity.get("Digest") or "", returns)
+
+
+def to_be_taken(entity: Entity, source: str) -> StoredPerson | None:
+    """Read a row of a deleted connection as it will be when it was moved; None for one that stays."""
+    stored = to_stored(entity, source)
+    if stored is None:
+        return None
+    return stored._replace(returns=is_return(stored.status, entity.get(DISABLED_REASON)))
 
 
 def needs_row(change: Change) -> bool:
@@ -169,6 +185,67 @@ def linked_mark(link: Link, object_id: str, etag: str) -> Operation:
     """Return what says on a row who takes it over; its other columns stay."""
     keys = {"PartitionKey": link.partition, "RowKey": link.row_key}
     return Operation(Verb.MERGE, keys | {LINKED_TO: object_id, LINKED_BY: link.by}, etag)
+
+
+def moved_row(row: Entity, address: str, stamp: Stamp) -> list[Operation]:
+    """Return the operations that make a row of a deleted connection one of the stamp's: row and history.
+
+    All columns stay, those of the application and the status among them.
+    """
+    connection_id, object_id = stamp.connection_id, row["RowKey"]
+    person = without(row, ()) | {
+        "PartitionKey": partition_key(connection_id, object_id),
+        "ConnectionId": connection_id,
+        "LastRunId": stamp.run_id,
+        TAKEN_FROM: address,
+        **moment("UpdatedAt", stamp.now),
+    }
+    if is_return(Status(row["Status"]), row.get("DisabledReason")):
+        person[RETURNS] = True
+    if row.get(LINKED_FROM) == address:  # linked in place, and still is
+        person[LINKED_FROM] = f"{person['PartitionKey']}|{object_id}"
+    return [Operation(Verb.INSERT, person), _moved_note(row, address, stamp)]
+
+
+def joined_row(
+    row: Entity, here: Entity, address: str, stamp: Stamp, *, newer: bool
+) -> list[Operation]:
+    """Return the operations that put what an application has kept in a row into the one that is there.
+
+    Of a column that both have, the value of the row that is there stays, unless the other one's is `newer`.
+    """
+    kept = without(row, NOT_TAKEN_OVER | set(str(row.get(MAPPED_TARGETS) or "").split(",")))
+    own = without(here, ())
+    person = {
+        **(own | kept if newer else _without_doubles(kept, own) | own),
+        "LastRunId": stamp.run_id,
+        TAKEN_FROM: address,
+        **moment("UpdatedAt", stamp.now),
+    }
+    created = {name: row[name] for name in ("CreatedAt", "CreatedAt@odata.type") if name in row}
+    replaced = Operation(Verb.REPLACE, person | created, here["odata.etag"])
+    return [replaced, _moved_note(row, address, stamp)]
+
+
+def _without_doubles(kept: Entity, own: Entity) -> Entity:
+    """Return the columns that the other row does not have; a type goes with its column."""
+    return {name: value for name, value in kept.items() if name.partition("@")[0] not in own}
+
+
+def _moved_note(row: Entity, address: str, stamp: Stamp) -> Operation:
+    """Return what the history says of a row that was moved, beside what the same run does to the person."""
+    moved = Change(Action.UPDATE, row["RowKey"], row.get("UserPrincipalName") or "")
+    partition, row_key = parted(address)
+    note = _history(moved, stamp)
+    note["RowKey"] += f"{HISTORY}{TAKEOVER}"
+    return Operation(Verb.UPSERT, note | {"Link": link_note(Link(partition, row_key, TAKEOVER))})
+
+
+def moved_history(row: Entity, stamp: Stamp) -> Operation:
+    """Return the operation that writes a row of history for the connection that took the person over."""
+    partition = partition_key(stamp.connection_id, row["ObjectId"])
+    own = {"PartitionKey": partition, "ConnectionId": stamp.connection_id}
+    return Operation(Verb.UPSERT, without(row, ()) | own)
 
 
 def unlinked(row: Entity, link: Link, stamp: Stamp) -> list[Operation]:

@@ -1,6 +1,6 @@
 """Every table in one place, and how a connection leaves all of them."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 from sync_core.domain.model import StillHeld
@@ -19,12 +19,14 @@ from sync_core.store.leases import LeaseStore
 from sync_core.store.leftovers import LeftoverStore
 from sync_core.store.links import Links
 from sync_core.store.matches import MatchStore
+from sync_core.store.moves import Moves
 from sync_core.store.people import People
 from sync_core.store.plans import PlanStore
 from sync_core.store.readings import ReadingStore
 from sync_core.store.refused_plans import RefusedPlanStore
 from sync_core.store.reports import ReportStore
 from sync_core.store.retention import OldHistories, OldRuns, PassStore
+from sync_core.store.rows import Stamp
 from sync_core.store.runs import RunStore
 from sync_core.store.tables import (
     APPROVALS,
@@ -89,9 +91,15 @@ class Store:
         """Return the way to read people and their history."""
         return People(self.tables, connection_id)
 
-    def users(self, connection_id: str) -> UserStore:
-        """Return the way to write people, as a run does."""
-        return UserStore(self.tables, connection_id)
+    def users(
+        self, connection_id: str, sources: Sequence[str] = (), *, has_taken: bool = False
+    ) -> UserStore:
+        """Return the way to write people, as a run does; `sources` are deleted connections it takes over."""
+        return UserStore(self.tables, connection_id, sources, has_taken=has_taken)
+
+    def moves(self, source: str, stamp: Stamp, fence: Fence) -> Moves:
+        """Return the way to move the rows of a deleted connection to the one of the stamp."""
+        return Moves(self.tables, source, stamp, fence)
 
     def fence(self, claim: Claim, still_held: StillHeld) -> Fence:
         """Return the way to write for who has taken a lease; `still_held` raises when that must stop."""

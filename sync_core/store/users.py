@@ -1,7 +1,8 @@
 """The Users table: what is stored of a connection's people, and changes written to it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -13,14 +14,12 @@ from sync_core.domain.matching.registry import Registry
 from sync_core.domain.model import (
     HEX_DIGITS,
     Change,
-    Status,
     StoredIndex,
     StoredPerson,
-    Value,
 )
-from sync_core.domain.plan.assertions import Assertions
 from sync_core.domain.plan.window import NOTHING, WindowLog
 from sync_core.store.fences import FENCE_BYTES, FENCED_OPERATIONS, Fence
+from sync_core.store.index import IndexBuilder, Watch
 from sync_core.store.links import take_over
 from sync_core.store.marks import (
     MARK_COLUMNS,
@@ -30,14 +29,15 @@ from sync_core.store.marks import (
     note_marks,
 )
 from sync_core.store.rows import (
+    DISABLED_REASON,
     HISTORY,
     INDEX_COLUMNS,
-    MAPPED_TARGETS,
+    RETURNS,
     Stamp,
-    mapped_values,
     needs_row,
     operations,
     partition_key,
+    to_be_taken,
     to_stored,
 )
 from sync_core.store.tables import USERS, Tables
@@ -59,7 +59,6 @@ POINT_READS_AT_ONCE = 16
 ROWS_KEPT = 1_000
 # Beyond this share of a partition, reading all of it is cheaper than asking for rows one by one.
 POINT_READ_SHARE = 0.05
-PRINCIPAL_NAME = "UserPrincipalName"
 
 # Takes the marks that were written since a moment.
 Before = tuple[WindowLog, datetime]
@@ -72,32 +71,6 @@ def unmarked(_: Change) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
-    """Whom to tell of everybody stored: the object id, the sign-in name, the status, and what `columns` hold.
-
-    A column that no rule of the mapping has filled is the application's own, and is not told.
-    """
-
-    tell: Callable[[str, str, Status, Mapping[str, Value]], None]
-    columns: frozenset[str] = frozenset()
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """The columns that have to be read of each row."""
-        mapped = self.columns | {MAPPED_TARGETS} if self.columns else self.columns
-        return mapped | {PRINCIPAL_NAME}
-
-    def see(self, row: Entity, status: Status) -> None:
-        values = mapped_values(row) if self.columns else {}
-        self.tell(row["RowKey"], str(row.get(PRINCIPAL_NAME) or ""), status, values)
-
-
-def watch_for(assertions: Assertions) -> Watch | None:
-    """Return whom to tell of everybody stored for the assertions' sake; nobody where there are none."""
-    return Watch(assertions.stored, assertions.columns) if assertions.assertions else None
-
-
-@dataclass(frozen=True, slots=True)
 class Prepared:
     """A change with the operations that write it, and the letter that marks it."""
 
@@ -107,11 +80,24 @@ class Prepared:
 
 
 class UserStore:
-    """One connection's people in the Users table."""
+    """One connection's people in the Users table.
 
-    def __init__(self, tables: Tables, connection_id: str) -> None:
+    The rows of `sources`, deleted connections, are seen as if they had been moved to this one already.
+    `has_taken`: rows were moved before, and people among them may return.
+    """
+
+    def __init__(
+        self,
+        tables: Tables,
+        connection_id: str,
+        sources: Sequence[str] = (),
+        *,
+        has_taken: bool = False,
+    ) -> None:
         self._tables = tables
         self._connection_id = connection_id
+        self._sources = sources
+        self._has_taken = has_taken
         self._asked: dict[str, Entity] = {}
 
     async def load_index(
@@ -126,33 +112,29 @@ class UserStore:
         is told of everybody, `before` of the marks of the guard's window.
         """
         table = await self._tables.table(USERS)
-        people: dict[str, StoredPerson] = {}
-        foreign: set[str] = set()
-        # Equal values are shared: a million rows then cost little more than their keys.
-        shared: dict[StoredPerson, StoredPerson] = {}
+        index = IndexBuilder(self._connection_id, registry, watch)
         columns = {*INDEX_COLUMNS, *(registry.columns if registry else ())}
         columns |= watch.needs if watch else frozenset()
+        of_taken = sorted(columns | {DISABLED_REASON})
         columns |= MARK_COLUMNS if before else set()
+        columns |= {RETURNS} if self._has_taken else set()
 
         async def load(digit: str) -> None:
             partition = f"{self._connection_id}-{digit}"
-            condition = self._people_of(digit, before[1] if before else None)
+            condition = _people_of(partition, before[1] if before else None)
             async for page in query(table, condition, sorted(columns)):
                 for row in page:
                     if before and row["RowKey"].startswith(HISTORY):
                         note_marks(before[0], row)
-                        continue
-                    stored = to_stored(row, self._connection_id)
-                    known = registry is not None and registry.add(partition, row, stored)
-                    if stored is not None:
-                        people[row["RowKey"]] = shared.setdefault(stored, stored)
-                        if watch:
-                            watch.see(row, stored.status)
-                    elif not known:
-                        foreign.add(row["RowKey"])
+                    else:
+                        index.add(partition, row)
+            for source in self._sources:
+                async for page in query(table, _people_of(f"{source}-{digit}"), of_taken):
+                    for row in page:
+                        index.take(partition, row, source)
 
         await bounded(PARTITIONS_AT_ONCE, (partial(load, digit) for digit in HEX_DIGITS))
-        return StoredIndex(people, frozenset(foreign))
+        return index.built()
 
     async def load_one(self, object_id: str) -> StoredIndex:
         """Return what planning needs to know of one person; the index is empty without a row."""
@@ -166,49 +148,62 @@ class UserStore:
         table = await self._tables.table(USERS)
         people: dict[str, StoredPerson] = {}
         foreign: set[str] = set()
+        taken: set[str] = set()
 
         async def load(object_id: str) -> None:
             row = await point(table, partition_key(self._connection_id, object_id), object_id)
-            if row is None:
-                return
-            if len(self._asked) < ROWS_KEPT:
+            if row is not None and len(self._asked) < ROWS_KEPT:
                 self._asked[object_id] = row
-            stored = to_stored(row, self._connection_id)
-            if stored is None:
+            stored = to_stored(row, self._connection_id) if row is not None else None
+            if row is not None and stored is None:
                 foreign.add(object_id)
-            else:
+                return
+            for source in self._sources:
+                old = await point(table, partition_key(source, object_id), object_id)
+                if old is not None and (to_take := to_be_taken(old, source)):
+                    taken.add(object_id)
+                    stored = stored or to_take
+            if stored is not None:
                 people[object_id] = stored
 
         await bounded(POINT_READS_AT_ONCE, (partial(load, oid) for oid in object_ids))
-        return StoredIndex(people, frozenset(foreign))
-
-    def _people_of(self, digit: str, since: datetime | None = None) -> str:
-        """Return the condition for the people of a partition, and for the marks since a moment."""
-        partition = quoted(f"{self._connection_id}-{digit}")
-        end = HISTORY if since is None else marks_before(since)
-        return f"PartitionKey eq {partition} and RowKey lt {quoted(end)}"
+        return StoredIndex(people, frozenset(foreign), frozenset(taken))
 
     async def load_rows(
-        self, digit: str, changes: Iterable[Change], stored: int, *, anew: bool = True
+        self, digit: str, changes: Iterable[Change], stored: int
     ) -> dict[str, Entity]:
-        """Read the rows that changes of one partition need; `stored` is how many people it holds.
+        """Read the rows with which changes of a partition are shown; `stored` is how many people it holds.
 
-        Not `anew`: rows as `load_some` found them in this run will do.
+        Rows as `load_some` found them in this run will do.
         """
         wanted = await in_thread(_with_rows, changes)
-        known = {} if anew else {oid: self._asked[oid] for oid in wanted & self._asked.keys()}
-        wanted -= known.keys()
+        rows = {oid: self._asked[oid] for oid in wanted & self._asked.keys()}
+        rows |= await self._rows(self._connection_id, digit, wanted - rows.keys(), stored)
+        for source in self._sources:
+            rows = await self._rows(source, digit, wanted - rows.keys(), stored) | rows
+        return rows
+
+    async def load_own_rows(
+        self, digit: str, changes: Iterable[Change], stored: int
+    ) -> dict[str, Entity]:
+        """Read the rows that changes of one partition are written to."""
+        wanted = await in_thread(_with_rows, changes)
+        return await self._rows(self._connection_id, digit, wanted, stored)
+
+    async def _rows(
+        self, connection_id: str, digit: str, wanted: AbstractSet[str], stored: int
+    ) -> dict[str, Entity]:
         if not wanted:
-            return known
+            return {}
         table = await self._tables.table(USERS)
-        rows: dict[str, Entity] = known
+        rows: dict[str, Entity] = {}
         if len(wanted) > max(POINT_READS_AT_ONCE, stored * POINT_READ_SHARE):
-            async for page in query(table, self._people_of(digit), typed=True):
+            async for page in query(table, _people_of(f"{connection_id}-{digit}"), typed=True):
                 rows |= {row["RowKey"]: row for row in page if row["RowKey"] in wanted}
             return rows
 
         async def load(object_id: str) -> None:
-            row = await point(table, partition_key(self._connection_id, object_id), object_id)
+            row = await point(table, partition_key(connection_id, object_id), object_id)
             if row is not None:
                 rows[object_id] = row
 
@@ -246,6 +241,12 @@ class UserStore:
 
 def _with_rows(changes: Iterable[Change]) -> set[str]:
     return {change.object_id for change in changes if change.has_row}
+
+
+def _people_of(partition: str, since: datetime | None = None) -> str:
+    """Return the condition for the people of a partition, and for the marks since a moment."""
+    end = HISTORY if since is None else marks_before(since)
+    return f"PartitionKey eq {quoted(partition)} and RowKey lt {quoted(end)}"
 
 
 def _batches(prepared: Sequence[Prepared]) -> list[list[Prepared]]:

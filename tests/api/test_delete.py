@@ -286,6 +286,12 @@ async def test_the_preview_of_another_connection_says_whose_rows_stand_already(
     assert said(while_it_is_there, connection_id) == []
     expected = [] if users == "delete" else [number]
     assert [one["people"] for one in said(afterwards, connection_id)] == expected
+    seen = [
+        (one["connection"], one["standing"], one["people"], one["coming"], one["here"])
+        for one in afterwards.json()["takeovers"]
+    ]
+    assert seen == [(connection_id, "open", number, number, 0) for number in expected]
+    assert mismatches(afterwards.json(), "Preview") == []
 
 
 def said(answer: httpx.Response, connection_id: str) -> list[dict[str, Any]]:

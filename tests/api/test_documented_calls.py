@@ -57,6 +57,8 @@ EXPECTED = {
     "connection.notVerified",
     "consent.tenantKnown",
     "match.notFound",
+    "takeover.unknown",
+    "takeover.notConfirmed",
     "match.notLinked",
     "user.notFound",
     "user.unknown",

@@ -32,6 +32,7 @@ VALUES = {
     "objectId": "6d2f5a80-1c3b-4e5f-8a9d-7b6c5d4e3f21",
     "who": "ann@contoso.com",
     "planHash": "1f0c.9a3b",
+    "other": "contoso-old",
 }
 
 

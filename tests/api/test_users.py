@@ -136,6 +136,7 @@ async def test_a_person_has_the_columns_and_the_attributes(
         "linkedFrom": None,
         "linkedBy": None,
         "linkedObjectId": None,
+        "takenOverFrom": None,
     }
     assert listed == [answer.json()]
 

@@ -807,6 +807,8 @@ async def test_a_preview_a_held_run_and_the_confirmed_one_agree_about_links_and_
     assert as_planned(before) == await changes_of(tenant.services, held)
     assert as_planned(told) == await changes_of(tenant.services, let_through)
     assert (held.status, held.counts.held, let_through.counts.created) == (RunStatus.HELD, 3, 3)
+    linked = [one.counts.linked for one in (before, held, told, let_through, after)]
+    assert linked == [1, 0, 1, 1, 0]
     assert first[ann]["LinkedFrom"] == row
     assert first.keys() & {*waiting} == set()
     assert [first[one].get("boss") for one in (boss, ann, ben)] == [None, None, None]

@@ -1,4 +1,4 @@
-"""`?confirm=`, the plan over the guard's limit that a caller means, and `?reason=`, why a limit goes."""
+"""`?confirm=`, the plan over the guard's limit that a caller means, and `?reason=`, why they mean it."""
 
 from typing import Annotated
 
@@ -13,6 +13,12 @@ Confirm = Annotated[
         max_length=1_000,
         description="The `planHash` of a plan over the guard's limit that is meant so; several for a "
         "file of several connections.",
+    ),
+]
+Why = Annotated[
+    str | None,
+    Query(
+        description="Why it is done; kept for good with the caller.", min_length=3, max_length=500
     ),
 ]
 Reason = Annotated[

@@ -60,7 +60,16 @@ async def object_id(
     return object_id.lower()
 
 
+async def other_id(
+    other: Annotated[
+        str, Path(description="The id of the deleted connection.", examples=["contoso-old"])
+    ],
+) -> str:
+    return possible_connection_id(other)
+
+
 ConnectionIdHere = Annotated[str, Depends(connection_id)]
+OtherIdHere = Annotated[str, Depends(other_id)]
 RunIdHere = Annotated[str, Depends(run_id)]
 ObjectIdHere = Annotated[str, Depends(object_id)]
 

@@ -24,6 +24,7 @@ class Wanted:
     full_every: timedelta
     depends_on_time: bool
     untracked_scope: bool
+    takes_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ def _needed(wanted: Wanted, checkpoint: Checkpoint, now: datetime) -> ModeReason
     """Return why only a full reading will do."""
     needs = {
         ModeReason.ASKED: wanted.mode == "full",
+        ModeReason.TAKEOVER: wanted.takes_over,
         ModeReason.SETTINGS_CHANGED: wanted.digest != checkpoint.digest,
         ModeReason.UNTRACKED_SCOPE: wanted.untracked_scope,
         ModeReason.NO_DELTA: _has_no_delta(checkpoint),

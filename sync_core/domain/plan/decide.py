@@ -6,6 +6,7 @@ deleted at all).
 
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 
 from sync_core.domain.documents import Policy, RemovalAction
 from sync_core.domain.model import Action, Attributes, Change, Mapped, Reason, Status, StoredPerson
@@ -28,7 +29,7 @@ def plan_present(person: Attributes, mapped: Mapped, stored: StoredPerson | None
     if stored is None:
         return _write(Action.CREATE, person, mapped)
     if stored.status is Status.DISABLED:
-        return _write(Action.REENABLE, person, mapped)
+        return replace(_write(Action.REENABLE, person, mapped), returns=stored.returns)
     if mapped.is_stored_as(stored.digest):
         return None
     return _write(Action.UPDATE, person, mapped)

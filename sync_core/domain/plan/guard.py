@@ -52,11 +52,15 @@ class Verdict:
 
     def holds_change(self, change: Change) -> bool:
         """Whether a change waits, for its kind, or for the values that it brings or takes away."""
-        if self.waits(change.action) or any(True for _ in rises(change, self.hold_rises)):
+        if self._waits_by_kind(change) or any(True for _ in rises(change, self.hold_rises)):
             return True
         if any(shift.is_by(change) for shift in self.hold_shifts):
             return True
         return bool(self.hold_values) and not self.hold_values.isdisjoint(losses_of(change))
+
+    def _waits_by_kind(self, change: Change) -> bool:
+        """Whether its kind waits; a limit holds nobody whose return was confirmed, an assertion does."""
+        return self.waits(change.action) and not (change.returns and not self.broken)
 
     @property
     def holds_single(self) -> bool:
@@ -86,17 +90,18 @@ class Verdict:
         return people or self.holds_single
 
 
-def tally_of(inventory: Inventory, actions: Mapping[Action, int]) -> Tally:
-    """Add up what the guard reads; `actions` counts the planned changes."""
+def tally_of(inventory: Inventory, actions: Mapping[Action, int], returns: int = 0) -> Tally:
+    """Add up what the guard reads; `actions` counts the planned changes, `returns` of them were confirmed."""
     return Tally(
-        active=inventory.active,
+        active=inventory.active + returns,
         creates=actions.get(Action.CREATE, 0),
         removals=sum(number for action, number in actions.items() if action.is_removal),
-        reenables=actions.get(Action.REENABLE, 0),
+        reenables=actions.get(Action.REENABLE, 0) - returns,
         others=actions.get(Action.UPDATE, 0),
         deletes=actions.get(Action.DELETE, 0),
         window=inventory.window,
         first_import=inventory.first_import,
+        returns=returns,
     )
 
 

@@ -56,9 +56,9 @@ class Plan:
 
     def mark(self, change: Change) -> str:
         """Return the letter with which the guard's window remembers a change."""
-        decided_by_run = not (self.by_name or self.approved.holds_change(change))
+        asked_for = self.by_name or change.returns or self.approved.holds_change(change)
         first = self.tally.first_import
-        return mark_of(change.action, decided_by_run=decided_by_run, first_import=first)
+        return mark_of(change.action, decided_by_run=not asked_for, first_import=first)
 
     def is_held(self, change: Change) -> bool:
         """Whether a change has to wait; a removal without a reason was not confirmed, and does."""
@@ -88,6 +88,7 @@ class Plan:
                 self._held = sum(map(self.is_held, self.changes))
             return self._held
         held = tally.comers if verdict.hold_creates else 0
+        held += tally.returns if verdict.broken else 0
         if verdict.hold_removals:
             return held + tally.removals
         return held + self.unconfirmed + (tally.deletes if verdict.hold_deletes else 0)

@@ -26,14 +26,18 @@ from sync_core.store.rows import (
     column,
     history_key,
     joined,
+    joined_row,
     linked_mark,
     mapped_values,
     moment,
+    moved_history,
+    moved_row,
     needs_row,
     old_values,
     operations,
     partition_key,
     pieces,
+    to_be_taken,
     to_stored,
     unlinked,
 )
@@ -588,3 +592,84 @@ def test_a_link_is_broken_together_with_its_history() -> None:
     assert orjson.loads(record.entity["Link"])["broken"] is True
     unnamed = {name: value for name, value in before.items() if name != "UserPrincipalName"}
     assert unlinked(unnamed, ELSEWHERE, STAMP)[1].entity["UserPrincipalName"] == ""
+
+
+# --- rows of a deleted connection that move ----------------------------------------------------------
+
+TAKER = Stamp("new", GUID, "run-2", NOW)
+ADDRESS = f"contoso-a|{ANN}"
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "returns"),
+    [
+        pytest.param("active", {}, None, id="kept"),
+        pytest.param("disabled", {"DisabledReason": "leftScope"}, None, id="left before"),
+        pytest.param("disabled", {"DisabledReason": "connectionDeleted"}, True, id="by deletion"),
+    ],
+)
+def test_a_row_moves_with_all_that_it_holds(
+    status: str, reason: dict[str, str], returns: bool | None
+) -> None:
+    columns = {"big": "5000000000", "big@odata.type": "Edm.Int64", "theme": "dark", **reason}
+    before = row(status=status, email="ann@x", LinkedFrom="contoso-b|app-17", **columns)
+    [moved, note] = moved_row(before, ADDRESS, TAKER)
+    person = moved.entity
+    kept = columns | {"email": "ann@x", "Status": status, "Origin": "manual", "Digest": "old"}
+    taken = to_be_taken(before, "contoso")
+
+    assert moved.verb is Verb.INSERT, "never over a row that stands there"
+    assert (person["PartitionKey"], person["RowKey"], person["ConnectionId"]) == (
+        "new-a",
+        ANN,
+        "new",
+    )
+    assert person.items() >= kept.items()
+    assert (person["CreatedAt"], person["LastRunId"]) == (OLD, "run-2")
+    assert (person["TakenOverFrom"], person.get("Returns")) == (ADDRESS, returns)
+    assert person["LinkedFrom"] == "contoso-b|app-17"
+    assert not {name for name in person if name.startswith(("odata.", "Timestamp"))}
+    assert taken is not None
+    assert taken.returns is bool(returns)
+    assert to_stored(person, "new") == taken
+    assert note.entity["RowKey"] == f"{history_key(ANN, TAKER)}~takeover"
+    assert orjson.loads(note.entity["Link"])["row"] == ADDRESS
+
+
+def test_a_row_that_was_linked_in_place_still_is() -> None:
+    [moved, _] = moved_row(row(LinkedFrom=ADDRESS), ADDRESS, TAKER)
+
+    assert moved.entity["LinkedFrom"] == f"new-a|{ANN}"
+
+
+@pytest.mark.parametrize(("newer", "theme"), [(False, "light"), (True, "dark")])
+def test_columns_of_the_application_go_into_the_row_that_is_there(newer: bool, theme: str) -> None:
+    big = {"big": "5000000000", "big@odata.type": "Edm.Int64"}
+    old = row(email="ann@x", theme="dark", status="disabled", **big)
+    new = row(
+        email="new@x", theme="light", big="no number", PartitionKey="new-a", ConnectionId="new"
+    )
+    new["CreatedAt"] = TIME
+    [joined_one, note] = joined_row(old, new, ADDRESS, TAKER, newer=newer)
+    person = joined_one.entity
+
+    assert (joined_one.verb, joined_one.etag) == (Verb.REPLACE, new["odata.etag"])
+    assert (person["theme"], person["email"], person["Status"]) == (theme, "new@x", "active")
+    assert ("big@odata.type" in person) is newer
+    assert (person["PartitionKey"], person["CreatedAt"]) == ("new-a", OLD)
+    assert person["TakenOverFrom"] == ADDRESS
+    assert "Link" in note.entity
+
+
+def test_a_history_goes_along_under_its_own_key() -> None:
+    before = history(change(Action.UPDATE), row()) | {"odata.etag": "1", "Timestamp": OLD}
+    moved = moved_history(before, TAKER).entity
+
+    assert moved == history(change(Action.UPDATE), row()) | {
+        "PartitionKey": "new-a",
+        "ConnectionId": "new",
+    }
+
+
+def test_of_another_connection_nothing_is_taken() -> None:
+    assert to_be_taken(row(), "other") is None

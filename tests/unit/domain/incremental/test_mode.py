@@ -60,6 +60,7 @@ YESTERDAY = MORNING - timedelta(hours=9)
     [
         ({}, None, ModeReason.FIRST),
         ({"mode": "full"}, checkpoint(), ModeReason.ASKED),
+        ({"mode": "incremental", "takes_over": True}, checkpoint(), ModeReason.TAKEOVER),
         ({"digest": "e"}, checkpoint(), ModeReason.SETTINGS_CHANGED),
         ({"untracked_scope": True}, checkpoint(), ModeReason.UNTRACKED_SCOPE),
         ({}, checkpoint(users=None), ModeReason.NO_DELTA),

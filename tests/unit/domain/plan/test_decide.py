@@ -21,6 +21,15 @@ PERSON = {"id": ANN, "userPrincipalName": "ann@contoso.com"}
 MAPPED = Mapped({"email": "ann@contoso.com", "phone": None}, "new")
 
 
+@pytest.mark.parametrize("returns", [True, False])
+def test_whose_return_was_confirmed_is_said_of_the_change(returns: bool) -> None:
+    known = stored(Status.DISABLED)._replace(returns=returns)
+    planned = plan_present(PERSON, MAPPED, known)
+
+    assert planned is not None
+    assert planned.returns is returns
+
+
 @pytest.mark.parametrize(
     ("known", "action"),
     [

@@ -156,3 +156,31 @@ def test_whoever_would_lose_a_value_that_waits_is_not_updated() -> None:
 
     assert [found.is_held(LOSES_EMAIL), found.is_held(UPDATED)] == [True, False]
     assert [found.held, found.held] == [1, 1]
+
+
+RETURNS = replace(BACK, returns=True)
+TWO_BACK = tally_of(Inventory(10, {}), {Action.CREATE: 1, Action.REENABLE: 2}, returns=1)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "held"),
+    [
+        pytest.param(CREATES_HELD, [CREATED, BACK], id="a limit holds the others"),
+        pytest.param(BROKEN, [CREATED, BACK, RETURNS], id="an assertion holds all"),
+    ],
+)
+def test_whose_return_was_confirmed_is_held_by_assertions_only(
+    verdict: Verdict, held: list[Change]
+) -> None:
+    planned = Plan(FewChanges((CREATED, BACK, RETURNS)), TWO_BACK, verdict, "a.b")
+
+    assert [one for one in planned.changes if planned.is_held(one)] == held
+    assert planned.held == len(held)
+
+
+def test_whose_return_was_confirmed_counts_as_active_and_not_as_coming() -> None:
+    """Neither in this plan nor in the window of the next ones: the letter says that it was asked for."""
+    planned = plan(ALLOWED)
+
+    assert (TWO_BACK.active, TWO_BACK.base, TWO_BACK.comers, TWO_BACK.changes) == (11, 11, 2, 3)
+    assert (planned.mark(BACK), planned.mark(RETURNS)) == ("r", "R")
