@@ -140,6 +140,15 @@ def test_a_message_that_fails_is_tried_again_after_a_pause_and_then_poison(
     assert b"fails" in queue("work-poison").bodies()
 
 
+def test_a_poison_queue_has_none_of_its_own(start_host: StartHost, queue: OpenQueue) -> None:
+    """A message that fails there comes again when its lease ends, and is never given up."""
+    host = start_host(SOURCE, HOST_JSON, lease=1, WORK="lasting-poison")
+    queue("lasting-poison").send(b"fails")
+    wait_until(lambda: len(began(host, "fails")) == QUEUES["maxDequeueCount"] + 1)
+
+    assert [one["tries"] for one in began(host, "fails")] == [1, 2, 3]
+
+
 def test_a_message_that_is_not_base64_never_reaches_the_function(
     host: RunningHost, work: Queue, queue: OpenQueue
 ) -> None:
