@@ -18,8 +18,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.figures import Import, Judging, Row, Webhook
-from benchmarks.report import NAIVE, judging_line, run_lines, target_lines, webhook_line
+from benchmarks.figures import Idle, Import, Judging, Row, Webhook
+from benchmarks.report import NAIVE, idle_lines, judging_line, run_lines, target_lines, webhook_line
 from benchmarks.surroundings import REPOSITORY, Surroundings
 from benchmarks.targets import HOURLY, UNCHANGED, targets
 from local.sample import SAMPLE_GROUP_ID
@@ -29,6 +29,7 @@ SIZES = [2_000, 20_000, 100_000]
 NAIVE_MOST = 20_000
 GROUP_PEOPLE = 20_000
 WEBHOOK_PEOPLE = 2_000
+IDLE_PEOPLE = 100
 # In memory, so the size that the target names is quick, too.
 JUDGED_PEOPLE = 100_000
 IMPORTS = 5
@@ -51,6 +52,10 @@ NODE_OPTIONS = "--max-old-space-size=12288"
 def main(arguments: Sequence[str]) -> int:
     options = _options(arguments)
     os.environ.setdefault("NODE_OPTIONS", NODE_OPTIONS)
+    if options.idle:
+        for line in idle_lines([_idle(connections) for connections in options.idle]):
+            print(line)
+        return 0
     judging = Judging(**_in_a_process(None, "benchmarks.judgement", {"people": JUDGED_PEOPLE}))
     print(judging_line(judging), file=sys.stderr, flush=True)
     rows: list[Row] = []
@@ -81,6 +86,12 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         type=lambda text: sorted(int(part) for part in text.split(",")),
         metavar="N,N,...",
         help="sizes of the tenant, 10 to 1,000,000 (default: 2000,20000,100000)",
+    )
+    parser.add_argument(
+        "--idle",
+        type=lambda text: [int(part) for part in text.split(",")],
+        metavar="N,N,...",
+        help="only count what an hour costs in which nothing changes, with so many connections",
     )
     parser.add_argument("--quick", action="store_true", help="2,000 people, a short load")
     options = parser.parse_args(arguments)
@@ -157,6 +168,12 @@ def _ours(
         written=written,
         mode=run["mode"],
     )
+
+
+def _idle(connections: int) -> Idle:
+    with Surroundings(people=IDLE_PEOPLE) as around:
+        result = _in_a_process(around, "benchmarks.idle", {"connections": connections})
+    return Idle(connections, **result)
 
 
 def _webhook_alone(seconds: int) -> Webhook:

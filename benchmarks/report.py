@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
-from benchmarks.figures import Judging, Row, Target, Webhook
+from benchmarks.figures import Idle, Judging, Row, Target, Webhook
 
 NAIVE = "SDK sample, every run"
 _HEAD = ("people", "what", "CPU/user µs", "Graph", "tables", "written", "wall s", "peak MiB")
 _TARGET_HEAD = ("target", "limit", "measured", "")
 _MET = {True: "met", False: "NOT MET", None: "-"}
+
+_SERVICES = ("tables", "queues", "vault", "tokens", "graph")
 
 Cells = Sequence[str]
 
@@ -22,6 +24,20 @@ def run_lines(rows: Sequence[Row]) -> Iterator[str]:
         if naive is not None:
             cells += [_ratio(naive, row) for row in same if row.what.startswith("ours, ")]
     return _table(cells, right=range(2, len(_HEAD)))
+
+
+def idle_lines(hours: Sequence[Idle]) -> Iterator[str]:
+    """Give one line for the timers and one for the runs of each number of connections."""
+    cells: list[Cells] = [("connections", "what", *_SERVICES)]
+    for hour in hours:
+        for what, calls in (
+            ("timers, an hour", hour.timers),
+            (f"{hour.ran} runs, an hour", hour.runs),
+            ("maintenance, once a day", hour.daily),
+        ):
+            counted = (f"{calls.get(service, 0):,}" for service in _SERVICES)
+            cells.append((f"{hour.connections:,}", what, *counted))
+    return _table(cells, right=range(2, 2 + len(_SERVICES)))
 
 
 def target_lines(targets: Sequence[Target]) -> Iterator[str]:

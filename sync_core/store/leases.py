@@ -37,12 +37,16 @@ ATTEMPTS = 20
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """The run that has been asked for and has not started; `by` asked for it."""
+    """The run that has been asked for and has not started; `by` asked for it.
+
+    `asked_at`, where a run that has begun since serves as well; it is not kept while the request waits.
+    """
 
     run_id: str
     trigger: str
     mode: str
     by: Actor | None = None
+    asked_at: datetime | None = None
 
     def message(self, connection_id: str) -> SyncRequest:
         """Return the message of the queue that starts this run; another release may have asked for it."""
@@ -79,6 +83,13 @@ class Lease:
     def held(self, now: datetime) -> bool:
         return self.run_id is not None and self.expires_at is not None and self.expires_at > now
 
+    def has_served(self, wanted: Next, now: datetime) -> bool:
+        """Whether a run has begun since a request was made, and its worker has not died."""
+        if wanted.asked_at is None or self.last_started_at is None:
+            return False
+        died = self.run_id is not None and not self.held(now)
+        return self.last_started_at >= wanted.asked_at and not died
+
 
 class LeaseStore:
     """Leases by connection."""
@@ -90,6 +101,10 @@ class LeaseStore:
         table = await self._tables.table(LEASES)
         entity = await asked(partial(table.get_entity, PARTITION, connection_id))
         return _lease(connection_id, entity) if entity is not None else Lease(connection_id)
+
+    async def all_by_id(self) -> dict[str, Lease]:
+        """Return every lease there is, by connection, in few requests."""
+        return {lease.connection_id: lease async for lease in self.all()}
 
     async def all(self) -> AsyncIterator[Lease]:
         """Return every lease there is, in few requests."""
@@ -125,13 +140,16 @@ class LeaseStore:
         begin. Work beside the schedule (one person, a deletion) leaves what waits as it is, and leaves
         no request where it cannot begin; attempts are counted anew behind it.
 
-        Returns the request to run, None while another holder has the connection, and the lease as it
-        was before: its `run_id` is then a run that died without giving the lease back.
+        Returns the request to run, None while another holder has the connection or where the lease has
+        served the request, and the lease as it was before: its `run_id` is then a run that died without
+        giving the lease back.
         """
         before: list[Lease] = []
 
         def change(lease: Lease) -> Lease | None:
             before[:] = [lease]
+            if lease.has_served(wanted, now):
+                return None
             if lease.held(now):
                 return _queued(lease, wanted) if scheduled else None
             taken = replace(lease, holder=holder, expires_at=now + DURATION, epoch=lease.epoch + 1)

@@ -1,0 +1,117 @@
+"""An hour in which nothing changes: a number of connections as JSON argument in, what was asked out.
+
+    {"connections": N}
+
+The clock is put forward: twelve ticks of the timer and one of the maintenance, as `SYNC_SCHEDULE` and
+`function_app.py` have them by default. What the timer asks for is run as the queue function would. Of the
+queue only what the app sends is counted; the host's own looks at it depend on the plan and on `host.json`.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from azure.storage.queue import TextBase64DecodePolicy
+from azure.storage.queue.aio import QueueClient
+
+import sync_core.runs.full  # noqa: F401 -- imported at the first run otherwise
+from benchmarks.cost import counted_calls
+from benchmarks.ours import store_connection
+from local.sample import SAMPLE_GROUP_ID
+from sync_core import triggers
+from sync_core.services import Services, open_services, process, utc_now
+from sync_core.settings import Settings
+from sync_core.store.queue import QUEUE
+
+TICK = timedelta(minutes=5)
+TICKS_AN_HOUR = 12
+# Requests of a maintenance in which nothing is due are fewer.
+ORDINARY = 20
+CLAUSE = {"attribute": "groups", "operator": "ARRAYCONTAINS", "value": [SAMPLE_GROUP_ID]}
+SCOPE = {"filters": [{"clauses": [CLAUSE]}]}
+
+
+@dataclass
+class Hour:
+    """What was asked of each service: by the timers, by runs, and by what the maintenance does once a day."""
+
+    timers: Counter[str] = field(default_factory=Counter)
+    runs: Counter[str] = field(default_factory=Counter)
+    daily: Counter[str] = field(default_factory=Counter)
+    ran: int = 0
+
+
+class Clock:
+    """Time that is put forward; it begins at a full hour."""
+
+    def __init__(self) -> None:
+        self.now = utc_now().replace(minute=0, second=0, microsecond=0)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+async def main(task: dict[str, Any]) -> None:
+    clock = Clock()
+    async with open_services(Settings.from_env(os.environ), clock=clock) as services:
+        process._services = services  # noqa: SLF001 -- the triggers take theirs from here
+        for number in range(task["connections"]):
+            await store_connection(services, f"idle-{number}", SCOPE)
+        await _hour(services, clock)  # the first imports
+        daily = await _daily()
+        await _hour(services, clock)  # and a second reading of each, as after every first one
+        hour = await _hour(services, clock)
+        hour.timers += await _maintained()
+        hour.daily = daily
+    print(json.dumps(vars(hour)))
+
+
+async def _hour(services: Services, clock: Clock) -> Hour:
+    hour = Hour()
+    for _ in range(TICKS_AN_HOUR):
+        clock.now += TICK
+        with counted_calls() as calls:
+            await triggers.scheduled(past_due=False)
+        hour.timers += calls
+        for body in await _taken(services):
+            with counted_calls() as calls:
+                await triggers.requested(body)
+            hour.runs += calls
+            hour.ran += 1
+    return hour
+
+
+async def _daily() -> Counter[str]:
+    """Do what is due once a day, which may take several ticks of the maintenance."""
+    daily: Counter[str] = Counter()
+    while (calls := await _maintained())["tables"] > ORDINARY:
+        daily += calls
+    return daily
+
+
+async def _maintained() -> Counter[str]:
+    with counted_calls() as calls:
+        await triggers.maintained(past_due=False)
+    return calls
+
+
+async def _taken(services: Services) -> list[bytes]:
+    """Take every message off the queue, as the host does."""
+    access = services.settings.queues.connection_string or ""
+    taken: list[bytes] = []
+    async with QueueClient.from_connection_string(
+        access, QUEUE, message_decode_policy=TextBase64DecodePolicy()
+    ) as queue:
+        async for message in queue.receive_messages(messages_per_page=32):
+            taken.append(str(message.content).encode())
+            await queue.delete_message(message)
+    return taken
+
+
+if __name__ == "__main__":
+    asyncio.run(main(json.loads(sys.argv[1])))
