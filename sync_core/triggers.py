@@ -120,9 +120,11 @@ async def _do(services: Services, request: SyncRequest, delivery: Delivery | Non
     elif delivery is None:
         await worker.handle(services, request)
     else:
-        if delivery.count > 1 and request.run_id is None:
-            # The run may have ended since, or have been given up.
-            request = request.model_copy(update={"run_id": delivery.run_id})
+        if delivery.count > 1:
+            # The run may have ended since, or have been given up; one that began and had to stop before
+            # its record was written has served nobody.
+            run_id = request.run_id or delivery.run_id
+            request = request.model_copy(update={"run_id": run_id, "asked_at": None})
         await worker.handle(services, request, run_id=delivery.run_id)
 
 

@@ -81,6 +81,15 @@ class Drained(Unfinished):
         )
 
 
+class Served(SyncError):
+    """A run has begun since the timer asked: this request has nothing left to ask for."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "run.served", "A run has begun since this one was asked for.", "Nothing to do."
+        )
+
+
 class GivenUp(SyncError):
     """The request is one of those whose workers died, and is not tried again by itself; its run is closed."""
 
@@ -204,11 +213,11 @@ async def held(
     """Hold a connection: for a run of the schedule if there is a `request`, else for work beside it.
 
     Raises `UnderWay` if another holder has the connection and does not give it back within `wait_s`
-    seconds, and `GivenUp` if the request is what has killed its workers `MAX_ATTEMPTS` times in a row. Only
-    a run of the schedule leaves its request where the connection is held. `budget` is the time after which
-    `Hold.check` stops the work, None for work that cannot go on in a next run; that one is not stopped by
-    the end of its process, either. A run that died holding the lease is closed, and followed where this is
-    not its successor.
+    seconds; only a run of the schedule leaves its request then. Raises `Served` if a run has begun since the
+    request was made, and `GivenUp` if it is what has killed its workers `MAX_ATTEMPTS` times in a row.
+    `budget` is the time after which `Hold.check` stops the work, None for work that cannot go on in a next
+    run; that one is not stopped by the end of its process, either. A run that died holding the lease is
+    closed, and followed where this is not its successor.
     """
     with services.draining.in_hand():
         hold, before = await _taken(services, connection_id, budget, request, wait_s)
@@ -244,6 +253,8 @@ async def _taken(
         if chosen is not None:
             claim = Claim(connection_id, holder, before.epoch + 1)
             return Hold(services, chosen, claim, budget), before
+        if before.has_served(wanted, services.clock()):
+            raise Served
         if clock() >= until:
             raise UnderWay(connection_id, before, wanted)
         await asyncio.sleep(LOOK_EVERY_S)

@@ -27,7 +27,7 @@ from sync_core.runs.apply import apply
 from sync_core.runs.approval import take_approval
 from sync_core.runs.confirmed import let_through
 from sync_core.runs.context import RunContext, run_context
-from sync_core.runs.hold import UNFINISHED, GivenUp, Hold, UnderWay, Unfinished, held
+from sync_core.runs.hold import UNFINISHED, GivenUp, Hold, Served, UnderWay, Unfinished, held
 from sync_core.runs.names import keep
 from sync_core.runs.planner import Draft, Gatherer, draft_plan
 from sync_core.runs.way import choose_way
@@ -53,13 +53,15 @@ async def handle(
     if not await _is_wanted(services, request):
         return None
     run_id = request.run_id or run_id or new_run_id(services.clock())
-    wanted = Next(run_id, request.trigger.value, request.mode, request.by)
+    wanted = Next(run_id, request.trigger.value, request.mode, request.by, request.asked_at)
     try:
         async with held(services, request.connection_id, budget=RUN_BUDGET, request=wanted) as hold:
             return await _run_held(services, hold)
     except UnderWay as busy:
         log_event("run.deferred", connection=request.connection_id, running=busy.lease.run_id)
         await _look_again(services, request.connection_id, busy)
+    except Served as served:
+        log_event(served.code, connection=request.connection_id, trigger=request.trigger.value)
     except (LeaseLost, GivenUp):
         # Told by the hold; the run's record is closed by whoever has the lease now, or has been.
         pass

@@ -20,7 +20,11 @@ async def test_the_schedule_asks_for_what_is_due(
 
     app.worker.timer("scheduled_sync", past_due=True)
 
-    assert app.requests() == [SyncRequest(connection_id=connection_id, trigger=Trigger.TIMER)]
+    [request] = app.requests()
+    assert request.asked_at is not None
+    assert request == SyncRequest(
+        connection_id=connection_id, trigger=Trigger.TIMER, asked_at=request.asked_at
+    )
 
 
 async def test_maintenance_runs_and_asks_for_nothing(
