@@ -176,6 +176,22 @@ def test_no_more_at_once_than_host_json_allows(host: RunningHost, work: Queue) -
     assert most >= 2
 
 
+def test_one_long_call_holds_nobody_up(host: RunningHost, work: Queue) -> None:
+    """Others go on beside it, in the order in which they were sent."""
+    work.send(b"takes 5")
+    bodies = [f"short {number}" for number in range(8)]
+    for body in bodies:
+        work.send(body.encode())
+    wait_until(lambda: all(ended(host, body) for body in bodies))
+    still_at_work = not ended(host, "takes 5")
+    order = [n["began"] for n in host.noted() if n.get("began") in bodies]
+    wait_until(lambda: ended(host, "takes 5"))
+
+    assert still_at_work
+    # Two at a time may change places, more may not.
+    assert all(abs(order.index(body) - place) <= 2 for place, body in enumerate(bodies))
+
+
 def test_a_long_call_keeps_its_message(start_host: StartHost, queue: OpenQueue) -> None:
     """Without renewal a second try would begin while the first is still at work."""
     host = start_host(SOURCE, HOST_JSON, lease=4, WORK="long-call")
