@@ -29,7 +29,7 @@ SIZES = [2_000, 20_000, 100_000]
 NAIVE_MOST = 20_000
 GROUP_PEOPLE = 20_000
 WEBHOOK_PEOPLE = 2_000
-IDLE_PEOPLE = 100
+IDLE_PEOPLE, IDLE_MEMBERS = 100, 3
 # In memory, so the size that the target names is quick, too.
 JUDGED_PEOPLE = 100_000
 IMPORTS = 5
@@ -172,7 +172,10 @@ def _ours(
 
 def _idle(connections: int) -> Idle:
     with Surroundings(people=IDLE_PEOPLE) as around:
-        result = _in_a_process(around, "benchmarks.idle", {"connections": connections})
+        people = [around.control("POST", "/people", {})["id"] for _ in range(IDLE_MEMBERS)]
+        group = around.control("POST", "/groups", {"displayName": "Idle", "members": people})["id"]
+        task = {"connections": connections, "group": group}
+        result = _in_a_process(around, "benchmarks.idle", task)
     return Idle(connections, **result)
 
 
