@@ -42,7 +42,19 @@ async def run_sync(message: func.QueueMessage) -> None:
     """Run one connection, as one message asks."""
     from sync_core import triggers
 
-    await triggers.requested(message.get_body())
+    delivery = triggers.Delivery.of(message.id, message.insertion_time, message.dequeue_count)
+    await triggers.requested(message.get_body(), delivery)
+
+
+@app.function_name("poisoned")
+@app.queue_trigger(
+    arg_name="message", queue_name="sync-requests-poison", connection="AzureWebJobsStorage"
+)
+async def poisoned(message: func.QueueMessage) -> None:
+    """Say of a request that was given up why, in its run and in the log."""
+    from sync_core import triggers
+
+    await triggers.poisoned(message.get_body())
 
 
 @app.function_name("sync_now")

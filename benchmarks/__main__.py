@@ -17,10 +17,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.figures import Import, Judging, Row, Webhook
+from benchmarks.figures import Idle, Import, Judging, Row, Webhook
 from benchmarks.incremental import churn, incremental
 from benchmarks.report import (
     NAIVE,
+    idle_lines,
     incremental_lines,
     judging_line,
     run_lines,
@@ -38,6 +39,7 @@ CHURN_PEOPLE = 100_000
 NAIVE_MOST = 20_000
 GROUP_PEOPLE = 20_000
 WEBHOOK_PEOPLE = 2_000
+IDLE_PEOPLE, IDLE_MEMBERS = 100, 3
 # In memory, so the size that the target names is quick, too.
 JUDGED_PEOPLE = 100_000
 IMPORTS = 5
@@ -51,6 +53,9 @@ NODE_OPTIONS = "--max-old-space-size=12288"
 def main(arguments: Sequence[str]) -> int:
     options = _options(arguments)
     os.environ.setdefault("NODE_OPTIONS", NODE_OPTIONS)
+    if options.idle:
+        _print_lines(idle_lines([_idle(connections) for connections in options.idle]))
+        return 0
     if "full" in options.parts:
         _measure_all_else(options)
     if "incremental" in options.parts:
@@ -98,6 +103,12 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         type=lambda text: sorted(int(part) for part in text.split(",")),
         metavar="N,N,...",
         help="sizes of the tenant, 10 to 1,000,000 (default: 2000,20000,100000)",
+    )
+    parser.add_argument(
+        "--idle",
+        type=lambda text: [int(part) for part in text.split(",")],
+        metavar="N,N,...",
+        help="only count what an hour costs in which nothing changes, with so many connections",
     )
     parser.add_argument("--quick", action="store_true", help="2,000 people, a short load")
     parser.add_argument(
@@ -150,6 +161,15 @@ def _group(people: int) -> Iterator[Row]:
     with Surroundings(people=people) as around:
         yield ours(around, people, "group scope, first import", scope=GROUP)
         yield ours(around, people, "group scope, nothing changed, full reading")
+
+
+def _idle(connections: int) -> Idle:
+    with Surroundings(people=IDLE_PEOPLE) as around:
+        people = [around.control("POST", "/people", {})["id"] for _ in range(IDLE_MEMBERS)]
+        group = around.control("POST", "/groups", {"displayName": "Idle", "members": people})["id"]
+        task = {"connections": connections, "group": group}
+        result = in_a_process(around, "benchmarks.idle", task)
+    return Idle(connections, **result)
 
 
 def _webhook_alone(seconds: int) -> Webhook:

@@ -5,11 +5,13 @@ import re
 import resource
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 from azure.core.pipeline.transport import AioHttpTransport
 
 from benchmarks.loop import held_loop
@@ -34,29 +36,47 @@ def measured() -> Iterator[Cost]:
     """Fill in what the `with` block cost when it ends."""
     cost = Cost()
     wall, cpu = time.perf_counter(), time.process_time()
-    with _counted_table_calls(cost), held_loop() as held:
+    with counted_calls() as calls, held_loop() as held:
         yield cost
     cost.cpu_s, cost.wall_s = time.process_time() - cpu, time.perf_counter() - wall
-    cost.peak_mib, cost.held_s = _peak_mib(), held.longest_s
+    cost.table_calls, cost.peak_mib, cost.held_s = calls["tables"], _peak_mib(), held.longest_s
 
 
 @contextmanager
-def _counted_table_calls(cost: Cost) -> Iterator[None]:
-    """Count what the SDK's transport sends to the table service, retries included."""
+def counted_calls() -> Iterator[Counter[str]]:
+    """Count what is sent to `tables`, `queues`, `vault`, `tokens` and `graph`, retries included."""
     account = os.environ["AzureWebJobsStorage"]  # noqa: SIM112 -- the name that Functions gives it
-    found = re.search(r"TableEndpoint=([^;]+)", account)
-    tables = found[1] if found else "no table endpoint"
-    send = AioHttpTransport.send
+    addresses = {
+        "vault": os.environ["KEY_VAULT_URL"].rstrip("/"),
+        "tokens": os.environ["AZURE_AUTHORITY_HOST"],
+        "graph": os.environ["GRAPH_ENDPOINT"],
+    }
+    for name, kind in (("tables", "Table"), ("queues", "Queue")):
+        found = re.search(rf"{kind}Endpoint=([^;]+)", account)
+        addresses[name] = found[1] if found else "no endpoint"
+    calls: Counter[str] = Counter()
+    send, ask_graph = AioHttpTransport.send, httpx.AsyncHTTPTransport.handle_async_request
+
+    def count(url: str) -> None:
+        calls.update(name for name, address in addresses.items() if url.startswith(address))
 
     async def counted(self: AioHttpTransport, request: Any, **options: Any) -> Any:
-        cost.table_calls += str(request.url).startswith(tables)
+        count(str(request.url))
         return await send(self, request, **options)
 
+    async def counted_graph(
+        self: httpx.AsyncHTTPTransport, request: httpx.Request
+    ) -> httpx.Response:
+        count(str(request.url))
+        return await ask_graph(self, request)
+
     AioHttpTransport.send = counted
+    httpx.AsyncHTTPTransport.handle_async_request = counted_graph  # type: ignore[method-assign]
     try:
-        yield
+        yield calls
     finally:
         AioHttpTransport.send = send
+        httpx.AsyncHTTPTransport.handle_async_request = ask_graph  # type: ignore[method-assign]
 
 
 def _peak_mib() -> float:

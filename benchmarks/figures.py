@@ -65,6 +65,20 @@ class Webhook:
 
 
 @dataclass(frozen=True, slots=True)
+class Idle:
+    """Requests of an hour in which nothing changes, by service: the timers', and those of `ran` runs.
+
+    `daily` are those of what the maintenance does once a day, which it spreads over several hours.
+    """
+
+    connections: int
+    timers: dict[str, int]
+    runs: dict[str, int]
+    daily: dict[str, int]
+    ran: int
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """A promise, what was measured, and whether it is kept; None where it was not measured."""
 

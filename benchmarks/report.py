@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from benchmarks.figures import Judging, Row, Target, Webhook
+from benchmarks.figures import Idle, Judging, Row, Target, Webhook
 
 NAIVE = "SDK sample, every run"
 _HEAD = (
@@ -19,6 +19,8 @@ _HEAD = (
 _INCREMENTAL_HEAD = ("people", "what", "run", "Graph", "tables", "written", "CPU ms", "wall s")
 _TARGET_HEAD = ("target", "limit", "measured", "")
 _MET = {True: "met", False: "NOT MET", None: "-"}
+
+_SERVICES = ("tables", "queues", "vault", "tokens", "graph")
 
 Cells = Sequence[str]
 
@@ -52,6 +54,20 @@ def incremental_lines(rows: Sequence[Row]) -> Iterator[str]:
         for row in rows
     ]
     return _table(cells, right=range(3, len(_INCREMENTAL_HEAD)))
+
+
+def idle_lines(hours: Sequence[Idle]) -> Iterator[str]:
+    """Give one line for the timers and one for the runs of each number of connections."""
+    cells: list[Cells] = [("connections", "what", *_SERVICES)]
+    for hour in hours:
+        for what, calls in (
+            ("timers, an hour", hour.timers),
+            (f"{hour.ran} runs, an hour", hour.runs),
+            ("maintenance, once a day", hour.daily),
+        ):
+            counted = (f"{calls.get(service, 0):,}" for service in _SERVICES)
+            cells.append((f"{hour.connections:,}", what, *counted))
+    return _table(cells, right=range(2, 2 + len(_SERVICES)))
 
 
 def target_lines(targets: Sequence[Target]) -> Iterator[str]:

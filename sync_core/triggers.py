@@ -1,10 +1,13 @@
 """What each trigger asks for: plain values in, a status and a body out; no Functions types in here."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import orjson
+from pydantic import ValidationError
 
 from sync_core.api.http.refusals import TooLarge, WrongMediaType
 from sync_core.connections import binding, delete, verify
@@ -17,10 +20,12 @@ from sync_core.health.overdue import report_overdue
 from sync_core.logs import log_event
 from sync_core.runs import worker
 from sync_core.runs.notifications import Deliveries
+from sync_core.runs.poison import give_up
 from sync_core.runs.request import request_due, request_now
 from sync_core.runs.retention import forget_old
 from sync_core.services import Services, process
 from sync_core.store.patience import caller_waits
+from sync_core.store.runs import run_id_of
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -62,17 +67,48 @@ async def maintained(*, past_due: bool) -> None:
     await forget_old(services)
 
 
-async def requested(body: bytes) -> None:
-    """One message of the queue; a body that is no request raises and ends in the poison queue."""
-    services, request = await process.services(), read(SyncRequest, body)
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What the queue says of a message: its id, when it was sent, and how often it was delivered by now."""
+
+    message_id: str
+    sent_at: datetime
+    count: int
+
+    @classmethod
+    def of(cls, message_id: str | None, sent_at: datetime | None, count: int | None) -> Self | None:
+        """Return what the host told of a message; None where it did not tell all."""
+        if message_id is None or sent_at is None or count is None:
+            return None
+        return cls(message_id, sent_at, count)
+
+    @property
+    def run_id(self) -> str:
+        """The run that the message asks for if it names none."""
+        return run_id_of(self.message_id, self.sent_at)
+
+
+async def requested(body: bytes, delivery: Delivery | None = None) -> None:
+    """One message of the queue. One that is no request is told and done with: no further try would help."""
+    services = await process.services()
     try:
-        await _do(services, request)
+        request = read(SyncRequest, body)
+    except ValidationError:
+        await give_up(services, body)
+        return
+    try:
+        await _do(services, request, delivery)
     except NotUnderstood as error:
         # Only another release can do it. The message need not come again: that release's timer asks.
         log_event(error.code, connection=request.connection_id)
 
 
-async def _do(services: Services, request: SyncRequest) -> None:
+async def poisoned(body: bytes) -> None:
+    """One message that the host gave up: close the run that it asked for, and say so."""
+    await give_up(await process.services(), body)
+
+
+async def _do(services: Services, request: SyncRequest, delivery: Delivery | None = None) -> None:
     if services.draining.begun:
         # This process ends within seconds; another one takes it.
         await services.queue.send(request, delay_s=HANDED_ON_S)
@@ -81,8 +117,15 @@ async def _do(services: Services, request: SyncRequest) -> None:
         await verify.retry(services, request.connection_id, SaveGuard(services).check_waiting)
     elif request.purpose is Purpose.DELETE:
         await delete.go_on(services, request.connection_id)
-    else:
+    elif delivery is None:
         await worker.handle(services, request)
+    else:
+        if delivery.count > 1:
+            # The run may have ended since, or have been given up; one that began and had to stop before
+            # its record was written has served nobody.
+            run_id = request.run_id or delivery.run_id
+            request = request.model_copy(update={"run_id": run_id, "asked_at": None})
+        await worker.handle(services, request, run_id=delivery.run_id)
 
 
 async def sync_now(connection_id: str | None) -> Answer:

@@ -1,8 +1,12 @@
 """Queue triggers and outputs: Storage Queues in, function calls out.
 
 A message that fails is shown again after ``visibilityTimeout``; after ``maxDequeueCount`` tries it
-is moved to ``<queue>-poison``. So it is with the real host:
-https://learn.microsoft.com/azure/azure-functions/functions-bindings-storage-queue-trigger#poison-messages
+is moved to ``<queue>-poison``. Each delivery counts, also one whose host or worker died without a word
+(github.com/Azure/azure-webjobs-sdk/issues/2624). A queue that ends with ``-poison`` has no such queue of
+its own: there a message that fails stays hidden until its lease ends, and comes again without end. So it
+is with the real host:
+https://learn.microsoft.com/azure/azure-functions/functions-bindings-storage-queue-trigger#poison-messages,
+`QueueProcessor.cs` in github.com/Azure/azure-sdk-for-net, and, of poison queues, its release 5.3.8.
 """
 
 import asyncio
@@ -42,6 +46,7 @@ RETRIES: dict[str, Any] = {
 }
 
 LEASE_S = 30
+POISON = "-poison"
 OUTAGE_PAUSE_S = 2.0
 
 # https://learn.microsoft.com/azure/storage/common/storage-use-azurite#http-connection-strings
@@ -100,7 +105,8 @@ class QueuePoller:
     ) -> None:
         self._function = function
         self._queue = queues.client(function.trigger)
-        self._poison = queues.client(function.trigger, "-poison")
+        is_poison = self._queue.queue_name.endswith(POISON)
+        self._poison = None if is_poison else queues.client(function.trigger, POISON)
         self._config = queues.config
         self._invoker = invoker
         self._lease_s = lease_s
@@ -168,8 +174,10 @@ class QueuePoller:
                 succeeded = await self._handle(message)
             if succeeded:
                 await lease.delete()
+            elif self._poison is None:
+                return  # no fast loop: it comes again when the lease ends
             elif self._was_last_try(message):
-                await self._give_up(message, lease)
+                await self._give_up(message, lease, self._poison)
             else:
                 await lease.show_again(self._config.visibility_timeout_s)
         except asyncio.CancelledError:
@@ -182,7 +190,8 @@ class QueuePoller:
 
     async def _handle(self, message: QueueMessage) -> bool:
         """Whether the function took it."""
-        if (message.dequeue_count or 1) > self._config.max_dequeue_count:
+        tries = message.dequeue_count or 1
+        if self._poison is not None and tries > self._config.max_dequeue_count:
             return False  # it took its host down each time: the real host does not try it again
         data = _decode(message.content, base64_encoded=self._config.base64)
         if data is None:
@@ -202,14 +211,14 @@ class QueuePoller:
     def _was_last_try(self, message: QueueMessage) -> bool:
         return (message.dequeue_count or 1) >= self._config.max_dequeue_count
 
-    async def _give_up(self, message: QueueMessage, lease: "Lease") -> None:
+    async def _give_up(self, message: QueueMessage, lease: "Lease", poison: QueueClient) -> None:
         logger.error(
             "Message has reached MaxDequeueCount of %d. Moving message to queue '%s'.",
             self._config.max_dequeue_count,
-            self._poison.queue_name,
+            poison.queue_name,
         )
-        await _create_if_missing(self._poison)
-        await self._poison.send_message(message.content)
+        await _create_if_missing(poison)
+        await poison.send_message(message.content)
         await lease.delete()
 
 

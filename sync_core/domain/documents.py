@@ -783,7 +783,8 @@ class SyncRequest(Document):
     """One message of the queue `sync-requests`: run this connection, and why.
 
     With the purpose `verify` nothing is run: settings that wait for Entra are tried once more. With
-    `delete` a deletion that an administrator has confirmed goes on.
+    `delete` a deletion that an administrator has confirmed goes on. `asked_at` is when the timer asked for
+    whatever is due: a run that has begun since serves it.
     """
 
     connection_id: ConnectionId
@@ -791,4 +792,5 @@ class SyncRequest(Document):
     purpose: Purpose = Purpose.SYNC
     mode: Annotated[Literal["auto", "full", "incremental"], BeforeValidator(_known_mode)] = "auto"
     run_id: RunId | None = None
+    asked_at: datetime | None = None
     by: Actor | None = None

@@ -22,7 +22,7 @@ from pydantic import Field
 
 from sync_core.domain.documents import Connection, Credential, Document, Trigger
 from sync_core.domain.errors import FixConnection, FixSettings
-from sync_core.domain.schedule import spread
+from sync_core.domain.schedule import has_begun, spread
 
 # Runs that nobody waits for: the next try of a quarantined connection finds what they tell of.
 UNATTENDED = frozenset({Trigger.TIMER, Trigger.WEBHOOK, Trigger.LIFECYCLE})
@@ -42,6 +42,8 @@ SPREAD = 10
 # Days before a credential expires, and the day itself.
 STAGES = (60, 30, 14, 7, 1, 0)
 URGENT_DAYS = 7
+# A date may become another one without a change of the connection, in Key Vault or at Entra.
+LOOK_EVERY = timedelta(days=1)
 OVERDUE = "connection.overdue"
 QUARANTINED = "connection.quarantined"
 
@@ -125,6 +127,13 @@ class Warned(_State):
     stages: dict[date, int] = Field(default_factory=dict)
 
 
+class Looked(_State):
+    """When the expiry of a credential was asked for, and of which one."""
+
+    credential: str
+    at: datetime
+
+
 class Health(_State):
     """What is remembered of a connection; a connection without any trouble has nothing but its id."""
 
@@ -139,6 +148,7 @@ class Health(_State):
     watched_since: datetime | None = None
     overdue: Incident | None = None
     warned: Warned | None = None
+    looked: Looked | None = None
     # By code: what waits for an administrator while the connection runs (`incidents`).
     waiting: dict[str, Incident] = Field(default_factory=dict)
 
@@ -360,12 +370,36 @@ def expiry_warning(
     return ExpiryWarning(reached[-1], days_left)
 
 
+def look_is_due(health: Health, connection: Connection, now: datetime) -> bool:
+    """Whether it is time to ask when the credential expires: each asks Key Vault, Entra and Graph.
+
+    Of each credential once a day, at the connection's own hour; of another one, or where a stage of the date
+    that is known has come, at once.
+    """
+    looked = health.looked
+    if looked is None or looked.credential != _looked_key(connection.credential):
+        return True
+    warned = health.warned
+    if warned is not None and warned.credential == credential_key(connection.credential):
+        day = warned.expiry.expires_on
+        if expiry_warning(day, now, warned.stages.get(day)) is not None:
+            return True
+    return has_begun(connection.id, LOOK_EVERY, looked.at, now)
+
+
+def _looked_key(credential: Credential) -> str:
+    """Name a credential as `credential_key` does, and the date that was given with it."""
+    return f"{credential_key(credential)}/{credential.expires_on or ''}"
+
+
 def aged(health: Health, connection: Connection, expiry: Expiry | None, now: datetime) -> Step:
     """Warn of a credential that expires; another version or another date starts anew.
 
     Stages are kept by date, and kept while nobody knows one: when the source that knows best is away
     for an hour and another one answers in its place, nothing is told a second time.
     """
+    looked = Looked(credential=_looked_key(connection.credential), at=now)
+    health = health.replaced(looked=looked)
     if expiry is None:
         return Step(health)
     key, known = credential_key(connection.credential), health.warned

@@ -18,8 +18,13 @@ def is_due(connection: Connection, last_started: datetime | None, now: datetime)
     if last_started is None:
         return True
     interval = timedelta(minutes=connection.schedule.every_minutes)
-    shift = spread(connection.id, interval)
-    return (now - EPOCH - shift) // interval > (last_started - EPOCH - shift) // interval
+    return has_begun(connection.id, interval, last_started, now)
+
+
+def has_begun(connection_id: str, interval: timedelta, last: datetime, now: datetime) -> bool:
+    """Whether an interval of this connection has begun after `last` and by now."""
+    shift = spread(connection_id, interval)
+    return (now - EPOCH - shift) // interval > (last - EPOCH - shift) // interval
 
 
 def spread(connection_id: str, interval: timedelta) -> timedelta:

@@ -11,9 +11,18 @@ from functools import partial
 
 from sync_core.directory.checks import credential_expiry
 from sync_core.domain import health
+from sync_core.domain.connections.checks import NEVER_EXPIRES
 from sync_core.domain.documents import Connection, Run, RunStatus
 from sync_core.domain.errors import SyncError
-from sync_core.domain.health import Cause, Expiry, ExpirySource, Failure, Health, Step
+from sync_core.domain.health import (
+    Cause,
+    Expiry,
+    ExpirySource,
+    Failure,
+    Health,
+    Step,
+    look_is_due,
+)
 from sync_core.domain.incidents import Turns, findings_of, noticed, turns
 from sync_core.logs import log_event, logger
 from sync_core.services import Services
@@ -83,10 +92,17 @@ async def known_expiry(services: Services, connection: Connection) -> Expiry | N
 
 
 async def warn_of_expiry(services: Services, find_expiry: FindExpiry = known_expiry) -> None:
-    """Look when the credentials of the enabled connections expire, and warn in time."""
-    enabled = [one async for one in services.store.connections.all() if one.enabled]
+    """Look when the credentials of the enabled connections expire, where it is time to, and warn in time."""
+    known, now = await read_all(services), services.clock()
+
+    def is_due(connection: Connection) -> bool:
+        may_expire = connection.credential.kind not in NEVER_EXPIRES
+        health = known.get(connection.id) or Health(connection_id=connection.id)
+        return connection.enabled and may_expire and look_is_due(health, connection, now)
+
+    due = [one async for one in services.store.connections.all() if is_due(one)]
     await bounded(
-        LOOKS_AT_ONCE, (partial(_look_at_expiry, services, one, find_expiry) for one in enabled)
+        LOOKS_AT_ONCE, (partial(_look_at_expiry, services, one, find_expiry) for one in due)
     )
 
 

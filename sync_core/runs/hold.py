@@ -8,12 +8,13 @@ successor even if it does not know. Whatever else has to stop a holder belongs i
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 
-from sync_core.domain.documents import Run, Trigger
+from sync_core.domain.documents import Run, RunError, Trigger
 from sync_core.domain.errors import Conflict, LeaseLost, SyncError
+from sync_core.domain.health import UNATTENDED
 from sync_core.logs import log_event
 from sync_core.runs import record
 from sync_core.services import Services
@@ -26,6 +27,8 @@ TRUST = timedelta(seconds=45)
 LOOK_EVERY_S = 0.25
 OUT_OF_TIME, DRAINED = "run.outOfTime", "run.drained"
 UNFINISHED = frozenset({OUT_OF_TIME, DRAINED})
+# Workers may die of a deployment or of a small instance; of the same run, so often in a row, they do not.
+MAX_ATTEMPTS = 5
 
 
 class UnderWay(Conflict):
@@ -78,6 +81,22 @@ class Drained(Unfinished):
         )
 
 
+class Served(SyncError):
+    """A run has begun since the timer asked: this request has nothing left to ask for."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "run.served", "A run has begun since this one was asked for.", "Nothing to do."
+        )
+
+
+class GivenUp(SyncError):
+    """The request is one of those whose workers died, and is not tried again by itself; its run is closed."""
+
+    def __init__(self, error: RunError) -> None:
+        super().__init__(error.code, error.message, error.remedy)
+
+
 class Hold:
     """A connection in this worker's hands: what it was taken for, and whether it may still be written."""
 
@@ -97,6 +116,8 @@ class Hold:
         self._began = self._renewed = services.clock()
         self._lost: LeaseLost | None = None
         self._open_record = False
+        # Still to be counted when the lease is given back: none, as a run that ends has not died.
+        self._attempts = 0
 
     async def check(self) -> None:
         """Raise `LeaseLost` or `Unfinished` when the holder must stop writing."""
@@ -163,9 +184,15 @@ class Hold:
 
     async def give_back(self) -> None:
         """Release the lease, and send the request that waits, if there is one."""
-        waiting = await self._services.store.leases.release(self.connection_id, self._holder)
+        waiting = await self._services.store.leases.release(
+            self.connection_id, self._holder, attempts=self._attempts
+        )
         if waiting is not None:
             await self._services.queue.send(waiting.message(self.connection_id))
+
+    def count_on(self, attempts: int) -> None:
+        """Let so many attempts stay counted: of a run that was given up, the next one is the only try."""
+        self._attempts = attempts
 
     async def give_up(self) -> None:
         """Release the lease after an error, unless a record is open.
@@ -190,15 +217,16 @@ async def held(
     """Hold a connection: for a run of the schedule if there is a `request`, else for work beside it.
 
     Raises `UnderWay` if another holder has the connection and does not give it back within `wait_s`
-    seconds. Only a run of the schedule leaves its request then. `budget` is the time after which
-    `Hold.check` stops the work, None for work that cannot go on in a next run; that one is not stopped by
-    the end of its process, either. A run that died holding the lease is closed, and followed where this is
-    not its successor.
+    seconds; only a run of the schedule leaves its request then. Raises `Served` if a run has begun since the
+    request was made, and `GivenUp` if it is what has killed its workers `MAX_ATTEMPTS` times in a row.
+    `budget` is the time after which `Hold.check` stops the work, None for work that cannot go on in a next
+    run; that one is not stopped by the end of its process, either. A run that died holding the lease is
+    closed, and followed where this is not its successor.
     """
     with services.draining.in_hand():
         hold, before = await _taken(services, connection_id, budget, request, wait_s)
         try:
-            await _close_dead_run(services, before, has_successor=request is not None)
+            await _close_dead_run(services, before, hold, request)
             async with _kept_alive(hold):
                 yield hold
         except LeaseLost as error:
@@ -229,18 +257,35 @@ async def _taken(
         if chosen is not None:
             claim = Claim(connection_id, holder, before.epoch + 1)
             return Hold(services, chosen, claim, budget), before
+        if before.has_served(wanted, services.clock()):
+            raise Served
         if clock() >= until:
             raise UnderWay(connection_id, before, wanted)
         await asyncio.sleep(LOOK_EVERY_S)
 
 
-async def _close_dead_run(services: Services, before: Lease, *, has_successor: bool) -> None:
+async def _close_dead_run(
+    services: Services, before: Lease, hold: Hold, request: Next | None
+) -> None:
     if before.run_id is None:
         return
-    await record.interrupt(services, before.connection_id, before.run_id)
-    if not has_successor:
+    if before.attempts < MAX_ATTEMPTS:
+        if before.run_id != hold.request.run_id:  # else its record goes on under the same name
+            await record.interrupt(services, before.connection_id, before.run_id)
+    else:
+        error = await record.give_up(services, before, hold.request)
+        asked = [one for one in (request, hold.request) if one is not None]
+        if error is not None and request is not None and not _is_another_try(before, asked):
+            hold.count_on(before.attempts)
+            raise GivenUp(error)
+    if request is None:
         follower = Next(new_run_id(services.clock()), Trigger.TIMER.value, "auto")
         await services.store.leases.request(before.connection_id, follower)
+
+
+def _is_another_try(before: Lease, asked: Sequence[Next]) -> bool:
+    """Whether a person asks, and not with the request that died."""
+    return any(one.run_id != before.run_id and one.trigger not in UNATTENDED for one in asked)
 
 
 @asynccontextmanager

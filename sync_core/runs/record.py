@@ -1,5 +1,7 @@
 """The record of a run: how it begins, what was planned and counted, and how it ends."""
 
+import logging
+
 from sync_core.directory.trouble import Usage
 from sync_core.domain.compatibility import word
 from sync_core.domain.documents import (
@@ -18,7 +20,7 @@ from sync_core.domain.plan.plan import Plan
 from sync_core.health.journal import run_ended
 from sync_core.logs import log_event
 from sync_core.services import Services
-from sync_core.store.leases import Next
+from sync_core.store.leases import Lease, Next
 
 HELD_REMEDY = (
     "Look at the held changes of this run. If they are right, raise the connection's guard limits for "
@@ -37,7 +39,11 @@ BREACH_REMEDY = (
 async def begun(services: Services, connection: Connection, request: Next) -> Run:
     """Return the record of a run that begins now; one that was queued keeps when it was asked for."""
     now = services.clock()
-    run = await services.store.runs.find(connection.id, request.run_id) or Run(
+    found = await services.store.runs.find(connection.id, request.run_id)
+    if found is not None and found.started_at is not None:
+        # Its worker died. What that one planned is not what this one will have done.
+        await services.store.plans.delete(connection.id, request.run_id)
+    run = found or Run(
         id=request.run_id,
         connection_id=connection.id,
         trigger=word(Trigger, request.trigger),
@@ -49,7 +55,10 @@ async def begun(services: Services, connection: Connection, request: Next) -> Ru
 
 
 async def interrupt(services: Services, connection_id: str, run_id: str) -> None:
-    """Mark a run that died holding the lease as `run.interrupted`, if it has a record."""
+    """Mark a run that died holding the lease as `run.interrupted`, if it has a record.
+
+    That is no failure yet: another try follows at once, and the lease counts them.
+    """
     dead = await services.store.runs.find(connection_id, run_id)
     if dead is None or dead.status.is_final:
         return
@@ -59,15 +68,68 @@ async def interrupt(services: Services, connection_id: str, run_id: str) -> None
         remedy="Nothing to do: another run has taken over; what was written stays and is complete.",
     )
     log_event("run.interrupted", connection=connection_id, run=run_id)
+    await services.store.runs.save(_ended_from_outside(services, dead, error))
+
+
+async def give_up(services: Services, lease: Lease, request: Next) -> RunError | None:
+    """Close the run that died holding the lease, as one that is not tried again by itself, and say so.
+
+    None if it had ended and only its lease was left. The connection is quarantined: its next tries come after
+    pauses that grow, and one incident is open until one of them ends. `request` is what would run now.
+    """
+    run_id = lease.run_id or request.run_id
+    found = await services.store.runs.find(lease.connection_id, run_id)
+    if found is not None and found.status.is_final:
+        return None
+    phase = await _phase_of(services, found)
+    error = _worker_died(lease.attempts, phase)
+    trigger = request.trigger if request.run_id == run_id else Trigger.TIMER
+    dead = found or Run(
+        id=run_id,
+        connection_id=lease.connection_id,
+        trigger=word(Trigger, trigger),
+        requested_at=services.clock(),
+    )
+    log_event(
+        error.code,
+        level=logging.ERROR,
+        connection=lease.connection_id,
+        run=run_id,
+        attempts=lease.attempts,
+        phase=phase,
+    )
+    dead = _ended_from_outside(services, dead, error)
+    await services.store.runs.save(dead)
+    await run_ended(services, dead, Cause.ADMINISTRATOR)
+    return error
+
+
+def _worker_died(attempts: int, phase: str) -> RunError:
+    return RunError(
+        code="run.gaveUp",
+        message=f"The worker died in the middle of the run {attempts} times in a row, the last time in the "
+        f"phase {phase}.",
+        remedy="Look at what the log says before each end of a worker. Mostly its memory did not suffice: "
+        "choose larger instances, or split the scope over several connections.",
+    )
+
+
+async def _phase_of(services: Services, run: Run | None) -> str:
+    """Say how far a dead run came: its record is written before it reads, its plan before it writes."""
+    if run is None or run.started_at is None:
+        return "queued"
+    planned = await services.store.plans.has(run.connection_id, run.id)
+    return "writing" if planned else "reading"
+
+
+def _ended_from_outside(services: Services, dead: Run, error: RunError) -> Run:
     # What it has written it could not record any more.
-    dead = dead.replaced(
+    return dead.replaced(
         status=RunStatus.FAILED,
         finished_at=services.clock(),
         error=error,
         counts_at_least=True,
     )
-    await services.store.runs.save(dead)
-    await run_ended(services, dead, Cause.PASSING)
 
 
 async def reject(services: Services, connection_id: str, run_id: str) -> Run | None:

@@ -23,7 +23,7 @@ from sync_core.domain.documents import (
 )
 from sync_core.domain.errors import Conflict, RetryLater
 from sync_core.domain.health import UNATTENDED, Health
-from sync_core.domain.schedule import is_due
+from sync_core.domain.schedule import EPOCH, is_due
 from sync_core.health import journal
 from sync_core.logs import log_event
 from sync_core.services import Services
@@ -113,21 +113,26 @@ async def request_now(services: Services, connection_id: str | None) -> list[str
 
 
 async def request_due(services: Services) -> int:
-    """Ask for a run of every connection that is due, that waits, or whose run died; returns how many."""
-    now, requested = services.clock(), 0
-    known = await journal.read_all(services)
+    """Ask for a run of every connection that is due, that waits, or whose run died; returns how many.
+
+    Who has waited longest comes first. Where the queue takes longer than a tick, a connection is asked for
+    again; the run that begins first serves all of its messages.
+    """
+    now, due = services.clock(), []
+    known, leases = await journal.read_all(services), await services.store.leases.all_by_id()
     async for connection in services.store.connections.all():
-        lease = await services.store.leases.read(connection.id)
+        lease = leases.get(connection.id) or Lease(connection.id)
         if lease.held(now) or not connection.enabled:
             continue
         health = known.get(connection.id) or Health(connection_id=connection.id)
         if _should_run(connection, lease, health, now):
-            await services.queue.send(
-                SyncRequest(connection_id=connection.id, trigger=Trigger.TIMER)
-            )
-            requested += 1
-    log_event("schedule.checked", requested=requested)
-    return requested
+            due.append(lease)
+    for lease in sorted(due, key=lambda one: one.last_started_at or EPOCH):
+        await services.queue.send(
+            SyncRequest(connection_id=lease.connection_id, trigger=Trigger.TIMER, asked_at=now)
+        )
+    log_event("schedule.checked", requested=len(due))
+    return len(due)
 
 
 def _should_run(connection: Connection, lease: Lease, health: Health, now: datetime) -> bool:

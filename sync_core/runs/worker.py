@@ -28,7 +28,7 @@ from sync_core.runs.approval import take_approval
 from sync_core.runs.confirmed import let_through
 from sync_core.runs.context import RunContext, run_context
 from sync_core.runs.continuation import continuing
-from sync_core.runs.hold import UNFINISHED, Hold, UnderWay, Unfinished, held
+from sync_core.runs.hold import UNFINISHED, GivenUp, Hold, Served, UnderWay, Unfinished, held
 from sync_core.runs.names import keep
 from sync_core.runs.planner import Draft, Gatherer, draft_plan
 from sync_core.runs.takeover import finish, move_all
@@ -45,20 +45,27 @@ RUN_BUDGET = timedelta(minutes=25)
 Ended = tuple[Run, Cause | None]
 
 
-async def handle(services: Services, request: SyncRequest) -> Run | None:
-    """Handle one queue message. Returns None if there was nothing to do or a run is in progress."""
+async def handle(
+    services: Services, request: SyncRequest, *, run_id: str | None = None
+) -> Run | None:
+    """Handle one queue message. Returns None if there was nothing to do or a run is in progress.
+
+    `run_id` is the name of its run if the message has none.
+    """
     if not await _is_wanted(services, request):
         return None
-    run_id = request.run_id or new_run_id(services.clock())
-    wanted = Next(run_id, request.trigger.value, request.mode, request.by)
+    run_id = request.run_id or run_id or new_run_id(services.clock())
+    wanted = Next(run_id, request.trigger.value, request.mode, request.by, request.asked_at)
     try:
         async with held(services, request.connection_id, budget=RUN_BUDGET, request=wanted) as hold:
             return await _run_held(services, hold)
     except UnderWay as busy:
         log_event("run.deferred", connection=request.connection_id, running=busy.lease.run_id)
         await _look_again(services, request.connection_id, busy)
-    except LeaseLost:
-        # Told by the hold; the run's record is closed by whoever has the lease now.
+    except Served as served:
+        log_event(served.code, connection=request.connection_id, trigger=request.trigger.value)
+    except (LeaseLost, GivenUp):
+        # Told by the hold; the run's record is closed by whoever has the lease now, or has been.
         pass
     return None
 

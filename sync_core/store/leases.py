@@ -29,7 +29,7 @@ from sync_core.store.wire import Entity, storage_unavailable
 PARTITION = "lease"
 COLUMNS = frozenset(
     {"PartitionKey", "RowKey", "RunId", "Holder", "Epoch", "ExpiresAt", "LastStartedAt"}
-    | {"NextRunId", "NextTrigger", "NextMode", "NextBy"}
+    | {"Attempts", "NextRunId", "NextTrigger", "NextMode", "NextBy"}
 )
 DURATION = timedelta(seconds=60)
 ATTEMPTS = 20
@@ -37,12 +37,16 @@ ATTEMPTS = 20
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """The run that has been asked for and has not started; `by` asked for it."""
+    """The run that has been asked for and has not started; `by` asked for it.
+
+    `asked_at`, where a run that has begun since serves as well; it is not kept while the request waits.
+    """
 
     run_id: str
     trigger: str
     mode: str
     by: Actor | None = None
+    asked_at: datetime | None = None
 
     def message(self, connection_id: str) -> SyncRequest:
         """Return the message of the queue that starts this run; another release may have asked for it."""
@@ -60,8 +64,9 @@ class Next:
 class Lease:
     """Who runs a connection, until when, who is next, and when the last run started.
 
-    `epoch` counts who took it, 0 where only releases without fences did. `foreign` are columns of another
-    release; a lease is replaced often, and they stay.
+    `epoch` counts who took it, 0 where only releases without fences did. `attempts` counts the runs of the
+    schedule that were begun since one ended, however it ended: where it does not fall back to 0, their
+    workers died. `foreign` are columns of another release; a lease is replaced often, and they stay.
     """
 
     connection_id: str
@@ -72,10 +77,18 @@ class Lease:
     next: Next | None = None
     last_started_at: datetime | None = None
     epoch: int = 0
+    attempts: int = 0
     foreign: Mapping[str, Any] = field(default_factory=dict)
 
     def held(self, now: datetime) -> bool:
         return self.run_id is not None and self.expires_at is not None and self.expires_at > now
+
+    def has_served(self, wanted: Next, now: datetime) -> bool:
+        """Whether a run has begun since a request was made, and its worker has not died."""
+        if wanted.asked_at is None or self.last_started_at is None:
+            return False
+        died = self.run_id is not None and not self.held(now)
+        return self.last_started_at >= wanted.asked_at and not died
 
 
 class LeaseStore:
@@ -88,6 +101,10 @@ class LeaseStore:
         table = await self._tables.table(LEASES)
         entity = await asked(partial(table.get_entity, PARTITION, connection_id))
         return _lease(connection_id, entity) if entity is not None else Lease(connection_id)
+
+    async def all_by_id(self) -> dict[str, Lease]:
+        """Return every lease there is, by connection, in few requests."""
+        return {lease.connection_id: lease async for lease in self.all()}
 
     async def all(self) -> AsyncIterator[Lease]:
         """Return every lease there is, in few requests."""
@@ -121,22 +138,26 @@ class LeaseStore:
 
         A run of the schedule serves the request that waits as well, and waits itself where it cannot
         begin. Work beside the schedule (one person, a deletion) leaves what waits as it is, and leaves
-        no request where it cannot begin.
+        no request where it cannot begin; attempts are counted anew behind it.
 
-        Returns the request to run, None while another holder has the connection, and the lease as it
-        was before: its `run_id` is then a run that died without giving the lease back.
+        Returns the request to run, None while another holder has the connection or where the lease has
+        served the request, and the lease as it was before: its `run_id` is then a run that died without
+        giving the lease back.
         """
         before: list[Lease] = []
 
         def change(lease: Lease) -> Lease | None:
             before[:] = [lease]
+            if lease.has_served(wanted, now):
+                return None
             if lease.held(now):
                 return _queued(lease, wanted) if scheduled else None
             taken = replace(lease, holder=holder, expires_at=now + DURATION, epoch=lease.epoch + 1)
             if not scheduled:
-                return replace(taken, run_id=wanted.run_id)
+                return replace(taken, run_id=wanted.run_id, attempts=0)
             chosen = _joined(lease.next, wanted)
-            return replace(taken, run_id=chosen.run_id, next=None, last_started_at=now)
+            begun = replace(taken, run_id=chosen.run_id, attempts=lease.attempts + 1)
+            return replace(begun, next=None, last_started_at=now)
 
         after = await self._change(connection_id, change)
         if after.holder != holder:
@@ -161,15 +182,24 @@ class LeaseStore:
 
         return (await self._change(connection_id, change)).epoch
 
-    async def release(self, connection_id: str, holder: str) -> Next | None:
-        """Release the lease. Returns the request that waits, if there is one."""
+    async def release(self, connection_id: str, holder: str, *, attempts: int = 0) -> Next | None:
+        """Release the lease, with as many attempts as still count. Returns the request that waits, if any."""
 
         def change(lease: Lease) -> Lease | None:
             if lease.holder != holder:
                 return None
-            return replace(lease, run_id=None, holder=None, expires_at=None)
+            return replace(lease, run_id=None, holder=None, expires_at=None, attempts=attempts)
 
         return (await self._change(connection_id, change)).next
+
+    async def withdraw(self, connection_id: str, run_id: str) -> None:
+        """Take a request back that waits; another one stays."""
+
+        def change(lease: Lease) -> Lease | None:
+            waits = lease.next is not None and lease.next.run_id == run_id
+            return replace(lease, next=None) if waits else None
+
+        await self._change(connection_id, change)
 
     async def clear(self, connection_id: str) -> None:
         """Delete all of a lease but its epoch.
@@ -244,6 +274,7 @@ def _entity(lease: Lease) -> Entity:
         "RunId": lease.run_id,
         "Holder": lease.holder,
         "Epoch": lease.epoch,
+        "Attempts": lease.attempts,
         "ExpiresAt": lease.expires_at,
         "NextRunId": lease.next.run_id if lease.next else None,
         "NextTrigger": lease.next.trigger if lease.next else None,
@@ -269,6 +300,7 @@ def _lease(connection_id: str, entity: Entity) -> Lease:
         run_id=entity.get("RunId"),
         holder=entity.get("Holder"),
         epoch=entity.get("Epoch") or 0,
+        attempts=entity.get("Attempts") or 0,
         expires_at=entity.get("ExpiresAt"),
         next=following,
         last_started_at=entity.get("LastStartedAt"),

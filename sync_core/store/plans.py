@@ -63,6 +63,15 @@ class PlanStore:
                     yield change
                 skip = 0
 
+    async def has(self, connection_id: str, run_id: str) -> bool:
+        """Whether a run has stored its plan, or some of it."""
+        table = await self._tables.table(PLANS)
+        condition = f"PartitionKey eq {quoted(_partition(connection_id, run_id))}"
+        async for page in query(table, condition, ["RowKey"], top=1):
+            if page:
+                return True
+        return False
+
     async def _chunk(self, connection_id: str, run_id: str, key: str) -> list[Document]:
         table = await self._tables.table(PLANS)
         entity = await asked(partial(table.get_entity, _partition(connection_id, run_id), key))

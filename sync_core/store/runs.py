@@ -1,5 +1,6 @@
 """The Runs table: one record a run, newest first; a run's id is its row key."""
 
+import hashlib
 import secrets
 from datetime import datetime
 from functools import partial
@@ -19,6 +20,12 @@ from sync_core.store.wire import Entity, query, quoted, storage_unavailable
 def new_run_id(now: datetime) -> str:
     """Return an id that sorts before those of all earlier runs."""
     return f"{time_left(now)}-{secrets.token_hex(4)}"
+
+
+def run_id_of(message_id: str, sent_at: datetime) -> str:
+    """Return the id of the run that a message of the queue asks for: the same one however often it comes."""
+    digest = hashlib.blake2b(message_id.encode(), digest_size=4).hexdigest()
+    return f"{time_left(sent_at)}-{digest}"
 
 
 class RunStore:

@@ -103,12 +103,20 @@ class Tables:
         return cls(client)
 
     async def table(self, name: str) -> TableClient:
-        """Return a table's client; all tables are made once, where they are missing."""
+        """Return a table's client; all tables are made once a process, where they are missing."""
         if not self._made:
-            for client in self._clients.values():
-                await self._make(client)
+            # One request, where all are there: an app that is idle begins a process for each tick of a timer.
+            there = await self._there()
+            for missing in self._clients.keys() - there:
+                await self._make(self._clients[missing])
             self._made = True
         return self._clients[name]
+
+    async def _there(self) -> set[str]:
+        try:
+            return {table.name async for table in self._service.list_tables()}
+        except AzureError as error:
+            raise storage_unavailable(error) from error
 
     @staticmethod
     async def _make(client: TableClient) -> None:

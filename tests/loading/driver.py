@@ -91,8 +91,12 @@ class WorkerProcess:
     def timer(self, function: str, *, past_due: bool = False) -> None:
         self._ask(do="timer", function=function, pastDue=past_due)
 
-    def queue(self, function: str, body: str) -> None:
-        self._ask(do="queue", function=function, body=body)
+    def queue(self, function: str, body: str, *, deliveries: int = 1) -> None:
+        self._ask(do="queue", function=function, body=body, deliveries=deliveries)
+
+    def log(self) -> str:
+        """Give what the worker has written into its log."""
+        return self._log.read_text(encoding="utf-8")
 
     def ask_to_end(self) -> None:
         """Send it SIGTERM, as the platform does, and do not wait."""

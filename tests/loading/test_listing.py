@@ -24,6 +24,11 @@ WANTED: dict[str, dict[str, Any]] = {
         "queueName": "sync-requests",
         "connection": "AzureWebJobsStorage",
     },
+    "poisoned": {
+        "type": "queueTrigger",
+        "queueName": "sync-requests-poison",
+        "connection": "AzureWebJobsStorage",
+    },
     "sync_now": {
         "type": "httpTrigger",
         "route": "sync",

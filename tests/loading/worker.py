@@ -93,7 +93,8 @@ class Worker:
                 return await self._invoke(command["function"], {"json": json.dumps(_tick(command))})
             case "queue":
                 data = {"string": command["body"]}
-                return await self._invoke(command["function"], data, _queue_metadata())
+                metadata = _queue_metadata(command["deliveries"])
+                return await self._invoke(command["function"], data, metadata)
             case other:
                 raise ValueError(other)
 
@@ -182,7 +183,7 @@ def _tick(command: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _queue_metadata() -> dict[str, Message]:
+def _queue_metadata(deliveries: int) -> dict[str, Message]:
     now = datetime.now(UTC)
     times = {
         "InsertionTime": now,
@@ -194,7 +195,7 @@ def _queue_metadata() -> dict[str, Message]:
         **{name: Message(json=json.dumps(text)) for name, text in texts.items()},
         "Id": Message(string=str(uuid.uuid4())),
         "PopReceipt": Message(string="receipt"),
-        "DequeueCount": Message(json="1"),
+        "DequeueCount": Message(json=str(deliveries)),
     }
 
 

@@ -22,7 +22,7 @@ from sync_core.runs import record, worker
 from sync_core.runs.request import ask_for_run, request_now
 from sync_core.services import Services
 from sync_core.store import states
-from sync_core.store.leases import DURATION, Next
+from sync_core.store.leases import Next
 from sync_core.store.runs import new_run_id
 from sync_core.store.tables import HEALTH
 from tests.runs.events import asked_for, events_of, forget_others, health_of, stop_clock
@@ -347,38 +347,6 @@ async def test_a_check_in_order_releases_and_the_timer_tries_at_once(
     await worker.handle(services, request)
 
     assert events == ["incident.resolved credential.secretExpired", "connection.released"]
-    assert await asked_for(services, rig, connection_id) == []
-
-
-async def test_a_run_that_is_killed_again_and_again_is_quarantined(
-    services: Services, rig: Rig, connection_id: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A worker that runs out of memory says nothing itself, and must not try every five minutes."""
-    clock = stop_clock(services)
-    await stored_connection(services, connection_id)
-    for number in range(3):
-        dead = Next(new_run_id(clock.now), "timer", "auto")
-        await services.store.leases.acquire(connection_id, dead, f"worker {number}", clock.now)
-        await services.store.runs.save(
-            Run(
-                id=dead.run_id,
-                connection_id=connection_id,
-                trigger=Trigger.TIMER,
-                status=RunStatus.RUNNING,
-                requested_at=clock.now,
-            )
-        )
-        clock.now += DURATION + timedelta(seconds=1)
-        _, before = await services.store.leases.acquire(
-            connection_id, Next("next", "timer", "auto"), "another", clock.now
-        )
-        assert before.run_id is not None
-        await record.interrupt(services, connection_id, before.run_id)
-        await services.store.leases.release(connection_id, "another")
-
-    health = await health_of(services, connection_id)
-    assert health.quarantine is not None
-    assert events_of(caplog, connection_id, *INCIDENTS) == ["incident.opened run.interrupted"]
     assert await asked_for(services, rig, connection_id) == []
 
 

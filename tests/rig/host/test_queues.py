@@ -140,6 +140,15 @@ def test_a_message_that_fails_is_tried_again_after_a_pause_and_then_poison(
     assert b"fails" in queue("work-poison").bodies()
 
 
+def test_a_poison_queue_has_none_of_its_own(start_host: StartHost, queue: OpenQueue) -> None:
+    """A message that fails there comes again when its lease ends, and is never given up."""
+    host = start_host(SOURCE, HOST_JSON, lease=1, WORK="lasting-poison")
+    queue("lasting-poison").send(b"fails")
+    wait_until(lambda: len(began(host, "fails")) == QUEUES["maxDequeueCount"] + 1)
+
+    assert [one["tries"] for one in began(host, "fails")] == [1, 2, 3]
+
+
 def test_a_message_that_is_not_base64_never_reaches_the_function(
     host: RunningHost, work: Queue, queue: OpenQueue
 ) -> None:
@@ -165,6 +174,22 @@ def test_no_more_at_once_than_host_json_allows(host: RunningHost, work: Queue) -
 
     assert most <= QUEUES["batchSize"] + QUEUES["newBatchThreshold"]
     assert most >= 2
+
+
+def test_one_long_call_holds_nobody_up(host: RunningHost, work: Queue) -> None:
+    """Others go on beside it, in the order in which they were sent."""
+    work.send(b"takes 5")
+    bodies = [f"short {number}" for number in range(8)]
+    for body in bodies:
+        work.send(body.encode())
+    wait_until(lambda: all(ended(host, body) for body in bodies))
+    still_at_work = not ended(host, "takes 5")
+    order = [n["began"] for n in host.noted() if n.get("began") in bodies]
+    wait_until(lambda: ended(host, "takes 5"))
+
+    assert still_at_work
+    # Two at a time may change places, more may not.
+    assert all(abs(order.index(body) - place) <= 2 for place, body in enumerate(bodies))
 
 
 def test_a_long_call_keeps_its_message(start_host: StartHost, queue: OpenQueue) -> None:

@@ -841,7 +841,7 @@ def test_an_error_of_a_run_has_its_code_and_remedy() -> None:
 def test_a_request_crosses_the_queue(mode: str) -> None:
     by = {"objectId": None, "name": "Ann"}
     document: dict[str, Any] = {"connectionId": "c", "trigger": "manual", "mode": mode}
-    document |= {"runId": "r", "by": by}
+    document |= {"runId": "r", "by": by, "askedAt": "2026-11-30T07:00:00Z"}
 
     request = SyncRequest.model_validate_json(orjson.dumps(document))
 

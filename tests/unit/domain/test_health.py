@@ -40,9 +40,11 @@ from sync_core.domain.health import (
     expiry_warning,
     failed,
     health_document,
+    look_is_due,
     watched,
     worked,
 )
+from sync_core.domain.schedule import spread
 from tests.unit.builders import connection
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
@@ -562,7 +564,9 @@ def test_a_warning_says_how_many_days_and_who_says_so() -> None:
 def test_the_same_credential_is_not_told_of_twice() -> None:
     first, _ = aged(BLANK, secret(), in_days(30), NOW)
 
-    assert aged(first, secret(), in_days(30), NOW + HOUR) == Step(first)
+    again, events = aged(first, secret(), in_days(30), NOW + HOUR)
+
+    assert (again.warned, events) == (first.warned, ())
 
 
 def test_weeks_without_a_look_are_one_warning() -> None:
@@ -603,7 +607,42 @@ def test_the_same_date_from_another_source_is_no_news() -> None:
 
 
 def test_a_credential_without_a_date_is_not_warned_of() -> None:
-    assert aged(BLANK, secret(), None, NOW) == Step(BLANK)
+    health, events = aged(BLANK, secret(), None, NOW)
+
+    assert (health.warned, events) == (None, ())
+
+
+DAY = timedelta(days=1)
+# The connection's own day begins at another hour than that of UTC.
+DAY_BEGINS = datetime(2026, 5, 4, tzinfo=UTC) + spread("contoso", DAY)
+
+
+@pytest.mark.parametrize(
+    ("expiry", "later", "changes", "due"),
+    [
+        pytest.param(None, HOUR, {}, False, id="an hour later, and nobody knew a date"),
+        pytest.param(in_days(90), HOUR, {}, False, id="an hour later, and it is good for long"),
+        pytest.param(in_days(90), DAY - HOUR, {}, False, id="the same day"),
+        pytest.param(in_days(90), DAY, {}, True, id="the next day of the connection"),
+        pytest.param(in_days(90), HOUR, {"secretVersion": "v2"}, True, id="another version"),
+        pytest.param(in_days(90), HOUR, {"kind": "certificate"}, True, id="another kind"),
+        pytest.param(
+            in_days(90), HOUR, {"expiresOn": "2026-05-20"}, True, id="another date was given"
+        ),
+        pytest.param(in_days(61), DAY - HOUR, {}, True, id="a stage has come meanwhile"),
+        pytest.param(in_days(30), HOUR, {}, False, id="its stage was told already"),
+    ],
+)
+def test_when_the_expiry_is_asked_for_again(
+    expiry: Expiry | None, later: timedelta, changes: dict[str, str], due: bool
+) -> None:
+    known, _ = aged(BLANK, secret(), expiry, DAY_BEGINS)
+
+    assert look_is_due(known, secret(**changes), DAY_BEGINS + later) is due
+
+
+def test_the_expiry_of_a_credential_that_was_never_asked_for_is() -> None:
+    assert look_is_due(BLANK, secret(), NOW)
 
 
 @pytest.mark.parametrize("meanwhile", [None, in_days(20)], ids=["nobody knows", "another knows"])
