@@ -33,6 +33,10 @@ class PageLinkLost(SyncError):
     """The link to the next page is no longer valid; the listing has to start again."""
 
 
+class Gone(IncompleteReading):
+    """What a request goes on from is over (410); asked from the beginning, it may be answered."""
+
+
 class TokenRefused(SyncError):
     """Graph did not accept the token (401); a fresh one may help once."""
 
@@ -188,6 +192,8 @@ def to_error(
         return denied(code, message, detail, needs)
     if status == 404:
         return GraphNotFound("graph.notFound", detail, NOT_FOUND_REMEDY)
+    if status == 410:
+        return Gone("graph.refused", detail, REPORT_REMEDY)
     return _refused(message, detail)
 
 

@@ -8,6 +8,7 @@ from functools import partial
 from sync_core.directory.delta import (
     LinkRefused,
     NoDelta,
+    NoLinkNow,
     TooMany,
     drain_groups,
     drain_users,
@@ -40,7 +41,7 @@ class Rounds:
     """What the links told, and where the next rounds begin.
 
     `is_fresh`: the links were taken by this run and go on from no earlier ones. `no_delta_at` is when a
-    tenant refused to give any.
+    tenant refused to give any; `given_up`: this run got none, and leaves it to the next to ask again.
     """
 
     hints: Hints = field(default_factory=Hints)
@@ -49,6 +50,7 @@ class Rounds:
     tracked: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     no_delta_at: datetime | None = None
+    given_up: bool = False
     is_fresh: bool = True
 
     @property
@@ -151,10 +153,14 @@ class Links:
 
     async def on_tree(self, tree: GroupTree) -> bool:
         """Take streams for the groups of a tree; whether any was taken, and the tree has to be read again."""
-        if self.rounds.no_delta_at is not None or tree.names.keys() <= self.rounds.streamed:
+        if self._has_none or tree.names.keys() <= self.rounds.streamed:
             return False
         await self._guarded(partial(take_streams, self._context, self.rounds, tree.names))
-        return self.rounds.no_delta_at is None
+        return not self._has_none
+
+    @property
+    def _has_none(self) -> bool:
+        return self.rounds.given_up or self.rounds.no_delta_at is not None
 
     async def _guarded(self, take: Callable[[], Awaitable[None]]) -> None:
         """Take links; a tenant that has no delta is read as a whole, each time."""
@@ -164,3 +170,8 @@ class Links:
             log_event("delta.none", connection=self._context.connection.id, code=error.code)
             self.rounds.users, self.rounds.streams = None, []
             self.rounds.no_delta_at = self._context.stamp.now
+        except NoLinkNow as error:
+            log_event("delta.noLink", connection=self._context.connection.id, code=error.code)
+            # Of people alone, or of groups alone, half of what changes would never be told.
+            self.rounds.users, self.rounds.streams = None, []
+            self.rounds.given_up = True

@@ -53,7 +53,9 @@ def _needed(wanted: Wanted, checkpoint: Checkpoint, now: datetime) -> ModeReason
         ModeReason.ASKED: wanted.mode == "full",
         ModeReason.SETTINGS_CHANGED: wanted.digest != checkpoint.digest,
         ModeReason.UNTRACKED_SCOPE: wanted.untracked_scope,
-        ModeReason.NO_DELTA: _has_no_delta(checkpoint),
+        ModeReason.NO_DELTA: _has_no_links(checkpoint) and checkpoint.no_delta_at is not None,
+        # The last run asked for links in vain.
+        ModeReason.LINK_REFUSED: _has_no_links(checkpoint),
         ModeReason.LINK_OLD: _is_old(checkpoint, now),
         ModeReason.FULL_EVERY_HOURS: now - checkpoint.full_at >= wanted.full_every,
         ModeReason.TIME_DEPENDENT: wanted.depends_on_time
@@ -63,7 +65,7 @@ def _needed(wanted: Wanted, checkpoint: Checkpoint, now: datetime) -> ModeReason
     return next((reason for reason, is_needed in needs.items() if is_needed), None)
 
 
-def _has_no_delta(checkpoint: Checkpoint) -> bool:
+def _has_no_links(checkpoint: Checkpoint) -> bool:
     return checkpoint.users is None and not checkpoint.streams
 
 
