@@ -61,6 +61,8 @@ from sync_core.logs import log_event
 
 MAX_BATCH = 20  # learn.microsoft.com/graph/json-batching
 LISTING_RESTARTS = 2
+# Graph may give many empty pages in a row (microsoft-graph-docs issue 20637), but not for ever.
+MOST_FRUITLESS_PAGES = 200
 ERRORS = {"XXX": ODataError}
 # Graph may take long for a page of 999 people; a connection that is not made in 15 s will not be.
 TIMEOUT = httpx.Timeout(100.0, connect=15.0)
@@ -167,6 +169,12 @@ class GraphClient:
                 return None if roles is None else True
             return has_all(needs, await self._new_roles() or frozenset())
 
+    async def still_may(self, needs: str) -> bool | None:
+        """Whether a new token has a permission, whatever the old one says; None where tokens do not tell."""
+        async with self._one_at_a_time:
+            roles = await self._new_roles()
+        return None if roles is None else has_all(needs, roles)
+
     async def _granted_meanwhile(self, error: PermissionMissing) -> None:
         """Return if a new token has the permission that the old one lacked; else raise why access is refused.
 
@@ -200,14 +208,14 @@ class GraphClient:
             raise IncompleteReading(error.code, error.message, error.remedy) from error
 
     async def _listing(self, first: RequestInformation, needs: str) -> AsyncIterator[Page]:
-        request, seen, number = first, set[str](), 0
+        request, seen, number, fruitless = first, set[str](), 0, 0
+        before: Page | None = None
         while True:
             page = await self._patiently(request, needs, partial(_read_page, number))
             number += 1
             yield page
             if page.next_link is None:
                 return
-            check_link(page.next_link, self._graph_url)
             if page.next_link in seen:
                 raise IncompleteReading(
                     "graph.pageLoop",
@@ -215,11 +223,22 @@ class GraphClient:
                     WAIT_REMEDY,
                 )
             seen.add(page.next_link)
+            fruitless = fruitless + 1 if _is_fruitless(page, before) else 0
+            if fruitless > MOST_FRUITLESS_PAGES:
+                raise IncompleteReading(
+                    "graph.pagesWithoutEnd",
+                    f"Graph gave {fruitless} pages in a row that told nothing new, and no end of them.",
+                    WAIT_REMEDY,
+                )
+            before = page
             request = self.follow(page.next_link, first)
 
-    @staticmethod
-    def follow(link: str, first: RequestInformation) -> RequestInformation:
-        """Return the request for a link, with the headers that the first request had."""
+    def follow(self, link: str, first: RequestInformation) -> RequestInformation:
+        """Return the request for a link, with the headers that the first request had.
+
+        Raises `FixConnection` for a link that leaves the configured Graph.
+        """
+        check_link(link, self._graph_url)
         request = RequestInformation(Method.GET)
         request.url = link
         request.headers.add_all(first.headers)
@@ -311,6 +330,9 @@ class GraphClient:
 
     async def _send(self, request: RequestInformation, needs: str) -> bytes:
         self.usage.requests += 1
+        # The SDK leaves a request with the token that it was once sent with: one that is sent again, and every
+        # page of a list, would go on with it when it is long over.
+        request.headers.remove("Authorization")
         try:
             body = await self._adapter.send_primitive_async(request, "bytes", ERRORS)
         except APIError as error:
@@ -368,6 +390,11 @@ def _of_batch(answer: httpx.Response, needs: str) -> bytes:
     except orjson.JSONDecodeError:
         body = None
     raise from_body(answer.status_code, body, answer.headers, needs)
+
+
+def _is_fruitless(page: Page, before: Page | None) -> bool:
+    """Whether a page tells nothing that the one before it did not."""
+    return not page.items or (before is not None and page.items == before.items)
 
 
 def _read_page(number: int, body: bytes) -> Page:
