@@ -97,6 +97,7 @@ async def dispatch(service: Service, request: GraphRequest) -> Answer:
             request.caller.app_id,
             request.by_sdk,
             None if is_batch else body_shape(request.body),
+            request.headers.get("x-ms-throttle-priority"),
         )
     )
     return answer

@@ -192,12 +192,12 @@ def to_error(
         return denied(code, message, detail, needs)
     if status == 404:
         return GraphNotFound("graph.notFound", detail, NOT_FOUND_REMEDY)
+    return _refused(status, message, detail)
+
+
+def _refused(status: int, message: str, detail: str) -> SyncError:
     if status == 410:
         return Gone("graph.refused", detail, REPORT_REMEDY)
-    return _refused(message, detail)
-
-
-def _refused(message: str, detail: str) -> SyncError:
     unknown = UNKNOWN_PROPERTY.search(message)
     if unknown is None:
         return IncompleteReading("graph.refused", detail, REPORT_REMEDY)

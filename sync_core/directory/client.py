@@ -52,6 +52,8 @@ from sync_core.directory.answers import (
 from sync_core.directory.batches import from_body, sort_items
 from sync_core.directory.credentials import GraphCredential
 from sync_core.directory.denials import PermissionMissing, denied_all_the_same
+from sync_core.directory.pace import Pace
+from sync_core.directory.requests import PRIORITY
 from sync_core.directory.retry_budget import RetryBudget
 from sync_core.directory.trouble import Trouble, Usage
 from sync_core.domain.connections.permissions import has_all
@@ -82,6 +84,8 @@ class GraphClient:
         graph_url: str,
         scope: str,
         retry_budget: RetryBudget,
+        pace: Pace,
+        usage: Usage,
     ) -> None:
         self._adapter = adapter
         self.credential = credential
@@ -95,7 +99,8 @@ class GraphClient:
         self.has_casts = True
         self._has_new_token = False
         self._one_at_a_time = asyncio.Lock()
-        self.usage = Usage()
+        self.usage = usage
+        self.pace = pace
 
     @property
     def graph_url(self) -> str:
@@ -211,7 +216,10 @@ class GraphClient:
         request, seen, number, fruitless = first, set[str](), 0, 0
         before: Page | None = None
         while True:
+            if PRIORITY in request.headers:
+                await self.pace.turn()
             page = await self._patiently(request, needs, partial(_read_page, number))
+            self.pace.allowance.counted(page.count)
             number += 1
             yield page
             if page.next_link is None:
@@ -270,6 +278,8 @@ class GraphClient:
         answers: list[Any] = []
         each = [needs] * len(requests) if isinstance(needs, str) else needs
         for start in range(0, len(requests), MAX_BATCH):
+            if len(requests) > MAX_BATCH:
+                await self.pace.turn()
             part = slice(start, start + MAX_BATCH)
             answers += await self._one_batch(requests[part], each[part], keep_denied=keep_denied)
         return answers
@@ -282,6 +292,7 @@ class GraphClient:
         while True:
             open_items = [number for number in range(len(requests)) if number not in answers]
             body = await self.get(self._batch_request(requests, open_items), needs=needs[0])
+            self.pace.hear_batch({str(number): requests[number].url for number in open_items}, body)
             try:
                 waiting = sort_items(body, open_items, answers, needs, keep_denied=keep_denied)
             except PermissionMissing as error:
@@ -330,8 +341,8 @@ class GraphClient:
 
     async def _send(self, request: RequestInformation, needs: str) -> bytes:
         self.usage.requests += 1
-        # The SDK leaves a request with the token that it was once sent with: one that is sent again, and every
-        # page of a list, would go on with it when it is long over.
+        # The SDK leaves a request with the token that it was once sent with: one that is sent again, and
+        # every page of a list, would go on with it when it is long over.
         request.headers.remove("Authorization")
         try:
             body = await self._adapter.send_primitive_async(request, "bytes", ERRORS)
@@ -366,8 +377,11 @@ async def open_graph(
     }
     # The SDK puts a transport of its own in place of the client's and never closes the one below, so
     # that one is opened and closed here.
+    usage = Usage()
+    pace = Pace(retry_budget, usage)
     async with httpx.AsyncHTTPTransport(limits=LIMITS) as transport:
-        http = httpx.AsyncClient(transport=transport, timeout=TIMEOUT)
+        hooks = {"response": [pace.hear]}
+        http = httpx.AsyncClient(transport=transport, timeout=TIMEOUT, event_hooks=hooks)
         client = GraphClientFactory.create_with_default_middleware(client=http, options=options)
         yield GraphClient(
             adapter=GraphRequestAdapter(provider, client),
@@ -375,6 +389,8 @@ async def open_graph(
             graph_url=graph_url,
             scope=scope,
             retry_budget=retry_budget,
+            pace=pace,
+            usage=usage,
         )
 
 

@@ -39,7 +39,10 @@ async def count_people(client: GraphClient, condition: str | None = None) -> int
         )
     except IncompleteReading:
         return None
-    return count if isinstance(count, int) else None
+    if not isinstance(count, int):
+        return None
+    client.pace.allowance.counted(count)
+    return count
 
 
 async def find_by_name(client: GraphClient, principal_name: str) -> str | None:

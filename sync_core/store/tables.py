@@ -33,6 +33,7 @@ REFUSED_PLANS = "RefusedPlans"
 LEFTOVERS = "Leftovers"
 CHECKPOINTS = "Checkpoints"
 RETENTION = "Retention"
+SPENDING = "Spending"
 
 
 class OnDelete(Enum):
@@ -74,6 +75,7 @@ TABLES: Mapping[str, OnDelete] = MappingProxyType(
         LEFTOVERS: OnDelete.STAYS,
         AUDIT: OnDelete.STAYS,
         RETENTION: OnDelete.STAYS,
+        SPENDING: OnDelete.STAYS,
     }
 )
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sync_core.directory.answers import (
-    Gone,
     Decoded,
+    Gone,
     GraphNotFound,
     Page,
     PageLinkLost,
