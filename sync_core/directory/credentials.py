@@ -49,6 +49,8 @@ class GraphCredential:
         self._make = make
         self._asked = asked or Asked()
         self._current = make()
+        # Another request may be waiting for its token still: lists are read side by side.
+        self._replaced: list[AsyncCredential] = []
 
     async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
         try:
@@ -60,11 +62,12 @@ class GraphCredential:
 
     async def renew(self) -> None:
         """Forget every cached token."""
-        await self._current.close()
+        self._replaced.append(self._current)
         self._current = self._make()
 
     async def close(self) -> None:
-        await self._current.close()
+        for credential in (*self._replaced, self._current):
+            await credential.close()
 
     async def __aenter__(self) -> Self:
         return self

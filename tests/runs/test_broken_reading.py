@@ -302,6 +302,7 @@ async def test_throttled_items_of_a_batch_are_asked_again(
     assert run.counts.disabled == 5
     assert run.graph.throttled >= 1
     assert run.graph.retried >= 1
+    assert run.graph.waited_seconds > 0
 
 
 async def test_a_tenant_that_cannot_be_counted_is_read_all_the_same(
