@@ -35,10 +35,12 @@ pure: setup
 	$(BIN)/python -m pytest tests/unit tests/infra --quiet
 
 # By hand, after work on what decides: every property with 100 times as many examples, other ones each time;
-# and all that the emulator answers, with its other choices where sources about Graph disagree.
+# all that the emulator answers, with its other choices where sources about Graph disagree; and every fault of
+# every kind of request.
 proof: setup
 	$(BIN)/python -m pytest tests/unit $(TWO) --quiet --hypothesis-profile=proof $(ARGS)
 	GRAPH_SWITCHES=other $(BIN)/python -m pytest --ignore=tests/unit --ignore=tests/infra $(TWO) $(ARGS)
+	FAULTS=all $(BIN)/python -m pytest tests/faults --quiet $(ARGS)
 
 check: lint types imports
 
