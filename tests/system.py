@@ -58,10 +58,13 @@ class Rig:
         }
 
     @asynccontextmanager
-    async def services(self, emulator: GraphEmulator) -> AsyncIterator[Services]:
+    async def services(
+        self, emulator: GraphEmulator, retry_budget: Callable[[], RetryBudget] | None = None
+    ) -> AsyncIterator[Services]:
         """Open the product's own services against this rig; waiting for Graph takes no time."""
         settings = Settings.from_env(self.environment(emulator))
-        async with open_services(settings, clock=Clock(), retry_budget=impatient) as services:
+        budget = retry_budget or impatient
+        async with open_services(settings, clock=Clock(), retry_budget=budget) as services:
             # To make sure of the tables takes ten requests, and they stay as long as their Azurite.
             tables, storage = services.store.tables, self.azurite.connection_string
             tables._made = storage in _with_tables
@@ -105,9 +108,9 @@ class Hurried:
         await asyncio.sleep(0)
 
 
-def impatient() -> RetryBudget:
+def impatient(budget_s: float = 600.0) -> RetryBudget:
     hurried = Hurried()
-    return RetryBudget(sleep=hurried.sleep, clock=hurried.now)
+    return RetryBudget(budget_s, sleep=hurried.sleep, clock=hurried.now)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from local.graph.directory.objects import NotInDirectory
 from local.graph.faults.kinds import PAGE_KINDS
+from local.graph.http.access import TOKEN_OVER, unauthenticated
 from local.graph.http.errors import GraphError, error_body, no_such_segment
 from local.graph.http.failures import failure, spoil
 from local.graph.http.messages import VERSION, Answer, GraphRequest
@@ -73,7 +74,6 @@ _LISTS = {
 async def dispatch(service: Service, request: GraphRequest) -> Answer:
     """Never raises: every refusal becomes Graph's error body."""
     client_id = request.headers.get("client-request-id", request.id)
-    request.hidden = service.hidden_attributes(request.caller)
     is_batch = request.path == f"{VERSION}/$batch"
     account, now_s = service.account(request), service.clock.now().timestamp()
     try:
@@ -97,13 +97,18 @@ async def dispatch(service: Service, request: GraphRequest) -> Answer:
             request.caller.app_id,
             request.by_sdk,
             None if is_batch else body_shape(request.body),
+            request.headers.get("x-ms-throttle-priority"),
         )
     )
     return answer
 
 
 async def _with_faults(service: Service, request: GraphRequest) -> Answer:
-    picked = service.faults.pick(request.asked, page=_page_number(service, request))
+    page = _page_number(service, request)
+    picked = service.faults.pick(request.asked, page=page)
+    service.faults.begin(request.asked, page=page)
+    request.caller = service.caller_now(request.caller)
+    request.hidden = service.hidden_attributes(request.caller)
     answer: Answer | None = None
     for fault in picked:
         if fault.kind == "slow":
@@ -112,7 +117,13 @@ async def _with_faults(service: Service, request: GraphRequest) -> Answer:
             request.page_fault = fault
         elif fault.kind == "deletedGroup":
             _delete_group(service, request, str(fault.options["group"]))
+        elif fault.kind == "revokedSecret":
+            _revoke_secrets(service, request)
+            service.mint.over.add(request.headers.get("authorization", ""))
+            raise unauthenticated(TOKEN_OVER)
         elif answer is None:
+            if fault.kind == "expiredToken":
+                service.mint.over.add(request.headers.get("authorization", ""))
             answer = failure(fault)
     if answer is None:
         answer = await route(service, request)
@@ -125,6 +136,13 @@ def _delete_group(service: Service, request: GraphRequest, group_id: str) -> Non
     """Between two requests of a client the group goes; whoever asks for it now is told so."""
     with contextlib.suppress(NotInDirectory):
         service.delete_group(request.tenant.directory, group_id)
+
+
+def _revoke_secrets(service: Service, request: GraphRequest) -> None:
+    """In the middle of a client's work the secrets go; it learns of it when its token has to be a new one."""
+    app = service.registry.app(request.caller.app_id)
+    if app is not None:
+        app.secrets.clear()
 
 
 def _page_number(service: Service, request: GraphRequest) -> int:

@@ -84,9 +84,7 @@ class _GraphApp:
         await _send(scope, receive, send, answer)
 
     def _caller(self, request: Request) -> Caller:
-        caller = self._service.mint.caller(request.headers.get("authorization"))
-        lost = self._service.faults.lost_roles(caller.app_id, caller.roles)
-        return Caller(caller.app_id, caller.tenant_id, caller.roles - lost) if lost else caller
+        return self._service.mint.caller(request.headers.get("authorization"))
 
     def _refusal(self, request: Request, error: GraphError) -> Answer:
         request_id = str(uuid.uuid4())
@@ -196,7 +194,9 @@ async def _login_answer(
     service: Service, request: Request, make: Callable[[bytes], dict[str, Any]]
 ) -> Response:
     path = request.scope["path"]
-    picked = service.faults.pick(Asked(request.method, path), page=1)
+    asked = Asked(request.method, path)
+    picked = service.faults.pick(asked, page=1)
+    service.faults.begin(asked, page=1)
     for fault in picked:
         if fault.kind == "slow":
             await asyncio.sleep(float(fault.options.get("milliseconds", 1000)) / 1000)

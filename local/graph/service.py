@@ -112,6 +112,11 @@ class Service:
         hidden = self.faults.hidden_attributes(caller.roles)
         return hidden if caller.may(READ_LEAVE_DATES) else hidden | {"employeeLeaveDateTime"}
 
+    def caller_now(self, caller: Caller) -> Caller:
+        """The caller with the permissions that are left at the moment."""
+        lost = self.faults.lost_roles(caller.app_id, caller.roles)
+        return Caller(caller.app_id, caller.tenant_id, caller.roles - lost) if lost else caller
+
     def account(self, request: GraphRequest) -> Account:
         """Whose budget a request is paid from."""
         limit = self.settings.units_per_10_s or units_by_size(request.tenant.directory.live_count())

@@ -33,6 +33,10 @@ class PageLinkLost(SyncError):
     """The link to the next page is no longer valid; the listing has to start again."""
 
 
+class Gone(IncompleteReading):
+    """What a request goes on from is over (410); asked from the beginning, it may be answered."""
+
+
 class TokenRefused(SyncError):
     """Graph did not accept the token (401); a fresh one may help once."""
 
@@ -188,10 +192,12 @@ def to_error(
         return denied(code, message, detail, needs)
     if status == 404:
         return GraphNotFound("graph.notFound", detail, NOT_FOUND_REMEDY)
-    return _refused(message, detail)
+    return _refused(status, message, detail)
 
 
-def _refused(message: str, detail: str) -> SyncError:
+def _refused(status: int, message: str, detail: str) -> SyncError:
+    if status == 410:
+        return Gone("graph.refused", detail, REPORT_REMEDY)
     unknown = UNKNOWN_PROPERTY.search(message)
     if unknown is None:
         return IncompleteReading("graph.refused", detail, REPORT_REMEDY)

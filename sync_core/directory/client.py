@@ -53,6 +53,8 @@ from sync_core.directory.answers import (
 from sync_core.directory.batches import from_body, sort_items
 from sync_core.directory.credentials import GraphCredential
 from sync_core.directory.denials import PermissionMissing, denied_all_the_same
+from sync_core.directory.pace import Pace
+from sync_core.directory.requests import PRIORITY
 from sync_core.directory.retry_budget import RetryBudget
 from sync_core.directory.transcript import Playback, Transcript
 from sync_core.directory.trouble import Trouble, Usage
@@ -63,6 +65,8 @@ from sync_core.logs import log_event
 
 MAX_BATCH = 20  # learn.microsoft.com/graph/json-batching
 LISTING_RESTARTS = 2
+# Graph may give many empty pages in a row (microsoft-graph-docs issue 20637), but not for ever.
+MOST_FRUITLESS_PAGES = 200
 ERRORS = {"XXX": ODataError}
 # Graph may take long for a page of 999 people; a connection that is not made in 15 s will not be.
 TIMEOUT = httpx.Timeout(100.0, connect=15.0)
@@ -82,6 +86,8 @@ class GraphClient:
         graph_url: str,
         scope: str,
         retry_budget: RetryBudget,
+        pace: Pace,
+        usage: Usage,
     ) -> None:
         self._adapter = adapter
         self.credential = credential
@@ -95,7 +101,8 @@ class GraphClient:
         self.has_casts = True
         self._has_new_token = False
         self._one_at_a_time = asyncio.Lock()
-        self.usage = Usage()
+        self.usage = usage
+        self.pace = pace
 
     @property
     def graph_url(self) -> str:
@@ -169,6 +176,12 @@ class GraphClient:
                 return None if roles is None else True
             return has_all(needs, await self._new_roles() or frozenset())
 
+    async def still_may(self, needs: str) -> bool | None:
+        """Whether a new token has a permission, whatever the old one says; None where tokens do not tell."""
+        async with self._one_at_a_time:
+            roles = await self._new_roles()
+        return None if roles is None else has_all(needs, roles)
+
     async def _granted_meanwhile(self, error: PermissionMissing) -> None:
         """Return if a new token has the permission that the old one lacked; else raise why access is refused.
 
@@ -206,20 +219,23 @@ class GraphClient:
     async def _listing(
         self, first: RequestInformation, needs: str, transcript: Transcript | None
     ) -> AsyncIterator[Page]:
-        request, seen, number = first, set[str](), 0
+        request, seen, number, fruitless = first, set[str](), 0, 0
+        before: Page | None = None
         played = Playback(transcript, first.url)
         while True:
             if (kept := played.next()) is not None:
                 page = _read_page(number, kept)
             else:
                 with played.recorded(number) as record:
+                    if PRIORITY in request.headers:
+                        await self.pace.turn()
                     page, body = await self._patiently(request, needs, partial(_with_body, number))
                     record(body)
+                self.pace.allowance.counted(page.count)
             number += 1
             yield page
             if page.next_link is None:
                 return
-            check_link(page.next_link, self._graph_url)
             if page.next_link in seen:
                 raise IncompleteReading(
                     "graph.pageLoop",
@@ -227,11 +243,22 @@ class GraphClient:
                     WAIT_REMEDY,
                 )
             seen.add(page.next_link)
+            fruitless = fruitless + 1 if _is_fruitless(page, before) else 0
+            if fruitless > MOST_FRUITLESS_PAGES:
+                raise IncompleteReading(
+                    "graph.pagesWithoutEnd",
+                    f"Graph gave {fruitless} pages in a row that told nothing new, and no end of them.",
+                    WAIT_REMEDY,
+                )
+            before = page
             request = self.follow(page.next_link, first)
 
-    @staticmethod
-    def follow(link: str, first: RequestInformation) -> RequestInformation:
-        """Return the request for a link, with the headers that the first request had."""
+    def follow(self, link: str, first: RequestInformation) -> RequestInformation:
+        """Return the request for a link, with the headers that the first request had.
+
+        Raises `FixConnection` for a link that leaves the configured Graph.
+        """
+        check_link(link, self._graph_url)
         request = RequestInformation(Method.GET)
         request.url = link
         request.headers.add_all(first.headers)
@@ -263,6 +290,8 @@ class GraphClient:
         answers: list[Any] = []
         each = [needs] * len(requests) if isinstance(needs, str) else needs
         for start in range(0, len(requests), MAX_BATCH):
+            if len(requests) > MAX_BATCH:
+                await self.pace.turn()
             part = slice(start, start + MAX_BATCH)
             answers += await self._one_batch(requests[part], each[part], keep_denied=keep_denied)
         return answers
@@ -275,6 +304,7 @@ class GraphClient:
         while True:
             open_items = [number for number in range(len(requests)) if number not in answers]
             body = await self.get(self._batch_request(requests, open_items), needs=needs[0])
+            self.pace.hear_batch({str(number): requests[number].url for number in open_items}, body)
             try:
                 waiting = sort_items(body, open_items, answers, needs, keep_denied=keep_denied)
             except PermissionMissing as error:
@@ -323,6 +353,9 @@ class GraphClient:
 
     async def _send(self, request: RequestInformation, needs: str) -> bytes:
         self.usage.requests += 1
+        # The SDK leaves a request with the token that it was once sent with: one that is sent again, and
+        # every page of a list, would go on with it when it is long over.
+        request.headers.remove("Authorization")
         try:
             body = await self._adapter.send_primitive_async(request, "bytes", ERRORS)
         except APIError as error:
@@ -356,10 +389,13 @@ async def open_graph(
     }
     # The SDK puts a transport of its own in place of the client's and never closes the one below, so
     # that one is opened and closed here.
+    usage = Usage()
+    pace = Pace(retry_budget, usage)
     # To read the certificates that are trusted takes long enough to hold up others.
     trust = await in_thread(httpx.create_ssl_context)
     async with httpx.AsyncHTTPTransport(verify=trust, limits=LIMITS) as transport:
-        http = httpx.AsyncClient(transport=transport, timeout=TIMEOUT)
+        hooks = {"response": [pace.hear]}
+        http = httpx.AsyncClient(transport=transport, timeout=TIMEOUT, event_hooks=hooks)
         client = GraphClientFactory.create_with_default_middleware(client=http, options=options)
         yield GraphClient(
             adapter=GraphRequestAdapter(provider, client),
@@ -367,6 +403,8 @@ async def open_graph(
             graph_url=graph_url,
             scope=scope,
             retry_budget=retry_budget,
+            pace=pace,
+            usage=usage,
         )
 
 
@@ -382,6 +420,11 @@ def _of_batch(answer: httpx.Response, needs: str) -> bytes:
     except orjson.JSONDecodeError:
         body = None
     raise from_body(answer.status_code, body, answer.headers, needs)
+
+
+def _is_fruitless(page: Page, before: Page | None) -> bool:
+    """Whether a page tells nothing that the one before it did not."""
+    return not page.items or (before is not None and page.items == before.items)
 
 
 def _read_page(number: int, body: bytes) -> Page:

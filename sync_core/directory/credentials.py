@@ -26,6 +26,9 @@ from sync_core.directory.token_errors import (
 
 # One place retries, with one budget: the caller's retry budget.
 NO_RETRIES = 0
+# A token takes a second. azure-core would wait five minutes for one, and a run has 25.
+CONNECT_TIMEOUT_S = 15.0
+READ_TIMEOUT_S = 30.0
 
 
 class AsyncCredential(Protocol):
@@ -46,6 +49,8 @@ class GraphCredential:
         self._make = make
         self._asked = asked or Asked()
         self._current = make()
+        # Another request may be waiting for its token still: lists are read side by side.
+        self._replaced: list[AsyncCredential] = []
 
     async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
         try:
@@ -57,11 +62,12 @@ class GraphCredential:
 
     async def renew(self) -> None:
         """Forget every cached token."""
-        await self._current.close()
+        self._replaced.append(self._current)
         self._current = self._make()
 
     async def close(self) -> None:
-        await self._current.close()
+        for credential in (*self._replaced, self._current):
+            await credential.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -85,7 +91,7 @@ class Application:
 
     def by_secret(self, secret: str) -> AsyncCredential:
         return ClientSecretCredential(
-            self.tenant_id, self.client_id, secret, **self.options, retry_total=NO_RETRIES
+            self.tenant_id, self.client_id, secret, **self.options, **_patience()
         )
 
     def by_certificate(self, pem: str) -> AsyncCredential:
@@ -95,16 +101,24 @@ class Application:
             self.client_id,
             certificate_data=pem.encode(),
             **self.options,
-            retry_total=NO_RETRIES,
+            **_patience(),
         )
 
     def by_assertion(self, assertion: Callable[[], str]) -> AsyncCredential:
         return ClientAssertionCredential(
-            self.tenant_id, self.client_id, assertion, **self.options, retry_total=NO_RETRIES
+            self.tenant_id, self.client_id, assertion, **self.options, **_patience()
         )
 
     def by_identity(self, identity_client_id: str | None, exchange: str) -> AsyncCredential:
         return FederatedCredential(OwnIdentity(identity_client_id), exchange, self)
+
+
+def _patience() -> dict[str, Any]:
+    return {
+        "retry_total": NO_RETRIES,
+        "connection_timeout": CONNECT_TIMEOUT_S,
+        "read_timeout": READ_TIMEOUT_S,
+    }
 
 
 class OwnIdentity:
@@ -113,7 +127,7 @@ class OwnIdentity:
     def __init__(self, client_id: str | None) -> None:
         self._client_id = client_id
         self._identity: AsyncCredential = ManagedIdentityCredential(
-            client_id=client_id, retry_total=NO_RETRIES
+            client_id=client_id, **_patience()
         )
 
     async def get_token(self, *scopes: str, **options: Any) -> AccessToken:

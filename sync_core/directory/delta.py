@@ -4,14 +4,14 @@ A link is followed as it is; it holds what is tracked. What a round tells are hi
 `domain.incremental.hints`). learn.microsoft.com/graph/delta-query-overview
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from kiota_abstractions.method import Method
 from kiota_abstractions.request_information import RequestInformation
 
-from sync_core.directory.answers import GraphNotFound, PageLinkLost, check_link
+from sync_core.directory.answers import Gone, GraphNotFound, PageLinkLost, check_link
 from sync_core.directory.client import GraphClient
 from sync_core.directory.requests import GROUPS_READ, USERS_READ, groups_delta, users_delta
 from sync_core.domain.errors import IncompleteReading, SyncError
@@ -22,6 +22,8 @@ NEXT_LINK, DELTA_LINK = "@odata.nextLink", "@odata.deltaLink"
 ROUNDS = 3
 # "Change enumeration is not supported for requested tenant": microsoft-graph-docs-contrib issue 7430.
 UNSUPPORTED = "Request_UnsupportedQuery"
+# Empty pages before the link of a round that tells nothing yet.
+LATEST_PAGES = 10
 
 Row = dict[str, Any]
 # Tells of a number of pages whether they cost too much.
@@ -47,6 +49,10 @@ class NoDelta(SyncError):
         self.is_lasting = is_lasting
 
 
+class NoLinkNow(SyncError):
+    """Graph gave no link this time, which says nothing of the next."""
+
+
 @dataclass(slots=True)
 class Round:
     """One round of one link: its rows as they came, its pages, and where the next one begins."""
@@ -59,7 +65,7 @@ class Round:
 async def users_link(client: GraphClient, select: Iterable[str]) -> tuple[str, list[str]]:
     """Return a link from which changes of people are told from now on, and the properties it refuses.
 
-    Raises `NoDelta` where the tenant has no such queries at all.
+    Raises `NoDelta` where the tenant has no such queries at all, and `NoLinkNow` where that is not known.
     """
     wanted = delta_select(select)
     try:
@@ -92,25 +98,37 @@ async def groups_link(client: GraphClient, groups: Sequence[str]) -> str:
 
 
 async def _link_from_now(client: GraphClient, request: RequestInformation, needs: str) -> str:
+    for _ in range(LATEST_PAGES):
+        body = await _latest(client, request, needs)
+        link, onward = body.get(DELTA_LINK), body.get(NEXT_LINK)
+        if isinstance(link, str):
+            check_link(link, client.graph_url)
+            return link
+        if not isinstance(onward, str):
+            break
+        request = client.follow(onward, request)
+    raise _no_link("Graph gave no link from which changes are told.")
+
+
+async def _latest(
+    client: GraphClient, request: RequestInformation, needs: str
+) -> Mapping[str, Any]:
     try:
         body = await client.get(request, needs=needs)
-    except (IncompleteReading, GraphNotFound) as error:
+    except (Gone, GraphNotFound, PageLinkLost) as error:
+        raise _no_link(error.message) from error
+    except IncompleteReading as error:
         raise NoDelta(
             "graph.noDelta",
             f"Graph tells this tenant's changes to nobody. {error.message}",
             "Nothing to do: every run reads everything.",
             is_lasting=UNSUPPORTED in error.message,
         ) from error
-    link = body.get(DELTA_LINK) if isinstance(body, dict) else None
-    if not isinstance(link, str):
-        raise NoDelta(
-            "graph.noDelta",
-            "Graph gave no link from which changes are told.",
-            "Nothing to do: every run reads everything.",
-            is_lasting=False,
-        )
-    check_link(link, client.graph_url)
-    return link
+    return body if isinstance(body, dict) else {}
+
+
+def _no_link(why: str) -> NoLinkNow:
+    return NoLinkNow("graph.noLink", why, "Nothing to do: the next run asks for one again.")
 
 
 async def drain_users(client: GraphClient, link: str, too_many: TooMany) -> Round:

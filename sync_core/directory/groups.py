@@ -155,7 +155,12 @@ async def _unreadable(client: GraphClient, hiding: set[str]) -> set[str]:
 
 
 def refused_members(error: FixConnection, group: str) -> FixConnection:
-    """Return the same error with the group whose members were asked for."""
+    """Return the same error with the group whose members were asked for, where it may matter which one.
+
+    Without a token nothing can be read, whatever was asked for.
+    """
+    if error.code.startswith("credential.") or error.code == "graph.tokenRefused":
+        return error
     message = f"The members of the group {group!r} cannot be read. {error.message}"
     return FixConnection(error.code, message, error.remedy)
 

@@ -39,7 +39,10 @@ async def count_people(client: GraphClient, condition: str | None = None) -> int
         )
     except IncompleteReading:
         return None
-    return count if isinstance(count, int) else None
+    if not isinstance(count, int):
+        return None
+    client.pace.allowance.counted(count)
+    return count
 
 
 async def find_by_name(client: GraphClient, principal_name: str) -> str | None:
@@ -96,7 +99,8 @@ async def check_attributes(
     """
     if not are_bare(items):
         return
-    if await client.may(USERS_READ):
+    # The token that was sent may have it still: it was taken away a moment ago.
+    if await client.still_may(USERS_READ):
         detail = f"Graph gave {what} without their attributes"
         raise denied_all_the_same(PermissionMissing(USERS_READ, detail))
     raise FixConnection(

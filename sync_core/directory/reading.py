@@ -230,7 +230,9 @@ class Reading:
 
     async def _members(self, group: str, inside: frozenset[str]) -> AsyncIterator[list[Sighting]]:
         async for items in self._listed(group, self.select):
-            await check_attributes(self.client, items, f"members of group {group}")
+            await check_attributes(
+                self.client, items, f"the members of the group {self.tree.name(group)!r}"
+            )
             yield [(item, self._join(item["id"], inside)) for item in items]
 
     async def _listed(
@@ -245,7 +247,10 @@ class Reading:
             if group in self.scope.member_groups | self.asked_groups:
                 self._note_missing(group)
         except FixConnection as error:
-            raise refused_members(error, self.tree.name(group)) from error
+            told = refused_members(error, self.tree.name(group))
+            if told is error:
+                raise
+            raise told from error
 
     async def _everyone(self) -> AsyncIterator[list[Sighting]]:
         """Read the users whom the plan's filter finds, or all, also where Graph refuses the filter."""

@@ -44,6 +44,7 @@ from sync_core.domain.attributes import MANAGER
 UsersDelta = user_builder.DeltaRequestBuilder
 GroupsDelta = group_builder.DeltaRequestBuilder
 
+PRIORITY = "x-ms-throttle-priority"
 MAX_PAGE = 999  # learn.microsoft.com/graph/api/user-list, group-list-members
 # learn.microsoft.com/graph/known-issues: "in" takes so many values by default.
 MAX_VALUES = 15
@@ -59,6 +60,16 @@ USERS_READ = "User.Read.All"
 GROUPS_READ = "GroupMember.Read.All (or Group.Read.All)"
 # learn.microsoft.com/graph/api/serviceprincipal-list-approleassignedto
 APPLICATIONS_READ = "Application.Read.All"
+
+
+def low_priority(headers: HeadersCollection | None = None) -> HeadersCollection:
+    """Ask to be refused before others when the app's requests are too many: what is read in bulk can wait.
+
+    learn.microsoft.com/graph/throttling-limits, "Identity and access service limits"
+    """
+    headers = headers or HeadersCollection()
+    headers.add(PRIORITY, "low")
+    return headers
 
 
 def advanced_headers() -> HeadersCollection:
@@ -95,7 +106,7 @@ def all_users(
     query = UsersRequestBuilder.UsersRequestBuilderGetQueryParameters(
         select=properties(select), top=MAX_PAGE, filter=condition, count=advanced or None
     )
-    headers = advanced_headers() if advanced else HeadersCollection()
+    headers = low_priority(advanced_headers() if advanced else None)
     return sdk.users.to_get_request_information(
         RequestConfiguration(query_parameters=query, headers=headers)
     )
@@ -216,8 +227,9 @@ def member_users(
     query = MemberUsers.GraphUserRequestBuilderGetQueryParameters(
         select=properties(select), top=top or MAX_PAGE, count=True
     )
+    headers = advanced_headers() if top else low_priority(advanced_headers())
     return sdk.groups.by_group_id(group_id).members.graph_user.to_get_request_information(
-        RequestConfiguration(query_parameters=query, headers=advanced_headers())
+        RequestConfiguration(query_parameters=query, headers=headers)
     )
 
 
@@ -240,8 +252,9 @@ def plain_members(
     query = MembersRequestBuilder.MembersRequestBuilderGetQueryParameters(
         select=properties(select), top=top or MAX_PAGE
     )
+    headers = HeadersCollection() if top else low_priority()
     return sdk.groups.by_group_id(group_id).members.to_get_request_information(
-        RequestConfiguration(query_parameters=query)
+        RequestConfiguration(query_parameters=query, headers=headers)
     )
 
 

@@ -257,7 +257,7 @@ def _busy(refusal: Refusal, number: int) -> RetryLater:
     suffix = f" (AADSTS{number})." if number else "."
     message = f"Entra could not issue a token just now{suffix}"
     wait_s = retry_after_s(refusal.headers)
-    if wait_s is None:
+    if wait_s is None and refusal.status != 429:
         return RetryLater("credential.entraBusy", message, WAIT)
     return EntraBusy(message, retry_after_s=wait_s)
 

@@ -11,7 +11,11 @@ from sync_core.domain.errors import FixConnection, RetryLater, Throttled
 
 @dataclass(slots=True)
 class Usage:
-    """What a run has asked of Graph so far."""
+    """What a run has asked of Graph so far.
+
+    `units` are what Graph's limits count; `waited_s` the seconds that requests waited, together, to keep to
+    those limits or because Graph said so.
+    """
 
     requests: int = 0
     throttled: int = 0
@@ -19,6 +23,8 @@ class Usage:
     bytes: int = 0
     delta_pages: int = 0
     empty_delta_pages: int = 0
+    units: int = 0
+    waited_s: float = 0.0
 
 
 class Trouble:
@@ -53,8 +59,10 @@ class Trouble:
         await self._credential.renew()
 
     async def _wait(self, error: RetryLater) -> None:
-        self._usage.throttled += isinstance(error, Throttled)
+        throttled, began = isinstance(error, Throttled), self._budget.clock()
+        self._usage.throttled += throttled
         await self._budget.wait(self._attempt, error, begun=self._begun)
+        self._usage.waited_s += self._budget.clock() - began if throttled else 0.0
         self._usage.retried += 1
         self._attempt += 1
 

@@ -695,7 +695,8 @@ class GraphUse(Document):
     """What the run asked of Graph; `bytes` counts decoded answer bodies.
 
     `delta_pages` are the pages of delta rounds that told something, `empty_delta_pages` the others: Graph
-    may send many of those in a row (microsoft-graph-docs issue 20637).
+    may send many of those in a row (microsoft-graph-docs issue 20637). `units` are Graph's resource units;
+    `waited_seconds` all that requests waited to keep to its limits, together.
     """
 
     requests: int = 0
@@ -704,6 +705,8 @@ class GraphUse(Document):
     bytes: int = 0
     delta_pages: int = 0
     empty_delta_pages: int = 0
+    units: int = 0
+    waited_seconds: float = 0.0
 
 
 class RecordError(Document):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sync_core.directory.assignments import Assignments, read_assignments
+from sync_core.directory.delta import NoDelta, NoLinkNow
 from sync_core.directory.groups import GroupTree, existing, read_group_tree
 from sync_core.directory.lookup import who_exists
 from sync_core.directory.members import member_ids
@@ -184,7 +185,10 @@ class CandidateSearch:
             )
             if tree.names.keys() <= self._rounds.streamed:
                 return tree
-            await take_streams(self._context, self._rounds, tree.names)
+            try:
+                await take_streams(self._context, self._rounds, tree.names)
+            except (NoDelta, NoLinkNow) as error:
+                raise ReadEverything from error
 
     async def _read_again(self, now: datetime) -> None:
         """Read the members of groups that entered some time ago once more: their list lags, too."""

@@ -173,6 +173,8 @@ def measured(run: Run, usage: Usage, ledger: Ledger) -> Run:
         bytes=usage.bytes,
         delta_pages=usage.delta_pages,
         empty_delta_pages=usage.empty_delta_pages,
+        units=usage.units,
+        waited_seconds=round(usage.waited_s, 1),
     )
     return run.replaced(
         counts=ledger.counts,

@@ -9,6 +9,7 @@ from functools import partial
 from sync_core.directory.delta import (
     LinkRefused,
     NoDelta,
+    NoLinkNow,
     TooMany,
     drain_groups,
     drain_users,
@@ -112,7 +113,8 @@ class Links:
         self._context = context
         self._drained = rounds is not None
         self.rounds = rounds or Rounds()
-        self.has_links = self.rounds.no_delta_at is None
+        # A reading that goes on without the link for people can use none for groups.
+        self.has_links = began_at is None or self.rounds.users is not None
         self._packed = False
         self.began_at = began_at or context.stamp.now
 
@@ -186,3 +188,8 @@ class Links:
             self.rounds.users, self.rounds.streams = None, []
             self.has_links = False
             self.rounds.no_delta_at = self._context.stamp.now if error.is_lasting else None
+        except NoLinkNow as error:
+            log_event("delta.noLink", connection=self._context.connection.id, code=error.code)
+            # Of people alone, or of groups alone, half of what changes would never be told.
+            self.rounds.users, self.rounds.streams = None, []
+            self.has_links = False

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sync_core.directory.delta import LinkRefused, NoDelta, TooMany
+from sync_core.directory.delta import LinkRefused, NoDelta, NoLinkNow, TooMany
 from sync_core.domain.documents import ModeReason
 from sync_core.domain.incremental.checkpoint import Checkpoint
 from sync_core.domain.incremental.digest import deciding_digest
@@ -99,7 +99,7 @@ async def choose_way(
         return await _read(services, context, full(ModeReason.LINK_REFUSED), continuation)
     try:
         candidates = await CandidateSearch(services, context, checkpoint, rounds).find()
-    except (NoDelta, ReadEverything):
+    except (NoDelta, NoLinkNow, ReadEverything):
         return await _read(services, context, full(ModeReason.CHEAPER), continuation, rounds)
     cost = Cost(len(candidates.ids))
     if mode != ASKED_INCREMENTAL and is_cheaper_to_read(cost, checkpoint):

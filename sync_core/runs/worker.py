@@ -127,6 +127,10 @@ async def _run(services: Services, connection: Connection, run: Run, hold: Hold)
     try:
         async with AsyncExitStack() as stack:
             connection, client = await _opened(services, connection, stack)
+            client.pace.sharing = sharing = services.store.spending(
+                connection, run.id, services.clock
+            )
+            stack.push_async_callback(sharing.leave)
             run, cause = await _sync(services, connection, run, hold, client)
     except LeaseLost:
         raise

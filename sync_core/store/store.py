@@ -1,8 +1,10 @@
 """Every table in one place, and how a connection leaves all of them."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 
+from sync_core.domain.documents import Connection
 from sync_core.domain.model import StillHeld
 from sync_core.store.approvals import ApprovalStore
 from sync_core.store.audit import AuditStore
@@ -28,6 +30,7 @@ from sync_core.store.reports import ReportStore
 from sync_core.store.retention import OldHistories, OldRuns, PassStore
 from sync_core.store.rows import Stamp
 from sync_core.store.runs import RunStore
+from sync_core.store.spending import RunSpending
 from sync_core.store.tables import (
     APPROVALS,
     BINDINGS,
@@ -104,6 +107,13 @@ class Store:
     def fence(self, claim: Claim, still_held: StillHeld) -> Fence:
         """Return the way to write for who has taken a lease; `still_held` raises when that must stop."""
         return Fence(self.tables, self.leases, claim, still_held)
+
+    def spending(
+        self, connection: Connection, run_id: str, clock: Callable[[], datetime]
+    ) -> RunSpending:
+        """Return the way to share the allowance of a connection's app in its tenant with other runs."""
+        application = f"{connection.client_id}|{connection.known_tenant()}".lower()
+        return RunSpending(self.tables, application, run_id, clock)
 
     def matches(self, connection_id: str) -> MatchStore:
         """Return the queue of those who wait for a match to be decided."""

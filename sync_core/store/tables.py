@@ -34,6 +34,7 @@ LEFTOVERS = "Leftovers"
 CHECKPOINTS = "Checkpoints"
 RETENTION = "Retention"
 READINGS = "Readings"
+SPENDING = "Spending"
 
 
 class OnDelete(Enum):
@@ -76,6 +77,7 @@ TABLES: Mapping[str, OnDelete] = MappingProxyType(
         LEFTOVERS: OnDelete.STAYS,
         AUDIT: OnDelete.STAYS,
         RETENTION: OnDelete.STAYS,
+        SPENDING: OnDelete.STAYS,
     }
 )
 

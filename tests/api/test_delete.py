@@ -47,6 +47,7 @@ from sync_core.store.tables import (
     REFUSED_PLANS,
     RETENTION,
     RUNS,
+    SPENDING,
     TABLES,
     TENANT_CLAIMS,
     USERS,
@@ -101,6 +102,7 @@ EVERYTHING = dict.fromkeys(TABLES, 1) | {
     LEFTOVERS: 0,
     AUDIT: 0,
     RETENTION: 0,
+    SPENDING: 0,
 }
 # Who deleted it is told for good, and how often it was held counts on.
 NOTHING = dict.fromkeys(TABLES, 0) | {AUDIT: 1, LEASES: 1}
@@ -126,6 +128,8 @@ ROWS_OF_C = {
     LEFTOVERS: "RowKey eq 'c'",
     # A row for each pass over all connections.
     RETENTION: "RowKey eq 'c'",
+    # A row for each run that uses much of Graph, while it lasts.
+    SPENDING: "RowKey eq 'c'",
     BINDINGS: "RowKey eq 'c'",
     CHECKPOINTS: "PartitionKey eq 'c'",
     READINGS: "PartitionKey eq 'c'",

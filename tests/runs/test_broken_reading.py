@@ -8,7 +8,7 @@ from kiota_abstractions.headers_collection import HeadersCollection
 
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_GROUP_ID
-from sync_core.directory import requests
+from sync_core.directory import client, requests
 from sync_core.domain.documents import Run, RunError, RunStatus
 from sync_core.domain.errors import FixConnection
 from sync_core.people.sync_now import sync_person
@@ -99,6 +99,40 @@ async def test_a_passing_trouble_changes_nothing_about_the_outcome(
 
     assert run.status is RunStatus.SUCCEEDED
     assert active(await rows_of(services, connection_id)) == before.keys() - {leaver}
+
+
+async def test_a_token_that_ends_in_the_middle_of_a_list_is_replaced_for_the_rest(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    """The SDK leaves a request with the token it was sent with, and a page has the headers of the first."""
+    await imported(services, connection_id)
+    emulator.control.add_fault("expiredToken", path="/v1.0/users", page=2, times=1)
+
+    run = await run_now(services, connection_id)
+
+    assert run.status is RunStatus.SUCCEEDED, run.error
+
+
+async def test_pages_without_end_fail_the_run(
+    services: Services,
+    emulator: GraphEmulator,
+    connection_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = await imported(services, connection_id)
+    monkeypatch.setattr(client, "MOST_FRUITLESS_PAGES", 10)
+    emulator.control.add_fault("emptyPages", path="/v1.0/users", count=8)
+    some = await run_now(services, connection_id, mode="full")
+    emulator.control.clear_faults()
+    emulator.control.add_fault("emptyPage", path="/v1.0/users")
+
+    run = await run_now(services, connection_id, mode="full")
+
+    assert some.status is RunStatus.SUCCEEDED
+
+    assert run.error is not None
+    assert run.error.code == "graph.pagesWithoutEnd"
+    await assert_untouched(services, run, before)
 
 
 async def test_a_list_that_ends_early_without_an_error_removes_nobody(
@@ -268,6 +302,7 @@ async def test_throttled_items_of_a_batch_are_asked_again(
     assert run.counts.disabled == 5
     assert run.graph.throttled >= 1
     assert run.graph.retried >= 1
+    assert run.graph.waited_seconds > 0
 
 
 async def test_a_tenant_that_cannot_be_counted_is_read_all_the_same(

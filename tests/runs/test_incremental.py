@@ -346,6 +346,25 @@ async def test_other_settings_are_read_in_full(
     assert (run.mode, run.mode_reason) == (Mode.FULL, ModeReason.SETTINGS_CHANGED)
 
 
+async def test_links_that_graph_does_not_give_now_are_asked_for_by_the_next_run(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    """A fault of a moment; not a tenant without delta, which is asked once a week."""
+    people = await imported(services, connection_id)
+    group_enters(emulator, "")
+    # What is stored is told; the link for the new group is refused.
+    emulator.control.add_fault("gone", path="/v1.0/groups/delta**", after=1)
+
+    without = await run_now(services, connection_id, mode="incremental")
+    emulator.control.clear_faults()
+    again = await run_now(services, connection_id, mode="incremental")
+
+    assert (without.status, without.mode_reason) == (RunStatus.SUCCEEDED, ModeReason.CHEAPER)
+    assert len(await rows_of(services, connection_id)) == len(people) + 1
+    assert (again.status, again.mode_reason) == (RunStatus.SUCCEEDED, ModeReason.LINK_REFUSED)
+    assert (await looked(services, connection_id)).status is RunStatus.SUCCEEDED
+
+
 async def test_a_link_of_another_graph_is_not_followed_and_everything_is_read(
     services: Services, emulator: GraphEmulator, connection_id: str
 ) -> None:

@@ -36,6 +36,8 @@ class Fault:
     options: dict[str, Any] = field(default_factory=dict)
     seen: int = 0
     hits: int = 0
+    has_begun: bool = True
+    """Of a state: whether it is in force already, or waits for a request for its path."""
     _turns: dict[str, int] = field(default_factory=dict)
 
     def dice(self, path: str) -> random.Random:
@@ -98,6 +100,8 @@ class Faults:
         if added.where not in ("any", "direct", "batch"):
             raise ValueError(f"where must be any, direct or batch, not {added.where!r}")
         check(kind, given)
+        if kind == "lostPermission" and (added.path, added.after) != ("**", 0):
+            added.has_begun = False
         self._faults[added.id] = added
         return added
 
@@ -142,10 +146,18 @@ class Faults:
         faults = self._current()
         return [fault for fault in faults if fault.kind == kind and self._fits(fault, asked)]
 
+    def begin(self, asked: Asked, *, page: int) -> None:
+        """Put those states in force that wait for this request."""
+        for fault in self._fitting("lostPermission", asked):
+            if not fault.has_begun and fault.page in (None, page):
+                fault.has_begun = fault.strikes()
+
     def lost_roles(self, app_id: str, roles: Iterable[str]) -> set[str]:
         """Which of the roles are taken away at the moment."""
         lost: set[str] = set()
         for fault in self._current():
+            if not fault.has_begun:
+                continue
             if fault.kind == "lostPermission" and fault.options.get("appId") in (None, app_id):
                 named = fault.options.get("roles")
                 lost |= {role for role in roles if named is None or role in named}

@@ -23,7 +23,7 @@ PAGE_KINDS = frozenset(
 )
 ANSWER_KINDS = frozenset(
     ("reset", "truncated", "html", "expiredToken", "slow", "tokenError", "errorBody", "deletedGroup",
-     "reorderedValues", "brokenText")
+     "revokedSecret", "reorderedValues", "brokenText")
 )  # fmt: skip
 # These hold while they are registered; no request uses them up.
 STATE_KINDS = frozenset(("lostPermission", "staleMembers", "hiddenManagers", "hiddenAttributes"))

@@ -39,6 +39,7 @@ GRAPH_RESOURCES = frozenset(
     )
 )
 TOKEN_LIFE_S = 3599
+TOKEN_OVER = "Lifetime validation failed, the token is expired."
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,8 @@ class TokenMint:
     """PEM of managed identities whose own tokens for Graph are as good as those signed here."""
     is_opaque: bool = False
     """Issue tokens that tell their bearer nothing, as Microsoft reserves the right to do."""
+    over: set[str] = field(default_factory=set)
+    """What was sent as authorization and is not taken any more, although its time has not come."""
     _opaque: dict[str, dict[str, Any]] = field(default_factory=dict)
     _read: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -101,8 +104,8 @@ class TokenMint:
         if scheme.lower() != "bearer" or not token:
             raise unauthenticated("Access token is empty.")
         claims = self._claims(token)
-        if claims["exp"] <= time.time():
-            raise unauthenticated("Lifetime validation failed, the token is expired.")
+        if claims["exp"] <= time.time() or authorization in self.over:
+            raise unauthenticated(TOKEN_OVER)
         if not self.knows_resource(str(claims["aud"])):
             raise unauthenticated("Access token validation failure. Invalid audience.")
         return Caller(claims["appid"], claims["tid"], frozenset(claims.get("roles", ())))

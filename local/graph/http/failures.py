@@ -3,7 +3,7 @@
 from local.graph.faults.faults import Fault
 from local.graph.faults.kinds import STATUS_KINDS
 from local.graph.faults.spoiled import reordered, with_broken_text
-from local.graph.http.access import unauthenticated
+from local.graph.http.access import TOKEN_OVER, unauthenticated
 from local.graph.http.errors import GraphError, denied, not_found
 from local.graph.http.messages import Answer, json_answer
 
@@ -26,7 +26,7 @@ def failure(fault: Fault) -> Answer | None:
     if fault.kind in STATUS_KINDS:
         raise status_error(fault)
     if fault.kind == "expiredToken":
-        raise unauthenticated("Lifetime validation failed, the token is expired.")
+        raise unauthenticated(TOKEN_OVER)
     if fault.kind == "errorBody":
         code = str(fault.options.get("error", "UnknownError"))
         return json_answer({"error": {"code": code, "message": _message(fault, "")}})

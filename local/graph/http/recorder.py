@@ -20,6 +20,8 @@ class Recorded:
     """Asked with one of Microsoft's SDKs, which say so in a header."""
     body: dict[str, str] | None = None
     """What was sent: names and their JSON types, as values may be secrets."""
+    priority: str | None = None
+    """As sent in x-ms-throttle-priority."""
 
 
 @dataclass(slots=True)

@@ -57,7 +57,9 @@ def _needed(wanted: Wanted, checkpoint: Checkpoint, now: datetime) -> ModeReason
         ModeReason.TAKEOVER: wanted.takes_over,
         ModeReason.SETTINGS_CHANGED: wanted.digest != checkpoint.digest,
         ModeReason.UNTRACKED_SCOPE: wanted.untracked_scope,
-        ModeReason.NO_DELTA: _has_no_delta(checkpoint),
+        ModeReason.NO_DELTA: _has_no_links(checkpoint) and checkpoint.no_delta_at is not None,
+        # The last run asked for links in vain.
+        ModeReason.LINK_REFUSED: _has_no_links(checkpoint),
         ModeReason.LINK_OLD: _is_old(checkpoint, now),
         ModeReason.FULL_EVERY_HOURS: _is_due(wanted, checkpoint, now),
         ModeReason.TIME_DEPENDENT: wanted.depends_on_time
@@ -72,7 +74,7 @@ def _is_due(wanted: Wanted, checkpoint: Checkpoint, now: datetime) -> bool:
     return now - checkpoint.full_at >= wanted.full_every or checkpoint.full_at - now > LAG
 
 
-def _has_no_delta(checkpoint: Checkpoint) -> bool:
+def _has_no_links(checkpoint: Checkpoint) -> bool:
     return checkpoint.users is None and not checkpoint.streams
 
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync_core.directory.groups import GroupTree, inside
+from sync_core.directory.groups import GroupTree, inside, refused_members
+from sync_core.domain.errors import FixConnection
 
 
 def tree(edges: str, names: str | None = None) -> GroupTree:
@@ -100,3 +101,16 @@ def reaches(edges: set[tuple[str, str]], start: str, goal: str) -> bool:
         seen |= fresh
         waiting.extend(fresh)
     return goal in seen
+
+
+@pytest.mark.parametrize(
+    ("code", "named"),
+    [("graph.permissionMissing", True), ("graph.tokenRefused", False), ("credential.x", False)],
+)
+def test_a_group_is_named_where_it_may_matter_which_one(code: str, *, named: bool) -> None:
+    error = FixConnection(code, "No.", "Do this.")
+
+    told = refused_members(error, "Sales")
+
+    assert ("Sales" in told.message) is named
+    assert (told.code, told.remedy) == (code, "Do this.")

@@ -769,6 +769,8 @@ def test_a_run_as_the_api_gives_it() -> None:
             "bytes": 0,
             "deltaPages": 0,
             "emptyDeltaPages": 0,
+            "units": 0,
+            "waitedSeconds": 0.0,
         },
         "planHash": None,
         "errors": [],

@@ -80,8 +80,12 @@ def test_a_token_that_expires_in_the_middle(application: Application) -> None:
     first = application.ask(LIST)
 
     second = application.ask(first.json()["@odata.nextLink"])
+    with_the_same = application.ask(LIST)
+    application.sign_in()
+    with_a_new_one = application.ask(first.json()["@odata.nextLink"])
 
     assert (second.status_code, error_code(second)) == (401, "InvalidAuthenticationToken")
+    assert [one.status_code for one in (with_the_same, with_a_new_one)] == [401, 200]
 
 
 def test_slow_answers(application: Application) -> None:
