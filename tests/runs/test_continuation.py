@@ -235,6 +235,21 @@ async def test_what_is_kept_by_half_is_not_gone_on_with(
     assert await kept_rows(services, connection_id) == []
 
 
+async def test_what_was_read_before_graph_failed_is_not_asked_for_again(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    """A tenant that throttles for ten minutes, each time after twenty, would never be read."""
+    await stored_connection(services, connection_id, scope=EVERYONE)
+    emulator.control.add_fault("unavailable", path=USERS, after=3)
+    failed = await run_now(services, connection_id)
+    emulator.control.clear_faults()
+    emulator.control.reset_requests()
+    run = await run_now(services, connection_id)
+
+    assert failed.status is RunStatus.FAILED
+    assert (run.status, pages_asked(emulator)) == (RunStatus.SUCCEEDED, PAGES - 3)
+
+
 async def test_nothing_is_kept_of_a_reading_whose_run_fails(
     services: Services, emulator: GraphEmulator, connection_id: str
 ) -> None:
