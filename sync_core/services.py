@@ -1,6 +1,7 @@
 """Settings in, live clients out: everything that is opened is opened, and closed, here."""
 
 import asyncio
+import gc
 import logging
 import os
 from collections.abc import AsyncIterator, Callable
@@ -98,6 +99,8 @@ class Process:
                     log_event("settings.warning", level=logging.WARNING, message=warning)
                 self._services = await self._stack.enter_async_context(open_services(settings))
                 self._services.draining.listen()
+                # What is imported stays; to look through it again took 55 ms of each full collection.
+                gc.freeze()
         return self._services
 
 

@@ -185,4 +185,4 @@ async def continuing(
         await found.give_up()
         raise
     finally:
-        found.transcript.close()
+        await in_thread(found.transcript.close)

@@ -131,7 +131,7 @@ async def draft_plan(
     context.ledger.set("active", inventory.active)
     policy, now = context.connection.policy, context.stamp.now
     judge = Judge(context.scope, context.mapping, policy, now, roster, context.observer)
-    with ExitStack() as spools:
+    async with _spools() as spools:
         decided = spools.enter_context(ChangeSpool())
         planned = spools.enter_context(ChangeSpool())
         planner = _Planner(
@@ -150,6 +150,16 @@ async def draft_plan(
         )
         await in_thread(plan.count_held)
         yield Draft(plan, judge, gatherer, inventory, decided, unconfirmed, spools)
+
+
+@asynccontextmanager
+async def _spools() -> AsyncIterator[ExitStack]:
+    """Close in a thread what is opened in here: to free large files takes a while."""
+    opened = ExitStack()
+    try:
+        yield opened
+    finally:
+        await in_thread(opened.close)
 
 
 async def _verdict_by_name(context: RunContext, planned: ChangeSpool) -> Verdict:
