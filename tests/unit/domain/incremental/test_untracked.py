@@ -16,7 +16,11 @@ def test_attributes_of_scope_and_mapping_are_told_apart() -> None:
         mapping=[HIRED, {"target": "city", "source": "city"}],
     )
 
-    assert untracked_by(made) == Untracked(["signInActivity"], ["employeeHireDate"])
+    untracked = untracked_by(made)
+
+    assert untracked == Untracked(["signInActivity"], ["employeeHireDate"])
+    assert untracked.code == "incremental.untrackedScope"
+    assert "signInActivity, which the scope" in untracked.message
 
 
 def test_what_the_tenant_was_seen_to_refuse_is_told_by_no_delta() -> None:
