@@ -38,6 +38,10 @@ class LinkRefused(SyncError):
     """
 
 
+class TooManyPages(LinkRefused):
+    """A round has more pages than it takes to read everything: it is left, and new links are taken."""
+
+
 class NoDelta(SyncError):
     """Graph gave no link: the tenant has no delta queries (Azure AD B2C, External ID), or for now only.
 
@@ -144,8 +148,8 @@ async def drain_groups(client: GraphClient, link: str, too_many: TooMany) -> Rou
 async def _drain(client: GraphClient, link: str, needs: str, too_many: TooMany) -> Round:
     """Read a round to its end.
 
-    `too_many` tells of a number of pages whether a full reading is cheaper; then, or where Graph does not
-    go on from the link, raises `LinkRefused`. A round that dies in the middle is begun again.
+    `too_many` tells of a number of pages whether a full reading is cheaper, then raises `TooManyPages`. Where
+    Graph does not go on from the link, raises `LinkRefused`. A round that dies in the middle is begun again.
     """
     if not client.is_own(link):
         # The app asks another Graph than it did when the link was stored.
@@ -156,6 +160,8 @@ async def _drain(client: GraphClient, link: str, needs: str, too_many: TooMany) 
         try:
             async for rows in _pages(client, link, needs, too_many, found):
                 found.rows += rows
+        except TooManyPages:
+            raise
         except LinkRefused:
             # Where not even the first page came, it is the link itself that is not good any more.
             if attempt == ROUNDS or not found.pages:
@@ -175,7 +181,13 @@ async def _pages(
     seen: set[str] = set()
     onward: str | None = link
     while onward is not None:
-        if onward in seen or too_many(len(seen)):
+        if too_many(len(seen)):
+            raise TooManyPages(
+                "graph.tooManyPages",
+                f"The changes since the last run have more than {len(seen)} pages.",
+                "Nothing to do: everything is read, and new links are taken.",
+            )
+        if onward in seen:
             raise _refused_link("its pages have no end")
         seen.add(onward)
         check_link(onward, client.graph_url)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sync_core.directory.delta import LinkRefused, NoDelta, NoLinkNow, TooMany
+from sync_core.directory.delta import LinkRefused, NoDelta, NoLinkNow, TooMany, TooManyPages
 from sync_core.domain.documents import ModeReason
 from sync_core.domain.incremental.checkpoint import Checkpoint
 from sync_core.domain.incremental.digest import deciding_digest
@@ -96,7 +96,9 @@ async def choose_way(
     except LinkRefused as error:
         log_event("delta.refused", connection=context.connection.id, code=error.code)
         context.kept.checkpoint = None
-        return await _read(services, context, full(ModeReason.LINK_REFUSED), continuation)
+        too_many = isinstance(error, TooManyPages)
+        reason = ModeReason.CHEAPER if too_many else ModeReason.LINK_REFUSED
+        return await _read(services, context, full(reason), continuation)
     try:
         candidates = await CandidateSearch(services, context, checkpoint, rounds).find()
     except (NoDelta, NoLinkNow, ReadEverything):

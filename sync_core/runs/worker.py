@@ -174,13 +174,17 @@ async def _sync(
     clauses, now = ClauseObserver(connection.scope), services.clock()
     async with hold.watched():
         context = await run_context(services, connection, client, run.id, now, observer=clauses)
-    await keep(services, context.bindings)
+    if context.bindings.names:
+        await keep(services, context.bindings)
     ledger = context.ledger
     try:
         async with continuing(services, context, hold) as continuation:
             async with hold.watched():
                 way = await choose_way(services, context, hold.request.mode, continuation)
             run = run.replaced(mode=way.choice.mode, mode_reason=way.choice.reason)
+            if run.mode is Mode.FULL and not context.bindings.names:
+                # Names that were taken out of the settings, which makes a run full, are kept no longer.
+                await keep(services, context.bindings)
             async with _drafted(context, way.gatherer, hold) as draft:
                 if run.mode is Mode.FULL:  # of some people, nothing follows for a clause
                     ledger.warnings += clauses.warnings()

@@ -24,7 +24,7 @@ from sync_core.domain.incremental.open_people import Cause, Key, OpenCase, Settl
 from sync_core.domain.model import Reason
 from sync_core.domain.plan.window import Marks
 from sync_core.logs import log_event
-from sync_core.store.fences import FENCE, FENCE_BYTES, Fence
+from sync_core.store.fences import FENCE, FENCE_BYTES, FENCED_OPERATIONS, Fence
 from sync_core.store.packing import delete, left_over, packed, piece_of, unpacked, upsert
 from sync_core.store.rows import moment
 from sync_core.store.tables import CHECKPOINTS, Tables, asked
@@ -32,6 +32,7 @@ from sync_core.store.wire import (
     MAX_OPERATIONS,
     Entity,
     Operation,
+    Verb,
     query,
     quoted,
     split,
@@ -51,7 +52,8 @@ class Kept:
     """What is stored of a connection for its incremental runs.
 
     `is_dirty`: people were written since the checkpoint, so its numbers have to be counted again.
-    `rows` are the row keys of what is packed, `fence` is the fence of the partition as it stood.
+    `rows` are the row keys of what is packed, `fence` is the fence of the partition as it stood. `by_hand`
+    are the ETags of cases that are opened outside of runs, too.
     """
 
     checkpoint: Checkpoint | None = None
@@ -62,6 +64,7 @@ class Kept:
     is_dirty: bool = False
     rows: set[str] = field(default_factory=set)
     fence: Entity | None = None
+    by_hand: dict[Key, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,15 @@ class CheckpointStore:
         await fence.recall(CHECKPOINTS, connection_id, kept.fence)
         for batch in await in_thread(_batches, connection_id, kept, move):
             await fence.submit(CHECKPOINTS, [one for group in batch for one in group])
+        # A decision that was made about the same person meanwhile is left to the next run.
+        closed = [
+            _closed(connection_id, case, kept.by_hand[case.key])
+            for case in move.settlement.closed
+            if case.key in kept.by_hand
+        ]
+        for start in range(0, len(closed), FENCED_OPERATIONS):
+            write = partial(fence.submit, CHECKPOINTS)
+            await submit_current(write, closed[start : start + FENCED_OPERATIONS])
 
     async def keep(
         self, connection_id: str, kept: Kept, reading: KeptReading, fence: Fence
@@ -163,7 +175,7 @@ def reports_of(connection_id: str) -> str:
 
 
 def _batches(connection_id: str, kept: Kept, move: Move) -> list[list[Sequence[Operation]]]:
-    before = _cases(connection_id, move.settlement)
+    before = _cases(connection_id, move.settlement, kept.by_hand)
     if move.interest is not None:
         before += _replaced(connection_id, kept, "interest", bytes(move.interest.bits))
     groups = [[one] for one in before]
@@ -213,6 +225,8 @@ def _take(kept: Kept, row: Entity, pieces: Mapping[str, list[bytes]]) -> None:
         case = _case(row)
         if case is not None:
             kept.cases[case.key] = case
+            if case.cause is Cause.BY_HAND:
+                kept.by_hand[case.key] = row["odata.etag"]
     elif kind in pieces:
         # Rows come sorted by their keys, so the pieces are in order.
         pieces[kind].append(piece_of(row))
@@ -249,10 +263,17 @@ def _unpack(kept: Kept, pieces: Mapping[str, list[bytes]]) -> None:
         kept.interest = InterestSet(bytearray(found["interest"]))
 
 
-def _cases(connection_id: str, settlement: Settlement) -> list[Operation]:
+def _cases(
+    connection_id: str, settlement: Settlement, by_hand: Mapping[Key, str]
+) -> list[Operation]:
     written = [_opened(connection_id, case) for case in settlement.written]
-    closed = [delete(connection_id, _case_key(case)) for case in settlement.closed]
+    closed = [_closed(connection_id, case) for case in settlement.closed if case.key not in by_hand]
     return [*written, *closed]
+
+
+def _closed(connection_id: str, case: OpenCase, etag: str = "*") -> Operation:
+    row = {"PartitionKey": connection_id, "RowKey": _case_key(case)}
+    return Operation(Verb.DELETE, row, etag)
 
 
 def _opened(connection_id: str, case: OpenCase) -> Operation:

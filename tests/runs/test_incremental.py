@@ -10,9 +10,11 @@ from azure.core.pipeline.transport import AioHttpTransport
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_GROUP_ID, sample_group_id
 from sync_core.domain.documents import Mode, ModeReason, Run, RunStatus
+from sync_core.domain.incremental import mode
 from sync_core.domain.incremental.checkpoint import DeltaLink
 from sync_core.domain.incremental.open_people import Settlement
 from sync_core.runs.hold import held
+from sync_core.runs.incremental import Looks
 from sync_core.runs.preview import preview
 from sync_core.services import Services, utc_now
 from sync_core.store.checkpoints import Move, leave_to_next_run
@@ -281,9 +283,46 @@ async def test_a_person_who_answers_404_without_a_word_of_the_delta_is_looked_at
     assert await what_a_full_run_would_do(services, connection_id) == {}
 
 
-@pytest.mark.parametrize("mode", ["full", "incremental"])
+async def test_a_decision_about_a_person_who_is_looked_at_just_now_is_left_to_the_next_run(
+    services: Services, connection_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person, *_ = await imported(services, connection_id)
+    tables = services.store.tables
+    await leave_to_next_run(tables, connection_id, person, utc_now())
+    look_at_all = Looks.look_at_all
+
+    async def decided_meanwhile(looks: Looks) -> None:
+        await look_at_all(looks)
+        await leave_to_next_run(tables, connection_id, person, utc_now())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Looks, "look_at_all", decided_meanwhile)
+        first = await looked(services, connection_id)
+    runs = [await looked(services, connection_id) for _ in range(2)]
+
+    assert [run.counts.candidates for run in (first, *runs)] == [1, 1, 0]
+
+
+async def test_more_pages_of_changes_than_a_full_reading_takes_are_not_read_to_their_end(
+    services: Services,
+    emulator: GraphEmulator,
+    connection_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await imported(services, connection_id)
+    monkeypatch.setattr(mode, "FEW_REQUESTS", 0)  # or so small a scope would be read anyway
+    emulator.control.add_fault("emptyPages", count=150, path="/v1.0/users/delta()")
+
+    run = await run_now(services, connection_id, mode="auto")
+
+    assert (run.mode, run.mode_reason) == (Mode.FULL, ModeReason.CHEAPER)
+    assert run.status is RunStatus.SUCCEEDED
+    assert 100 <= run.graph.empty_delta_pages < 150
+
+
+@pytest.mark.parametrize("kind", ["full", "incremental"])
 async def test_an_older_answer_undoes_what_was_written_for_a_quarter_of_an_hour_at_most(
-    services: Services, emulator: GraphEmulator, connection_id: str, mode: str
+    services: Services, emulator: GraphEmulator, connection_id: str, kind: str
 ) -> None:
     """Answers are no consistent sequence: the second one may show what was before the first one."""
     person, *_ = await imported(services, connection_id)
@@ -297,7 +336,7 @@ async def test_an_older_answer_undoes_what_was_written_for_a_quarter_of_an_hour_
         "lag", maxSeconds=900, minSeconds=300, what=["user", "list", "members"]
     )
     await leave_to_next_run(services.store.tables, connection_id, person, utc_now())
-    await run_now(services, connection_id, mode=mode)
+    await run_now(services, connection_id, mode=kind)
     assert (await rows_of(services, connection_id))[person]["email"] == column
 
     emulator.control.clear_faults()
