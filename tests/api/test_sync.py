@@ -100,6 +100,7 @@ async def test_a_run_is_asked_for_once(
             "purpose": "sync",
             "mode": mode,
             "runId": run["id"],
+            "askedAt": None,
             "by": by,
         }
     ]

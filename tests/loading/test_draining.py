@@ -54,7 +54,7 @@ async def test_a_run_is_left_off_and_answered_before_the_worker_ends(
 ) -> None:
     """Without an answer the host would hand the message to another worker ten minutes later."""
     await stored_connection(services, connection_id)
-    emulator.control.add_fault("slow", path=MEMBERS, milliseconds=SLOW_S * 1000, times=1)
+    emulator.control.add_fault("slow", path=MEMBERS, milliseconds=SLOW_S * 1000)
     request = SyncRequest(connection_id=connection_id, trigger=Trigger.MANUAL)
     body = request.model_dump_json(by_alias=True)
     async with asyncio.timeout(SOON_S):

@@ -2,10 +2,10 @@
 
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,6 +17,8 @@ from local.azurite import Azurite
 from local.graph import GraphEmulator
 from sync_core import triggers
 from sync_core.domain.documents import RunStatus, SyncRequest
+from sync_core.domain.health import LOOK_EVERY
+from sync_core.domain.schedule import has_begun
 from sync_core.runs import worker
 from sync_core.runs.request import request_due
 from sync_core.services import Services, process
@@ -104,9 +106,23 @@ async def test_a_look_of_a_timer_that_finds_nothing_due(
     assert a_day_later["vault"] >= len(connections)
 
 
+def without_daily_looks(now: datetime, names: Iterable[str], how_long: timedelta) -> datetime:
+    """Return the next full hour after which no expiry of these connections is asked for, for so long."""
+    hours = (
+        now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=n) for n in range(1, 49)
+    )
+    return next(
+        hour
+        for hour in hours
+        if not any(has_begun(one, LOOK_EVERY, hour, hour + how_long) for one in names)
+    )
+
+
 async def test_what_was_overdue_is_looked_at_by_itself(alone: Services) -> None:
     services, clock = alone, stop_clock(alone)
-    for one in ("never", "often"):
+    names = ("never", "often")
+    clock.now = without_daily_looks(clock.now, names, timedelta(hours=3))
+    for one in names:
         await stored_connection(services, one)
     await ran(services, "often")
     await triggers.maintained(past_due=False)
