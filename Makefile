@@ -36,12 +36,14 @@ pure: setup
 
 # By hand, after work on what decides: every property with 100 times as many examples, other ones each time;
 # 100,000 steps of a directory with runs by the delta between, which take hours; all that the emulator answers,
-# with its other choices where sources about Graph disagree; and every fault of every kind of request.
+# with its other choices where sources about Graph disagree; every fault of every kind of request; and a
+# takeover killed before each of its writes.
 proof: setup
 	$(BIN)/python -m pytest tests/unit $(TWO) --quiet --hypothesis-profile=proof $(ARGS)
 	$(BIN)/python -m pytest tests/runs/test_incremental_equals_full.py --hypothesis-profile=proof -s
 	GRAPH_SWITCHES=other $(BIN)/python -m pytest --ignore=tests/unit --ignore=tests/infra $(TWO) $(ARGS)
 	FAULTS=all $(BIN)/python -m pytest tests/faults --quiet $(ARGS)
+	KILLS=all $(BIN)/python -m pytest tests/runs/test_takeover.py --quiet $(ARGS)
 
 check: lint types imports
 
