@@ -150,9 +150,13 @@ class Links:
     def add(self, later: Rounds) -> None:
         """Go on from a later round; what it told is kept, too."""
         self.rounds.users, self.rounds.streams = later.users, later.streams
+        hints = self.rounds.hints
         for object_id, hint in later.hints.people.items():
-            self.rounds.hints.people.setdefault(object_id, hint)
-        self.rounds.hints.groups.gone |= later.hints.groups.gone
+            known = hints.people.setdefault(object_id, hint)
+            known.joined |= hint.joined
+            known.left |= hint.left
+        hints.groups.gone |= later.hints.groups.gone
+        hints.groups.edges |= later.hints.groups.edges
 
     async def on_tree(self, tree: GroupTree) -> bool:
         """Take streams for the groups of a tree; whether any was taken, and the tree has to be read again."""
