@@ -113,9 +113,11 @@ class Links:
         self._context = context
         self._drained = rounds is not None
         self.rounds = rounds or Rounds()
+        self.goes_on = began_at is not None
         # A reading that goes on without the link for people can use none for groups.
-        self.has_links = began_at is None or self.rounds.users is not None
-        self._packed = False
+        self.has_links = not self.goes_on or self.rounds.users is not None
+        # Packed again, the streams from before the reading would be those that are left out.
+        self._packed = self.goes_on
         self.began_at = began_at or context.stamp.now
 
     async def begin(self) -> None:

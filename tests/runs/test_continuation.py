@@ -14,6 +14,7 @@ from sync_core.directory import requests
 from sync_core.domain.documents import Run, RunStatus, SyncRequest
 from sync_core.domain.errors import RetryLater
 from sync_core.domain.incremental.kept_reading import READING_LIFE
+from sync_core.domain.incremental.open_people import Cause
 from sync_core.draining import Draining
 from sync_core.runs import continuation, worker
 from sync_core.runs.apply import apply
@@ -23,7 +24,14 @@ from sync_core.store.tables import READINGS
 from sync_core.store.wire import Operation
 from tests.runs.recovery import assert_history_is_whole, essence
 from tests.runs.test_draining import asked_slowly
-from tests.system import active, rows_of, run_now, set_clock, stored_connection
+from tests.system import (
+    active,
+    group_scope,
+    rows_of,
+    run_now,
+    set_clock,
+    stored_connection,
+)
 
 EVERYONE = {"everyone": True}
 USERS = "/v1.0/users"
@@ -40,12 +48,18 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def stopped(
-    services: Services, emulator: GraphEmulator, connection_id: str, after: int, **fault: Any
+    services: Services,
+    emulator: GraphEmulator,
+    connection_id: str,
+    after: int,
+    mode: str = "auto",
+    **fault: Any,
 ) -> Run:
     """Run until so many pages have been read, and end the process in the middle of the next one."""
     where = {"path": USERS, "after": after} | fault
     emulator.control.add_fault("slow", milliseconds=SLOW_S * 1000, times=1, **where)
-    request = SyncRequest.model_validate({"connectionId": connection_id, "trigger": "manual"})
+    wanted = {"connectionId": connection_id, "trigger": "manual", "mode": mode}
+    request = SyncRequest.model_validate(wanted)
     ending = replace(services, draining=Draining())
     async with asyncio.timeout(SOON_S):
         running = asyncio.create_task(worker.handle(ending, request))
@@ -160,6 +174,27 @@ async def test_what_changes_while_a_reading_is_left_is_seen_afterwards(
     assert gone not in active(rows)
     assert rows[renamed]["displayName"] == "Renamed since"
     assert rows[hired]["displayName"] == "Hired since"
+
+
+async def test_who_was_told_of_before_a_reading_is_looked_at_after_it_also_by_the_run_that_ends_it(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    """The lists may show what was before: of somebody in no group that is read, only the delta told."""
+    control = emulator.control
+    people = [control.create_person()["id"] for _ in range(30)]
+    group = control.create_group("Read in parts", members=people)["id"]
+    passer_by = control.create_person()["id"]
+    await stored_connection(services, connection_id, scope=group_scope(group))
+    await run_now(services, connection_id)
+    control.add_members(group, passer_by)
+    control.remove_members(group, passer_by)
+    members = f"/v1.0/groups/{group}/members/**user"
+    await stopped(services, emulator, connection_id, after=2, mode="full", path=members)
+    run = await run_now(services, connection_id, mode="full")
+    kept = await services.store.checkpoints.load(connection_id)
+
+    assert (run.mode, run.status) == ("full", RunStatus.SUCCEEDED)
+    assert (passer_by, Cause.RECENT) in kept.cases
 
 
 async def change_mapping(services: Services, _: GraphEmulator, connection_id: str) -> None:
