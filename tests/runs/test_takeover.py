@@ -230,7 +230,7 @@ async def test_killed_before_any_write_of_a_takeover(
         await assert_fences_stand(services, story.new)
         if code != KILLED:
             break
-    # Copy, deletion; history, its deletion; the fence; plan, person; and how the run ends.
+    # Plan; copy, deletion; history, its deletion; the fence; person; and how the run ends.
     assert deadly > 12
 
 
@@ -347,7 +347,7 @@ async def test_what_the_application_writes_after_a_row_was_copied_is_not_lost(
     """A run was ended between copy and deletion: the application may know only the old row by then."""
     story = Story(services, emulator, connection_id, people=1)
     [ann] = story.people
-    await story.deleted(Users.KEEP)
+    await story.deleted(Users.DISABLE)
     await story.connect(story.new)
     await story.confirm()
     submit = Fence.submit
@@ -360,12 +360,13 @@ async def test_what_the_application_writes_after_a_row_was_copied_is_not_lost(
     with monkeypatch.context() as patch:
         patch.setattr(Fence, "submit", fail_to_delete)
         ended = await story.run()
-    copied = await story.rows()
+    copied, planned = await story.rows(), await services.store.plans.has(story.new, ended.id)
     await story.write(ann, getattr(story, where), theme="light", seen=1)
     await story.run()
     row = (await story.rows())[ann]
 
     assert (ended.status, copied[ann]["theme"]) == (RunStatus.FAILED, "dark")
+    assert planned, "the plan can be read whatever happens next"
     assert (row["theme"], row["seen"], row["credits"].value) == ("light", 1, 2**40)
     assert await story.rows(story.old) == {}
 
