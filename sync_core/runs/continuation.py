@@ -27,6 +27,8 @@ LEAST_PAGES = 50
 # A process that was asked to end may not have so long; a run has, before its host would end it.
 KEEP_LIMIT_S = 180.0
 ID_BYTES = 6
+# So many runs in a row that Graph failed at the same page: that is the link's fault, more likely than Graph's.
+MOST_IDLE = 3
 
 
 class Continuation:
@@ -77,14 +79,23 @@ class Continuation:
         """Note that a reading begins, or goes on, under these links, and why there is one."""
         self._reason, self._links = choice.reason, links
 
-    async def keep(self) -> None:
-        """Keep what was read for the next run, where there is time for it; without it, that begins anew."""
+    async def keep(self, *, has_failed: bool = False) -> None:
+        """Keep what was read for the next run, where there is time for it; without it, that begins anew.
+
+        `has_failed`: Graph did not answer. Where that happens again and again before the first new page, the
+        lists are left, as a link may be at fault that would be asked for again until the reading is too old.
+        """
         if self._links is None or self.transcript.pages < LEAST_PAGES:
+            return
+        if has_failed and self._idle >= MOST_IDLE:
+            log_event("reading.left", connection=self._id, began=self._links.began_at.isoformat())
+            await self.give_up()
             return
         self._hold.leave_off()
         try:
             async with asyncio.timeout(KEEP_LIMIT_S):
-                await self._keep(self._standing(self._links))
+                idle = self._idle if has_failed else 0
+                await self._keep(self._standing(self._links, idle))
         except LeaseLost:
             raise
         except Exception as error:  # noqa: BLE001 -- what is not kept is read again, and the run ends as it would
@@ -109,7 +120,13 @@ class Continuation:
             rows=sum(reading.parts),
         )
 
-    def _standing(self, links: Links) -> KeptReading:
+    @property
+    def _idle(self) -> int:
+        """How many runs in a row, with this one, have added nothing to the reading."""
+        before = self._before
+        return before.idle + 1 if before is not None and not self.transcript.has_more else 0
+
+    def _standing(self, links: Links, idle: int) -> KeptReading:
         context, before, rounds = self._context, self._before, links.rounds
         return KeptReading(
             id=before.id if before is not None else secrets.token_hex(ID_BYTES),
@@ -119,6 +136,7 @@ class Continuation:
             reason=self._reason,
             parts=before.parts if before is not None else [],
             requests=self.requests + context.client.usage.requests,
+            idle=idle,
             users=rounds.users,
             streams=rounds.streams,
             tracked=rounds.tracked,
@@ -176,8 +194,11 @@ async def continuing(
     try:
         yield found
         await found.finish()
-    except (Unfinished, RetryLater):
+    except Unfinished:
         await found.keep()
+        raise
+    except RetryLater:
+        await found.keep(has_failed=True)
         raise
     except LeaseLost:
         raise

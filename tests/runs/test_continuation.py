@@ -289,6 +289,27 @@ async def test_what_was_read_before_graph_failed_is_not_asked_for_again(
     assert (run.status, pages_asked(emulator)) == (RunStatus.SUCCEEDED, PAGES - 3)
 
 
+async def test_a_page_at_which_graph_fails_again_and_again_is_not_asked_for_until_the_reading_is_old(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    """A link that Graph answers with 500 for ever; a new reading has another one."""
+    await stored_connection(services, connection_id, scope=EVERYONE)
+    await stopped(services, emulator, connection_id, after=3)
+    emulator.control.add_fault("unavailable", path=USERS)
+    idle = []
+    for _ in range(continuation.MOST_IDLE):
+        assert (await run_now(services, connection_id)).status is RunStatus.FAILED
+        reading = (await services.store.checkpoints.load(connection_id)).reading
+        idle.append(reading and reading.idle)
+    emulator.control.clear_faults()
+    emulator.control.reset_requests()
+    run = await run_now(services, connection_id)
+
+    assert idle == [1, 2, None]
+    assert (run.status, pages_asked(emulator)) == (RunStatus.SUCCEEDED, PAGES)
+    assert await kept_rows(services, connection_id) == []
+
+
 async def test_nothing_is_kept_of_a_reading_whose_run_fails(
     services: Services, emulator: GraphEmulator, connection_id: str
 ) -> None:

@@ -20,7 +20,8 @@ class KeptReading(Document):
     `parts` are the numbers of rows that each run has left, none while the first one is still leaving them.
     `digest` and `source` are those of a checkpoint. The links were taken before the reading began; `told` are
     people whom the delta named until then, `gone` the groups that it told to be deleted, `edges` those whose
-    nested groups came or went. `requests` is how many were made so far.
+    nested groups came or went. `requests` is how many were made so far, `idle` how many runs in a row Graph has
+    failed before they had added anything.
     """
 
     id: str
@@ -30,6 +31,7 @@ class KeptReading(Document):
     reason: ModeReason | None = None
     parts: list[int] = Field(default_factory=list)
     requests: int = 0
+    idle: int = 0
     users: DeltaLink | None = None
     streams: list[GroupStream] = Field(default_factory=list)
     tracked: list[str] = Field(default_factory=list)
