@@ -152,19 +152,21 @@ class Continuation:
     async def finish(self) -> None:
         """Delete what was kept: the reading has ended, and the checkpoint names it no longer."""
         if self._context.kept.reading is not None:
-            self._hold.leave_off()
-            await self._services.store.readings.clear(self._id, self._hold.fence)
+            await self._cleared(named=False)
 
     async def give_up(self) -> None:
         """Delete what was kept of a reading that ended with an error: the next one would, too."""
-        if self._context.kept.reading is None:
-            return
+        if self._context.kept.reading is not None:
+            await self._cleared(named=True)
+
+    async def _cleared(self, *, named: bool) -> None:
+        """Delete the rows, and first what names them; where that fails, the run ends as it would."""
+        store, kept, fence = self._services.store, self._context.kept, self._hold.fence
         self._hold.leave_off()
         try:
-            await self._services.store.checkpoints.drop(
-                self._id, self._context.kept, self._hold.fence
-            )
-            await self._services.store.readings.clear(self._id, self._hold.fence)
+            if named:
+                await store.checkpoints.drop(self._id, kept, fence)
+            await store.readings.clear(self._id, fence)
         except LeaseLost:
             raise
         except SyncError as error:

@@ -324,6 +324,24 @@ async def test_nothing_is_kept_of_a_reading_whose_run_fails(
     assert await kept_rows(services, connection_id) == []
 
 
+async def test_a_run_that_has_ended_well_does_not_fail_for_want_of_clearing_up(
+    services: Services, emulator: GraphEmulator, connection_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is its reading kept once more: the next run would go on with it, and read nobody."""
+    await stored_connection(services, connection_id, scope=EVERYONE)
+    await stopped(services, emulator, connection_id, after=3)
+
+    async def fail(*_: Any) -> None:
+        raise RetryLater("storage.unavailable", "Gone.", "Wait.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(readings.ReadingStore, "clear", fail)
+        run = await run_now(services, connection_id)
+
+    assert run.status is RunStatus.SUCCEEDED
+    assert (await services.store.checkpoints.load(connection_id)).reading is None
+
+
 async def test_a_few_pages_are_not_worth_to_be_kept(
     services: Services,
     emulator: GraphEmulator,
