@@ -75,6 +75,11 @@ class Continuation:
         """How many requests the earlier runs of this reading have made."""
         return self._before.requests if self._before is not None else 0
 
+    @property
+    def apart(self) -> frozenset[str]:
+        """The people who were synced alone since an earlier run began to read."""
+        return frozenset(self._before.apart if self._before is not None else ())
+
     def begin(self, choice: Choice, links: Links) -> None:
         """Note that a reading begins, or goes on, under these links, and why there is one."""
         self._reason, self._links = choice.reason, links
@@ -147,6 +152,7 @@ class Continuation:
             told=list(islice(rounds.hints.people, MOST_TOLD + 1)),
             gone=sorted(rounds.hints.groups.gone),
             edges=sorted(rounds.hints.groups.edges),
+            apart=sorted(self.apart),
         )
 
     async def finish(self) -> None:

@@ -16,6 +16,7 @@ from sync_core.domain.errors import RetryLater
 from sync_core.domain.incremental.kept_reading import READING_LIFE
 from sync_core.domain.incremental.open_people import Cause
 from sync_core.draining import Draining
+from sync_core.people.sync_now import sync_person
 from sync_core.runs import continuation, worker
 from sync_core.runs.apply import apply
 from sync_core.services import Services, utc_now
@@ -25,6 +26,7 @@ from sync_core.store.wire import Operation
 from tests.runs.recovery import assert_history_is_whole, essence
 from tests.runs.test_draining import asked_slowly
 from tests.system import (
+    BY_HAND,
     active,
     group_scope,
     rows_of,
@@ -195,6 +197,32 @@ async def test_who_was_told_of_before_a_reading_is_looked_at_after_it_also_by_th
 
     assert (run.mode, run.status) == ("full", RunStatus.SUCCEEDED)
     assert (passer_by, Cause.RECENT) in kept.cases
+
+
+async def test_who_was_synced_alone_while_a_reading_is_left_stays_as_that_has_made_them(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    """An account is blocked and synced at once: the pages that were read before say that it is not."""
+    control = emulator.control
+    await stored_connection(services, connection_id, scope=EVERYONE)
+    await run_now(services, connection_id)
+    dismissed = control.people()[0]["id"]
+    await stopped(services, emulator, connection_id, after=3, mode="full")
+    control.patch_person(dismissed, {"accountEnabled": False})
+    hired = str(control.create_person({"displayName": "Hired since"})["id"])
+    for one in (dismissed, hired):
+        await sync_person(services, connection_id, one, BY_HAND)
+    await stopped(services, emulator, connection_id, after=1)
+    before = active(await rows_of(services, connection_id))
+    run = await run_now(services, connection_id)
+    after = active(await rows_of(services, connection_id))
+    kept = await services.store.checkpoints.load(connection_id)
+
+    assert (run.status, pages_asked(emulator) > 0) == (RunStatus.SUCCEEDED, True)
+    assert run.counts.reenabled == 0
+    assert before == after
+    assert {hired} == {hired, dismissed} & after
+    assert {(dismissed, Cause.RECENT), (hired, Cause.RECENT)} <= kept.cases.keys()
 
 
 async def change_mapping(services: Services, _: GraphEmulator, connection_id: str) -> None:

@@ -21,7 +21,8 @@ class KeptReading(Document):
     `digest` and `source` are those of a checkpoint. The links were taken before the reading began; `told` are
     people whom the delta named until then, `gone` the groups that it told to be deleted, `edges` those whose
     nested groups came or went. `requests` is how many were made so far, `idle` how many runs in a row Graph has
-    failed before they had added anything.
+    failed before they had added anything. `apart` are people who were synced alone since it began: what was read of
+    them is older than what is stored.
     """
 
     id: str
@@ -41,6 +42,7 @@ class KeptReading(Document):
     told: list[str] = Field(default_factory=list)
     gone: list[str] = Field(default_factory=list)
     edges: list[str] = Field(default_factory=list)
+    apart: list[str] = Field(default_factory=list)
 
     def may_go_on(self, digest: str, source: str, now: datetime) -> bool:
         """Whether a run that begins now may go on: the same people would be read, and not too long ago."""
