@@ -53,7 +53,7 @@ class Continuation:
         if kept is None:
             return None
         digest, source = deciding_digest(context.connection), source_of(context.connection)
-        if not kept.may_go_on(digest, source, context.stamp.now):
+        if not kept.may_go_on(digest, source, context.kept.checkpoint, context.stamp.now):
             log_event("reading.left", connection=self._id, began=kept.began_at.isoformat())
             return None
         try:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from pydantic import Field
 
 from sync_core.domain.documents import Document, ModeReason
-from sync_core.domain.incremental.checkpoint import DeltaLink, GroupStream
+from sync_core.domain.incremental.checkpoint import Checkpoint, DeltaLink, GroupStream
 
 # How long the link to a next page is good is not documented (microsoft-graph-docs issue 20092). A maintainer
 # knows of no limit (msgraph-sdk-javascript issue 1463); others have seen Directory_ExpiredPageToken
@@ -44,7 +44,12 @@ class KeptReading(Document):
     edges: list[str] = Field(default_factory=list)
     apart: list[str] = Field(default_factory=list)
 
-    def may_go_on(self, digest: str, source: str, now: datetime) -> bool:
-        """Whether a run that begins now may go on: the same people would be read, and not too long ago."""
+    def may_go_on(self, digest: str, source: str, before: Checkpoint | None, now: datetime) -> bool:
+        """Whether a run that begins now may go on: the same people would be read, and not too long ago.
+
+        `before` is the checkpoint that it would move. Where one was left since the reading began, by a
+        release that knows of no kept readings, what was read is older than what is stored.
+        """
         is_same = (self.digest, self.source) == (digest, source)
-        return bool(self.parts) and is_same and now - self.began_at < READING_LIFE
+        is_last = before is None or before.newest() <= self.began_at
+        return bool(self.parts) and is_same and is_last and now - self.began_at < READING_LIFE
