@@ -11,6 +11,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 PERIOD_S = 10.0
 SLOW_FROM = 0.8
+# The page above: the share is told from 0.8 to 1.8. More is no share (95 for 95 %), or wrong.
+MOST_SHARE = 1.8
 # A tenant has at least as many people as were counted; of one not counted yet, the smallest is assumed.
 LIMITS = ((50, 3500), (501, 5000))
 LARGEST = 8000
@@ -86,7 +88,7 @@ class Allowance:
         self.spent += units
         self._level = self.level(now_s) + units
         self._at_s = now_s
-        self.told = max(self.told, told or 0.0)
+        self.told = max(self.told, min(told or 0.0, MOST_SHARE))
 
     def level(self, now_s: float) -> float:
         """Return the units of this run that the bucket still holds against it."""

@@ -92,8 +92,10 @@ class Leaving:
         """Settle all cases and move the checkpoint, if the reading was complete."""
         now = self.context.stamp.now
         interesting = None if self.context.scope.everyone else gatherer.interesting
-        news = await in_thread(_that_matter, links.rounds.hints, interesting)
-        told = self._told_lately(links.began_at) | dict.fromkeys(news, now)
+        # Of a reading that another run began it is kept who was told of, not why: all of them matter.
+        sieve = None if links.goes_on else interesting
+        news = await in_thread(_that_matter, links.rounds.hints, sieve)
+        told = self._told_lately(links.began_at) | dict.fromkeys([*news, *gatherer.apart], now)
         many = len(told) > MOST_TOLD or reads_again(len(told), gatherer.requests)
         recent = [] if many else [opened(one, Cause.RECENT, at) for one, at in told.items()]
         found = [*await in_thread(_left_open, self.context, self.plan), *recent]

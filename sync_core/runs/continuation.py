@@ -27,6 +27,8 @@ LEAST_PAGES = 50
 # A process that was asked to end may not have so long; a run has, before its host would end it.
 KEEP_LIMIT_S = 180.0
 ID_BYTES = 6
+# So many runs in a row that Graph failed at the same page: that is the link's fault, more likely than Graph's.
+MOST_IDLE = 3
 
 
 class Continuation:
@@ -51,7 +53,7 @@ class Continuation:
         if kept is None:
             return None
         digest, source = deciding_digest(context.connection), source_of(context.connection)
-        if not kept.may_go_on(digest, source, context.stamp.now):
+        if not kept.may_go_on(digest, source, context.kept.checkpoint, context.stamp.now):
             log_event("reading.left", connection=self._id, began=kept.began_at.isoformat())
             return None
         try:
@@ -73,18 +75,32 @@ class Continuation:
         """How many requests the earlier runs of this reading have made."""
         return self._before.requests if self._before is not None else 0
 
+    @property
+    def apart(self) -> frozenset[str]:
+        """The people who were synced alone since an earlier run began to read."""
+        return frozenset(self._before.apart if self._before is not None else ())
+
     def begin(self, choice: Choice, links: Links) -> None:
         """Note that a reading begins, or goes on, under these links, and why there is one."""
         self._reason, self._links = choice.reason, links
 
-    async def keep(self) -> None:
-        """Keep what was read for the next run, where there is time for it; without it, that begins anew."""
+    async def keep(self, *, has_failed: bool = False) -> None:
+        """Keep what was read for the next run, where there is time for it; without it, that begins anew.
+
+        `has_failed`: Graph did not answer. Where that happens again and again before the first new page, the
+        lists are left, as a link may be at fault that would be asked for again until the reading is too old.
+        """
         if self._links is None or self.transcript.pages < LEAST_PAGES:
+            return
+        if has_failed and self._idle >= MOST_IDLE:
+            log_event("reading.left", connection=self._id, began=self._links.began_at.isoformat())
+            await self.give_up()
             return
         self._hold.leave_off()
         try:
             async with asyncio.timeout(KEEP_LIMIT_S):
-                await self._keep(self._standing(self._links))
+                idle = self._idle if has_failed else 0
+                await self._keep(self._standing(self._links, idle))
         except LeaseLost:
             raise
         except Exception as error:  # noqa: BLE001 -- what is not kept is read again, and the run ends as it would
@@ -109,7 +125,13 @@ class Continuation:
             rows=sum(reading.parts),
         )
 
-    def _standing(self, links: Links) -> KeptReading:
+    @property
+    def _idle(self) -> int:
+        """How many runs in a row, with this one, have added nothing to the reading."""
+        before = self._before
+        return before.idle + 1 if before is not None and not self.transcript.has_more else 0
+
+    def _standing(self, links: Links, idle: int) -> KeptReading:
         context, before, rounds = self._context, self._before, links.rounds
         return KeptReading(
             id=before.id if before is not None else secrets.token_hex(ID_BYTES),
@@ -119,6 +141,7 @@ class Continuation:
             reason=self._reason,
             parts=before.parts if before is not None else [],
             requests=self.requests + context.client.usage.requests,
+            idle=idle,
             users=rounds.users,
             streams=rounds.streams,
             tracked=rounds.tracked,
@@ -129,24 +152,27 @@ class Continuation:
             told=list(islice(rounds.hints.people, MOST_TOLD + 1)),
             gone=sorted(rounds.hints.groups.gone),
             edges=sorted(rounds.hints.groups.edges),
+            apart=sorted(self.apart),
         )
 
     async def finish(self) -> None:
         """Delete what was kept: the reading has ended, and the checkpoint names it no longer."""
         if self._context.kept.reading is not None:
-            self._hold.leave_off()
-            await self._services.store.readings.clear(self._id, self._hold.fence)
+            await self._cleared(named=False)
 
     async def give_up(self) -> None:
         """Delete what was kept of a reading that ended with an error: the next one would, too."""
-        if self._context.kept.reading is None:
-            return
+        if self._context.kept.reading is not None:
+            await self._cleared(named=True)
+
+    async def _cleared(self, *, named: bool) -> None:
+        """Delete the rows, and first what names them; where that fails, the run ends as it would."""
+        store, kept, fence = self._services.store, self._context.kept, self._hold.fence
         self._hold.leave_off()
         try:
-            await self._services.store.checkpoints.drop(
-                self._id, self._context.kept, self._hold.fence
-            )
-            await self._services.store.readings.clear(self._id, self._hold.fence)
+            if named:
+                await store.checkpoints.drop(self._id, kept, fence)
+            await store.readings.clear(self._id, fence)
         except LeaseLost:
             raise
         except SyncError as error:
@@ -176,8 +202,11 @@ async def continuing(
     try:
         yield found
         await found.finish()
-    except (Unfinished, RetryLater):
+    except Unfinished:
         await found.keep()
+        raise
+    except RetryLater:
+        await found.keep(has_failed=True)
         raise
     except LeaseLost:
         raise

@@ -125,7 +125,7 @@ class FullReading:
 
     def present(self, in_scope: InScope) -> AsyncIterator[Page]:
         """Yield people in scope; managers are asked for as late as scope and mapping allow."""
-        people, client = self.reading.people(), self._context.client
+        people, client = self._as_read(), self._context.client
         transcript = self.reading.transcript
         if MANAGER in self._context.scope.attributes:
             return in_scope(self._noted(with_managers(client, people, transcript)))
@@ -133,6 +133,21 @@ class FullReading:
         if not self._maps_managers:
             return present
         return self._noted(with_managers(client, present, transcript))
+
+    @property
+    def apart(self) -> frozenset[str]:
+        """The people of whom an earlier run may have read what was before they were synced alone."""
+        return self._continuation.apart if self._continuation is not None else frozenset()
+
+    def _as_read(self) -> AsyncIterator[Page]:
+        """Yield people without those who stand apart; of these, who is active is asked for by id."""
+        people = self.reading.people()
+        return self._without_apart(people) if self.apart else people
+
+    async def _without_apart(self, people: AsyncIterator[Page]) -> AsyncIterator[Page]:
+        apart = self.apart
+        async for page in people:
+            yield [one for one in page if one[0]["id"] not in apart]
 
     async def _noted(self, read: AsyncIterator[Page]) -> AsyncIterator[Page]:
         """Note who reports to whom."""

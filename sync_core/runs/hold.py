@@ -221,7 +221,7 @@ async def held(
     request was made, and `GivenUp` if it is what has killed its workers `MAX_ATTEMPTS` times in a row.
     `budget` is the time after which `Hold.check` stops the work, None for work that cannot go on in a next
     run; that one is not stopped by the end of its process, either. A run that died holding the lease is
-    closed, and followed where this is not its successor.
+    closed, and followed where this is not its successor and it was not given up.
     """
     with services.draining.in_hand():
         hold, before = await _taken(services, connection_id, budget, request, wait_s)
@@ -269,6 +269,7 @@ async def _close_dead_run(
 ) -> None:
     if before.run_id is None:
         return
+    error = None
     if before.attempts < MAX_ATTEMPTS:
         if before.run_id != hold.request.run_id:  # else its record goes on under the same name
             await record.interrupt(services, before.connection_id, before.run_id)
@@ -278,7 +279,8 @@ async def _close_dead_run(
         if error is not None and request is not None and not _is_another_try(before, asked):
             hold.count_on(before.attempts)
             raise GivenUp(error)
-    if request is None:
+    # One that was given up is followed when its pause is over: the timer asks then.
+    if request is None and error is None:
         follower = Next(new_run_id(services.clock()), Trigger.TIMER.value, "auto")
         await services.store.leases.request(before.connection_id, follower)
 

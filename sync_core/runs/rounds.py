@@ -113,9 +113,11 @@ class Links:
         self._context = context
         self._drained = rounds is not None
         self.rounds = rounds or Rounds()
+        self.goes_on = began_at is not None
         # A reading that goes on without the link for people can use none for groups.
-        self.has_links = began_at is None or self.rounds.users is not None
-        self._packed = False
+        self.has_links = not self.goes_on or self.rounds.users is not None
+        # Packed again, the streams from before the reading would be those that are left out.
+        self._packed = self.goes_on
         self.began_at = began_at or context.stamp.now
 
     async def begin(self) -> None:
@@ -150,9 +152,13 @@ class Links:
     def add(self, later: Rounds) -> None:
         """Go on from a later round; what it told is kept, too."""
         self.rounds.users, self.rounds.streams = later.users, later.streams
+        hints = self.rounds.hints
         for object_id, hint in later.hints.people.items():
-            self.rounds.hints.people.setdefault(object_id, hint)
-        self.rounds.hints.groups.gone |= later.hints.groups.gone
+            known = hints.people.setdefault(object_id, hint)
+            known.joined |= hint.joined
+            known.left |= hint.left
+        hints.groups.gone |= later.hints.groups.gone
+        hints.groups.edges |= later.hints.groups.edges
 
     async def on_tree(self, tree: GroupTree) -> bool:
         """Take streams for the groups of a tree; whether any was taken, and the tree has to be read again."""

@@ -223,9 +223,10 @@ async def _carry_out(
     if approval := await take_approval(services, connection, run, plan):
         plan = await let_through(context, draft, hold.check)
         context.ledger.set("held", plan.held)
-    await move_all(services, context, hold.fence)
     if plan.tally.changes:
         await services.store.plans.save(connection.id, run.id, plan.documents())
+    await move_all(services, context, hold.fence)
+    if plan.tally.changes:
         await apply(context, plan, draft.inventory, hold.fence)
     # What waits still (so many that one run has no time to ask for all) is the next run's.
     if approval and not plan.held:

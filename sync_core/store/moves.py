@@ -2,11 +2,13 @@
 
 Two partitions have no transaction in common, so the copy goes first, with its history, and only then the
 old row. A run that is ended between the two leaves both, and the next one finds by the mark on the copy
-that only the deletion is missing: nobody is lost, and nobody has two rows for longer than that.
+that only the deletion is missing, and what the application has written into the old row since: nobody is
+lost, and nobody has two rows for longer than that.
 """
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 
 from azure.data.tables.aio import TableClient
@@ -148,8 +150,9 @@ class Moves:
                 continue
             if new is None:
                 yield row, moved_row(row, address, self._stamp)
-            elif again or found is Here.OWN:
-                yield row, joined_row(row, new, address, self._stamp, newer=again)
+            elif again or found is Here.OWN or _is_newer(row, new):
+                newer = again or found is Here.MOVED
+                yield row, joined_row(row, new, address, self._stamp, newer=newer)
             else:
                 yield row, []
 
@@ -213,6 +216,12 @@ class Moves:
 def _deletion(row: Entity) -> Operation:
     keys = {"PartitionKey": row["PartitionKey"], "RowKey": row["RowKey"]}
     return Operation(Verb.DELETE, keys, row["odata.etag"])
+
+
+def _is_newer(row: Entity, copy: Entity) -> bool:
+    """Whether a row was changed after its copy was: the application may not know of the copy yet."""
+    changed, copied = (datetime.fromisoformat(one["Timestamp"]) for one in (row, copy))
+    return changed > copied
 
 
 def _changed_meanwhile() -> RecordRejected:

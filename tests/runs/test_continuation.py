@@ -14,7 +14,9 @@ from sync_core.directory import requests
 from sync_core.domain.documents import Run, RunStatus, SyncRequest
 from sync_core.domain.errors import RetryLater
 from sync_core.domain.incremental.kept_reading import READING_LIFE
+from sync_core.domain.incremental.open_people import Cause
 from sync_core.draining import Draining
+from sync_core.people.sync_now import sync_person
 from sync_core.runs import continuation, worker
 from sync_core.runs.apply import apply
 from sync_core.services import Services, utc_now
@@ -23,7 +25,15 @@ from sync_core.store.tables import READINGS
 from sync_core.store.wire import Operation
 from tests.runs.recovery import assert_history_is_whole, essence
 from tests.runs.test_draining import asked_slowly
-from tests.system import active, rows_of, run_now, set_clock, stored_connection
+from tests.system import (
+    BY_HAND,
+    active,
+    group_scope,
+    rows_of,
+    run_now,
+    set_clock,
+    stored_connection,
+)
 
 EVERYONE = {"everyone": True}
 USERS = "/v1.0/users"
@@ -40,12 +50,18 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def stopped(
-    services: Services, emulator: GraphEmulator, connection_id: str, after: int, **fault: Any
+    services: Services,
+    emulator: GraphEmulator,
+    connection_id: str,
+    after: int,
+    mode: str = "auto",
+    **fault: Any,
 ) -> Run:
     """Run until so many pages have been read, and end the process in the middle of the next one."""
     where = {"path": USERS, "after": after} | fault
     emulator.control.add_fault("slow", milliseconds=SLOW_S * 1000, times=1, **where)
-    request = SyncRequest.model_validate({"connectionId": connection_id, "trigger": "manual"})
+    wanted = {"connectionId": connection_id, "trigger": "manual", "mode": mode}
+    request = SyncRequest.model_validate(wanted)
     ending = replace(services, draining=Draining())
     async with asyncio.timeout(SOON_S):
         running = asyncio.create_task(worker.handle(ending, request))
@@ -162,6 +178,53 @@ async def test_what_changes_while_a_reading_is_left_is_seen_afterwards(
     assert rows[hired]["displayName"] == "Hired since"
 
 
+async def test_who_was_told_of_before_a_reading_is_looked_at_after_it_also_by_the_run_that_ends_it(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    """The lists may show what was before: of somebody in no group that is read, only the delta told."""
+    control = emulator.control
+    people = [control.create_person()["id"] for _ in range(30)]
+    group = control.create_group("Read in parts", members=people)["id"]
+    passer_by = control.create_person()["id"]
+    await stored_connection(services, connection_id, scope=group_scope(group))
+    await run_now(services, connection_id)
+    control.add_members(group, passer_by)
+    control.remove_members(group, passer_by)
+    members = f"/v1.0/groups/{group}/members/**user"
+    await stopped(services, emulator, connection_id, after=2, mode="full", path=members)
+    run = await run_now(services, connection_id, mode="full")
+    kept = await services.store.checkpoints.load(connection_id)
+
+    assert (run.mode, run.status) == ("full", RunStatus.SUCCEEDED)
+    assert (passer_by, Cause.RECENT) in kept.cases
+
+
+async def test_who_was_synced_alone_while_a_reading_is_left_stays_as_that_has_made_them(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    """An account is blocked and synced at once: the pages that were read before say that it is not."""
+    control = emulator.control
+    await stored_connection(services, connection_id, scope=EVERYONE)
+    await run_now(services, connection_id)
+    dismissed = control.people()[0]["id"]
+    await stopped(services, emulator, connection_id, after=3, mode="full")
+    control.patch_person(dismissed, {"accountEnabled": False})
+    hired = str(control.create_person({"displayName": "Hired since"})["id"])
+    for one in (dismissed, hired):
+        await sync_person(services, connection_id, one, BY_HAND)
+    await stopped(services, emulator, connection_id, after=1)
+    before = active(await rows_of(services, connection_id))
+    run = await run_now(services, connection_id)
+    after = active(await rows_of(services, connection_id))
+    kept = await services.store.checkpoints.load(connection_id)
+
+    assert (run.status, pages_asked(emulator) > 0) == (RunStatus.SUCCEEDED, True)
+    assert run.counts.reenabled == 0
+    assert before == after
+    assert {hired} == {hired, dismissed} & after
+    assert {(dismissed, Cause.RECENT), (hired, Cause.RECENT)} <= kept.cases.keys()
+
+
 async def change_mapping(services: Services, _: GraphEmulator, connection_id: str) -> None:
     stored = await services.store.connections.get(connection_id)
     mapping = [{"target": "name", "source": "displayName"}]
@@ -254,6 +317,27 @@ async def test_what_was_read_before_graph_failed_is_not_asked_for_again(
     assert (run.status, pages_asked(emulator)) == (RunStatus.SUCCEEDED, PAGES - 3)
 
 
+async def test_a_page_at_which_graph_fails_again_and_again_is_not_asked_for_until_the_reading_is_old(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    """A link that Graph answers with 500 for ever; a new reading has another one."""
+    await stored_connection(services, connection_id, scope=EVERYONE)
+    await stopped(services, emulator, connection_id, after=3)
+    emulator.control.add_fault("unavailable", path=USERS)
+    idle = []
+    for _ in range(continuation.MOST_IDLE):
+        assert (await run_now(services, connection_id)).status is RunStatus.FAILED
+        reading = (await services.store.checkpoints.load(connection_id)).reading
+        idle.append(reading and reading.idle)
+    emulator.control.clear_faults()
+    emulator.control.reset_requests()
+    run = await run_now(services, connection_id)
+
+    assert idle == [1, 2, None]
+    assert (run.status, pages_asked(emulator)) == (RunStatus.SUCCEEDED, PAGES)
+    assert await kept_rows(services, connection_id) == []
+
+
 async def test_nothing_is_kept_of_a_reading_whose_run_fails(
     services: Services, emulator: GraphEmulator, connection_id: str
 ) -> None:
@@ -266,6 +350,24 @@ async def test_nothing_is_kept_of_a_reading_whose_run_fails(
     assert failed.status is RunStatus.FAILED
     assert (await services.store.checkpoints.load(connection_id)).reading is None
     assert await kept_rows(services, connection_id) == []
+
+
+async def test_a_run_that_has_ended_well_does_not_fail_for_want_of_clearing_up(
+    services: Services, emulator: GraphEmulator, connection_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is its reading kept once more: the next run would go on with it, and read nobody."""
+    await stored_connection(services, connection_id, scope=EVERYONE)
+    await stopped(services, emulator, connection_id, after=3)
+
+    async def fail(*_: Any) -> None:
+        raise RetryLater("storage.unavailable", "Gone.", "Wait.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(readings.ReadingStore, "clear", fail)
+        run = await run_now(services, connection_id)
+
+    assert run.status is RunStatus.SUCCEEDED
+    assert (await services.store.checkpoints.load(connection_id)).reading is None
 
 
 async def test_a_few_pages_are_not_worth_to_be_kept(

@@ -14,7 +14,7 @@ from sync_core.domain.documents import Run, RunStatus, SyncRequest, Trigger
 from sync_core.domain.health import Health, Status, back_off
 from sync_core.draining import Draining
 from sync_core.runs import poison, worker
-from sync_core.runs.hold import MAX_ATTEMPTS
+from sync_core.runs.hold import MAX_ATTEMPTS, held
 from sync_core.runs.request import ask_for_run, request_now
 from sync_core.services import Services, process, utc_now
 from sync_core.store.leases import Lease, Next
@@ -163,6 +163,20 @@ async def test_the_tries_after_it_come_by_themselves_with_growing_pauses(
     assert run.status is RunStatus.SUCCEEDED
     assert events_of(caplog, connection_id, *INCIDENTS) == ["incident.resolved run.gaveUp"]
     assert await health_of(services, connection_id) == Health(connection_id=connection_id)
+
+
+async def test_work_beside_the_schedule_that_gives_a_run_up_asks_for_no_try_before_its_time(
+    services: Services, rig: Rig, connection_id: str
+) -> None:
+    """One person's sync, a deletion: the quarantine says when the next try is, and it would kill five more."""
+    await stored_connection(services, connection_id)
+    for _ in range(MAX_ATTEMPTS):
+        await die(services, connection_id)
+    async with held(services, connection_id, budget=None):
+        pass
+
+    assert (await health_of(services, connection_id)).status is Status.QUARANTINED
+    assert await asked_for(services, rig, connection_id) == []
 
 
 @pytest.mark.parametrize("how", ["function key", "api", "in the very message that gives up"])

@@ -14,6 +14,7 @@ from sync_core.connections.refusals import NeedsConfirmation
 from sync_core.connections.takeover import Takeover, confirm, take_back, takeovers
 from sync_core.domain.connections.deletion import Users
 from sync_core.domain.documents import ModeReason, Run, RunStatus
+from sync_core.domain.errors import RetryLater
 from sync_core.domain.matching.takeover import Standing
 from sync_core.domain.plan.takeovers import PreviewTakeover
 from sync_core.people.sync_now import sync_person
@@ -231,7 +232,7 @@ async def test_killed_before_any_write_of_a_takeover(
         await assert_fences_stand(services, story.new)
         if code != KILLED:
             break
-    # Copy, deletion; history, its deletion; the fence; plan, person; and how the run ends.
+    # Plan; copy, deletion; history, its deletion; the fence; person; and how the run ends.
     assert deadly > 12
 
 
@@ -332,6 +333,42 @@ async def test_what_the_application_writes_while_a_row_moves_goes_along(
     row = (await story.rows())[ann]
 
     assert written == ["dark"]
+    assert (row["theme"], row["seen"], row["credits"].value) == ("light", 1, 2**40)
+    assert await story.rows(story.old) == {}
+
+
+@pytest.mark.parametrize("where", ["old", "new"])
+async def test_what_the_application_writes_after_a_row_was_copied_is_not_lost(
+    *,
+    services: Services,
+    emulator: GraphEmulator,
+    connection_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+) -> None:
+    """A run was ended between copy and deletion: the application may know only the old row by then."""
+    story = Story(services, emulator, connection_id, people=1)
+    [ann] = story.people
+    await story.deleted(Users.DISABLE)
+    await story.connect(story.new)
+    await story.confirm()
+    submit = Fence.submit
+
+    async def fail_to_delete(self: Fence, table: str, operations: Sequence[Operation]) -> None:
+        if table == USERS and operations[0].verb is Verb.DELETE:
+            raise RetryLater("storage.unavailable", "Gone.", "Wait.")
+        await submit(self, table, operations)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Fence, "submit", fail_to_delete)
+        ended = await story.run()
+    copied, planned = await story.rows(), await services.store.plans.has(story.new, ended.id)
+    await story.write(ann, getattr(story, where), theme="light", seen=1)
+    await story.run()
+    row = (await story.rows())[ann]
+
+    assert (ended.status, copied[ann]["theme"]) == (RunStatus.FAILED, "dark")
+    assert planned, "the plan can be read whatever happens next"
     assert (row["theme"], row["seen"], row["credits"].value) == ("light", 1, 2**40)
     assert await story.rows(story.old) == {}
 

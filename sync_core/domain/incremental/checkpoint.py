@@ -110,9 +110,15 @@ class Checkpoint(Document):
 
     def oldest_link(self) -> datetime | None:
         """Return when the oldest of the links was taken; None without any."""
+        return min(self._taken(), default=None)
+
+    def newest(self) -> datetime:
+        """Return when the last run began that has left this checkpoint."""
+        return max([self.full_at, *self._taken()])
+
+    def _taken(self) -> list[datetime]:
         taken = [stream.taken_at for stream in self.streams]
-        taken += [self.users.taken_at] if self.users is not None else []
-        return min(taken, default=None)
+        return [*taken, self.users.taken_at] if self.users is not None else taken
 
     def streamed(self) -> frozenset[str]:
         """Return the groups that a stream tracks."""

@@ -91,6 +91,14 @@ def test_what_graph_tells_counts_for_one_pause_and_the_highest_of_them() -> None
     assert [round(allowance.pause_s(0), 3) for _ in range(2)] == [1.0, 0]
 
 
+@pytest.mark.parametrize("told", [95.0, float("inf")])
+def test_a_share_that_graph_never_tells_holds_a_run_up_for_ten_seconds_at_most(told: float) -> None:
+    allowance = Allowance()
+    allowance.spend(1, 0, told)
+
+    assert allowance.pause_s(0) == pytest.approx(10.0)
+
+
 def test_what_others_hold_is_shared_and_leaks_while_one_waits() -> None:
     allowance = Allowance()
     allowance.spend(1400, 0)
