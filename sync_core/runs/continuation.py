@@ -27,7 +27,7 @@ LEAST_PAGES = 50
 # A process that was asked to end may not have so long; a run has, before its host would end it.
 KEEP_LIMIT_S = 180.0
 ID_BYTES = 6
-# So many runs in a row that Graph failed at the same page: that is the link's fault, more likely than Graph's.
+# So many runs in a row that Graph failed at the same page: more likely that is the fault of the link.
 MOST_IDLE = 3
 
 
