@@ -32,14 +32,15 @@ class Candidates:
     """The people to look at, and the groups as they are now.
 
     `entered` are groups whose members were read, since when; `edges` those whose nested groups were told to
-    come or go; `sizes` how many people they have. `restored`
-    are people who were soft-deleted and are there again. `missing` are named groups that are gone.
+    come or go; `awaited` nested groups that no list shows yet; `sizes` how many people groups have.
+    `restored` are people who were soft-deleted and are there again. `missing` are named groups that are gone.
     """
 
     ids: set[str] = field(default_factory=set)
     tree: GroupTree = field(default_factory=GroupTree)
     entered: dict[str, datetime] = field(default_factory=dict)
     edges: dict[str, datetime] = field(default_factory=dict)
+    awaited: dict[str, list[str]] = field(default_factory=dict)
     gone: dict[str, datetime] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
     assignments: Assignments = field(default_factory=Assignments)
@@ -59,10 +60,12 @@ def tree_of(tracked: TrackedGroups) -> GroupTree:
 
 def tracked_of(
     tree: GroupTree,
+    *,
     sizes: Mapping[str, int],
     gone: Mapping[str, datetime],
     entered: Mapping[str, datetime],
     edges: Mapping[str, datetime],
+    awaited: Mapping[str, list[str]],
 ) -> TrackedGroups:
     """Return the tree as a checkpoint keeps it."""
     return TrackedGroups(
@@ -76,6 +79,7 @@ def tracked_of(
         gone=dict(gone),
         entered=dict(entered),
         edges=dict(edges),
+        awaited=dict(awaited),
     )
 
 
@@ -122,6 +126,8 @@ class CandidateSearch:
         found.tree = await self._tree_with_streams(roots)
         if found.tree.unreadable:
             raise ReadEverything
+        if scope.nested_groups:
+            found.awaited = before.lacks(found.tree.names.keys(), found.tree.parents, news.nested)
         changed = self._changed(old, found.tree.above(roots))
         found.entered = dict.fromkeys(sorted(changed | back), now) | found.entered
         await self._read_again(now)
@@ -132,11 +138,11 @@ class CandidateSearch:
                 raise ReadEverything
 
     def _moving(self, now: datetime) -> bool:
-        """Whether nested groups came or went lately, so that lists of them may be older than that."""
+        """Whether nested groups came or went lately, so that lists of them may be older, or lack some."""
         before = self._checkpoint.tree.edges
         since = dict.fromkeys(sorted(self._hints.groups.edges), now)
         self._found.edges = {group: at for group, at in (before | since).items() if now - at < LAG}
-        return bool(before or since)
+        return bool(before or since or self._checkpoint.tree.awaited)
 
     async def _groups_that_are_back(self, now: datetime) -> set[str]:
         """Ask for the groups that were deleted: one that is restored brings its members, untold."""

@@ -128,10 +128,11 @@ class Leaving:
         assert before is not None  # noqa: S101 -- an incremental run goes on from one
         tree = tracked_of(
             candidates.tree,
-            candidates.sizes,
-            candidates.gone,
-            candidates.entered,
-            candidates.edges,
+            sizes=candidates.sizes,
+            gone=candidates.gone,
+            entered=candidates.entered,
+            edges=candidates.edges,
+            awaited=candidates.awaited,
         )
         checkpoint = before.model_copy(
             update={
@@ -219,7 +220,19 @@ class Leaving:
         old = before.tree if before is not None else TrackedGroups()
         entered = old.entered | dict.fromkeys(sorted(tree.names.keys() - old.names.keys()), now)
         edges = old.edges | dict.fromkeys(sorted(rounds.hints.groups.edges), now)
-        return tracked_of(tree, sizes, kept, _recent(entered, now), _recent(edges, now))
+        awaited: dict[str, list[str]] = {}
+        if self.context.scope.nested_groups and not rounds.is_fresh:
+            # Once at most: what the full reading after this one does not show, either, is given up.
+            expected = old.model_copy(update={"awaited": {}, "gone": kept})
+            awaited = expected.lacks(tree.names.keys(), tree.parents, rounds.hints.groups.nested)
+        return tracked_of(
+            tree,
+            sizes=sizes,
+            gone=kept,
+            entered=_recent(entered, now),
+            edges=_recent(edges, now),
+            awaited=awaited,
+        )
 
     def _moved(
         self,

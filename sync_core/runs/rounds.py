@@ -159,6 +159,7 @@ class Links:
             known.left |= hint.left
         hints.groups.gone |= later.hints.groups.gone
         hints.groups.edges |= later.hints.groups.edges
+        hints.groups.nested |= later.hints.groups.nested
 
     async def on_tree(self, tree: GroupTree) -> bool:
         """Take streams for the groups of a tree; whether any was taken, and the tree has to be read again."""

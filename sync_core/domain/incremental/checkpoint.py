@@ -44,7 +44,8 @@ class TrackedGroups(Document):
     `parents` are the groups that a group is a direct member of, `people` how many people are directly in
     it. `gone` are deleted ones that may be restored, since when. `entered` came lately: their members are
     read again, as lists lag behind; and so is the tree, until some time after nested groups of the groups in
-    `edges` came or went. Members of `unreadable` ones are hidden from this app.
+    `edges` came or went. `awaited` are nested groups by the group that they should be in, and which the last
+    reading of it did not show. Members of `unreadable` ones are hidden from this app.
     """
 
     names: dict[str, str] = Field(default_factory=dict)
@@ -57,6 +58,36 @@ class TrackedGroups(Document):
     gone: dict[str, datetime] = Field(default_factory=dict)
     entered: dict[str, datetime] = Field(default_factory=dict)
     edges: dict[str, datetime] = Field(default_factory=dict)
+    awaited: dict[str, list[str]] = Field(default_factory=dict)
+
+    def lacks(
+        self,
+        names: AbstractSet[str],
+        seen: Mapping[str, AbstractSet[str]],
+        told: Mapping[tuple[str, str], bool],
+    ) -> dict[str, list[str]]:
+        """Return the nested groups that a reading should have shown and has not, by their groups.
+
+        A reading found the groups `names`, each directly in those of `seen`. The list of nested groups comes
+        from an index that may lack some of them for a while, so what stood there stays until it is `told` to
+        be gone.
+        """
+        edges = {(parent, child) for child, above in self.parents.items() for parent in above}
+        edges |= {(parent, child) for parent, below in self.awaited.items() for child in below}
+        edges -= told.keys()
+        edges |= {edge for edge, came in told.items() if came}
+        lost = sorted(
+            (parent, child)
+            for parent, child in edges
+            if parent not in seen.get(child, ()) and child not in self.gone
+        )
+        reached, found = set(names), dict[str, list[str]]()
+        while more := [edge for edge in lost if edge[0] in reached]:
+            lost = [edge for edge in lost if edge[0] not in reached]
+            for parent, child in more:
+                found.setdefault(parent, []).append(child)
+            reached |= {child for _, child in more}
+        return found
 
 
 class AssertedPeople(Document):

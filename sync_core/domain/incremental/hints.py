@@ -22,6 +22,10 @@ GONE_FOR_GOOD = "deleted"
 ALWAYS_TOLD = frozenset({"accountEnabled", "userPrincipalName"})
 
 
+# A group, and one that is directly in it.
+Edge = tuple[str, str]
+
+
 @dataclass(slots=True)
 class Hint:
     """What was told of one person since the last round.
@@ -45,12 +49,14 @@ class Hint:
 class GroupNews:
     """What groups/delta told of the groups themselves: their ids, and which are gone or there.
 
-    `edges` are the tracked groups of which a nested group was added or taken away.
+    `edges` are the tracked groups of which a nested group was added or taken away; `nested` says of each pair
+    of such a group and one in it whether it came, by the last word about it.
     """
 
     gone: set[str] = field(default_factory=set)
     told: set[str] = field(default_factory=set)
     edges: set[str] = field(default_factory=set)
+    nested: dict[Edge, bool] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -94,6 +100,7 @@ class Hints:
         object_id, kind = str(member["id"]), str(member.get("@odata.type") or "").lower()
         if kind.endswith(".group") or object_id in tracked:
             self.groups.edges.add(group)
+            self.groups.nested[group, object_id] = REMOVED not in member
             return
         # A device or a contact is no person; a member without a type may be one.
         if kind and not kind.endswith("user"):

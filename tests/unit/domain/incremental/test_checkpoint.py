@@ -8,6 +8,7 @@ from sync_core.domain.incremental.checkpoint import (
     Checkpoint,
     GroupStream,
     ToldPeople,
+    TrackedGroups,
     counted,
     without_doubles,
 )
@@ -25,6 +26,36 @@ def test_who_was_told_of_twice_was_told_of_the_last_time() -> None:
     checkpoint = Checkpoint(digest="", source="", full_at=NOW, first_at=NOW, told=told)
 
     assert checkpoint.told_since(NOW) == {ANN: minutes[2]}
+
+
+TREE = TrackedGroups(
+    names=dict.fromkeys("abcd", ""),
+    parents={"b": ["a"], "c": ["b"]},
+    awaited={"a": ["d"]},
+    gone={"d": NOW},
+)
+
+
+@pytest.mark.parametrize(
+    ("names", "seen", "told", "lacking"),
+    [
+        ("abc", {"b": {"a"}, "c": {"b"}}, {}, {}),
+        ("ab", {"b": {"a"}}, {}, {"b": ["c"]}),
+        # What is below a group that is awaited is awaited with it.
+        ("a", {}, {}, {"a": ["b"], "b": ["c"]}),
+        ("a", {}, {("a", "b"): False}, {}),
+        ("ab", {"b": {"a"}}, {("b", "c"): False, ("a", "c"): True}, {"a": ["c"]}),
+        ("abc", {"b": {"a"}, "c": {"a", "b"}}, {("a", "c"): True}, {}),
+    ],
+    ids=["all seen", "one lacks", "two lack", "told to be gone", "moved", "came and is seen"],
+)
+def test_a_nested_group_is_awaited_until_a_list_shows_it_or_it_is_told_to_be_gone(
+    names: str,
+    seen: dict[str, set[str]],
+    told: dict[tuple[str, str], bool],
+    lacking: dict[str, list[str]],
+) -> None:
+    assert TREE.lacks(set(names), seen, told) == lacking
 
 
 def stream(*groups: str) -> GroupStream:

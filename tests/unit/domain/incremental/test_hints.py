@@ -84,7 +84,11 @@ def test_a_group_among_the_members_is_an_edge_of_the_tree(kind: str) -> None:
     hints.add_group(group_row(member(ADMINS, kind)), TRACKED)
 
     assert hints.groups.edges == {SALES}
+    assert hints.groups.nested == {(SALES, ADMINS): True}
     assert hints.people == {}
+
+    hints.add_group(group_row(member(ADMINS, kind) | GONE), TRACKED)
+    assert hints.groups.nested == {(SALES, ADMINS): False}
 
 
 @pytest.mark.parametrize(
