@@ -67,7 +67,7 @@ async def test_work_in_a_thread_leaves_the_loop_to_others() -> None:
 
 @pytest.mark.parametrize("times", [1, 3])
 async def test_whoever_is_cancelled_waits_for_the_work_in_the_thread(times: int) -> None:
-    """What the work reads and writes is closed as soon as its caller has ended; a time limit may come twice."""
+    """What the work reads and writes is closed as soon as its caller has ended."""
     begun, may_end, ended = threading.Event(), threading.Event(), []
 
     def work() -> None:

@@ -20,9 +20,9 @@ class KeptReading(Document):
     `parts` are the numbers of rows that each run has left, none while the first one is still leaving them.
     `digest` and `source` are those of a checkpoint. The links were taken before the reading began; `told` are
     people whom the delta named until then, `gone` the groups that it told to be deleted, `edges` those whose
-    nested groups came or went. `requests` is how many were made so far, `idle` how many runs in a row Graph has
-    failed before they had added anything. `apart` are people who were synced alone since it began: what was read of
-    them is older than what is stored.
+    nested groups came or went. `requests` is how many were made so far, `idle` how many runs in a row Graph
+    has failed before they had added anything. `apart` are people who were synced alone since it began: what
+    was read of them is older than what is stored.
     """
 
     id: str
