@@ -20,8 +20,8 @@ _END = object()
 async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Do in a thread what takes long in one piece: Python lets the loop have its turn every few milliseconds.
 
-    What the work reads and writes must be in no other hands meanwhile. Whoever is cancelled, even twice, waits
-    for its end, since the files and tables that it works on may be closed next.
+    What the work reads and writes must be in no other hands meanwhile. Whoever is cancelled, even twice,
+    waits for its end, since the files and tables that it works on may be closed next.
     """
     task = asyncio.ensure_future(asyncio.to_thread(partial(work, *args, **kwargs)))
     try:
