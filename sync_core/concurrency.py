@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import ParamSpec, TypeVar
 
@@ -19,14 +20,16 @@ _END = object()
 async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Do in a thread what takes long in one piece: Python lets the loop have its turn every few milliseconds.
 
-    What the work reads and writes must be in no other hands meanwhile. Whoever is cancelled waits for its
-    end, since the files and tables that it works on may be closed next.
+    What the work reads and writes must be in no other hands meanwhile. Whoever is cancelled, even twice,
+    waits for its end, since the files and tables that it works on may be closed next.
     """
     task = asyncio.ensure_future(asyncio.to_thread(partial(work, *args, **kwargs)))
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait([task])
+        while not task.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
         raise
 
 

@@ -27,7 +27,7 @@ LEAST_PAGES = 50
 # A process that was asked to end may not have so long; a run has, before its host would end it.
 KEEP_LIMIT_S = 180.0
 ID_BYTES = 6
-# So many runs in a row that Graph failed at the same page: more likely that is the fault of the link.
+# Where Graph fails so many runs in a row at the same page, its link may be at fault.
 MOST_IDLE = 3
 
 

@@ -168,7 +168,7 @@ async def test_the_tries_after_it_come_by_themselves_with_growing_pauses(
 async def test_work_beside_the_schedule_that_gives_a_run_up_asks_for_no_try_before_its_time(
     services: Services, rig: Rig, connection_id: str
 ) -> None:
-    """A person's sync, a deletion: the quarantine says when the next try is, and it would kill five more."""
+    """One person's sync, a deletion: the quarantine says when the next try is."""
     await stored_connection(services, connection_id)
     for _ in range(MAX_ATTEMPTS):
         await die(services, connection_id)
