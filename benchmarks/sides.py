@@ -3,11 +3,13 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from benchmarks.figures import Row
 from benchmarks.surroundings import REPOSITORY, Surroundings
 from local.sample import SAMPLE_GROUP_ID
+from sync_core.runs.hold import OUT_OF_TIME
 
 EVERYONE = {"everyone": True}
 
@@ -29,23 +31,39 @@ def ours(
     scope: dict[str, Any] | None = None,
     mode: str = "full",
     hours_ago: int = 0,
+    most_runs: int = 1,
 ) -> Row:
-    """Make one run of the product; a `scope` makes its connection first, `hours_ago` sets its clock back."""
+    """Make a run of the product; a `scope` makes its connection first, `hours_ago` sets its clock back.
+
+    One that is out of its time is followed by another, up to `most_runs`; memory and hold are then the
+    largest of them, and all else their sum.
+    """
     around.forget_requests()
     task = {"connection": "bench", "scope": scope, "mode": mode, "hoursAgo": hours_ago}
-    result = in_a_process(around, "benchmarks.ours", task)
-    run, counts = result["run"], result["run"]["counts"]
+    results = [in_a_process(around, "benchmarks.ours", task)]
+    while _goes_on(results[-1]["run"]) and len(results) < most_runs:
+        results.append(in_a_process(around, "benchmarks.ours", task | {"scope": None}))
+    around.check_tables()
+    run = results[-1]["run"]
     if run["status"] != "succeeded":
         raise RuntimeError(f"{what}: the run ended as {run['status']}: {run['error']}")
-    written = sum(counts[name] for name in ("created", "updated", "reenabled", "disabled"))
+    costs = [result["cost"] for result in results]
     return Row(
         people,
-        what,
-        **result["cost"],
+        what if len(results) == 1 else f"{what}, {len(results)} runs",
+        **{name: _LARGEST.get(name, sum)(cost[name] for cost in costs) for name in costs[0]},
         graph_requests=around.graph_requests(),
-        written=written,
+        written=sum(result["run"]["counts"][name] for result in results for name in _WRITTEN),
         mode=run["mode"],
     )
+
+
+_WRITTEN = ("created", "updated", "reenabled", "disabled")
+_LARGEST: dict[str, Callable[[Iterable[float]], float]] = {"peak_mib": max, "held_s": max}
+
+
+def _goes_on(run: dict[str, Any]) -> bool:
+    return bool(run["status"] == "partial" and run["error"]["code"] == OUT_OF_TIME)
 
 
 def change(around: Surroundings, people: int, *, skip: int = 0, value: str = "Changed") -> None:

@@ -1,10 +1,11 @@
 """Everything around a measured process, in processes of its own: their work is not counted.
 
-Storage (Azurite, in memory), Key Vault, managed identity, and a sample tenant of the wanted size; a
-Functions host where one is measured.
+Storage (Azurite, in memory; for its tables a service of our own where there are too many rows for it), Key
+Vault, managed identity, and a sample tenant of the wanted size; a Functions host where one is measured.
 """
 
 import os
+import re
 import ssl
 import sys
 from collections.abc import Callable
@@ -15,8 +16,9 @@ from typing import Any, Self
 
 import httpx
 
+from benchmarks.tables import UNKNOWN_LINE
 from local import identity
-from local.azurite import Azurite
+from local.azurite import ACCOUNT, Azurite
 from local.host.__main__ import FUNCTION_KEY, MASTER_KEY
 from local.processes import Child
 from local.rig import GRAPH_READY_LINE, READY_LINE, SCHEDULE
@@ -30,11 +32,15 @@ INHERITED = ("HOME", "LANG", "PATH", "TMPDIR")
 
 
 class Surroundings:
-    """Runs while the `with` block does; `environment` is what a measured process is given."""
+    """Runs while the `with` block does; `environment` is what a measured process is given.
 
-    def __init__(self, *, people: int, groups: int = 12) -> None:
+    `own_tables`: tables are those of `benchmarks/tables.py`, not Azurite's.
+    """
+
+    def __init__(self, *, people: int, groups: int = 12, own_tables: bool = False) -> None:
         self._stack = ExitStack()
-        self._people, self._groups = people, groups
+        self._people, self._groups, self._own_tables = people, groups, own_tables
+        self._unknown: list[str] = []
         self.environment: dict[str, str] = {}
 
     def __enter__(self) -> Self:
@@ -64,6 +70,11 @@ class Surroundings:
     def forget_requests(self) -> None:
         self.control("DELETE", "/requests")
 
+    def check_tables(self) -> None:
+        """Raise if our table service was asked for what it does not know: its answers prove nothing then."""
+        if self._unknown:
+            raise RuntimeError("\n".join(self._unknown))
+
     def host(self, root: Path, on_line: Callable[[str], None] | None = None) -> str:
         """Start a Functions host for the app in `root` and give its address."""
         command = ("local.host", "--port", "0", "--root", str(root))
@@ -85,7 +96,9 @@ class Surroundings:
             *("local.identity", "--key", str(folder / "identity.pem")),
             env=dict(os.environ) | {"IDENTITY_HEADER": HEADER},
         )
-        azurite = stack.enter_context(Azurite())
+        storage = stack.enter_context(Azurite()).connection_string
+        if self._own_tables:
+            storage = with_tables(storage, self._tables(stack))
         told = graph.wait_for_lines(GRAPH_READY_LINE, timeout_s=START_TIMEOUT_S)[0]
         trust = ssl.create_default_context(cafile=tls.ca_file)
         self._http = stack.enter_context(
@@ -95,7 +108,7 @@ class Surroundings:
         # Only what a program needs to run: a container may set names by which Azure is recognised.
         inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
         self.environment = inherited | {
-            "AzureWebJobsStorage": azurite.connection_string,
+            "AzureWebJobsStorage": storage,
             "KEY_VAULT_URL": vault.wait_for_lines(READY_LINE, timeout_s=START_TIMEOUT_S)[0][1],
             "PUBLIC_BASE_URL": "http://localhost:7071",
             "GRAPH_ENDPOINT": told[1],
@@ -104,6 +117,14 @@ class Surroundings:
             "REQUESTS_CA_BUNDLE": str(tls.bundle_file),
             **identity.environment(identity_url, HEADER),
         }
+
+    def _tables(self, stack: ExitStack) -> str:
+        def note(line: str) -> None:
+            if line.startswith(UNKNOWN_LINE):
+                self._unknown.append(line)
+
+        tables = self._python(stack, "tables", "benchmarks.tables", on_line=note)
+        return tables.wait_for_lines(READY_LINE, timeout_s=START_TIMEOUT_S)[0][1]
 
     def _python(
         self,
@@ -116,3 +137,9 @@ class Surroundings:
         command = [sys.executable, "-m", *arguments]
         child = Child(name, command, env=env, cwd=REPOSITORY, on_line=on_line)
         return stack.enter_context(child)
+
+
+def with_tables(connection_string: str, url: str) -> str:
+    """Return a connection string whose tables are those of another service."""
+    endpoint = f"TableEndpoint={url}/{ACCOUNT};"
+    return re.sub(r"TableEndpoint=[^;]+;", endpoint, connection_string)

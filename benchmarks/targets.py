@@ -9,6 +9,7 @@ PAGE = 999
 # The targets are meant for directories of this size; what is the same at any size weighs on small ones.
 JUDGED_FROM = 100_000
 MILLION = 1_000_000
+MILLION_MIB = 1024
 
 
 def targets(
@@ -36,6 +37,17 @@ def targets(
         f"{imported.median_s:.2f} s (slowest {imported.slowest_s:.2f} s)",
         imported.slowest_s < 1,
     )
+
+
+def million_targets(rows: Sequence[Row]) -> Iterator[Target]:
+    """Judge runs over a tenant too large for Azurite: memory and hold of all of them, the full reading."""
+    people = max(row.people for row in rows)
+    for row in rows:
+        if row.what.startswith(UNCHANGED):  # one of several runs says so behind it
+            yield from _full_reading(row)
+    # A smaller number is for trying; the limit is the one of a million.
+    yield _memory(people, max(row.peak_mib for row in rows), limit_mib=MILLION_MIB)
+    yield _loop(people, max(row.held_s for row in rows))
 
 
 def _full_reading(row: Row) -> Iterator[Target]:
@@ -81,11 +93,11 @@ def _each(numbers: Sequence[int]) -> str:
     return " / ".join(map(str, numbers))
 
 
-def _memory(people: int, peak_mib: float) -> Target:
-    limit = 1024 if people >= MILLION else 300
+def _memory(people: int, peak_mib: float, *, limit_mib: int | None = None) -> Target:
+    limit = limit_mib or (MILLION_MIB if people >= MILLION else 300)
     return Target(
         f"peak memory, {people:,} people",
-        f"under {limit} MiB",
+        f"under {limit:,} MiB",
         f"{peak_mib:.0f} MiB",
         peak_mib < limit,
     )

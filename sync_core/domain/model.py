@@ -1,7 +1,7 @@
 """The values that pass between the stages of a run."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -103,7 +103,7 @@ class StoredIndex:
     `taken` have a row of a deleted connection that this one takes over.
     """
 
-    people: dict[str, StoredPerson]
+    people: MutableMapping[str, StoredPerson]
     foreign: frozenset[str]
     taken: frozenset[str] = frozenset()
 

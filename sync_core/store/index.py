@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sync_core.domain.matching.registry import Registry
 from sync_core.domain.model import Status, StoredIndex, StoredPerson, Value
 from sync_core.domain.plan.assertions import Assertions
+from sync_core.domain.stored_people import StoredPeople
 from sync_core.store.rows import MAPPED_TARGETS, mapped_values, to_be_taken, to_stored
 from sync_core.store.wire import Entity
 
@@ -48,11 +49,9 @@ class IndexBuilder:
         self._connection_id = connection_id
         self._registry = registry
         self._watch = watch
-        self._people: dict[str, StoredPerson] = {}
+        self._people = StoredPeople()
         self._foreign: set[str] = set()
         self._taken: set[str] = set()
-        # Equal values are shared: a million rows then cost little more than their keys.
-        self._shared: dict[StoredPerson, StoredPerson] = {}
 
     def add(self, partition: str, row: Entity) -> None:
         """Learn of a row that stands in a partition of the connection."""
@@ -79,7 +78,7 @@ class IndexBuilder:
         self._keep(row, stored)
 
     def _keep(self, row: Entity, stored: StoredPerson) -> None:
-        self._people[row["RowKey"]] = self._shared.setdefault(stored, stored)
+        self._people[row["RowKey"]] = stored
         if self._watch:
             self._watch.see(row, stored.status)
 
