@@ -97,7 +97,9 @@ async def take_back(services: Services, connection: Connection, other: str, by: 
     """
     async with held(services, connection.id, budget=None, wait_s=WAIT_S):
         found = await services.store.leftovers.of_connection(other)
-        leftover = of_tenant(connection.tenant_id or "", found)
+        # By who takes it over: the connection may have been given another tenant since it was confirmed.
+        confirmed = [one for one in found if one.taker == connection.id]
+        leftover = of_tenant(connection.tenant_id or "", confirmed) or next(iter(confirmed), None)
         standing = leftover.standing(connection.id) if leftover else Standing.OPEN
         if standing is Standing.DONE:
             raise already_done(connection.id, other)

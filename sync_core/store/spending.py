@@ -51,6 +51,8 @@ class RunSpending:
         others: list[tuple[float, float]] = []
         async for page in query(table, f"PartitionKey eq {quoted(self.application)}"):
             for row in page:
+                if not {"At", "Units"} <= row.keys():  # another release's
+                    continue
                 age = now - datetime.fromisoformat(row["At"])
                 if age > LEFT_BEHIND:
                     await self._forget(row["RowKey"])

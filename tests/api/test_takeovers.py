@@ -103,6 +103,19 @@ async def test_a_takeover_is_confirmed_once_seen_by_all_and_taken_back(
     assert (await rows_of(services, old)).keys() == {ANN, BEN}, "nothing moves before a run"
 
 
+async def test_a_takeover_is_taken_back_though_the_connection_has_another_tenant_now(
+    admin: httpx.AsyncClient, services: Services, connection_id: str, url: str, leave: Leave
+) -> None:
+    old = await leave(OTHER_TENANT)
+    confirmed = replace(
+        await leftover(services, old), taker=connection_id, confirmed_at=services.clock()
+    )
+    await services.store.leftovers.save(confirmed)
+
+    assert (await admin.delete(f"{url}/takeovers/{old}")).status_code == 204
+    assert (await leftover(services, old)).taker == ""
+
+
 async def test_what_cannot_be_taken_over_is_refused_with_a_way_out(
     *, admin: httpx.AsyncClient, services: Services, connection_id: str, url: str, leave: Leave
 ) -> None:
