@@ -25,6 +25,7 @@ from local.graph.faults.kinds import LAGGING
 from sync_core.domain.documents import RunStatus
 from sync_core.runs.preview import preview
 from sync_core.services import Services, utc_now
+from tests.runs.world import NO_LIMITS
 from tests.system import Rig, rows_of, run_now, set_clock, stored_connection
 
 LAG_S = 900
@@ -36,19 +37,6 @@ MAPPING = [
     {"target": "department", "source": "department"},
     {"target": "bossName", "source": "manager.displayName"},
 ]
-NO_LIMITS = dict.fromkeys(
-    [
-        "maxRemovals",
-        "maxRemovalPercent",
-        "maxGroupLossPercent",
-        "maxDeletes",
-        "maxCreates",
-        "maxCreatePercent",
-        "maxBlankedPercent",
-        "maxRewrittenPercent",
-    ]
-)
-
 people = st.integers(0, PEOPLE - 1)
 groups = st.sampled_from(GROUPS)
 # Answers of some kinds are behind, and of the others are not: then the witnesses contradict each other.
