@@ -11,6 +11,8 @@ LEAST: dict[str, frozenset[str]] = {
     "GET users/$count": frozenset({USERS}),  # user-list
     "GET users/{id}": frozenset({USERS}),  # user-get
     "GET users/{id}/manager": frozenset({USERS}),  # user-list-manager
+    # directory-deleteditems-list, of users
+    "GET directory/deletedItems/graph.user": frozenset({USERS}),
     "GET directory/deletedItems/{id}": frozenset({USERS}),  # directory-deleteditems-get, of a user
     # user-list-transitivememberof: User.Read.All; the groups themselves come with limited information
     # unless they may be read as well. user-list-memberof is told as it and as Directory.Read.All.

@@ -41,6 +41,7 @@ _ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "applications"): extensions.list_applications,
     ("GET", "serviceprincipals"): service_principals.list_service_principals,
     ("GET", "directory/deleteditems/microsoft.graph.user"): directory_objects.list_deleted_users,
+    ("GET", "directory/deleteditems/graph.user"): directory_objects.list_deleted_users,
     ("GET", "directory/deleteditems/microsoft.graph.group"): directory_objects.list_deleted_groups,
     ("GET", "subscriptions"): subscriptions.list_subscriptions,
     ("POST", "subscriptions"): subscriptions.create_subscription,

@@ -15,6 +15,7 @@ from sync_core.directory.requests import (
     MAX_VALUES,
     USERS_READ,
     count_users,
+    deleted_users,
     groups_of_user,
     users_by_id,
     users_named,
@@ -72,6 +73,14 @@ async def who_exists(client: GraphClient, object_ids: Iterable[str]) -> set[str]
     requests = [users_by_id(client.sdk, some, frozenset({"id"})) for some in portions]
     answers = await client.batch(requests, needs=USERS_READ)
     return {str(person["id"]) for answer in answers if answer for person in to_page(answer).items}
+
+
+async def who_can_return(client: GraphClient) -> set[str]:
+    """Return the ids of the soft-deleted people of the tenant: who is restored is in their groups again."""
+    request, found = deleted_users(client.sdk), set[str]()
+    async for page in client.pages(request, needs=USERS_READ):
+        found.update(str(item["id"]) for item in page.items)
+    return found
 
 
 def _portions(values: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -11,6 +11,9 @@ from kiota_abstractions.base_request_configuration import RequestConfiguration
 from kiota_abstractions.headers_collection import HeadersCollection
 from kiota_abstractions.method import Method
 from kiota_abstractions.request_information import RequestInformation
+from msgraph.generated.directory.deleted_items.graph_user.graph_user_request_builder import (
+    GraphUserRequestBuilder as DeletedUsers,
+)
 from msgraph.generated.directory.deleted_items.item.directory_object_item_request_builder import (
     DirectoryObjectItemRequestBuilder,
 )
@@ -175,6 +178,14 @@ def one_deleted(sdk: GraphServiceClient, object_id: str) -> RequestInformation:
     )
     item = sdk.directory.deleted_items.by_directory_object_id(object_id)
     return item.to_get_request_information(RequestConfiguration(query_parameters=query))
+
+
+def deleted_users(sdk: GraphServiceClient) -> RequestInformation:
+    """Ask for the people who can be restored (learn.microsoft.com/graph/api/directory-deleteditems-list)."""
+    query = DeletedUsers.GraphUserRequestBuilderGetQueryParameters(select=["id"], top=MAX_PAGE)
+    return sdk.directory.deleted_items.graph_user.to_get_request_information(
+        RequestConfiguration(query_parameters=query, headers=low_priority())
+    )
 
 
 def groups_of_user(sdk: GraphServiceClient, object_id: str, *, nested: bool) -> RequestInformation:

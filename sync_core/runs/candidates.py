@@ -147,8 +147,9 @@ class CandidateSearch:
     async def _groups_that_are_back(self, now: datetime) -> set[str]:
         """Ask for the groups that were deleted: one that is restored brings its members, untold."""
         known = self._checkpoint.tree
+        tracked = known.names.keys() | known.expected
         # A named group that once answered 404 may be there again, and of that no delta tells.
-        asked = (self._hints.groups.gone & known.names.keys()) | set(known.missing)
+        asked = (self._hints.groups.gone & tracked) | set(known.missing)
         gone = dict.fromkeys(sorted(asked), now) | known.gone
         self._found.gone = gone
         if not gone:
@@ -157,7 +158,7 @@ class CandidateSearch:
         still = gone.keys() - there
         # A nested group that is gone has taken its members with it, and nothing says who they were.
         roots = self._context.scope.groups | self._context.mapping.groups
-        if any(group in known.names and group not in roots for group in still):
+        if any(group in tracked and group not in roots for group in still):
             raise ReadEverything
         # One that was told of just now and seems to be there is asked for again by the next run.
         told = self._hints.groups.gone

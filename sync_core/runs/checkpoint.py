@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sync_core.concurrency import in_thread
+from sync_core.directory.lookup import who_can_return
 from sync_core.domain.attributes import MANAGER
+from sync_core.domain.errors import SyncError
 from sync_core.domain.incremental.checkpoint import (
     GONE_GROUP_KEPT,
     MOST_TOLD,
@@ -75,10 +77,6 @@ def _left_open(context: RunContext, plan: Plan) -> list[OpenCase]:
     return list(open_cases(context, plan))
 
 
-def _interest(gatherer: FullReading) -> InterestSet:
-    return InterestSet.of(gatherer.interesting)
-
-
 @dataclass(slots=True)
 class Leaving:
     """A run at its end: its plan has been written, but for what is held."""
@@ -95,7 +93,8 @@ class Leaving:
         # Of a reading that another run began it is kept who was told of, not why: all of them matter.
         sieve = None if links.goes_on else interesting
         news = await in_thread(_that_matter, links.rounds.hints, sieve)
-        told = self._told_lately(links.began_at) | dict.fromkeys([*news, *gatherer.apart], now)
+        unsure = [*news, *gatherer.apart, *gatherer.disputed]
+        told = self._told_lately(links.began_at) | dict.fromkeys(unsure, now)
         many = len(told) > MOST_TOLD or reads_again(len(told), gatherer.requests)
         recent = [] if many else [opened(one, Cause.RECENT, at) for one, at in told.items()]
         found = [*await in_thread(_left_open, self.context, self.plan), *recent]
@@ -107,7 +106,8 @@ class Leaving:
         checkpoint = _with_told(checkpoint, {} if many else told, now)
         interest = None
         if interesting is not None:
-            interest = await in_thread(InterestSet.of, interesting)
+            restorable = await self._restorable() if links.has_links else set()
+            interest = await in_thread(InterestSet.of, interesting | restorable)
         await self._save_reports(gatherer.managers, whole=True)
         await self._move(self._moved(settlement, checkpoint, gatherer.log.taken, interest))
 
@@ -148,12 +148,28 @@ class Leaving:
         news = rounds.hints.people.keys() & candidates.ids
         checkpoint = _with_told(checkpoint, told | dict.fromkeys(news, now), now)
         interest = self.context.kept.interest
-        newcomers = [one for one in candidates.ids if interest is not None and one not in interest]
+        newcomers = []
         if interest is not None:
+            can_matter = candidates.ids | rounds.hints.may_return()
+            newcomers = [one for one in can_matter if one not in interest]
             interest.add(newcomers)
         await self._save_reports(gatherer.managers, whole=False)
         changed = interest if newcomers else None
         await self._move(self._moved(settlement, checkpoint, gatherer.log.taken, changed))
+
+    async def _restorable(self) -> set[str]:
+        """Return the soft-deleted people: who is restored is in their groups again, and of that nobody tells.
+
+        learn.microsoft.com/graph/delta-query-groups
+        """
+        try:
+            return await who_can_return(self.context.client)
+        except SyncError as error:
+            # Until the next full reading a restored stranger goes unnoticed, and nobody else.
+            log_event(
+                "reading.deletedUnread", connection=self.context.connection.id, code=error.code
+            )
+            return set()
 
     def _told_lately(self, asked_at: datetime) -> dict[str, datetime]:
         """Return whom earlier runs were told of so lately that an answer of then may show what was before."""

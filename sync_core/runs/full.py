@@ -31,6 +31,7 @@ class FullReading:
     """Looks at all people of the scope, and at all that are stored.
 
     `here` are those who are stored, for comparison with the rows that deleted connections have left.
+    `disputed` were not found by the reading, and are in scope by the look: one of the two is out of date.
     """
 
     has_looked = False
@@ -51,6 +52,7 @@ class FullReading:
         self.log = WindowLog()
         self.managers: dict[str, set[str]] = {}
         self.here: frozenset[str] = frozenset()
+        self.disputed: set[str] = set()
         self._stored: StoredIndex | None = None
 
     @property
@@ -173,6 +175,9 @@ class FullReading:
     async def look(self, object_ids: Sequence[str]) -> list[Evidence]:
         found = await self._context.look(object_ids, self.reading.tree)
         self._note_managers(one.person for one in found if one.person is not None)
+        self.disputed.update(
+            one.object_id for one in found if one.reason is None and not one.is_unclear
+        )
         return found
 
     @property

@@ -474,3 +474,71 @@ async def test_a_list_lacks_somebody_who_stays_and_whose_manager_is_renamed(team
     await team.looked()
 
     assert await team.names() == {person: "Bea"}
+
+
+async def test_a_nested_group_that_a_list_lacked_is_deleted_and_takes_its_people_with_it(
+    team: Team,
+) -> None:
+    [person] = team.hire()
+    nested = team.control.create_group("Nested", members=[person])["id"]
+    team.control.add_members(team.group, nested)
+    team.control.remove_members(team.group, person)
+    [colleague] = team.hire()
+    await team.connect()
+    team.control.add_fault("flappingCast", share=1.0)
+    team.control.add_members(team.group, team.control.create_group("Other")["id"])
+    await team.looked()
+    team.control.clear_faults()
+    team.pass_time(LAG + 1)
+
+    team.control.delete_group(nested)
+    await team.run()
+
+    assert await team.members() == {colleague}
+
+
+@pytest.mark.parametrize("when", ["before the first run", "between two runs"])
+async def test_somebody_who_was_never_seen_is_restored_into_the_groups_of_before(
+    team: Team, when: str
+) -> None:
+    """Of memberships that come back with a restored person, groups/delta tells nothing."""
+    [colleague] = team.hire()
+    if when == "before the first run":
+        [stranger] = team.hire()
+        team.control.soft_delete(stranger)
+        await team.connect()
+    else:
+        await team.connect()
+        [stranger] = team.hire()
+        team.control.soft_delete(stranger)
+        await team.looked()
+    team.pass_time(LAG + 1)
+    await team.run("full")
+
+    team.control.restore(stranger)
+    await team.looked()
+
+    assert await team.members() == {colleague, stranger}
+
+
+async def test_a_look_that_contradicts_the_reading_is_repeated_when_answers_no_longer_lag(
+    team: Team,
+) -> None:
+    """The nested group is gone from all lists, and its people still answer that they are in it."""
+    [person] = team.hire()
+    nested = team.control.create_group("Nested", members=[person])["id"]
+    team.control.add_members(team.group, nested)
+    team.control.remove_members(team.group, person)
+    [colleague] = team.hire()
+    await team.connect()
+    team.control.delete_group(nested)
+    team.control.add_fault("lag", maxSeconds=900, seed=7, what=["memberOf"])
+
+    assert (await team.run()).mode is Mode.FULL
+    assert await team.members() == {colleague, person}
+    team.control.clear_faults()
+    for _ in range(2):
+        team.pass_time(LAG + 1)
+        await team.looked()
+
+    assert await team.members() == {colleague}

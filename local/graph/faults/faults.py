@@ -205,11 +205,14 @@ def _age_s(fault: Fault, path: str) -> float:
 
 
 def _left_out(fault: Fault, path: str, found: int) -> set[int]:
-    """Nobody, everybody, or some: each about equally often where ``share`` is not given."""
-    dice = fault.dice(path)
-    if dice.random() >= float(fault.options.get("share", 2 / 3)):
+    """Nobody, everybody, or some: each about equally often where ``share`` is not given.
+
+    With a share of 1 nothing is ever shown.
+    """
+    dice, share = fault.dice(path), float(fault.options.get("share", 2 / 3))
+    if dice.random() >= share:
         return set()
-    kept = dice.choice((0.0, dice.random()))
+    kept = dice.choice((0.0, dice.random())) if share < 1 else 0.0
     return {place for place in range(found) if dice.random() >= kept}
 
 

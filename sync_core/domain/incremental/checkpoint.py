@@ -60,6 +60,11 @@ class TrackedGroups(Document):
     edges: dict[str, datetime] = Field(default_factory=dict)
     awaited: dict[str, list[str]] = Field(default_factory=dict)
 
+    @property
+    def expected(self) -> frozenset[str]:
+        """The nested groups that are awaited."""
+        return frozenset(group for below in self.awaited.values() for group in below)
+
     def lacks(
         self,
         names: AbstractSet[str],

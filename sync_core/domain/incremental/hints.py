@@ -18,6 +18,7 @@ MEMBERS_DELTA = "members@delta"
 # `@removed` says that an object is gone for good with this reason, and that it can be restored with
 # "changed" (learn.microsoft.com/graph/delta-query-users).
 GONE_FOR_GOOD = "deleted"
+SOFT_DELETED = "changed"
 # Of one that is missing in a row nothing is known (microsoft-graph-docs issue 2255).
 ALWAYS_TOLD = frozenset({"accountEnabled", "userPrincipalName"})
 
@@ -69,6 +70,10 @@ class Hints:
     def of(self, object_id: str) -> Hint:
         """Return the hint about a person, an empty one if there is none yet."""
         return self.people.setdefault(object_id, Hint())
+
+    def may_return(self) -> set[str]:
+        """Return the people who were soft-deleted: restored, they are in their groups, and nobody tells."""
+        return {one for one, hint in self.people.items() if hint.removed == SOFT_DELETED}
 
     def add_user(self, row: Mapping[str, Any]) -> None:
         """Learn from a row of users/delta."""

@@ -58,6 +58,10 @@ def test_a_nested_group_is_awaited_until_a_list_shows_it_or_it_is_told_to_be_gon
     assert TREE.lacks(set(names), seen, told) == lacking
 
 
+def test_the_groups_that_are_awaited_are_expected() -> None:
+    assert TREE.expected == {"d"}
+
+
 def stream(*groups: str) -> GroupStream:
     return GroupStream(link="https://graph", taken_at=NOW, groups=list(groups))
 

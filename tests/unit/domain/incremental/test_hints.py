@@ -55,6 +55,18 @@ def test_whether_a_person_was_told_to_be_gone_goes_by_the_last_row(
     assert hints_of(*rows).removed == removed
 
 
+def test_who_was_soft_deleted_may_return_and_who_is_gone_for_good_may_not() -> None:
+    hints = Hints()
+    for row in (
+        user_row(**{"@removed": {"reason": "changed"}}),
+        user_row(**GONE) | {"id": BOB},
+        user_row() | {"id": ADMINS},
+    ):
+        hints.add_user(row)
+
+    assert hints.may_return() == {ANN}
+
+
 @pytest.mark.parametrize(
     ("listed", "manager"),
     [
