@@ -78,10 +78,18 @@ def install() -> None:
         raise AzuriteError(f"npm has installed no Azurite in {FOLDER}. {_REMEDY}")
 
 
+@dataclass(frozen=True)
+class Account:
+    """One of several accounts of an Azurite."""
+
+    connection_string: str
+
+
 class Azurite:
     """Blob, queue and table service of one Azurite process, from construction to ``stop``.
 
-    ``data`` None keeps everything in memory. Port 0 means a free one.
+    ``data`` None keeps everything in memory. Port 0 means a free one. ``spare_accounts`` stand beside the
+    usual one: storage of one's own without another process, which takes seconds to start.
     """
 
     def __init__(
@@ -91,8 +99,10 @@ class Azurite:
         blob_port: int = 0,
         queue_port: int = 0,
         table_port: int = 0,
+        spare_accounts: int = 0,
         on_line: Callable[[str], None] | None = None,
     ) -> None:
+        accounts = [ACCOUNT, *(f"account{number}" for number in range(spare_accounts))]
         node = find_node()
         if node is None or not ENTRY.exists():
             raise AzuriteError("Azurite is not installed. Run: python -m local.azurite install")
@@ -112,7 +122,9 @@ class Azurite:
                 *("--tableHost", "127.0.0.1", "--tablePort", str(table_port)),
             ],
             on_line=on_line,
+            env=os.environ | {"AZURITE_ACCOUNTS": ";".join(f"{name}:{KEY}" for name in accounts)},
         )
+        self._spare = accounts[1:]
         try:
             ready = self._child.wait_for_lines(READY, count=3, timeout_s=START_TIMEOUT_S)
         except BaseException:
@@ -139,8 +151,15 @@ class Azurite:
 
     @property
     def connection_string(self) -> str:
-        endpoints = (f"{kind}Endpoint={url}/{ACCOUNT};" for kind, url in self._endpoints.items())
-        start = f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};"
+        return self._connection_string(ACCOUNT)
+
+    def another_account(self) -> "Account":
+        """Return a spare account, which nobody else uses and nothing is in yet."""
+        return Account(self._connection_string(self._spare.pop(0)))
+
+    def _connection_string(self, account: str) -> str:
+        endpoints = (f"{kind}Endpoint={url}/{account};" for kind, url in self._endpoints.items())
+        start = f"DefaultEndpointsProtocol=http;AccountName={account};AccountKey={KEY};"
         return start + "".join(sorted(endpoints))
 
     def stop(self) -> None:

@@ -4,11 +4,11 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from local.azurite import Azurite
+from local.azurite import Account, Azurite
 from local.graph import GraphEmulator
 from local.identity import IdentityInThread
 from local.sample import (
@@ -31,6 +31,8 @@ from sync_core.store.tables import USERS
 from sync_core.store.wire import Entity
 from tests.trust import TLS
 
+# More than the tests of one process ask for.
+SPARE_ACCOUNTS = 100
 ADMINISTRATOR = Actor(name="an administrator")
 
 
@@ -39,9 +41,14 @@ class Rig:
     """Storage, Key Vault and the app's identity; each test brings its own tenant."""
 
     tls: TlsFiles
-    azurite: Azurite
+    azurite: Azurite | Account
     vault: VaultInThread
     identity: IdentityInThread
+
+    def apart(self) -> "Rig":
+        """Return the rig with storage of its own, for who must not meet what other tests have left."""
+        assert isinstance(self.azurite, Azurite)
+        return replace(self, azurite=self.azurite.another_account())
 
     def environment(self, emulator: GraphEmulator) -> dict[str, str]:
         """Give the app settings of a deployment on this rig."""
@@ -119,7 +126,7 @@ def running_rig() -> Iterator[Rig]:
     with ExitStack() as stack:
         rig = Rig(
             TLS,
-            stack.enter_context(Azurite()),
+            stack.enter_context(Azurite(spare_accounts=SPARE_ACCOUNTS)),
             stack.enter_context(VaultInThread(TLS)),
             stack.enter_context(IdentityInThread()),
         )

@@ -4,14 +4,13 @@ import os
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueClient, TextBase64DecodePolicy
 
-from local.azurite import Azurite
 from local.graph import GraphEmulator
 from sync_core.domain.documents import SyncRequest
 from sync_core.services import Services
@@ -57,11 +56,8 @@ def app(
 ) -> Iterator[LoadedApp]:
     python = _python(request.param)
     log = tmp_path_factory.mktemp("worker") / "log.txt"
-    with (
-        Azurite() as azurite,
-        GraphEmulator(people=60, groups=12, seed=7, tls=rig.tls) as emulator,
-    ):
-        own = replace(rig, azurite=azurite)
+    with GraphEmulator(people=60, groups=12, seed=7, tls=rig.tls) as emulator:
+        own = rig.apart()
         with WorkerProcess(python, environment(own, emulator), log) as worker:
             yield LoadedApp(own, emulator, worker, worker.load())
 

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from local.azurite import Azurite
+from local.azurite import Account, Azurite
 from local.identity import IdentityInThread
 from local.processes import Child
 from local.tls import TlsFiles
@@ -36,7 +36,7 @@ def identity(rig: Rig) -> IdentityInThread:
 
 
 @pytest.fixture(scope="session")
-def azurite(rig: Rig) -> Azurite:
+def azurite(rig: Rig) -> Azurite | Account:
     return rig.azurite
 
 
@@ -80,7 +80,9 @@ def note(**what):
 
 
 @pytest.fixture(scope="module")
-def start_host(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartHost]:
+def start_host(
+    azurite: Azurite | Account, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[StartHost]:
     """``start_host(source, host_json, port=0, lease=30, **settings)``; ended with the module."""
     with ExitStack() as stack:
 

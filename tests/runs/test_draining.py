@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from azure.data.tables.aio import TableClient
 
-from local.azurite import Azurite
 from local.graph import GraphEmulator
 from local.processes import Child
 from sync_core import triggers
@@ -217,10 +216,9 @@ async def test_a_process_that_ends_takes_nothing_new(
 
 
 @pytest.fixture
-def own_rig(rig: Rig) -> Iterator[Rig]:
+def own_rig(rig: Rig) -> Rig:
     """Give storage of its own: a host takes every message that it finds."""
-    with Azurite() as azurite:
-        yield replace(rig, azurite=azurite)
+    return rig.apart()
 
 
 @pytest.fixture

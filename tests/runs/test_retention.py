@@ -1,12 +1,11 @@
 """What is older than `HISTORY_DAYS` is forgotten, in small steps, whoever it was about; the audit is not."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
-from local.azurite import Azurite
 from local.graph import GraphEmulator
 from sync_core.domain.documents import Run, Trigger
 from sync_core.domain.errors import RetryLater
@@ -29,10 +28,9 @@ ANN, BEN = "a0000000-0000-4000-8000-000000000000", "b0000000-0000-4000-8000-0000
 
 
 @pytest.fixture(scope="module")
-def own_rig(rig: Rig) -> Iterator[Rig]:
+def own_rig(rig: Rig) -> Rig:
     """Storage of its own: a pass goes over everything that is there."""
-    with Azurite() as azurite:
-        yield replace(rig, azurite=azurite)
+    return rig.apart()
 
 
 @pytest.fixture

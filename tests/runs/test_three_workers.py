@@ -8,12 +8,11 @@ import sys
 import time
 from collections import defaultdict
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from azure.storage.queue.aio import QueueClient
 
-from local.azurite import Azurite
 from local.graph import GraphEmulator
 from local.processes import Child
 from sync_core.domain.documents import RunStatus
@@ -116,26 +115,25 @@ async def test_one_of_three_workers_is_killed(
     names = [f"{connection_id}-{number:02d}" for number in range(CONNECTIONS)]
     turns = Turns()
     emulator.control.add_fault("slow", path=MEMBERS, milliseconds=500)
-    with Azurite() as azurite:
-        own = replace(rig, azurite=azurite)
-        async with own.services(emulator) as services:
-            for name in names:
-                await stored_connection(services, name, scope=group_scope(group), schedule=WEEKLY)
-            await request_due(services)
-            await take_away(own)
-            with ExitStack() as stack:
-                victim, *_ = [
-                    stack.enter_context(started(own, emulator, worker, turns))
-                    for worker in (VICTIM, 2, 3)
-                ]
-                await until_in_hand(turns)
-                os.kill(victim.pid, signal.SIGKILL)
-                died_at = now_s()
-                emulator.control.clear_faults()
-                await until_all_ran(services, names)
+    own = rig.apart()
+    async with own.services(emulator) as services:
+        for name in names:
+            await stored_connection(services, name, scope=group_scope(group), schedule=WEEKLY)
+        await request_due(services)
+        await take_away(own)
+        with ExitStack() as stack:
+            victim, *_ = [
+                stack.enter_context(started(own, emulator, worker, turns))
+                for worker in (VICTIM, 2, 3)
+            ]
+            await until_in_hand(turns)
+            os.kill(victim.pid, signal.SIGKILL)
+            died_at = now_s()
+            emulator.control.clear_faults()
+            await until_all_ran(services, names)
 
-            await assert_runs_ended(services, names)
-            assert await created(services) == dict.fromkeys(names, people)
+        await assert_runs_ended(services, names)
+        assert await created(services) == dict.fromkeys(names, people)
     assert turns.at_once(VICTIM, died_at) == []
 
 

@@ -4,7 +4,6 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,7 +12,6 @@ from azure.core.pipeline.transport import AioHttpTransport
 from azure.storage.queue import TextBase64DecodePolicy
 from azure.storage.queue.aio import QueueClient
 
-from local.azurite import Azurite
 from local.graph import GraphEmulator
 from sync_core import triggers
 from sync_core.domain.documents import RunStatus, SyncRequest
@@ -35,10 +33,9 @@ MAINTENANCE = 9
 
 
 @pytest.fixture(scope="module")
-def own_rig(rig: Rig) -> Iterator[Rig]:
+def own_rig(rig: Rig) -> Rig:
     """Give storage of its own: the lists of the others' are long, and something is always due there."""
-    with Azurite() as azurite:
-        yield replace(rig, azurite=azurite)
+    return rig.apart()
 
 
 @pytest.fixture

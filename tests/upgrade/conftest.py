@@ -12,7 +12,6 @@ from typing import Any
 import httpx
 import pytest
 
-from local.azurite import Azurite
 from local.graph import GraphEmulator
 from local.vault import VaultInThread
 from sync_core.services import Services
@@ -79,9 +78,10 @@ def storage_of(rig: Rig, dump: Json, folder: Path) -> Iterator[Rig]:
     """Lend the rig a storage and a vault of its own: other tests find no connections of this one."""
     secrets = folder / "vault.json"
     secrets.write_text(json.dumps(_vault(dump["secrets"])))
-    with Azurite() as azurite, VaultInThread(rig.tls, file=secrets) as vault:
-        write_tables(azurite.connection_string, dump["tables"])
-        yield replace(rig, azurite=azurite, vault=vault)
+    with VaultInThread(rig.tls, file=secrets) as vault:
+        own = replace(rig.apart(), vault=vault)
+        write_tables(own.azurite.connection_string, dump["tables"])
+        yield own
 
 
 @asynccontextmanager

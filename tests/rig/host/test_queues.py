@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from azure.storage.queue import QueueClient
 
-from local.azurite import Azurite
+from local.azurite import Account, Azurite
 from tests.rig.conftest import RunningHost, StartHost
 
 SOURCE = """
@@ -38,7 +38,7 @@ HOST_JSON = {"extensions": {"queues": QUEUES | {"visibilityTimeout": "00:00:01"}
 
 
 class Queue:
-    def __init__(self, azurite: Azurite, name: str) -> None:
+    def __init__(self, azurite: Azurite | Account, name: str) -> None:
         self._client = QueueClient.from_connection_string(azurite.connection_string, name)
 
     def send(self, body: bytes) -> None:
@@ -64,7 +64,7 @@ OpenQueue = Callable[[str], Queue]
 
 
 @pytest.fixture
-def queue(azurite: Azurite) -> Iterator[OpenQueue]:
+def queue(azurite: Azurite | Account) -> Iterator[OpenQueue]:
     opened: list[Queue] = []
 
     def open_queue(name: str) -> Queue:
