@@ -2,7 +2,7 @@
 
 In one partition, so that a run loads all of it by one query, and moves the checkpoint together with the
 cases that it leaves open. Rows: `checkpoint|000` and on, `window|000`, `interest|000`, `reading|000` (a full
-reading that is not finished), `dirty`, and `open|{object id}|{cause}`.
+reading that is not finished), `dirty`, `open|{object id}|{cause}`, and those of `store.realtime`.
 """
 
 import zlib
@@ -23,9 +23,11 @@ from sync_core.domain.incremental.kept_reading import KeptReading
 from sync_core.domain.incremental.open_people import Cause, Key, OpenCase, Settlement, opened
 from sync_core.domain.model import Reason
 from sync_core.domain.plan.window import Marks
+from sync_core.domain.realtime import RealtimeState
 from sync_core.logs import log_event
 from sync_core.store.fences import FENCE, FENCE_BYTES, FENCED_OPERATIONS, Fence
 from sync_core.store.packing import delete, left_over, packed, piece_of, unpacked, upsert
+from sync_core.store.realtime import Heard, kept_state
 from sync_core.store.rows import moment
 from sync_core.store.tables import CHECKPOINTS, Tables, asked
 from sync_core.store.wire import (
@@ -53,7 +55,7 @@ class Kept:
 
     `is_dirty`: people were written since the checkpoint, so its numbers have to be counted again.
     `rows` are the row keys of what is packed, `fence` is the fence of the partition as it stood. `by_hand`
-    are the ETags of cases that are opened outside of runs, too.
+    are the ETags of cases that are opened outside of runs, too. `heard` is what is known of notifications.
     """
 
     checkpoint: Checkpoint | None = None
@@ -65,14 +67,15 @@ class Kept:
     rows: set[str] = field(default_factory=set)
     fence: Entity | None = None
     by_hand: dict[Key, str] = field(default_factory=dict)
+    heard: Heard = field(default_factory=Heard)
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
     """What a run leaves: the settled cases, and the next checkpoint with its marks, if it moves.
 
-    `interest` is a changed interest set. `counts_again`: the next run has to count from the tables, as after
-    a kill.
+    `interest` is a changed interest set, `realtime` what was learned of notifications, if anything was.
+    `counts_again`: the next run has to count from the tables, as after a kill.
     """
 
     settlement: Settlement
@@ -80,6 +83,7 @@ class Move:
     marks: Sequence[Marks] = ()
     interest: InterestSet | None = None
     counts_again: bool = False
+    realtime: RealtimeState | None = None
 
 
 class CheckpointStore:
@@ -178,6 +182,8 @@ def _batches(connection_id: str, kept: Kept, move: Move) -> list[list[Sequence[O
     before = _cases(connection_id, move.settlement, kept.by_hand)
     if move.interest is not None:
         before += _replaced(connection_id, kept, "interest", bytes(move.interest.bits))
+    if move.realtime is not None:
+        before.append(kept_state(connection_id, move.realtime))
     groups = [[one] for one in before]
     # A reading ends with the run that has come to its end, whether that moves the checkpoint or not.
     last = left_over(connection_id, kept.rows, (), (READING,))
@@ -221,6 +227,8 @@ def _take(kept: Kept, row: Entity, pieces: Mapping[str, list[bytes]]) -> None:
         kept.fence = row
     elif key == DIRTY:
         kept.is_dirty = True
+    elif kept.heard.take(row):
+        pass
     elif key.startswith(OPEN):
         case = _case(row)
         if case is not None:
