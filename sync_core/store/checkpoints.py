@@ -252,6 +252,7 @@ def _case(row: Entity) -> OpenCase | None:
             datetime.fromisoformat(row["Since"]),
             datetime.fromisoformat(row["DueAt"]),
             Reason(reason) if reason else None,
+            datetime.fromisoformat(row["ToldAt"]) if row.get("ToldAt") else None,
         )
     except ValueError:
         return None
@@ -287,6 +288,8 @@ def _closed(connection_id: str, case: OpenCase, etag: str = "*") -> Operation:
 def _opened(connection_id: str, case: OpenCase) -> Operation:
     reason = {"Reason": case.reason.value} if case.reason is not None else {}
     times = moment("Since", case.since) | moment("DueAt", case.due_at)
+    if case.told_at is not None:
+        times |= moment("ToldAt", case.told_at)
     return upsert(connection_id, _case_key(case), **times, **reason)
 
 

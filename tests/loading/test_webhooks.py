@@ -86,7 +86,7 @@ def test_the_handshake_gives_the_token_back(
 async def test_a_delivery_asks_for_a_run(
     app: LoadedApp, services: Services, connection_id: str, webhook: Webhook
 ) -> None:
-    state = client_state(await client_state_key(services.vault), connection_id)
+    state = client_state(await client_state_key(services.vault), connection_id, "n")
 
     answer = webhook.post(app, delivery(state, state))
 
@@ -101,7 +101,7 @@ async def test_a_forged_delivery_is_taken_and_asks_for_nothing(
     app: LoadedApp, services: Services, connection_id: str, webhook: Webhook
 ) -> None:
     """Graph would repeat what is refused, and a forger would learn what is right."""
-    forged = client_state(b"somebody else's key", connection_id)
+    forged = client_state(b"somebody else's key", connection_id, "n")
 
     answer = webhook.post(app, delivery(forged))
 
