@@ -775,6 +775,7 @@ class Purpose(StrEnum):
     SYNC = "sync"
     VERIFY = "verify"
     DELETE = "delete"
+    LISTEN = "listen"
 
 
 def _known_mode(value: Any, info: ValidationInfo) -> Any:
@@ -786,7 +787,8 @@ class SyncRequest(Document):
     """One message of the queue `sync-requests`: run this connection, and why.
 
     With the purpose `verify` nothing is run: settings that wait for Entra are tried once more. With
-    `delete` a deletion that an administrator has confirmed goes on. `asked_at` is when the timer asked for
+    `delete` a deletion that an administrator has confirmed goes on; with `listen` it is found out whether
+    notifications still arrive. `asked_at` is when the timer asked for
     whatever is due: a run that has begun since serves it.
     """
 

@@ -86,7 +86,7 @@ def noticed(
     return Step(health.replaced(waiting=waiting), opened + closed)
 
 
-def fell_silent(health: Health, finding: Finding, since: datetime) -> Step:
+def silenced(health: Health, finding: Finding, since: datetime) -> Step:
     """Open the incident of notifications that do not arrive, unless it is, or runs fail as well."""
     if SILENT in health.waiting or health.failures:
         return Step(health)

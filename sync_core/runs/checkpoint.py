@@ -258,6 +258,10 @@ class Leaving:
         if move.checkpoint is not None and await self._were_settings_changed():
             log_event("checkpoint.kept", connection=context.connection.id)
             move = replace(move, checkpoint=None, interest=None)
+        if context.connection.realtime:
+            heard = context.kept.heard
+            learned = context.account.learned(heard.at, context.stamp.now)
+            move = replace(move, realtime=learned if learned != heard.state else None)
         await services.store.checkpoints.move(context.connection.id, context.kept, move, self.fence)
 
     async def _were_settings_changed(self) -> bool:

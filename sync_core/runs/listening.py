@@ -1,17 +1,13 @@
-"""What a run learns of its connection's notifications: what came by them, how fast, and what they did not tell."""
+"""What a run learns of notifications: what came by them, how fast, and what they did not tell."""
 
 from sync_core.domain.documents import Purpose, SyncRequest, Trigger
 from sync_core.domain.errors import SyncError
 from sync_core.domain.incidents import Ears
-from sync_core.domain.incremental.digest import deciding_digest
 from sync_core.domain.incremental.open_people import LAG, Cause
-from sync_core.domain.model import Change
-from sync_core.domain.plan.plan import Plan
-from sync_core.domain.realtime import RealtimeState, Told, disproved_at, is_in_time
+from sync_core.domain.realtime import Told, disproved_at, is_in_time
 from sync_core.logs import log_event
 from sync_core.runs.context import RunContext
-from sync_core.runs.drift import COMPARES
-from sync_core.runs.way import LookingWay, Way
+from sync_core.runs.way import Way
 from sync_core.services import Services
 
 # Notifications are late by up to the lag; after it, whoever looks finds what is certain.
@@ -22,24 +18,46 @@ def begin(context: RunContext, way: Way) -> None:
     """Learn what is known before anything is written: whom notifications and the delta have named."""
     if not context.connection.realtime:
         return
-    rounds = way.rounds if isinstance(way, LookingWay) else way.links.rounds
-    checkpoint, now = context.kept.checkpoint, context.stamp.now
-    cases = context.kept.cases.values()
+    kept, now = context.kept, context.stamp.now
     notified = {
         case.object_id: case.told_at or case.since
-        for case in cases
+        for case in kept.cases.values()
         if case.cause is Cause.NOTIFIED
     }
-    context.account.state = context.kept.heard.state
-    if checkpoint is None or not _compares(context, way):
-        context.account.told = Told(notified)
+    context.account.state, context.account.told = kept.heard.state, Told(notified)
+    if kept.checkpoint is None or not way.compares:
         return
-    before = checkpoint.newest()
+    before = kept.checkpoint.newest()
     context.account.told = Told(
         notified=notified,
-        hints=rounds.hints.people,
-        polled_at=rounds.ended_at,
+        hints=way.rounds.hints.people,
+        polled_at=way.rounds.ended_at,
         since=before if is_in_time(context.connection, before, now) else None,
-        lately=checkpoint.told_since(now - LAG).keys(),
+        lately=kept.checkpoint.told_since(now - LAG).keys(),
         compares=True,
     )
+
+
+def ears_of(context: RunContext) -> Ears:
+    """Return whether notifications are expected, and the last that shows that they arrive."""
+    heard = context.kept.heard
+    return Ears(context.connection.realtime, disproved_at(heard.state, heard.at))
+
+
+async def ask_for_look(services: Services, context: RunContext) -> None:
+    """Have somebody look, once the last notification would have come, where enough was not told.
+
+    A look that cannot be asked for is asked for by the next run that finds what was not told.
+    """
+    account, now = context.account, context.stamp.now
+    if not account.missed or not account.learned(context.kept.heard.at, now).suspects():
+        return
+    request = SyncRequest(
+        connection_id=context.connection.id, trigger=Trigger.TIMER, purpose=Purpose.LISTEN
+    )
+    try:
+        await services.queue.send(request, delay_s=LOOK_AFTER_S)
+    except SyncError as error:
+        log_event("realtime.notAsked", connection=context.connection.id, code=error.code)
+    else:
+        log_event("realtime.suspected", connection=context.connection.id)

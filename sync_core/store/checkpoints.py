@@ -221,14 +221,14 @@ def _replaced(connection_id: str, kept: Kept, kind: str, content: bytes) -> list
 
 
 def _take(kept: Kept, row: Entity, pieces: Mapping[str, list[bytes]]) -> None:
+    if kept.heard.take(row):
+        return
     key = str(row["RowKey"])
     kind = key.partition("|")[0]
     if key == FENCE:
         kept.fence = row
     elif key == DIRTY:
         kept.is_dirty = True
-    elif kept.heard.take(row):
-        pass
     elif key.startswith(OPEN):
         case = _case(row)
         if case is not None:

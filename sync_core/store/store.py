@@ -25,6 +25,7 @@ from sync_core.store.moves import Moves
 from sync_core.store.people import People
 from sync_core.store.plans import PlanStore
 from sync_core.store.readings import ReadingStore
+from sync_core.store.realtime import RealtimeStore
 from sync_core.store.refused_plans import RefusedPlanStore
 from sync_core.store.reports import ReportStore
 from sync_core.store.retention import OldHistories, OldRuns, PassStore
@@ -82,6 +83,7 @@ class Store:
         self.checkpoints = CheckpointStore(tables)
         self.reports = ReportStore(tables)
         self.readings = ReadingStore(tables)
+        self.realtime = RealtimeStore(tables)
         self.refused_plans = RefusedPlanStore(tables, self.plans)
         self.deletions = DeletionStore(tables)
         self.leftovers = LeftoverStore(tables)

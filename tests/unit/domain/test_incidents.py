@@ -10,10 +10,10 @@ from sync_core.domain.incidents import (
     SILENT,
     Ears,
     Finding,
-    fell_silent,
     findings_of,
     noticed,
     open_incidents,
+    silenced,
     turns,
 )
 from tests.unit.builders import NOW
@@ -93,9 +93,9 @@ QUIET = Finding(SILENT, "Nobody tells.", "Look at the address.")
 
 
 def test_silence_is_told_once_and_not_where_runs_fail() -> None:
-    first = fell_silent(Health(connection_id="contoso"), QUIET, NOW)
-    again = fell_silent(first.health, QUIET, LATER)
-    failing = fell_silent(Health(connection_id="contoso", failures=1), QUIET, NOW)
+    first = silenced(Health(connection_id="contoso"), QUIET, NOW)
+    again = silenced(first.health, QUIET, LATER)
+    failing = silenced(Health(connection_id="contoso", failures=1), QUIET, NOW)
 
     assert [event.name for event in first.events] == ["incident.opened"]
     assert first.health.waiting[SILENT].since == NOW
@@ -116,7 +116,7 @@ def test_silence_is_told_once_and_not_where_runs_fail() -> None:
 def test_a_run_that_knows_of_a_notification_resolves_silence(
     ears: Ears | None, ended: bool
 ) -> None:
-    silent = fell_silent(Health(connection_id="contoso"), QUIET, NOW).health
+    silent = silenced(Health(connection_id="contoso"), QUIET, NOW).health
     step = noticed(silent, (), LATER, ears)
 
     assert [event.name for event in step.events] == (["incident.resolved"] if ended else [])
