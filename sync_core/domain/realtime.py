@@ -79,11 +79,11 @@ class Untold(NamedTuple):
 class RealtimeState(Document):
     """What runs have learned of a connection's notifications.
 
-    `counted_since` is when the counting of changes began. `untold` are the changes that a subscription should
+    `since` is when the first run began that listened. `untold` are the changes that a subscription should
     have told, by its slot: `users`, or the id of a group.
     """
 
-    counted_since: datetime | None = None
+    since: datetime | None = None
     by_notification: int = 0
     by_polling: int = 0
     notified: list[Latency] = Field(default_factory=list)
@@ -241,11 +241,12 @@ class Account:
     def learned(self, heard: Heard, now: datetime) -> RealtimeState:
         """Return the state that the run leaves; the same one where there is nothing to tell."""
         state = without_told(self.state, heard, self.told.notified, now)
+        if state.since is None:
+            state = state.model_copy(update={"since": now})
         if not (self._by_notification or self._by_polling or self._untold):
             return state
         return state.model_copy(
             update={
-                "counted_since": state.counted_since or now,
                 "by_notification": state.by_notification + self._by_notification,
                 "by_polling": state.by_polling + self._by_polling,
                 "notified": [*state.notified, *self._notified][-SAMPLE:],

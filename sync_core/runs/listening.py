@@ -6,6 +6,7 @@ from sync_core.domain.incidents import Ears
 from sync_core.domain.incremental.open_people import LAG, Cause
 from sync_core.domain.realtime import Told, disproved_at, is_in_time
 from sync_core.logs import log_event
+from sync_core.runs.checkpoint import learned_by
 from sync_core.runs.context import RunContext
 from sync_core.runs.way import Way
 from sync_core.services import Services
@@ -49,8 +50,7 @@ async def ask_for_look(services: Services, context: RunContext) -> None:
 
     A look that cannot be asked for is asked for by the next run that finds what was not told.
     """
-    account, now = context.account, context.stamp.now
-    if not account.missed or not account.learned(context.kept.heard.at, now).suspects():
+    if not context.account.missed or not learned_by(context).suspects():
         return
     request = SyncRequest(
         connection_id=context.connection.id, trigger=Trigger.TIMER, purpose=Purpose.LISTEN

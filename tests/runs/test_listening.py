@@ -95,12 +95,12 @@ async def test_to_keep_count_costs_no_call_to_the_tables(
     sent = sent_to_tables(monkeypatch, str((await services.store.tables.table(USERS)).url))
 
     await looked(services, connection_id)
-    nothing, state = len(sent), await known(services, connection_id)
+    nothing = len(sent)
     sent.clear()
     emulator.control.patch_person(person, {"displayName": "Zoë O'Brien"})
     await looked(services, connection_id)
 
-    assert (nothing, state) == (14, RealtimeState())
+    assert nothing == 14
     assert len(sent) <= 20
 
 
@@ -176,12 +176,19 @@ async def test_a_leaver_whom_only_a_full_reading_found_is_missed(
     assert missed(await known(services, connection_id)) == {person: {"users"}}
 
 
-async def test_a_connection_without_realtime_keeps_no_count(
+async def test_without_realtime_nothing_is_counted_and_what_was_is_forgotten(
     services: Services, emulator: GraphEmulator, connection_id: str
 ) -> None:
-    people = await imported(services, connection_id, policy=NO_GUARD)
+    people = await imported(services, connection_id, realtime=True, policy=NO_GUARD)
     several(emulator, people)
+    await looked(services, connection_id)
+    before = await known(services, connection_id)
+    stored = await services.store.connections.get(connection_id)
+    changed = stored.connection.model_copy(update={"realtime": False})
+    await services.store.connections.replace(changed, stored)
+    await renamed_one(services, emulator, connection_id)
 
     await looked(services, connection_id)
 
+    assert before.untold
     assert await known(services, connection_id) == RealtimeState()

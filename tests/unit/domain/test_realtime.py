@@ -113,7 +113,7 @@ def test_a_change_that_nobody_told_is_nobodys() -> None:
     run = account()
     run.written(change(), NOW)
 
-    assert run.learned({}, NOW) == RealtimeState()
+    assert run.learned({}, NOW) == RealtimeState(since=NOW)
     assert not run.missed
 
 
@@ -195,6 +195,13 @@ def test_a_notification_takes_back_what_it_told_late(
     state = without_told(three(), heard, notified, NOW)
 
     assert sum(map(len, state.untold.values())) == left
+
+
+def test_a_row_that_is_broken_begins_with_what_came_after() -> None:
+    two = RealtimeState(untold=missed(NOW - 3 * MINUTE, NOW - MINUTE))
+    left = without_told(two, {Channel.USERS: NOW - 2 * MINUTE}, {}, NOW)
+
+    assert [one.at for one in left.untold["users"]] == [NOW - MINUTE]
 
 
 def test_what_was_missed_a_month_ago_is_forgotten() -> None:
