@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from sync_core.concurrency import in_thread
 from sync_core.domain.compatibility import read
-from sync_core.domain.incremental.checkpoint import Checkpoint
+from sync_core.domain.incremental.checkpoint import Checkpoint, TrackedGroups
 from sync_core.domain.incremental.interest import InterestSet
 from sync_core.domain.incremental.kept_reading import KeptReading
 from sync_core.domain.incremental.open_people import Cause, Key, OpenCase, Settlement, opened
@@ -106,6 +106,20 @@ class CheckpointStore:
             log_event("checkpoint.unreadable", connection=connection_id)
             kept.checkpoint = None
         return kept
+
+    async def tree(self, connection_id: str) -> TrackedGroups | None:
+        """Load the tree of groups alone; None where there is no checkpoint that can be read."""
+        table = await self._tables.table(CHECKPOINTS)
+        mine = f"PartitionKey eq {quoted(connection_id)}"
+        pieces: list[bytes] = []
+        async for page in query(
+            table, f"{mine} and RowKey ge 'checkpoint|' and RowKey lt 'checkpoint}}'", typed=True
+        ):
+            pieces += [piece_of(row) for row in page]
+        try:
+            return read(Checkpoint, unpacked(pieces)).tree if pieces else None
+        except (ValidationError, ValueError, zlib.error):
+            return None
 
     async def soil(self, connection_id: str) -> None:
         """Note that people are about to be written, by whoever does not move the checkpoint afterwards."""

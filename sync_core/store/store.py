@@ -32,6 +32,7 @@ from sync_core.store.retention import OldHistories, OldRuns, PassStore
 from sync_core.store.rows import Stamp
 from sync_core.store.runs import RunStore
 from sync_core.store.spending import RunSpending
+from sync_core.store.subscriptions import SubscriptionStore
 from sync_core.store.tables import (
     APPROVALS,
     BINDINGS,
@@ -45,6 +46,7 @@ from sync_core.store.tables import (
     READINGS,
     REFUSED_PLANS,
     RUNS,
+    SUBSCRIPTIONS,
     TABLES,
     TENANT_CLAIMS,
     USERS,
@@ -87,6 +89,7 @@ class Store:
         self.refused_plans = RefusedPlanStore(tables, self.plans)
         self.deletions = DeletionStore(tables)
         self.leftovers = LeftoverStore(tables)
+        self.subscriptions = SubscriptionStore(tables)
         self.audit = AuditStore(tables)
         self.passes = PassStore(tables)
         self.old_runs = OldRuns(tables, self.plans)
@@ -167,6 +170,7 @@ class Store:
             REFUSED_PLANS: partial(self.refused_plans.forget_all, connection_id),
             CHECKPOINTS: partial(self.checkpoints.forget, connection_id),
             READINGS: partial(self.readings.forget, connection_id),
+            SUBSCRIPTIONS: partial(self.subscriptions.delete_all, connection_id),
         }
 
     async def _delete_plans(self, connection_id: str, still_held: StillHeld) -> None:
