@@ -10,9 +10,10 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import partial
 from itertools import groupby
-from secrets import token_urlsafe
+from secrets import randbelow, token_urlsafe
 from typing import Any
 
 from sync_core.directory import subscriptions as graph
@@ -57,6 +58,7 @@ PATIENCE_S = 60.0
 LIMIT_S = 300.0
 # Who deletes a connection waits for it.
 REMOVAL_LIMIT_S = 10.0
+JITTER_S = 3_600
 # A 409 may be about a subscription that goes at the same moment.
 TRIES = 2
 
@@ -335,7 +337,8 @@ class Tending:
             self._place,
             self.survey.wanted.address,
             nonce=kept.nonce if kept is not None and again else token_urlsafe(16),
-            expires_at=now + LIFE,
+            # Of two that are made at the same moment, each is known again by its end.
+            expires_at=now + LIFE - timedelta(seconds=randbelow(JITTER_S)),
             tried_at=now,
             sharers=kept.sharers if kept is not None else (),
             etag=kept.etag if kept is not None else None,
