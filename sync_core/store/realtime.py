@@ -6,10 +6,9 @@ notification of a kind came, by whoever took it).
 """
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 
 from pydantic import ValidationError
 
@@ -19,12 +18,10 @@ from sync_core.logs import log_event
 from sync_core.store.packing import columns_of, piece_of, unpacked, upsert
 from sync_core.store.rows import moment
 from sync_core.store.tables import CHECKPOINTS, Tables
-from sync_core.store.users import bounded
 from sync_core.store.wire import Entity, Operation, query, quoted
 
 REALTIME = "realtime"
 HEARD = "realtime|"
-READ_AT_ONCE = 8
 
 
 @dataclass(slots=True)
@@ -67,16 +64,6 @@ class RealtimeStore:
         async for page in query(table, condition):
             for row in page:
                 found.take(row)
-        return found
-
-    async def read_some(self, connection_ids: Iterable[str]) -> dict[str, Heard]:
-        """Return the same of several connections, a few at once."""
-        found: dict[str, Heard] = {}
-
-        async def read(connection_id: str) -> None:
-            found[connection_id] = await self.read(connection_id)
-
-        await bounded(READ_AT_ONCE, (partial(read, one) for one in connection_ids))
         return found
 
 

@@ -20,9 +20,10 @@ from local.graph.subscriptions.rules import new_subscription
 from local.sample import SAMPLE_CLIENT_ID, SAMPLE_TENANT_ID
 from sync_core import triggers
 from sync_core.connections import subscriptions
+from sync_core.connections.realtime import status_of
 from sync_core.directory import own_address
 from sync_core.domain.documents import Connection, SyncRequest
-from sync_core.domain.realtime_status import RealtimeStatus, realtime_status
+from sync_core.domain.realtime_status import RealtimeStatus
 from sync_core.domain.subscriptions import Subscription
 from sync_core.runs import notifications
 from sync_core.services import Services, process, utc_now
@@ -163,7 +164,7 @@ class App:
 
     async def status(self) -> RealtimeStatus:
         stored = await self.services.store.connections.get(self.connection_id)
-        found = realtime_status(stored.connection, await self.rows())
+        found = await status_of(self.services, stored.connection)
         assert found is not None
         return found
 

@@ -16,7 +16,7 @@ from sync_core.api.http.paging import Cursor, Top, from_cursor, page, to_cursor
 from sync_core.connections.delete import delete
 from sync_core.connections.impact import SaveGuard
 from sync_core.connections.names import bind, name_warnings
-from sync_core.connections.realtime import status_of
+from sync_core.connections.realtime import heard_by, status_of
 from sync_core.connections.refusals import NotVerified
 from sync_core.connections.save import Saver, checked_draft, settled
 from sync_core.connections.verify import Saved
@@ -48,7 +48,6 @@ from sync_core.health import journal
 from sync_core.logs import log_event
 from sync_core.services import Services
 from sync_core.store.connections import StoredConnection
-from sync_core.store.realtime import Heard
 
 KIND = "connections"
 
@@ -78,7 +77,7 @@ async def list_connections(
     subscribed: dict[str, list[Subscription]] = {}
     for row in await services.store.subscriptions.all():
         subscribed.setdefault(row.connection_id, []).append(row)
-    heard = await services.store.realtime.read_some(one.id for one in found[:top] if one.realtime)
+    heard = await heard_by(services, found[:top])
     items = []
     for one in found[:top]:
         state = states.get(one.id) or Verification(connection_id=one.id)
@@ -86,7 +85,7 @@ async def list_connections(
         said += warnings_from(known.get(one.id), state, one, services)
         rows = subscribed.get(one.id, [])
         said += realtime_warnings(one, rows, known.get(one.id))
-        told = heard.get(one.id) or Heard()
+        told = heard[one.id]
         status = realtime_status(one, rows, told.state, told.at, known.get(one.id))
         beside = Beside(state, bound.get(one.id) or Bindings(connection_id=one.id), status)
         items.append(_document(one, said, beside, services))
