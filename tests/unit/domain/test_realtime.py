@@ -5,8 +5,6 @@ from typing import Any
 
 import pytest
 
-from sync_core.domain.health import Health
-from sync_core.domain.incidents import Finding, silenced
 from sync_core.domain.incremental.hints import Hint
 from sync_core.domain.incremental.open_people import LAG
 from sync_core.domain.model import Action, Change, Reason
@@ -29,9 +27,7 @@ from sync_core.domain.realtime import (
     latency_document,
     without_told,
 )
-from sync_core.domain.realtime_status import realtime_status
-from sync_core.domain.subscriptions import Place, State, Subscription
-from tests.unit.builders import ANN, GUID, NOW, change, connection
+from tests.unit.builders import ANN, NOW, change, connection
 
 BEN = "b0000000-0000-4000-8000-00000000000b"
 PEOPLE = [f"c0000000-0000-4000-8000-{number:012d}" for number in range(200)]
@@ -40,7 +36,6 @@ LONG_AGO = NOW - timedelta(days=3)
 ALWAYS = Cover("users", LONG_AGO, NOW + timedelta(days=20))
 SALES, ADMINS = "group-sales", "group-admins"
 MINUTE = timedelta(minutes=1)
-PLACE = Place("public", GUID, GUID)
 
 
 def account(state: RealtimeState | None = None, **told: Any) -> Account:
@@ -346,43 +341,3 @@ def test_a_round_that_another_run_has_read_is_counted_and_not_timed() -> None:
     state = found_by_polling(VALUES, change(), polled_at=None)
 
     assert (state.by_polling, state.polled) == (1, [])
-
-
-# --- what the API shows ---------------------------------------------------------------------------
-
-
-def test_the_api_shows_subscriptions_counts_the_clock_and_silence() -> None:
-    since, at = LONG_AGO, NOW - timedelta(seconds=2)
-    run = account(RealtimeState(since=since), notified={ANN: at}, hints={BEN: VALUES})
-    run.written(change(Action.DISABLE), NOW)
-    run.written(change(Action.UPDATE, object_id=BEN), NOW)
-    silent = silenced(
-        Health(connection_id="contoso"), Finding("realtime.silent", "Quiet.", "Look."), ROUND
-    )
-    rows = [
-        Subscription("contoso", "users", PLACE, "https://x", state=State.ACTIVE, expires_at=NOW),
-        Subscription("contoso", SALES, PLACE, "https://x", state=State.REMOVING),
-    ]
-    state = run.learned({}, NOW)
-
-    shown = realtime_status(
-        connection(realtime=True), rows, state, {Channel.USERS: ROUND}, silent.health
-    )
-
-    assert shown is not None
-    assert [one.resource for one in shown.subscriptions] == ["users"]
-    assert (shown.last_notification_at, shown.silent_since) == (ROUND, ROUND)
-    assert shown.changes.to_json() == {
-        "since": since.isoformat().replace("+00:00", "Z"),
-        "byNotification": 1,
-        "byPolling": 1,
-    }
-    assert shown.latency.by_cause["notification"].p50_seconds == 2.0
-    assert shown.latency.by_kind["left"].sample == 1
-
-
-def test_the_api_shows_nothing_of_a_connection_without_real_time() -> None:
-    assert realtime_status(connection(), [], RealtimeState(), {}, None) is None
-    shown = realtime_status(connection(realtime=True), [], RealtimeState(), {}, None)
-    assert shown is not None
-    assert shown.silent_since is None

@@ -62,8 +62,8 @@ def test_it_says_what_is_known_and_where_to_look() -> None:
 
     assert message == (
         "Since 2026-05-03 03:02 UTC runs have found 3 changes in a row of which no notification told, "
-        "although there are subscriptions to users. The last one came on 2026-05-04 03:02 UTC. Changes come in by the "
-        "schedule only, every 30 minutes; none of them is lost."
+        "although there are subscriptions to users. The last one came on 2026-05-04 03:02 UTC. Changes come "
+        "in by the schedule only, every 30 minutes; none of them is lost."
     )
     assert remedy.startswith(f"{ADDRESS} answers when the app calls it, and the subscriptions were")
     assert remedy.endswith("The first notification ends this.")
