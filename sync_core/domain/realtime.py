@@ -6,7 +6,7 @@ three in a row without any notification of that kind between are silence. Pure.
 """
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -31,6 +31,9 @@ UNTOLD_KEPT = 5
 MOST_SLOTS = 200
 # In a tenant where little happens, what was missed a month ago says nothing of today.
 UNTOLD_FOR = timedelta(days=30)
+# Answers may be older than what was told; who was told of waits for so long for one that is not, and so many.
+WAITING_FOR = 2 * LAG
+MOST_WAITING = 200
 # Of the changes whose cause no hint explains, so many are remembered until the run ends.
 MOST_UNEXPLAINED = 100
 USERS_SLOT, GROUPS_SLOT = "users", "groups"
@@ -76,11 +79,19 @@ class Untold(NamedTuple):
     since: datetime
 
 
+class Waiting(NamedTuple):
+    """Graph's word about a person of whom nothing was written yet: when it came, and by what."""
+
+    told_at: datetime
+    by: Cause
+
+
 class RealtimeState(Document):
     """What runs have learned of a connection's notifications.
 
-    `since` is when the first run began that listened. `untold` are the changes that a subscription should
-    have told, by its slot: `users`, or the id of a group.
+    `since` is when the first run began that listened. `waiting` are people who were told of, as an answer may
+    have been the older one. `untold` are the changes that a subscription should have told, by its slot:
+    `users`, or the id of a group.
     """
 
     since: datetime | None = None
@@ -88,6 +99,7 @@ class RealtimeState(Document):
     by_polling: int = 0
     notified: list[Latency] = Field(default_factory=list)
     polled: list[Latency] = Field(default_factory=list)
+    waiting: dict[str, Waiting] = Field(default_factory=dict)
     untold: dict[str, list[Untold]] = Field(default_factory=dict)
 
     def suspects(self) -> set[Channel]:
@@ -166,16 +178,28 @@ class Told:
     """What a run knew before it wrote: whom notifications have named, and what the delta has told.
 
     `notified` says when Graph's word of a person was, `polled_at` when the pages of the delta had come; None
-    where another run had read them. `since` is when the round before began. People told of `lately` may have
-    been written late. With `compares`, whoever is written was changed by the directory, not by settings.
+    where another run had read them. Of people in `doubt` an answer differed from these. `since` is when the
+    round before began. People told of `lately` may have been written late. With `compares`, whoever is
+    written was changed by the directory, not by settings.
     """
 
     notified: Mapping[str, datetime] = field(default_factory=dict)
     hints: Mapping[str, Hint] = field(default_factory=dict)
     polled_at: datetime | None = None
     since: datetime | None = None
+    doubt: Collection[str] = ()
     lately: Collection[str] = ()
     compares: bool = False
+
+    def words(self) -> dict[str, Waiting]:
+        """Return the words that may wait for an answer: a notification does not say what was to be seen."""
+        by_delta = dict.fromkeys(self.doubt, self.polled_at)
+        found = {one: Waiting(at, Cause.POLLING) for one, at in by_delta.items() if at is not None}
+        return found | {one: Waiting(at, Cause.NOTIFICATION) for one, at in self.notified.items()}
+
+
+def _empty_samples() -> dict[Cause, deque[Latency]]:
+    return {cause: deque(maxlen=SAMPLE) for cause in Cause}
 
 
 @dataclass(slots=True)
@@ -184,29 +208,38 @@ class Account:
 
     state: RealtimeState = field(default_factory=RealtimeState)
     told: Told = field(default_factory=Told)
-    _by_notification: int = 0
-    _by_polling: int = 0
-    _notified: deque[Latency] = field(default_factory=lambda: deque(maxlen=SAMPLE))
-    _polled: deque[Latency] = field(default_factory=lambda: deque(maxlen=SAMPLE))
+    _changes: Counter[Cause] = field(default_factory=Counter)
+    _latencies: dict[Cause, deque[Latency]] = field(default_factory=_empty_samples)
+    _written: set[str] = field(default_factory=set)
     _untold: dict[str, list[Untold]] = field(default_factory=dict)
     _unexplained: list[tuple[Change, datetime]] = field(default_factory=list)
 
     def written(self, change: Change, at: datetime) -> None:
         """Learn of a change that was written at a moment, and not held before."""
         told, person = self.told, change.object_id
+        if person in told.notified or person in told.doubt or person in self.state.waiting:
+            self._written.add(person)
         if not told.compares:
             return
-        hint = told.hints.get(person)
-        if person in told.notified:
-            self._by_notification += 1
-            self._notified.append(_latency(change, told.notified[person], at))
+        hint, word = told.hints.get(person), self._word(person)
+        if word is not None:
+            self._count(word.by, change, word.told_at, at)
         elif hint is not None and _explains(hint):
-            self._by_polling += 1
-            if told.polled_at is not None:
-                self._polled.append(_latency(change, told.polled_at, at))
+            self._count(Cause.POLLING, change, told.polled_at, at)
             self._miss(_slots(hint, change), person, at)
         elif hint is None and len(self._unexplained) < MOST_UNEXPLAINED:
             self._unexplained.append((change, at))
+
+    def _word(self, person: str) -> Waiting | None:
+        """Return who told of a person before this run's delta did, and when."""
+        if person in self.told.notified:
+            return Waiting(self.told.notified[person], Cause.NOTIFICATION)
+        return self.state.waiting.get(person)
+
+    def _count(self, by: Cause, change: Change, told_at: datetime | None, at: datetime) -> None:
+        self._changes[by] += 1
+        if told_at is not None:
+            self._latencies[by].append(_latency(change, told_at, at))
 
     def drifted(self, people: Collection[str], since: datetime, *, by_groups: bool) -> None:
         """Learn whom a full reading found out, which nobody told since the one before.
@@ -241,19 +274,27 @@ class Account:
     def learned(self, heard: Heard, now: datetime) -> RealtimeState:
         """Return the state that the run leaves; the same one where there is nothing to tell."""
         state = without_told(self.state, heard, self.told.notified, now)
-        if state.since is None:
-            state = state.model_copy(update={"since": now})
-        if not (self._by_notification or self._by_polling or self._untold):
-            return state
-        return state.model_copy(
-            update={
-                "by_notification": state.by_notification + self._by_notification,
-                "by_polling": state.by_polling + self._by_polling,
-                "notified": [*state.notified, *self._notified][-SAMPLE:],
-                "polled": [*state.polled, *self._polled][-SAMPLE:],
-                "untold": _joined(state.untold, self._untold),
-            }
-        )
+        found = {
+            "since": state.since or now,
+            "by_notification": state.by_notification + self._changes[Cause.NOTIFICATION],
+            "by_polling": state.by_polling + self._changes[Cause.POLLING],
+            "notified": [*state.notified, *self._latencies[Cause.NOTIFICATION]][-SAMPLE:],
+            "polled": [*state.polled, *self._latencies[Cause.POLLING]][-SAMPLE:],
+            "waiting": self._still_waiting(now),
+            "untold": _joined(state.untold, self._untold),
+        }
+        return state.model_copy(update=found)
+
+    def _still_waiting(self, now: datetime) -> dict[str, Waiting]:
+        """Return the words of which nothing was written yet, the newest of many."""
+        words = self.told.words() | self.state.waiting
+        left = {
+            person: word
+            for person, word in words.items()
+            if person not in self._written and now - word.told_at <= WAITING_FOR
+        }
+        newest = sorted(left, key=lambda person: (left[person].told_at, person))[-MOST_WAITING:]
+        return {person: left[person] for person in sorted(newest)}
 
 
 def _latency(change: Change, told_at: datetime, at: datetime) -> Latency:

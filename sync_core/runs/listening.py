@@ -33,6 +33,7 @@ def begin(context: RunContext, way: Way) -> None:
         notified=notified,
         hints=way.rounds.hints.people,
         polled_at=way.rounds.ended_at,
+        doubt=way.doubt,
         since=before if is_in_time(context.connection, before, now) else None,
         lately=kept.checkpoint.told_since(now - LAG).keys(),
         compares=True,

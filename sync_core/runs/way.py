@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import ClassVar
 
 from sync_core.directory.delta import LinkRefused, NoDelta, NoLinkNow, TooMany, TooManyPages
 from sync_core.domain.documents import ModeReason
@@ -44,6 +45,9 @@ class ReadingWay:
     gatherer: FullReading
     links: Links
 
+    # A reading is compared with nothing that was told.
+    doubt: ClassVar[frozenset[str]] = frozenset()
+
     @property
     def rounds(self) -> Rounds:
         return self.links.rounds
@@ -80,7 +84,12 @@ class LookingWay:
     choice: Choice
     gatherer: Looks
     rounds: Rounds
-    compares = True
+    compares: ClassVar[bool] = True
+
+    @property
+    def doubt(self) -> set[str]:
+        """The people of whom an answer differed from what the delta told."""
+        return self.gatherer.contradicted
 
     async def leave(self, draft: Draft, plan: Plan, hold: Hold) -> None:
         """End the run: groups remembered, cases settled, the checkpoint moved."""

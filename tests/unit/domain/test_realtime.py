@@ -1,5 +1,6 @@
 """What polling found and no notification told; and how fast both are."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from sync_core.domain.model import Action, Change, Reason
 from sync_core.domain.realtime import (
     MOST_SLOTS,
     MOST_UNEXPLAINED,
+    MOST_WAITING,
     SAMPLE,
     UNTOLD_KEPT,
     Account,
@@ -168,11 +170,47 @@ def test_it_is_stored_and_read_as_it_was() -> None:
     run = account(hints={BEN: VALUES}, notified={ANN: ROUND})
     for one in (change(Action.DISABLE), change(Action.UPDATE, object_id=BEN)):
         run.written(one, NOW)
+    run.told = replace(run.told, doubt={PEOPLE[0]})
     state = run.learned({}, NOW)
 
     assert state.untold
     assert state.notified
+    assert state.waiting
     assert RealtimeState.model_validate_json(state.model_dump_json(by_alias=True)) == state
+
+
+# --- written late ---
+
+
+@pytest.mark.parametrize(
+    ("told", "by_notification"),
+    [
+        pytest.param({"notified": {ANN: NOW}}, 1, id="a notification"),
+        pytest.param({"doubt": {ANN}}, 0, id="the delta, and the answer differed"),
+        pytest.param({"doubt": {ANN}, "notified": {ANN: NOW}}, 1, id="both"),
+    ],
+)
+def test_who_is_written_late_is_timed_from_the_first_word(
+    told: dict[str, Any], by_notification: int
+) -> None:
+    """The answer was the older one; a run some minutes later finds the person by what it has kept."""
+    before = account(**told).learned({}, NOW)
+    run = account(before)
+    run.written(change(), NOW + MINUTE)
+    state = run.learned({}, NOW + MINUTE)
+
+    assert [one.seconds for one in [*state.notified, *state.polled]] == [60.0]
+    assert (state.by_notification, state.waiting, state.untold) == (by_notification, {}, {})
+
+
+def test_nobody_waits_for_long_and_not_everybody() -> None:
+    told = {person: NOW + number * timedelta(seconds=1) for number, person in enumerate(PEOPLE)}
+    state = account(notified=told | {ANN: NOW - MINUTE}).learned({}, NOW)
+
+    assert len(state.waiting) == MOST_WAITING
+    assert ANN not in state.waiting
+    assert account(state).learned({}, NOW + 3 * LAG).waiting == {}
+    assert account(doubt={ANN}, polled_at=None).learned({}, NOW).waiting == {}
 
 
 # --- told after all -------------------------------------------------------------------------------
