@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -219,7 +220,7 @@ async def test_two_connections_of_one_application_share_a_subscription(
         pytest.param({"tenantId": None, "enabled": False}, id="tenant taken away"),
     ],
 )
-async def test_who_wants_none_keeps_none(app: App, changes: dict[str, object]) -> None:
+async def test_who_wants_none_keeps_none(app: App, changes: dict[str, Any]) -> None:
     await app.made()
     await app.tend()
     await app.change(**changes)
