@@ -12,7 +12,8 @@ from sync_core.domain.documents import SyncRequest
 from sync_core.domain.notifications import client_state
 from sync_core.domain.secret_names import CLIENT_STATE_KEY
 from sync_core.domain.subscriptions import LIFE, Subscription
-from tests.subscriptions.conftest import App, Document, Requests
+from tests.queue_of_requests import Requests
+from tests.subscriptions.conftest import App, Document
 
 EVENTS = ("reauthorizationRequired", "subscriptionRemoved", "missed")
 

@@ -10,7 +10,8 @@ from sync_core.connections.subscriptions import make_anew
 from sync_core.domain.notifications import client_state
 from sync_core.domain.secret_names import CLIENT_STATE_KEY
 from sync_core.domain.subscriptions import LIFE, State
-from tests.subscriptions.conftest import App, Requests
+from tests.queue_of_requests import Requests
+from tests.subscriptions.conftest import App
 from tests.system import group_scope, run_now
 
 
