@@ -3,6 +3,8 @@
 Everything heavy is imported at the first use, so that a cold start answers Graph's handshake in time.
 """
 
+from urllib.parse import unquote, urlsplit
+
 import azure.functions as func
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
@@ -89,10 +91,21 @@ async def graph_lifecycle(req: func.HttpRequest) -> func.HttpResponse:
     return to_response(await triggers.lifecycle_notified(req.get_body(), media_type))
 
 
+# Their names and nothing of the app: a handshake has to be answered within seconds of a cold start.
+WEBHOOKS = (["graph", "notifications"], ["graph", "lifecycle"])
+
+
 @app.function_name("admin")
 @app.route(route=ADMIN_ROUTE, methods=ADMIN_METHODS, auth_level=func.AuthLevel.ANONYMOUS)
 async def admin(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
-    """Serve the REST API; it checks the caller's role itself, on every route."""
+    """Serve the REST API; it checks the caller's role itself, on every route.
+
+    Graph's webhooks have functions of their own. Should a host route one of them here, as it did with other
+    catch-alls, the handshake is answered all the same: a subscription fails by anything else.
+    """
+    if is_webhook(req.url):
+        token = req.params.get("validationToken")
+        return handshake(token) if token is not None else not_found()
     from sync_core import triggers
 
     middleware = func.AsgiMiddleware(triggers.api())  # type: ignore[no-untyped-call]
@@ -112,6 +125,21 @@ def handshake(token: str) -> func.HttpResponse:
         charset="utf-8",
         headers={"X-Content-Type-Options": "nosniff"},
     )
+
+
+def is_webhook(url: str) -> bool:
+    """Whether an address is that of a webhook, however it is written."""
+    parts = [part for part in unquote(urlsplit(url).path).lower().split("/") if part]
+    return parts[-2:] in WEBHOOKS and len(parts) <= 3
+
+
+def not_found() -> func.HttpResponse:
+    body = (
+        b'{"type": "about:blank", "title": "Not Found", "status": 404, "code": "route.notFound", '
+        b'"detail": "There is nothing here but the handshake of Microsoft Graph.", '
+        b'"remedy": "Deliveries are taken by POST at this address."}'
+    )
+    return func.HttpResponse(body, status_code=404, mimetype="application/problem+json")
 
 
 def to_response(answer: tuple[int, bytes]) -> func.HttpResponse:

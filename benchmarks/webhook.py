@@ -65,7 +65,7 @@ class Sender:
             "subscriptionId": "7f105c7d-2dc5-4530-97cd-4e7ae6534c07",
             "changeType": "updated",
             "resource": f"Groups/{SAMPLE_GROUP_ID}",
-            "clientState": client_state(self._key, connection_id),
+            "clientState": client_state(self._key, connection_id, "bench"),
         }
         if connection_id == CONNECTION:
             self.last_sent = utc_now()

@@ -3,14 +3,14 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Self
 
 import orjson
 from pydantic import ValidationError
 
 from sync_core.api.http.refusals import TooLarge, WrongMediaType
-from sync_core.connections import binding, delete, verify
+from sync_core.connections import binding, delete, lifecycle, silence, subscriptions, verify
 from sync_core.connections.impact import SaveGuard
 from sync_core.domain.compatibility import read
 from sync_core.domain.documents import Purpose, SyncRequest, Trigger
@@ -56,7 +56,7 @@ async def scheduled(*, past_due: bool) -> None:
 
 
 async def maintained(*, past_due: bool) -> None:
-    """The hourly timer: say which connections have not run for too long, and what expires; forget the old."""
+    """The hourly timer: say what has not run for too long, and what expires; renew; forget the old."""
     if past_due:
         log_event("maintenance.pastDue")
     services = await process.services()
@@ -64,6 +64,7 @@ async def maintained(*, past_due: bool) -> None:
     await journal.warn_of_expiry(services)
     await binding.confirm_pending(services)
     await services.store.refused_plans.forget_old(services.clock())
+    await subscriptions.tend_all(services)
     await forget_old(services)
 
 
@@ -117,6 +118,11 @@ async def _do(services: Services, request: SyncRequest, delivery: Delivery | Non
         await verify.retry(services, request.connection_id, SaveGuard(services).check_waiting)
     elif request.purpose is Purpose.DELETE:
         await delete.go_on(services, request.connection_id)
+    elif request.purpose is Purpose.SUBSCRIBE:
+        await _look_after_subscriptions(services, request)
+    elif request.purpose is Purpose.LISTEN:
+        work = partial(silence.look, services, request.connection_id)
+        await subscriptions.guarded(request.connection_id, work)
     elif delivery is None:
         await worker.handle(services, request)
     else:
@@ -126,6 +132,15 @@ async def _do(services: Services, request: SyncRequest, delivery: Delivery | Non
             run_id = request.run_id or delivery.run_id
             request = request.model_copy(update={"run_id": run_id, "asked_at": None})
         await worker.handle(services, request, run_id=delivery.run_id)
+
+
+async def _look_after_subscriptions(services: Services, request: SyncRequest) -> None:
+    connection_id = request.connection_id
+    if request.events:
+        work = partial(lifecycle.heed, services, connection_id, request.events)
+    else:
+        work = partial(subscriptions.tend_now, services, connection_id)
+    await subscriptions.guarded(connection_id, work)
 
 
 async def sync_now(connection_id: str | None) -> Answer:
@@ -144,8 +159,14 @@ async def notified(body: bytes, media_type: str | None) -> Answer:
 
 
 async def lifecycle_notified(body: bytes, media_type: str | None) -> Answer:
-    """Lifecycle notifications mean that changes may have been missed: look at the connection."""
-    return await _answered(lambda: _deliver(body, media_type, Trigger.LIFECYCLE))
+    """Lifecycle notifications: checked and put on the queue, one message a connection that they name."""
+
+    async def take() -> Answer:
+        _check_delivery(body, media_type or "")
+        await lifecycle.take(await process.services(), body)
+        return 202, b""
+
+    return await _answered(take)
 
 
 async def _deliver(body: bytes, media_type: str | None, trigger: Trigger) -> Answer:

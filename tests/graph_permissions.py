@@ -2,6 +2,7 @@
 
 USERS = "User.Read.All"
 MEMBERS = "GroupMember.Read.All"
+GROUPS = "Group.Read.All"
 APPLICATIONS = "Application.Read.All"
 DIRECTORY = "Directory.Read.All"
 
@@ -35,13 +36,17 @@ LEAST: dict[str, frozenset[str]] = {
     "GET applications/{id}/extensionProperties": frozenset({APPLICATIONS}),
     # directoryobject-getavailableextensionproperties
     "POST directoryObjects/getAvailableExtensionProperties": frozenset({DIRECTORY}),
+    # subscription-post-subscriptions, by resource; GroupMember.Read.All is not listed, and "subscriptions
+    # don't support write permissions where read is enough". The same of the other calls' pages.
+    "POST subscriptions": frozenset({USERS, GROUPS}),
+    "GET subscriptions": frozenset({USERS, GROUPS}),
+    "GET subscriptions/{id}": frozenset({USERS, GROUPS}),
+    "PATCH subscriptions/{id}": frozenset({USERS, GROUPS}),
+    "DELETE subscriptions/{id}": frozenset({USERS, GROUPS}),
 }
 
 # Of some groups only: whose members are hidden (group-list-members).
 HIDDEN = "Member.Read.Hidden"
-# Told before a request needs them: with `realtime` the app will subscribe to changes of groups
-# (subscription-post-subscriptions), and who sets a connection up today grants it today.
-ANNOUNCED = frozenset({"Group.Read.All"})
 # Of some attributes only, by learn.microsoft.com/graph/api/resources/user.
 OF_ATTRIBUTES = frozenset(
     {

@@ -32,6 +32,7 @@ from sync_core.domain.matching.decide import DecisionKind, Why
 from sync_core.domain.matching.takeover import Standing
 from sync_core.domain.model import Action, Reason, Value
 from sync_core.domain.names import BoundName
+from sync_core.domain.realtime_status import RealtimeStatus
 from sync_core.runs.preview import HeldValues, PreviewChange, PreviewCounts, RowLink
 from sync_core.store.people import HistoryEntry, Person
 
@@ -126,13 +127,14 @@ class VerificationAnswer(Document):
 
 
 class ConnectionAnswer(Connection):
-    """A connection, and what to know about it; the last three are read-only and ignored when sent."""
+    """A connection, and what to know about it; the last four are read-only and ignored when sent."""
 
     warnings: list[Warning] = Field(default_factory=list)
     verification: VerificationAnswer
     bindings: list[BoundName] = Field(
         description="Whom the sign-in names in scope.exclude, policy.protected and assertions mean."
     )
+    realtime_status: RealtimeStatus | None
 
 
 class CheckAnswer(CheckResult):

@@ -1,7 +1,7 @@
 """What is allowed and may surprise: a connection in, warnings out."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pydantic.alias_generators import to_camel
 
@@ -18,12 +18,15 @@ from sync_core.domain.health import Health, connection_warnings
 from sync_core.domain.incremental.untracked import untracked_by
 from sync_core.domain.letters import hidden_letters
 from sync_core.domain.scope.patterns import changed_patterns
+from sync_core.domain.subscriptions import Subscription, has_realtime
 from sync_core.health import journal
 from sync_core.services import Services
 from sync_core.store.consents import PendingConsent
 
 # Somebody waits for the answer to a save; the save itself does not depend on the count.
 COUNT_PATIENCE_S = 5.0
+# So many resources are named in a warning.
+NAMED = 3
 
 
 def warnings_about(connection: Connection, refused: Iterable[str] = ()) -> list[Warning]:
@@ -57,14 +60,46 @@ def warnings_about(connection: Connection, refused: Iterable[str] = ()) -> list[
         found.append(Warning(code="scope.patternsAsBefore", message=text))
     found += _hidden_in_scope(scope)
     found += _not_told(connection, refused)
-    found += _about_deletions(connection)
-    if connection.realtime:
+    return found + _about_deletions(connection)
+
+
+def realtime_warnings(
+    connection: Connection, rows: Sequence[Subscription], known: Health | None
+) -> list[Warning]:
+    """Say which subscriptions could not be had and why; what fails the runs as well is told once, by them."""
+    if not has_realtime(connection):
+        return []
+    said = {known.quarantine.incident.code} if known is not None and known.quarantine else set()
+    failing = [row for row in rows if row.failure is not None and row.failure.code not in said]
+    found = [_unsubscribed(some) for some in _by_failure(failing)]
+    if not any(row.subscription_id is not None for row in rows):
         text = (
-            "This version looks for changes on the schedule; being told of them by Microsoft Graph "
-            "comes with a later one."
+            "There is no subscription yet: Graph tells of nothing, and the schedule finds changes."
         )
         found.append(Warning(code="realtime.polling", message=text))
     return found
+
+
+def _by_failure(rows: Iterable[Subscription]) -> list[list[Subscription]]:
+    by_code: dict[str, list[Subscription]] = {}
+    for row in rows:
+        by_code.setdefault(row.failure.code if row.failure else "", []).append(row)
+    return list(by_code.values())
+
+
+def _unsubscribed(rows: Sequence[Subscription]) -> Warning:
+    """Say of subscriptions that fail for the same reason what they are about, and what to do."""
+    failure = rows[0].failure
+    assert failure is not None  # noqa: S101 -- only such rows come here
+    others = f" and {len(rows) - NAMED} more" if len(rows) > NAMED else ""
+    named = ", ".join(row.resource for row in rows[:NAMED])
+    gone = not any(row.subscription_id is not None for row in rows)
+    what = "There is no subscription" if gone else "A subscription was not renewed"
+    text = (
+        f"{what} to changes of {named}{others}. {failure.message} {failure.remedy} Meanwhile the schedule "
+        "finds changes."
+    )
+    return Warning(code=failure.code, message=text)
 
 
 def _not_told(connection: Connection, refused: Iterable[str]) -> list[Warning]:
@@ -97,6 +132,8 @@ async def warnings_now(
     known = await journal.read(services, connection.id)
     found = warnings_about(connection, refused_by(state.checks))
     found += warnings_from(known, state, connection, services)
+    rows = await services.store.subscriptions.of(connection.id) if connection.realtime else []
+    found += realtime_warnings(connection, rows, known)
     deletion = await services.store.deletions.find(connection.id)
     found += [_being_deleted(deletion)] if deletion else []
     return found + await _consent_warnings(services, connection)

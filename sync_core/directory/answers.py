@@ -37,6 +37,10 @@ class Gone(IncompleteReading):
     """What a request goes on from is over (410); asked from the beginning, it may be answered."""
 
 
+class Clash(IncompleteReading):
+    """There is such a thing already (409)."""
+
+
 class TokenRefused(SyncError):
     """Graph did not accept the token (401); a fresh one may help once."""
 
@@ -198,6 +202,8 @@ def to_error(
 def _refused(status: int, message: str, detail: str) -> SyncError:
     if status == 410:
         return Gone("graph.refused", detail, REPORT_REMEDY)
+    if status == 409:
+        return Clash("graph.refused", detail, REPORT_REMEDY)
     unknown = UNKNOWN_PROPERTY.search(message)
     if unknown is None:
         return IncompleteReading("graph.refused", detail, REPORT_REMEDY)

@@ -118,6 +118,10 @@ class GraphClient:
         """
         return await self._patiently(request, needs, _decoded, budget)
 
+    async def send(self, request: RequestInformation, *, needs: str) -> bytes:
+        """Send one request that may be answered with nothing; raises what `get` raises."""
+        return await self._patiently(request, needs, bytes)
+
     async def document(self, path: str, *, accept: str) -> bytes:
         """Load something that is no JSON and needs no permission, such as Graph's schema."""
         request = RequestInformation(Method.GET)

@@ -775,6 +775,24 @@ class Purpose(StrEnum):
     SYNC = "sync"
     VERIFY = "verify"
     DELETE = "delete"
+    SUBSCRIBE = "subscribe"
+    LISTEN = "listen"
+
+
+class LifecycleEvent(StrEnum):
+    """What Graph says about one of our subscriptions."""
+
+    REAUTHORIZE = "reauthorizationRequired"
+    REMOVED = "subscriptionRemoved"
+    MISSED = "missed"
+
+
+class SubscriptionEvent(Document):
+    """A lifecycle notification: of which subscription, by the nonce of its `clientState`."""
+
+    subscription_id: str
+    nonce: str
+    event: LifecycleEvent
 
 
 def _known_mode(value: Any, info: ValidationInfo) -> Any:
@@ -786,8 +804,10 @@ class SyncRequest(Document):
     """One message of the queue `sync-requests`: run this connection, and why.
 
     With the purpose `verify` nothing is run: settings that wait for Entra are tried once more. With
-    `delete` a deletion that an administrator has confirmed goes on. `asked_at` is when the timer asked for
-    whatever is due: a run that has begun since serves it.
+    `delete` a deletion that an administrator has confirmed goes on. With `subscribe` the subscriptions are
+    brought to what the connection wants, or Graph's `events` about them are heeded; with `listen` it is
+    found out whether they still tell of anything. `asked_at` is when the timer asked for whatever is due: a
+    run that has begun since serves it.
     """
 
     connection_id: ConnectionId
@@ -797,3 +817,4 @@ class SyncRequest(Document):
     run_id: RunId | None = None
     asked_at: datetime | None = None
     by: Actor | None = None
+    events: list[SubscriptionEvent] = Field(default_factory=list)

@@ -2,6 +2,7 @@
 
 A run that is held, and a group that is gone, open an incident each; the first run that does its work
 without it resolves it. A run that failed says nothing of them. Those of failing connections are in `health`.
+Notifications that do not arrive open one, too, and the first that does resolves it.
 """
 
 import logging
@@ -18,6 +19,7 @@ LASTING = {
     "scope.applicationNotFound": "Name the enterprise application by its object id, or take the clause out.",
     "scope.membersHidden": "Grant the permission that is named, or take the group out of the scope.",
 }
+SILENT = "realtime.silent"
 
 
 class Finding(NamedTuple):
@@ -43,9 +45,29 @@ def findings_of(run: Run) -> tuple[Finding, ...]:
     return tuple(found.values())
 
 
-def noticed(health: Health, findings: tuple[Finding, ...], now: datetime) -> Step:
-    """Open an incident for each finding that is new, and resolve those that are not found any more."""
+class Ears(NamedTuple):
+    """Whether a connection is to be told of changes, and the last notification that shows that it is."""
+
+    listens: bool
+    heard_at: datetime | None = None
+
+    def are_deaf(self, since: datetime) -> bool:
+        """Whether nothing has shown since a moment that notifications arrive, or that none should."""
+        return self.listens and (self.heard_at is None or self.heard_at <= since)
+
+
+def noticed(
+    health: Health, findings: tuple[Finding, ...], now: datetime, ears: Ears | None = None
+) -> Step:
+    """Open an incident for each finding that is new, and resolve those that are not found any more.
+
+    That notifications do not arrive is found beside runs. A run only knows whether they do again, by its
+    `ears`; None where it ended too early for that.
+    """
     known = health.waiting
+    silent = known.get(SILENT)
+    if silent is not None and (ears is None or ears.are_deaf(silent.since)):
+        findings += (Finding(SILENT, silent.message, silent.remedy),)
     waiting = {
         found.code: Incident(
             code=found.code,
@@ -62,6 +84,15 @@ def noticed(health: Health, findings: tuple[Finding, ...], now: datetime) -> Ste
     )
     closed = tuple(resolved(known[code], now) for code in known if code not in waiting)
     return Step(health.replaced(waiting=waiting), opened + closed)
+
+
+def silenced(health: Health, finding: Finding, since: datetime) -> Step:
+    """Open the incident of notifications that do not arrive, unless it is, or runs fail as well."""
+    if SILENT in health.waiting or health.failures:
+        return Step(health)
+    incident = Incident(code=SILENT, message=finding.message, remedy=finding.remedy, since=since)
+    event = Event("incident.opened", logging.WARNING, {"code": SILENT})
+    return Step(health.replaced(waiting={**health.waiting, SILENT: incident}), (event,))
 
 
 def open_incidents(health: Health) -> Mapping[str, Incident]:

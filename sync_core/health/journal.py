@@ -23,7 +23,15 @@ from sync_core.domain.health import (
     Step,
     look_is_due,
 )
-from sync_core.domain.incidents import Turns, findings_of, noticed, turns
+from sync_core.domain.incidents import (
+    Ears,
+    Finding,
+    Turns,
+    findings_of,
+    noticed,
+    silenced,
+    turns,
+)
 from sync_core.logs import log_event, logger
 from sync_core.services import Services
 from sync_core.store.users import bounded
@@ -53,11 +61,13 @@ async def read_all(services: Services) -> dict[str, Health]:
         return {}
 
 
-async def run_ended(services: Services, run: Run, cause: Cause | None) -> None:
-    """Note how a run ended; `cause` says of a failed one who mends it."""
+async def run_ended(
+    services: Services, run: Run, cause: Cause | None, ears: Ears | None = None
+) -> None:
+    """Note how a run ended; `cause` says of a failed one who mends it, `ears` of another what it heard."""
     now, error = services.clock(), run.error
     if run.status in WORKED:
-        await _note(services, run.connection_id, partial(_worked, run, now))
+        await _note(services, run.connection_id, partial(_worked, run, ears, now))
     elif error is not None and cause is not None:
         failure = Failure(code=error.code, message=error.message, remedy=error.remedy, cause=cause)
         await _note(services, run.connection_id, lambda known: health.failed(known, failure, now))
@@ -144,9 +154,24 @@ async def _note(
     return step.health
 
 
-def _worked(run: Run, now: datetime, known: Health) -> Step:
+async def fell_silent(
+    services: Services, connection_id: str, finding: Finding, since: datetime
+) -> bool:
+    """Open the incident of notifications that do not arrive; whether it is a new one."""
+    opened = False
+
+    def change(known: Health) -> Step:
+        nonlocal opened
+        step = silenced(known, finding, since)
+        opened = step.health != known
+        return step
+
+    return await _note(services, connection_id, change) is not None and opened
+
+
+def _worked(run: Run, ears: Ears | None, now: datetime, known: Health) -> Step:
     worked = health.worked(known, now)
-    step = noticed(worked.health, findings_of(run), now)
+    step = noticed(worked.health, findings_of(run), now, ears)
     return Step(step.health, worked.events + step.events)
 
 

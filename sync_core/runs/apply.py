@@ -25,6 +25,8 @@ async def apply(context: RunContext, plan: Plan, inventory: Inventory, fence: Fe
             if error is None:
                 context.ledger.written(change)
                 context.written.add(change, plan.mark(change))
+                if not plan.approved.holds_change(change):  # what waited says nothing of today
+                    context.account.written(change, context.clock())
                 context.assertions.written(change)
                 context.linking.done(change)
             else:

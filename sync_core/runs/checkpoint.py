@@ -34,6 +34,7 @@ from sync_core.domain.model import HEX_DIGITS, Action, Reason
 from sync_core.domain.names import with_ids
 from sync_core.domain.plan.plan import Plan
 from sync_core.domain.plan.window import Marks
+from sync_core.domain.realtime import RealtimeState
 from sync_core.logs import log_event
 from sync_core.runs.candidates import by_application, tracked_of
 from sync_core.runs.context import RunContext
@@ -274,6 +275,9 @@ class Leaving:
         if move.checkpoint is not None and await self._were_settings_changed():
             log_event("checkpoint.kept", connection=context.connection.id)
             move = replace(move, checkpoint=None, interest=None)
+        learned = learned_by(context)
+        if learned != context.kept.heard.state:
+            move = replace(move, realtime=learned)
         await services.store.checkpoints.move(context.connection.id, context.kept, move, self.fence)
 
     async def _were_settings_changed(self) -> bool:
@@ -304,6 +308,13 @@ class Leaving:
                 known[digit].setdefault(manager, set()).update(people)
             changed[digit] = known[digit]
         await store.save(connection_id, changed, self.fence)
+
+
+def learned_by(context: RunContext) -> RealtimeState:
+    """Return what is known of notifications after a run; nothing where a connection is not to be told."""
+    if not context.connection.realtime:
+        return RealtimeState()
+    return context.account.learned(context.kept.heard.at, context.stamp.now)
 
 
 def _that_matter(hints: Hints, interesting: AbstractSet[str] | None) -> list[str]:

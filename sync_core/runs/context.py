@@ -1,7 +1,7 @@
 """What the steps of one run share: the settings, the two ways out, and what is learned on the way."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -22,6 +22,7 @@ from sync_core.domain.plan.headcounts import EVERYBODY
 from sync_core.domain.plan.judge import Observer
 from sync_core.domain.plan.ledger import Ledger
 from sync_core.domain.plan.window import FIRST
+from sync_core.domain.realtime import Account
 from sync_core.domain.scope.compile import CompiledScope, compile_scope
 from sync_core.runs.linking import Linking
 from sync_core.runs.names import look_up
@@ -80,7 +81,7 @@ class RunContext:
     """One run of one connection: of its whole scope, of one person, or only a preview.
 
     `connection` has object ids for the names that are bound, `bindings` say which those are. `kept` is what
-    earlier runs have left.
+    earlier runs have left; `account` is what this one learns of notifications.
     """
 
     connection: Connection
@@ -96,11 +97,13 @@ class RunContext:
     assertions: Assertions
     bindings: Bindings
     kept: Kept
+    clock: Callable[[], datetime]
     takeovers: Takeovers = field(default_factory=Takeovers)
     observer: Observer | None = None
     ledger: Ledger = field(default_factory=Ledger)
     turns: Turns = field(default_factory=Turns)
     written: Written = field(default_factory=Written)
+    account: Account = field(default_factory=Account)
 
     @property
     def selected(self) -> frozenset[str]:
@@ -158,6 +161,7 @@ async def run_context(
         assertions=Assertions(connection.assertions, asserted_ids(named, bindings)),
         bindings=bindings,
         kept=await services.store.checkpoints.load(connection.id),
+        clock=services.clock,
         takeovers=takeovers,
         observer=observer,
     )

@@ -24,21 +24,19 @@ async def note_drift(
     gatherer: FullReading,
     links: Links,
     reason: ModeReason | None,
-) -> None:
-    """Count what a full reading found and no delta told: zero is the aim.
+) -> set[str]:
+    """Count, and return, whom a full reading found and no delta told of: zero is the aim.
 
     What is in the round that follows the reading is no drift: lists may be ahead of the delta. Nothing is
     said where the settings are others than before, or where groups have moved with everybody in them.
     """
     checkpoint, hints = context.kept.checkpoint, links.rounds.hints
-    if reason not in _COMPARES or links.rounds.is_fresh or checkpoint is None:
-        return
-    if checkpoint.digest != deciding_digest(context.connection):
-        return
+    if checkpoint is None or not compares(context, checkpoint, links, reason):
+        return set()
     before, now = checkpoint.tree, gatherer.reading.tree
     restored = before.gone.keys() & now.names.keys()
     if hints.groups.edges or hints.groups.gone or before.edges or before.entered or restored:
-        return
+        return set()
     told = _told(context, gatherer, hints, checkpoint)
     values = not context.mapping.depends_on_time and not not_tracked(
         context.mapping.attributes, links.rounds.refused
@@ -52,12 +50,21 @@ async def note_drift(
         try:
             later = await drained(context, links.as_checkpoint(checkpoint))
         except LinkRefused:
-            return
+            return set()
         links.add(later)
         drifted -= later.hints.people.keys()
     context.ledger.set("drift", len(drifted))
     if drifted:
         log_event("run.drift", connection=context.connection.id, people=len(drifted))
+    return drifted
+
+
+def compares(
+    context: RunContext, checkpoint: Checkpoint, links: Links, reason: ModeReason | None
+) -> bool:
+    """Whether what a full reading finds different is the directory's doing, and not that of settings."""
+    is_like_before = checkpoint.digest == deciding_digest(context.connection)
+    return reason in _COMPARES and not links.rounds.is_fresh and is_like_before
 
 
 def _told(

@@ -13,6 +13,8 @@ from sync_core.store.vault import Vault
 DEBOUNCE_S = 1
 # Clocks of this process and of the queue differ a little.
 MARGIN = timedelta(milliseconds=250)
+# So long it is remembered which connections a subscription serves.
+SHARED_FOR = timedelta(minutes=5)
 
 
 class Deliveries:
@@ -20,11 +22,15 @@ class Deliveries:
 
     def __init__(self) -> None:
         self._asked_until: dict[str, datetime] = {}
+        self._sharers: dict[str, tuple[datetime, frozenset[str]]] = {}
 
     async def take(self, services: Services, body: bytes, trigger: Trigger) -> None:
         """Ask for a run of every connection that a delivery names; raise `Invalid` if it is none."""
         delivery = read_delivery(body, await client_state_key(services.vault))
+        asked = dict.fromkeys(delivery.connection_ids)
         for connection_id in delivery.connection_ids:
+            asked |= dict.fromkeys(sorted(await self._served(services, connection_id)))
+        for connection_id in asked:
             await self._ask_soon(services, connection_id, trigger)
         log_event(
             "notifications.received",
@@ -32,6 +38,18 @@ class Deliveries:
             connections=",".join(delivery.connection_ids) or None,
             discarded=delivery.discarded or None,
         )
+
+    async def _served(self, services: Services, connection_id: str) -> frozenset[str]:
+        """Return the connections that the subscriptions of this one serve as well.
+
+        Graph has one subscription of an application for each thing (`domain/subscriptions.py`).
+        """
+        now, known = services.clock(), self._sharers.get(connection_id)
+        if known is None or now - known[0] >= SHARED_FOR:
+            rows = await services.store.subscriptions.of(connection_id)
+            sharers = frozenset(one for row in rows for one in row.sharers)
+            known = self._sharers[connection_id] = (now, sharers)
+        return known[1]
 
     async def _ask_soon(self, services: Services, connection_id: str, trigger: Trigger) -> None:
         """Send a request that becomes visible in a second; until then it stands for later ones too.

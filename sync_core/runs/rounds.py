@@ -42,7 +42,7 @@ class Rounds:
     """What the links told, and where the next rounds begin.
 
     `is_fresh`: the links were taken by this run and go on from no earlier ones. `no_delta_at` is when a
-    tenant refused to give any.
+    tenant refused to give any. `ended_at` is when the last page of what they told had come.
     """
 
     hints: Hints = field(default_factory=Hints)
@@ -52,6 +52,7 @@ class Rounds:
     refused: list[str] = field(default_factory=list)
     no_delta_at: datetime | None = None
     is_fresh: bool = True
+    ended_at: datetime | None = None
 
     @property
     def streamed(self) -> set[str]:
@@ -87,6 +88,7 @@ async def drained(
 
     calls = (partial(drain_stream, stream) for stream in checkpoint.streams)
     await bounded(STREAMS_AT_ONCE, calls)
+    found.ended_at = context.clock()
     return found
 
 

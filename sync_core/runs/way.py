@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import ClassVar
 
 from sync_core.directory.delta import LinkRefused, NoDelta, NoLinkNow, TooMany, TooManyPages
 from sync_core.domain.documents import ModeReason
@@ -23,7 +24,7 @@ from sync_core.runs.candidates import CandidateSearch, ReadEverything
 from sync_core.runs.checkpoint import Leaving
 from sync_core.runs.context import RunContext
 from sync_core.runs.continuation import Continuation
-from sync_core.runs.drift import note_drift
+from sync_core.runs.drift import compares, note_drift
 from sync_core.runs.full import FullReading
 from sync_core.runs.hold import Hold
 from sync_core.runs.incremental import Looks
@@ -44,9 +45,29 @@ class ReadingWay:
     gatherer: FullReading
     links: Links
 
+    # A reading is compared with nothing that was told.
+    doubt: ClassVar[frozenset[str]] = frozenset()
+
+    @property
+    def rounds(self) -> Rounds:
+        return self.links.rounds
+
+    @property
+    def compares(self) -> bool:
+        """Whether what is found different was changed by the directory."""
+        context, checkpoint = self.context, self.context.kept.checkpoint
+        return checkpoint is not None and compares(
+            context, checkpoint, self.links, self.choice.reason
+        )
+
     async def leave(self, draft: Draft, plan: Plan, hold: Hold) -> None:
         """End the run: drift counted, groups remembered, cases settled, the checkpoint moved."""
-        await note_drift(self.context, draft, self.gatherer, self.links, self.choice.reason)
+        context, reason = self.context, self.choice.reason
+        before = context.kept.checkpoint
+        drifted = await note_drift(context, draft, self.gatherer, self.links, reason)
+        if before is not None:
+            by_groups = bool(context.scope.groups)
+            context.account.drifted(drifted, before.full_at, by_groups=by_groups)
         if not plan.verdict.hold_removals:
             await self.gatherer.note_groups(accepted=plan.approved.holds)
         await hold.check()
@@ -63,6 +84,12 @@ class LookingWay:
     choice: Choice
     gatherer: Looks
     rounds: Rounds
+    compares: ClassVar[bool] = True
+
+    @property
+    def doubt(self) -> set[str]:
+        """The people of whom an answer differed from what the delta told."""
+        return self.gatherer.contradicted
 
     async def leave(self, draft: Draft, plan: Plan, hold: Hold) -> None:
         """End the run: groups remembered, cases settled, the checkpoint moved."""

@@ -4,6 +4,7 @@ import math
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from typing import NamedTuple
 
 from sync_core.directory.client import GraphClient
 from sync_core.directory.missing import with_all_missing
@@ -18,11 +19,12 @@ from sync_core.domain.documents import (
 )
 from sync_core.domain.errors import FixConnection, LeaseLost, SyncError
 from sync_core.domain.health import UNATTENDED, Cause, cause_of
+from sync_core.domain.incidents import Ears
 from sync_core.domain.plan.clause_observer import ClauseObserver
 from sync_core.domain.plan.plan import Plan
 from sync_core.health import journal
 from sync_core.logs import log_event, logger
-from sync_core.runs import record
+from sync_core.runs import listening, record
 from sync_core.runs.apply import apply
 from sync_core.runs.approval import take_approval
 from sync_core.runs.confirmed import let_through
@@ -41,8 +43,13 @@ from sync_core.store.vault import SECRET_DISABLED
 # Well below functionTimeout in host.json (30 minutes): a run that the host kills records nothing.
 RUN_BUDGET = timedelta(minutes=25)
 
-# The record of a run, and of a failed one who mends it.
-Ended = tuple[Run, Cause | None]
+
+class Ended(NamedTuple):
+    """The record of a run; of a failed one who mends it, of another what it knows of notifications."""
+
+    run: Run
+    cause: Cause | None = None
+    ears: Ears | None = None
 
 
 async def handle(
@@ -112,10 +119,10 @@ async def _run_held(services: Services, hold: Hold) -> Run | None:
     run = await record.begun(services, stored.connection, hold.request)
     await hold.begin(run)
     log_event("run.started", connection=run.connection_id, run=run.id, trigger=run.trigger.value)
-    run, cause = await _run(services, stored.connection, run, hold)
+    run, cause, ears = await _run(services, stored.connection, run, hold)
     await hold.end(run)
     record.log_finished(run)
-    await journal.run_ended(services, run, cause)
+    await journal.run_ended(services, run, cause, ears)
     if run.error is not None and run.error.code in UNFINISHED:
         again = Next(new_run_id(services.clock()), run.trigger.value, hold.request.mode, run.by)
         await services.store.leases.request(run.connection_id, again)
@@ -131,17 +138,17 @@ async def _run(services: Services, connection: Connection, run: Run, hold: Hold)
                 connection, run.id, services.clock
             )
             stack.push_async_callback(sharing.leave)
-            run, cause = await _sync(services, connection, run, hold, client)
+            ended = await _sync(services, connection, run, hold, client)
     except LeaseLost:
         raise
     except Unfinished as error:
-        run, cause = _left_off(run, error)
+        ended = _left_off(run, error)
     except SyncError as error:
-        run, cause = _failed(run, error)
+        ended = _failed(run, error)
     except Exception:  # noqa: BLE001 -- a run always ends with a record, whatever happened
         logger.exception("run.unexpected connection=%s run=%s", connection.id, run.id)
-        run, cause = _failed(run.replaced(counts_at_least=True), record.unexpected(run))
-    return run.replaced(finished_at=services.clock()), cause
+        ended = _failed(run.replaced(counts_at_least=True), record.unexpected(run))
+    return ended._replace(run=ended.run.replaced(finished_at=services.clock()))
 
 
 async def _opened(
@@ -161,11 +168,12 @@ async def _opened(
 
 
 def _failed(run: Run, error: SyncError) -> Ended:
-    return run.replaced(status=RunStatus.FAILED, error=RunError.of(error)), cause_of(error)
+    run = run.replaced(status=RunStatus.FAILED, error=RunError.of(error))
+    return Ended(run, cause_of(error))
 
 
 def _left_off(run: Run, error: Unfinished) -> Ended:
-    return run.replaced(status=RunStatus.PARTIAL, error=RunError.of(error)), None
+    return Ended(run.replaced(status=RunStatus.PARTIAL, error=RunError.of(error)))
 
 
 async def _sync(
@@ -185,15 +193,18 @@ async def _sync(
             if run.mode is Mode.FULL and not context.bindings.names:
                 # Names that were taken out of the settings, which makes a run full, are kept no longer.
                 await keep(services, context.bindings)
+            listening.begin(context, way)
             async with _drafted(context, way.gatherer, hold) as draft:
                 if run.mode is Mode.FULL:  # of some people, nothing follows for a clause
                     ledger.warnings += clauses.warnings()
                 run = record.planned(run, draft.plan)
                 plan = await _carry_out(services, run, context, draft, hold)
                 await way.leave(draft, plan, hold)
+                await listening.ask_for_look(services, context)
                 if way.gatherer.complete:
                     await finish(services, context)
-        return record.finished(record.measured(run, client.usage, ledger), plan), None
+        run = record.finished(record.measured(run, client.usage, ledger), plan)
+        return Ended(run, ears=listening.ears_of(context))
     except Unfinished as error:
         return _left_off(record.measured(run, client.usage, ledger), error)
     except LeaseLost:

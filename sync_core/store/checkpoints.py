@@ -2,7 +2,7 @@
 
 In one partition, so that a run loads all of it by one query, and moves the checkpoint together with the
 cases that it leaves open. Rows: `checkpoint|000` and on, `window|000`, `interest|000`, `reading|000` (a full
-reading that is not finished), `dirty`, and `open|{object id}|{cause}`.
+reading that is not finished), `dirty`, `open|{object id}|{cause}`, and those of `store.realtime`.
 """
 
 import zlib
@@ -17,15 +17,17 @@ from pydantic import ValidationError
 
 from sync_core.concurrency import in_thread
 from sync_core.domain.compatibility import read
-from sync_core.domain.incremental.checkpoint import Checkpoint
+from sync_core.domain.incremental.checkpoint import Checkpoint, TrackedGroups
 from sync_core.domain.incremental.interest import InterestSet
 from sync_core.domain.incremental.kept_reading import KeptReading
 from sync_core.domain.incremental.open_people import Cause, Key, OpenCase, Settlement, opened
 from sync_core.domain.model import Reason
 from sync_core.domain.plan.window import Marks
+from sync_core.domain.realtime import RealtimeState
 from sync_core.logs import log_event
 from sync_core.store.fences import FENCE, FENCE_BYTES, FENCED_OPERATIONS, Fence
 from sync_core.store.packing import delete, left_over, packed, piece_of, unpacked, upsert
+from sync_core.store.realtime import Heard, kept_state
 from sync_core.store.rows import moment
 from sync_core.store.tables import CHECKPOINTS, Tables, asked
 from sync_core.store.wire import (
@@ -53,7 +55,7 @@ class Kept:
 
     `is_dirty`: people were written since the checkpoint, so its numbers have to be counted again.
     `rows` are the row keys of what is packed, `fence` is the fence of the partition as it stood. `by_hand`
-    are the ETags of cases that are opened outside of runs, too.
+    are the ETags of cases that are opened outside of runs, too. `heard` is what is known of notifications.
     """
 
     checkpoint: Checkpoint | None = None
@@ -65,14 +67,15 @@ class Kept:
     rows: set[str] = field(default_factory=set)
     fence: Entity | None = None
     by_hand: dict[Key, str] = field(default_factory=dict)
+    heard: Heard = field(default_factory=Heard)
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
     """What a run leaves: the settled cases, and the next checkpoint with its marks, if it moves.
 
-    `interest` is a changed interest set. `counts_again`: the next run has to count from the tables, as after
-    a kill.
+    `interest` is a changed interest set, `realtime` what was learned of notifications, if anything was.
+    `counts_again`: the next run has to count from the tables, as after a kill.
     """
 
     settlement: Settlement
@@ -80,6 +83,7 @@ class Move:
     marks: Sequence[Marks] = ()
     interest: InterestSet | None = None
     counts_again: bool = False
+    realtime: RealtimeState | None = None
 
 
 class CheckpointStore:
@@ -102,6 +106,20 @@ class CheckpointStore:
             log_event("checkpoint.unreadable", connection=connection_id)
             kept.checkpoint = None
         return kept
+
+    async def tree(self, connection_id: str) -> TrackedGroups | None:
+        """Load the tree of groups alone; None where there is no checkpoint that can be read."""
+        table = await self._tables.table(CHECKPOINTS)
+        mine = f"PartitionKey eq {quoted(connection_id)}"
+        pieces: list[bytes] = []
+        async for page in query(
+            table, f"{mine} and RowKey ge 'checkpoint|' and RowKey lt 'checkpoint}}'", typed=True
+        ):
+            pieces += [piece_of(row) for row in page]
+        try:
+            return read(Checkpoint, unpacked(pieces)).tree if pieces else None
+        except (ValidationError, ValueError, zlib.error):
+            return None
 
     async def soil(self, connection_id: str) -> None:
         """Note that people are about to be written, by whoever does not move the checkpoint afterwards."""
@@ -178,6 +196,8 @@ def _batches(connection_id: str, kept: Kept, move: Move) -> list[list[Sequence[O
     before = _cases(connection_id, move.settlement, kept.by_hand)
     if move.interest is not None:
         before += _replaced(connection_id, kept, "interest", bytes(move.interest.bits))
+    if move.realtime is not None:
+        before.append(kept_state(connection_id, move.realtime))
     groups = [[one] for one in before]
     # A reading ends with the run that has come to its end, whether that moves the checkpoint or not.
     last = left_over(connection_id, kept.rows, (), (READING,))
@@ -215,6 +235,8 @@ def _replaced(connection_id: str, kept: Kept, kind: str, content: bytes) -> list
 
 
 def _take(kept: Kept, row: Entity, pieces: Mapping[str, list[bytes]]) -> None:
+    if kept.heard.take(row):
+        return
     key = str(row["RowKey"])
     kind = key.partition("|")[0]
     if key == FENCE:
@@ -244,6 +266,7 @@ def _case(row: Entity) -> OpenCase | None:
             datetime.fromisoformat(row["Since"]),
             datetime.fromisoformat(row["DueAt"]),
             Reason(reason) if reason else None,
+            datetime.fromisoformat(row["ToldAt"]) if row.get("ToldAt") else None,
         )
     except ValueError:
         return None
@@ -279,6 +302,8 @@ def _closed(connection_id: str, case: OpenCase, etag: str = "*") -> Operation:
 def _opened(connection_id: str, case: OpenCase) -> Operation:
     reason = {"Reason": case.reason.value} if case.reason is not None else {}
     times = moment("Since", case.since) | moment("DueAt", case.due_at)
+    if case.told_at is not None:
+        times |= moment("ToldAt", case.told_at)
     return upsert(connection_id, _case_key(case), **times, **reason)
 
 

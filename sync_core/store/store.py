@@ -25,12 +25,14 @@ from sync_core.store.moves import Moves
 from sync_core.store.people import People
 from sync_core.store.plans import PlanStore
 from sync_core.store.readings import ReadingStore
+from sync_core.store.realtime import RealtimeStore
 from sync_core.store.refused_plans import RefusedPlanStore
 from sync_core.store.reports import ReportStore
 from sync_core.store.retention import OldHistories, OldRuns, PassStore
 from sync_core.store.rows import Stamp
 from sync_core.store.runs import RunStore
 from sync_core.store.spending import RunSpending
+from sync_core.store.subscriptions import SubscriptionStore
 from sync_core.store.tables import (
     APPROVALS,
     BINDINGS,
@@ -44,6 +46,7 @@ from sync_core.store.tables import (
     READINGS,
     REFUSED_PLANS,
     RUNS,
+    SUBSCRIPTIONS,
     TABLES,
     TENANT_CLAIMS,
     USERS,
@@ -82,9 +85,11 @@ class Store:
         self.checkpoints = CheckpointStore(tables)
         self.reports = ReportStore(tables)
         self.readings = ReadingStore(tables)
+        self.realtime = RealtimeStore(tables)
         self.refused_plans = RefusedPlanStore(tables, self.plans)
         self.deletions = DeletionStore(tables)
         self.leftovers = LeftoverStore(tables)
+        self.subscriptions = SubscriptionStore(tables)
         self.audit = AuditStore(tables)
         self.passes = PassStore(tables)
         self.old_runs = OldRuns(tables, self.plans)
@@ -165,6 +170,7 @@ class Store:
             REFUSED_PLANS: partial(self.refused_plans.forget_all, connection_id),
             CHECKPOINTS: partial(self.checkpoints.forget, connection_id),
             READINGS: partial(self.readings.forget, connection_id),
+            SUBSCRIPTIONS: partial(self.subscriptions.delete_all, connection_id),
         }
 
     async def _delete_plans(self, connection_id: str, still_held: StillHeld) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from sync_core.domain.documents import SyncRequest, Trigger
+from sync_core.domain.documents import Purpose, SyncRequest, Trigger
 from sync_core.domain.notifications import MAX_ITEMS, client_state
 from sync_core.runs.notifications import DEBOUNCE_S, client_state_key
 from sync_core.services import Services
@@ -83,10 +83,36 @@ def test_the_handshake_gives_the_token_back(
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-async def test_a_delivery_asks_for_a_run(
-    app: LoadedApp, services: Services, connection_id: str, webhook: Webhook
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param("/api/graph/notifications", id="as it is"),
+        pytest.param("/api/Graph/Lifecycle/", id="letters and a slash"),
+        pytest.param("/api/graph%2Fnotifications", id="an escaped slash"),
+        pytest.param("/api//graph//lifecycle", id="doubled slashes"),
+        pytest.param("/api/gr%61ph/notifications", id="an escaped letter"),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
+def test_where_a_host_routes_a_webhook_to_the_api_the_handshake_is_answered_and_nothing_else(
+    app: LoadedApp, path: str, method: str
 ) -> None:
-    state = client_state(await client_state_key(services.vault), connection_id)
+    query, plain = "?validationToken=Testing%2B1", {"Content-Type": "text/plain"}
+    shaken = app.worker.http("admin", method, path + query, body="", headers=plain)
+    json_body = {"Content-Type": "application/json"}
+    other = app.worker.http("admin", method, path, body=delivery("x"), headers=json_body)
+
+    assert (shaken.status, shaken.body) == (200, "Testing+1")
+    assert shaken.headers["content-type"] == "text/plain; charset=utf-8"
+    assert (other.status, other.json()["code"]) == (404, "route.notFound")
+    assert other.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_change_notification_asks_for_a_run(
+    app: LoadedApp, services: Services, connection_id: str
+) -> None:
+    webhook = Webhook("graph_notifications", "/api/graph/notifications", Trigger.WEBHOOK)
+    state = client_state(await client_state_key(services.vault), connection_id, "n")
 
     answer = webhook.post(app, delivery(state, state))
 
@@ -97,11 +123,26 @@ async def test_a_delivery_asks_for_a_run(
     assert app.requests() == [SyncRequest(connection_id=connection_id, trigger=webhook.trigger)]
 
 
+async def test_a_lifecycle_notification_becomes_a_message_about_the_subscription(
+    app: LoadedApp, services: Services, connection_id: str
+) -> None:
+    webhook = Webhook("graph_lifecycle", "/api/graph/lifecycle", Trigger.LIFECYCLE)
+    state = client_state(await client_state_key(services.vault), connection_id, "nonce")
+    event = {"subscriptionId": "s", "clientState": state, "lifecycleEvent": "missed"}
+
+    answer = webhook.post(app, json.dumps({"value": [event, event]}))
+
+    assert (answer.status, answer.body) == (202, "")
+    [request] = app.requests()
+    assert (request.connection_id, request.purpose) == (connection_id, Purpose.SUBSCRIBE)
+    assert [one.event.value for one in request.events] == ["missed"]
+
+
 async def test_a_forged_delivery_is_taken_and_asks_for_nothing(
     app: LoadedApp, services: Services, connection_id: str, webhook: Webhook
 ) -> None:
     """Graph would repeat what is refused, and a forger would learn what is right."""
-    forged = client_state(b"somebody else's key", connection_id)
+    forged = client_state(b"somebody else's key", connection_id, "n")
 
     answer = webhook.post(app, delivery(forged))
 

@@ -73,19 +73,25 @@ async def test_one_change_costs_twenty_calls_to_the_tables_at_most(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     people = await imported(services, connection_id)
-    tables = str((await services.store.tables.table(USERS)).url)
-    send, sent = AioHttpTransport.send, list[str]()
-
-    async def counted(self: AioHttpTransport, request: Any, **options: Any) -> Any:
-        sent.append(str(request.url))
-        return await send(self, request, **options)
-
     rename(emulator, people[0])
-    monkeypatch.setattr(AioHttpTransport, "send", counted)
+    sent = sent_to_tables(monkeypatch, str((await services.store.tables.table(USERS)).url))
     run = await looked(services, connection_id)
 
     assert run.counts.updated == 1
-    assert len([url for url in sent if url.startswith(tables)]) <= 20
+    assert len(sent) <= 20
+
+
+def sent_to_tables(monkeypatch: pytest.MonkeyPatch, tables: str) -> list[str]:
+    """Return the addresses of the requests to the tables, as they are sent from now on."""
+    send, sent = AioHttpTransport.send, list[str]()
+
+    async def counted(self: AioHttpTransport, request: Any, **options: Any) -> Any:
+        if str(request.url).startswith(tables):
+            sent.append(str(request.url))
+        return await send(self, request, **options)
+
+    monkeypatch.setattr(AioHttpTransport, "send", counted)
+    return sent
 
 
 Change = Callable[[GraphEmulator, str], object]

@@ -62,7 +62,7 @@ class Control(PeopleControl, GroupsControl, AppsControl, TenantsControl):
     @on_loop
     def drop_subscription(self, subscription_id: str) -> bool:
         """Lost without a word, as has been reported of Graph."""
-        return self.service.notifier.subscriptions.pop(subscription_id, None) is not None
+        return self.service.notifier.drop(subscription_id)
 
     @on_loop
     def deliveries(self) -> list[Document]:
@@ -84,7 +84,7 @@ class Control(PeopleControl, GroupsControl, AppsControl, TenantsControl):
         for subscription in chosen:
             notifier.send_lifecycle(subscription, event)
             if event == "subscriptionRemoved":
-                del notifier.subscriptions[subscription.id]
+                notifier.drop(subscription.id)
         return len(chosen)
 
     @on_loop
@@ -94,6 +94,7 @@ class Control(PeopleControl, GroupsControl, AppsControl, TenantsControl):
         clock.advance(seconds)
         for tenant in self.service.registry.tenants.values():
             tenant.directory.purge(clock.now() - KEPT_AFTER_DELETION)
+        self.service.notifier.remind()
         return timestamp(clock.now())
 
     @on_loop
@@ -119,6 +120,7 @@ class Control(PeopleControl, GroupsControl, AppsControl, TenantsControl):
             "roles_delay_s": self.service.settings,
             "roles_delay_requests": self.service.settings,
             "delay_s": self.service.notifier,
+            "token_life_s": self.service.notifier,
             "first_retry_s": self.service.notifier,
         }
         choices = self.service.settings.choices

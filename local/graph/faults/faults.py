@@ -168,6 +168,14 @@ class Faults:
         return any(fault.kind == "staleMembers" for fault in self._current())
 
     @property
+    def hides_subscriptions(self) -> bool:
+        return any(fault.kind == "hiddenSubscriptions" for fault in self._current())
+
+    @property
+    def shows_dead_subscriptions(self) -> bool:
+        return any(fault.kind == "deadSubscriptions" for fault in self._current())
+
+    @property
     def hides_managers(self) -> bool:
         return any(fault.kind == "hiddenManagers" for fault in self._current())
 

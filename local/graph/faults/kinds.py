@@ -26,7 +26,10 @@ ANSWER_KINDS = frozenset(
      "revokedSecret", "reorderedValues", "brokenText")
 )  # fmt: skip
 # These hold while they are registered; no request uses them up.
-STATE_KINDS = frozenset(("lostPermission", "staleMembers", "hiddenManagers", "hiddenAttributes"))
+STATE_KINDS = frozenset(
+    ("lostPermission", "staleMembers", "hiddenManagers", "hiddenAttributes", "hiddenSubscriptions",
+     "deadSubscriptions")
+)  # fmt: skip
 # These decide what an answer sees of the directory; who makes the answer asks for them.
 SIGHT_KINDS = frozenset(("lag", "flappingCast"))
 KINDS = frozenset(STATUS_KINDS) | PAGE_KINDS | ANSWER_KINDS | STATE_KINDS | SIGHT_KINDS

@@ -1,5 +1,6 @@
 """/subscriptions: create with a handshake, read, renew, reauthorize, delete."""
 
+from local.graph.http.access import SUBSCRIBE_GROUPS, SUBSCRIBE_USERS
 from local.graph.http.errors import GraphError, bad_request
 from local.graph.http.messages import Answer, GraphRequest, json_answer
 from local.graph.odata.options import refuse_unknown
@@ -9,7 +10,9 @@ from local.graph.subscriptions.rules import (
     checked_url,
     expiry,
     invalid,
+    keep_apart,
     new_subscription,
+    permission_for,
 )
 
 _TENANT_QUOTA = 1000
@@ -68,7 +71,11 @@ async def _handshakes(service: Service, subscription: Subscription) -> None:
 
 async def list_subscriptions(service: Service, request: GraphRequest) -> Answer:
     refuse_unknown(request.query, frozenset())
-    mine = [s for s in service.notifier.live() if _is_mine(s, request)]
+    _need_any(request)
+    listed = service.notifier.listed(
+        hides=service.faults.hides_subscriptions, shows_dead=service.faults.shows_dead_subscriptions
+    )
+    mine = [s for s in listed if _is_mine(s, request)]
     url = service.links.graph_url
     return json_answer(
         {
@@ -87,16 +94,17 @@ async def renew_subscription(service: Service, request: GraphRequest, key: str) 
     """A new end, or a new address; either is validated by another handshake
     (github.com/microsoftgraph/msgraph-sdk-dotnet/issues/2805).
     """
-    subscription = _mine(service, request, key)
+    subscription, now = _mine(service, request, key), service.clock.now()
     body = request.json()
     fixed = body.keys() - _RENEWABLE
     if fixed:
         raise invalid(f"The property {', '.join(sorted(fixed))} cannot be changed.")
     if not body.keys() & {"expirationDateTime", "notificationUrl"}:
         raise bad_request("expirationDateTime or notificationUrl is needed.")
+    keep_apart(subscription, subscription.reauthorized, now)
     ends = subscription.expires
     if "expirationDateTime" in body:
-        ends = expiry(str(body["expirationDateTime"]), service.clock.now())
+        ends = expiry(str(body["expirationDateTime"]), now)
     before = subscription.notification_url
     if "notificationUrl" in body:
         url = checked_url(str(body["notificationUrl"]), "notificationUrl")
@@ -106,25 +114,37 @@ async def renew_subscription(service: Service, request: GraphRequest, key: str) 
     except GraphError:
         subscription.notification_url = before
         raise
-    subscription.expires = ends
+    subscription.expires, subscription.renewed = ends, now
+    service.notifier.authorize(subscription)
     return _answer(service, subscription, 200, with_state=False)
 
 
 async def reauthorize_subscription(service: Service, request: GraphRequest, key: str) -> Answer:
-    await _handshakes(service, _mine(service, request, key))
+    subscription, now = _mine(service, request, key), service.clock.now()
+    keep_apart(subscription, subscription.renewed, now)
+    await _handshakes(service, subscription)
+    subscription.reauthorized = now
+    service.notifier.authorize(subscription)
     return Answer(204)
 
 
 async def delete_subscription(service: Service, request: GraphRequest, key: str) -> Answer:
-    del service.notifier.subscriptions[_mine(service, request, key).id]
+    service.notifier.drop(_mine(service, request, key).id)
     return Answer(204)
 
 
 def _mine(service: Service, request: GraphRequest, key: str) -> Subscription:
+    _need_any(request)
     found = next((s for s in service.notifier.live() if s.id == key.lower()), None)
     if found is None or not _is_mine(found, request):
         raise GraphError(404, "ResourceNotFound", "The object was not found.")
+    request.caller.need(permission_for(found.kind))
     return found
+
+
+def _need_any(request: GraphRequest) -> None:
+    """Whoever may subscribe to nothing may not ask for subscriptions, either."""
+    request.caller.need(SUBSCRIBE_USERS | SUBSCRIBE_GROUPS)
 
 
 def _is_mine(subscription: Subscription, request: GraphRequest) -> bool:

@@ -6,6 +6,7 @@ github.com/microsoftgraph/microsoft-graph-docs/issues/9915.
 
 import asyncio
 import itertools
+from datetime import timedelta
 from typing import Any
 
 from local.graph.directory.changes import Change
@@ -17,6 +18,9 @@ from local.graph.subscriptions.rules import Subscription, moment
 from local.graph.subscriptions.webhooks import Webhooks
 
 _MOST_IN_ONE_POST = 100
+# change-notifications-lifecycle-events, and change-notifications-overview of the token.
+_REMINDED_AFTER = timedelta(minutes=15)
+_HELD_FOR = timedelta(hours=4)
 Item = dict[str, Any]
 
 
@@ -30,6 +34,9 @@ class Notifier:
         self.delay_s = 0.2
         """Changes are gathered for so long; nobody says how long Graph takes."""
         self.first_retry_s = 1.0
+        self.token_life_s = 0.0
+        """A subscription's token is good for so long, by the directory's clock; 0: for ever."""
+        self._dead: list[Subscription] = []
         self._waiting: dict[tuple[str, str, str], Item] = {}
         self._flush_is_due = False
         self._numbers = itertools.count(1)
@@ -41,8 +48,43 @@ class Notifier:
         """Subscriptions that have not ended; the others are forgotten."""
         now = self._clock.now()
         for ended in [s for s in self.subscriptions.values() if s.expires <= now]:
-            del self.subscriptions[ended.id]
+            self.drop(ended.id)
         return list(self.subscriptions.values())
+
+    def drop(self, subscription_id: str) -> bool:
+        """Forget one, but for lists that show what is dead."""
+        dropped = self.subscriptions.pop(subscription_id, None)
+        self._dead += [dropped] if dropped is not None else []
+        return dropped is not None
+
+    def listed(self, *, hides: bool, shows_dead: bool) -> list[Subscription]:
+        """What a list shows: it has left out what lives, and told what was dead
+        (microsoft-graph-docs issues 4644, 5603).
+        """
+        return [*([] if hides else self.live()), *(self._dead if shows_dead else [])]
+
+    def authorize(self, subscription: Subscription) -> None:
+        """Leave another token with it; what waited for one is sent, up to four hours old."""
+        now = self._clock.now()
+        subscription.authorized, subscription.reminded = now, None
+        kept = [item for at, item in subscription.held if now - at <= _HELD_FOR]
+        subscription.held = []
+        if kept:
+            self.webhooks.deliver(subscription.notification_url, kept, self.first_retry_s)
+
+    def remind(self) -> None:
+        """Ask for new tokens where they are over, every 15 minutes of the directory's clock."""
+        now = self._clock.now()
+        for subscription in self.live():
+            reminded = subscription.reminded
+            again = reminded is None or now - reminded >= _REMINDED_AFTER
+            if self._is_over(subscription) and again:
+                subscription.reminded = now
+                self.send_lifecycle(subscription, "reauthorizationRequired")
+
+    def _is_over(self, subscription: Subscription) -> bool:
+        age_s = (self._clock.now() - subscription.authorized).total_seconds()
+        return 0 < self.token_life_s <= age_s
 
     def send_lifecycle(self, subscription: Subscription, event: str) -> None:
         item = {
@@ -105,7 +147,9 @@ class Notifier:
         by_url: dict[str, list[Item]] = {}
         for (subscription_id, _, _), item in self._waiting.items():
             subscription = self.subscriptions.get(subscription_id)
-            if subscription is not None:
+            if subscription is not None and self._is_over(subscription):
+                subscription.held.append((self._clock.now(), item))
+            elif subscription is not None:
                 by_url.setdefault(subscription.notification_url, []).append(item)
         self._waiting = {}
         for url, items in by_url.items():

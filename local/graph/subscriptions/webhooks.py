@@ -5,6 +5,7 @@ import ssl
 import uuid
 from collections import deque
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -78,9 +79,11 @@ class Webhooks:
         except (aiohttp.ClientError, UnicodeDecodeError) as error:
             raise _refused("Subscription validation request failed.") from error
         if status != 200:
+            # As told in pnp/Microsoft365-Analytics-Insights, pull request 483.
+            said = f"HTTP status code is '{HTTPStatus(status).phrase.replace(' ', '')}'. "
             raise _refused(
-                "Subscription validation request failed. Notification endpoint must respond with "
-                "200 OK to validation request."
+                f"Subscription validation request failed. {said}Notification endpoint must respond "
+                "with 200 OK to validation request."
             )
         if kind != "text/plain" or text != token:
             raise _refused(

@@ -1,6 +1,7 @@
 """Connections over HTTP: list, load, create, replace, patch, delete."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Header, Query, Response
@@ -15,10 +16,12 @@ from sync_core.api.http.paging import Cursor, Top, from_cursor, page, to_cursor
 from sync_core.connections.delete import delete
 from sync_core.connections.impact import SaveGuard
 from sync_core.connections.names import bind, name_warnings
+from sync_core.connections.realtime import heard_by, status_of
 from sync_core.connections.refusals import NotVerified
 from sync_core.connections.save import Saver, checked_draft, settled
 from sync_core.connections.verify import Saved
 from sync_core.connections.warnings import (
+    realtime_warnings,
     warnings_about,
     warnings_from,
     warnings_now,
@@ -39,6 +42,8 @@ from sync_core.domain.documents import Connection, Run
 from sync_core.domain.errors import Conflict, Invalid, PreconditionFailed
 from sync_core.domain.health import QUARANTINED
 from sync_core.domain.names import Bindings, shown_names
+from sync_core.domain.realtime_status import RealtimeStatus, realtime_status, status_document
+from sync_core.domain.subscriptions import Subscription
 from sync_core.health import journal
 from sync_core.logs import log_event
 from sync_core.services import Services
@@ -69,13 +74,21 @@ async def list_connections(
     known = await journal.read_all(services)
     states = {state.connection_id: state async for state in services.store.verifications.all()}
     bound = {one.connection_id: one async for one in services.store.bindings.all()}
+    subscribed: dict[str, list[Subscription]] = {}
+    for row in await services.store.subscriptions.all():
+        subscribed.setdefault(row.connection_id, []).append(row)
+    heard = await heard_by(services, found[:top])
     items = []
     for one in found[:top]:
         state = states.get(one.id) or Verification(connection_id=one.id)
         said = warnings_about(one, refused_by(state.checks))
         said += warnings_from(known.get(one.id), state, one, services)
-        bindings = bound.get(one.id) or Bindings(connection_id=one.id)
-        items.append(_document(one, said, state, bindings, services))
+        rows = subscribed.get(one.id, [])
+        said += realtime_warnings(one, rows, known.get(one.id))
+        told = heard[one.id]
+        status = realtime_status(one, rows, told.state, told.at, known.get(one.id))
+        beside = Beside(state, bound.get(one.id) or Bindings(connection_id=one.id), status)
+        items.append(_document(one, said, beside, services))
     last = found[top - 1].id if len(found) > top else None
     return json_answer(page(items, await to_cursor(services, KIND, last)))
 
@@ -132,7 +145,17 @@ async def get_connection(
     state = await services.store.verifications.read(connection_id)
     warnings = await warnings_now(services, stored.connection, state)
     bindings = await services.store.bindings.read(connection_id)
-    return _answer(services, stored, warnings, state, bindings)
+    status = await status_of(services, stored.connection)
+    return _answer(services, stored, warnings, Beside(state, bindings, status))
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What is kept of a connection beside its document, and told with it."""
+
+    state: Verification
+    bindings: Bindings
+    realtime: RealtimeStatus | None = None
 
 
 async def put_connection(
@@ -251,7 +274,8 @@ async def _saved_answer(
     warnings = await warnings_with_count(services, stored.connection, state) + saver.told(saved)
     bindings = await bind(services, stored.connection)
     status = 201 if created else 200
-    return _answer(services, stored, warnings, state, bindings, status=status, headers=headers)
+    beside = Beside(state, bindings, await status_of(services, stored.connection))
+    return _answer(services, stored, warnings, beside, status=status, headers=headers)
 
 
 def _not_verified(services: Services, saved: Saved, headers: Mapping[str, str]) -> NotVerified:
@@ -277,28 +301,31 @@ def _answer(
     services: Services,
     stored: StoredConnection,
     warnings: list[Warning],
-    state: Verification,
-    bindings: Bindings,
+    beside: Beside,
     *,
     status: int = 200,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     tagged = {**(headers or {}), "ETag": strong(stored.etag)}
-    document = _document(stored.connection, warnings, state, bindings, services)
+    document = _document(stored.connection, warnings, beside, services)
     return json_answer(document, status, tagged)
 
 
 def _document(
     connection: Connection,
     warnings: list[Warning],
-    state: Verification,
-    bindings: Bindings,
+    beside: Beside,
     services: Services,
 ) -> JsonObject:
-    bindings = bindings.for_tenant(connection.tenant_id)
+    bindings = beside.bindings.for_tenant(connection.tenant_id)
     warnings = warnings + name_warnings(connection, bindings)
     said = [one.model_dump(mode="json", by_alias=True, exclude_none=True) for one in warnings]
     trouble = next((one.message for one in warnings if one.code == QUARANTINED), None)
-    shown = verification_document(state, services.clock(), trouble)
+    shown = verification_document(beside.state, services.clock(), trouble)
     bound = [one.to_json() for one in shown_names(connection, bindings)]
-    return connection.to_json() | {"warnings": said, "verification": shown, "bindings": bound}
+    return connection.to_json() | {
+        "warnings": said,
+        "verification": shown,
+        "bindings": bound,
+        "realtimeStatus": status_document(beside.realtime),
+    }

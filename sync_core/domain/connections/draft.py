@@ -31,7 +31,7 @@ from sync_core.domain.secret_names import OWN_PREFIX, folded, is_own, is_same
 JsonObject = dict[str, Any]
 
 # Part of every answer, so a client that loads, edits and sends back has them; they are not stored.
-READ_ONLY = ("warnings", "verification", "bindings")
+READ_ONLY = ("warnings", "verification", "bindings", "realtimeStatus")
 # Entra makes secrets of 40 characters; Key Vault takes 25 KiB.
 MAX_SECRET = 1_000
 MAX_CERTIFICATE = 25 * 1024

@@ -16,6 +16,8 @@ from sync_core.domain.model import Reason
 SECOND_LOOK = timedelta(minutes=5)
 # Microsoft names no number; 15 minutes were seen (microsoft-graph-docs issue 6376).
 LAG = timedelta(minutes=15)
+# Whoever takes a notification, and whoever runs, need not be on the same machine.
+CLOCKS_DIFFER = timedelta(milliseconds=250)
 # Deleted users can be restored for 30 days (learn.microsoft.com/graph/api/directory-deleteditems-restore),
 # and a restored one may be told of by no delta (microsoft-graph-docs-contrib issue 6555).
 RESTORABLE_FOR = timedelta(days=31)
@@ -35,10 +37,17 @@ class Cause(StrEnum):
     UNDONE = "undone"  # an administrator has taken a change back
     BY_HAND = "byHand"  # a row or a decision was changed outside of a run
     GRACE = "grace"  # on the way out, until a day
+    NOTIFIED = "notified"  # named by a change notification, and not yet looked at
 
 
 # Closed by any look that finds nothing open any more.
-BY_LOOK = frozenset(Cause) - {Cause.CONTRADICTED, Cause.RECENT, Cause.RESTORABLE, Cause.GRACE}
+BY_LOOK = frozenset(Cause) - {
+    Cause.CONTRADICTED,
+    Cause.RECENT,
+    Cause.RESTORABLE,
+    Cause.GRACE,
+    Cause.NOTIFIED,
+}
 # Closed by a look when the lag is over, since an earlier one may have shown what was before.
 BY_LATE_LOOK = frozenset({Cause.CONTRADICTED, Cause.RECENT})
 # How long after `since` a person is looked at again; at the next run where nothing is said.
@@ -54,7 +63,8 @@ Key = tuple[str, Cause]
 class OpenCase:
     """One person and one cause; `reason` is why the person is to be removed, as it was seen first.
 
-    Of a person whose look differed from what the delta told, it is what the delta told.
+    Of a person whose look differed from what the delta told, it is what the delta told. `told_at` is when
+    Graph says that a notified person changed, by its own clock where the notification holds a time.
     """
 
     object_id: str
@@ -62,6 +72,7 @@ class OpenCase:
     since: datetime
     due_at: datetime
     reason: Reason | None = None
+    told_at: datetime | None = None
 
     @property
     def key(self) -> Key:
@@ -145,4 +156,7 @@ def _is_closed(
         return case.object_id in restored or now - case.since >= RESTORABLE_FOR
     if case.cause is Cause.GRACE or (looked_at is not None and case.object_id not in looked_at):
         return False
+    if case.cause is Cause.NOTIFIED:
+        # By a round that began after it alone: what an earlier one told is older than the notification.
+        return now - case.since > CLOCKS_DIFFER
     return case.cause in BY_LOOK or now - case.since >= LAG

@@ -6,6 +6,7 @@ import json
 import pkgutil
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -21,7 +22,8 @@ import sync_core.directory
 from local.graph import GraphEmulator
 from local.graph.http.recorder import Recorded, body_shape
 from local.sample import SAMPLE_CLIENT_ID, SAMPLE_GROUP_ID
-from tests.graph_permissions import ANNOUNCED, HIDDEN, LEAST, OF_ATTRIBUTES
+from sync_core.directory.subscriptions import NewSubscription
+from tests.graph_permissions import HIDDEN, LEAST, OF_ATTRIBUTES
 from tests.graph_requests import problems, shape_of
 from tests.rig.graph.conftest import Application
 
@@ -33,6 +35,7 @@ PAGES = [
 ]
 PERMISSION = re.compile(r"\b[A-Z][A-Za-z-]+\.(?:Read|ReadWrite|ReadBasic)\.[A-Z]\w+")
 ID = "11111111-2222-4333-8444-555555555555"
+NEXT_WEEK = datetime.now(UTC) + timedelta(days=7)
 ARGUMENTS: dict[str, Any] = {
     "select": frozenset({"id", "mail"}),
     "condition": None,
@@ -48,6 +51,12 @@ ARGUMENTS: dict[str, Any] = {
     "text": "sales",
     "top": 5,
     "nested": False,
+    "subscription_id": ID,
+    "until": NEXT_WEEK,
+    # To a group that does not exist: Graph says so before it calls anybody.
+    "wanted": NewSubscription(
+        ID, "https://app.example/a", "https://app.example/b", "a secret", NEXT_WEEK
+    ),
 }
 Build = Callable[..., RequestInformation]
 
@@ -104,7 +113,7 @@ def test_each_request_has_its_least_permission_and_each_permission_a_request() -
 def test_the_pages_name_what_the_requests_need_and_nothing_else() -> None:
     named = {name for page in PAGES for name in PERMISSION.findall(page.read_text())}
 
-    assert named == frozenset().union(*LEAST.values()) | {HIDDEN} | ANNOUNCED | OF_ATTRIBUTES
+    assert named == frozenset().union(*LEAST.values()) | {HIDDEN} | OF_ATTRIBUTES
 
 
 def ask(application: Application, request: RequestInformation) -> httpx.Response:

@@ -6,7 +6,16 @@ import pytest
 
 from sync_core.domain.documents import RecordError, Run, RunError, RunStatus, Trigger
 from sync_core.domain.health import Health
-from sync_core.domain.incidents import Finding, findings_of, noticed, open_incidents, turns
+from sync_core.domain.incidents import (
+    SILENT,
+    Ears,
+    Finding,
+    findings_of,
+    noticed,
+    open_incidents,
+    silenced,
+    turns,
+)
 from tests.unit.builders import NOW
 
 HELD = RunError(code="guard.held", message="Too many.", remedy="Look.")
@@ -78,3 +87,38 @@ def test_an_incident_is_opened_once_and_resolved_by_the_run_without_it() -> None
     assert (list(open_incidents(first.health)), open_incidents(over.health)) == (["guard.held"], {})
     assert turns(first.health, again.health) == ((), ())
     assert [one.code for one in turns(again.health, over.health).ended] == ["guard.held"]
+
+
+QUIET = Finding(SILENT, "Nobody tells.", "Look at the address.")
+
+
+def test_silence_is_told_once_and_not_where_runs_fail() -> None:
+    first = silenced(Health(connection_id="contoso"), QUIET, NOW)
+    again = silenced(first.health, QUIET, LATER)
+    failing = silenced(Health(connection_id="contoso", failures=1), QUIET, NOW)
+
+    assert [event.name for event in first.events] == ["incident.opened"]
+    assert first.health.waiting[SILENT].since == NOW
+    assert (again.events, failing.events) == ((), ())
+    assert failing.health.waiting == {}
+
+
+@pytest.mark.parametrize(
+    ("ears", "ended"),
+    [
+        pytest.param(None, False, id="a run that ended early"),
+        pytest.param(Ears(listens=True), False, id="nothing was ever heard"),
+        pytest.param(Ears(True, NOW), False, id="heard before"),
+        pytest.param(Ears(True, LATER), True, id="heard"),
+        pytest.param(Ears(listens=False), True, id="nobody listens any more"),
+    ],
+)
+def test_a_run_that_knows_of_a_notification_resolves_silence(
+    ears: Ears | None, ended: bool
+) -> None:
+    silent = silenced(Health(connection_id="contoso"), QUIET, NOW).health
+    step = noticed(silent, (), LATER, ears)
+
+    assert [event.name for event in step.events] == (["incident.resolved"] if ended else [])
+    assert (SILENT in step.health.waiting) is not ended
+    assert ended or step.health == silent

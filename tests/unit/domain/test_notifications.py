@@ -20,7 +20,8 @@ from sync_core.domain.notifications import (
 from tests.unit.builders import JSON
 
 KEY = b"k" * 32
-OURS = client_state(KEY, "contoso")
+NONCE = "nonce-of-22-characters"
+OURS = client_state(KEY, "contoso", NONCE)
 
 
 def post(*states: object) -> bytes:
@@ -50,7 +51,7 @@ def test_a_notification_names_its_connection() -> None:
 
 def test_several_connections_may_share_a_post() -> None:
     """Each once, in the order of their first item."""
-    fabrikam = client_state(KEY, "fabrikam")
+    fabrikam = client_state(KEY, "fabrikam", NONCE)
 
     assert read_delivery(post(fabrikam, OURS, fabrikam, OURS), KEY) == Delivery(
         ("fabrikam", "contoso"), 0
@@ -60,7 +61,7 @@ def test_several_connections_may_share_a_post() -> None:
 @pytest.mark.parametrize(
     "state",
     [
-        pytest.param(client_state(b"another key", "contoso"), id="another key"),
+        pytest.param(client_state(b"another key", "contoso", NONCE), id="another key"),
         pytest.param(OURS.replace("contoso", "fabrikam"), id="proof of another connection"),
         pytest.param("contoso", id="no proof"),
         pytest.param("contoso.", id="empty proof"),
@@ -137,7 +138,7 @@ def test_a_thousand_items_are_read_and_one_more_is_refused() -> None:
 
 @given(st.from_regex(r"[a-z0-9]([a-z0-9-]{0,46}[a-z0-9])?", fullmatch=True))
 def test_every_connection_id_fits_what_graph_keeps(connection_id: str) -> None:
-    state = client_state(KEY, connection_id)
+    state = client_state(KEY, connection_id, NONCE)
 
     assert len(state) <= MAX_CLIENT_STATE
     assert read_delivery(post(state), KEY).connection_ids == (connection_id,)
@@ -166,4 +167,4 @@ def test_proofs_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_proof_is_an_hmac_of_the_connection() -> None:
     """Written down: subscriptions that live for weeks carry it over deployments."""
-    assert OURS == "contoso.LhKGXQdLTw6J14QFa01Qv-nmrZGMgE-CZp2GxKr3K3s"
+    assert OURS == "contoso.nonce-of-22-characters.j3UoK7oRY_Ah5M3m6qiORV712SoLts377w6wVEz1Dtw"

@@ -1,5 +1,7 @@
 """Subscriptions: what Graph asks of them, the handshake, and how they end."""
 
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -303,3 +305,119 @@ def test_a_tenant_of_azure_ad_b2c_has_no_subscriptions(
     answer = application.ask("/subscriptions", method="POST", json=body(webhook))
 
     assert answer.status_code == 400
+
+
+def test_who_may_subscribe_to_nothing_may_not_ask_for_subscriptions(
+    application: Application, webhook: Webhook
+) -> None:
+    path = f"/subscriptions/{application.subscribe(body(webhook))['id']}"
+    application.emulator.control.set_roles(["GroupMember.Read.All"])
+    application.sign_in()
+    statuses = {
+        application.ask("/subscriptions").status_code,
+        application.ask(path).status_code,
+        application.ask(path, method="PATCH", json={}).status_code,
+        application.ask(path, method="DELETE").status_code,
+    }
+
+    assert statuses == {403}
+
+
+def test_each_resource_wants_its_own_permission_all_its_life(
+    application: Application, webhook: Webhook
+) -> None:
+    path = f"/subscriptions/{application.subscribe(body(webhook, resource='groups'))['id']}"
+    application.emulator.control.set_roles(["User.Read.All"])
+    application.sign_in()
+    renewal = {"expirationDateTime": in_minutes(40_000)}
+
+    assert application.ask(path, method="PATCH", json=renewal).status_code == 403
+
+
+@pytest.mark.parametrize("first", ["PATCH", "POST"])
+def test_renewing_and_reauthorizing_within_ten_minutes_is_refused(
+    application: Application, webhook: Webhook, first: str
+) -> None:
+    """Graph warns of an inconsistent state; here a client is told."""
+    path = f"/subscriptions/{application.subscribe(body(webhook))['id']}"
+    control = application.emulator.control
+
+    def ask(method: str) -> int:
+        if method == "POST":
+            return application.ask(f"{path}/reauthorize", method="POST").status_code
+        renewal = {"expirationDateTime": in_minutes(1_000)}
+        return application.ask(path, method="PATCH", json=renewal).status_code
+
+    second = "POST" if first == "PATCH" else "PATCH"
+    done, refused = ask(first), ask(second)
+    again = ask(first)
+    control.advance_clock(10 * 60)
+
+    assert (done < 300, refused, again < 300) == (True, 400, True)
+    assert ask(second) < 300
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [(401, "'Unauthorized'"), (403, "'Forbidden'"), (500, "'InternalServerError'")],
+)
+def test_a_refusal_says_what_the_webhook_answered(
+    application: Application, webhook: Webhook, status: int, told: str
+) -> None:
+    webhook.status = status
+
+    answer = application.ask("/subscriptions", method="POST", json=body(webhook))
+
+    assert f"HTTP status code is {told}" in answer.json()["error"]["message"]
+
+
+def test_a_list_may_leave_out_what_lives_and_tell_what_is_dead(
+    application: Application, webhook: Webhook
+) -> None:
+    control = application.emulator.control
+    live = application.subscribe(body(webhook))["id"]
+    dead = application.subscribe(body(webhook, resource="groups"))["id"]
+    application.ask(f"/subscriptions/{dead}", method="DELETE")
+    control.add_fault("hiddenSubscriptions")
+    control.add_fault("deadSubscriptions")
+
+    listed = application.ask("/subscriptions").json()["value"]
+
+    assert [one["id"] for one in listed] == [dead]
+    assert application.ask(f"/subscriptions/{dead}").status_code == 404
+    assert application.ask(f"/subscriptions/{live}").status_code == 200
+
+
+@pytest.mark.parametrize("renewal", ["PATCH", "POST"])
+def test_a_token_that_is_over_holds_notifications_and_is_asked_for_every_15_minutes(
+    application: Application, webhook: Webhook, renewal: str
+) -> None:
+    control = application.emulator.control
+    control.settings(token_life_s=3_600)
+    path = f"/subscriptions/{application.subscribe(body(webhook))['id']}"
+    person = control.people()[0]["id"]
+    for minutes in (59, 1, 5, 10, 15):
+        control.advance_clock(minutes * 60)
+    reminders = wait_for(webhook.items, 3)
+    control.patch_person(person, {"jobTitle": "Another"})
+    time.sleep(0.1)
+    held = [one for one in webhook.items() if "lifecycleEvent" not in one]
+    if renewal == "POST":
+        application.ask(f"{path}/reauthorize", method="POST")
+    else:
+        later = {"expirationDateTime": in_minutes(40_000)}
+        application.ask(path, method="PATCH", json=later)
+    everything = wait_for(webhook.items, 4)
+    control.advance_clock(30 * 60)
+
+    assert [one["lifecycleEvent"] for one in reminders] == ["reauthorizationRequired"] * 3
+    assert held == []
+    assert everything[-1]["resource"] == f"Users/{person}"
+    assert len(webhook.items()) == 4
+
+
+def wait_for(look: Callable[[], list[Document]], count: int) -> list[Document]:
+    deadline = time.monotonic() + 5
+    while len(look()) < count and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return look()

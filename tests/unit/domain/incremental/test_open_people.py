@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from sync_core.domain.incremental.open_people import (
+    CLOCKS_DIFFER,
     LAG,
     RESTORABLE_FOR,
     SECOND_LOOK,
@@ -113,6 +114,10 @@ def test_a_look_that_says_something_else_begins_the_case_anew() -> None:
         (Cause.CONTRADICTED, None, MINUTE, False),
         (Cause.CONTRADICTED, None, LAG, True),
         (Cause.GRACE, None, LAG, False),
+        (Cause.NOTIFIED, {ANN}, CLOCKS_DIFFER, False),
+        (Cause.NOTIFIED, {ANN}, 2 * CLOCKS_DIFFER, True),
+        (Cause.NOTIFIED, {BOB}, LAG, False),
+        (Cause.NOTIFIED, None, MINUTE, True),
         (Cause.RESTORABLE, None, LAG, False),
         (Cause.RESTORABLE, {ANN}, RESTORABLE_FOR, True),
     ],
