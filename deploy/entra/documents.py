@@ -98,6 +98,16 @@ def missing(found: Document, wanted: Document) -> Document:
     return changes
 
 
+def merged(found: Document, changes: Document) -> Document:
+    """Return a registration after a change, as Graph makes it: objects inside are merged, lists replaced."""
+    inner = {
+        name: merged(found.get(name) or {}, value)
+        for name, value in changes.items()
+        if isinstance(value, dict)
+    }
+    return {**found, **changes, **inner}
+
+
 def role_id(application: Document, value: str) -> str:
     """Return the id of an app role, which is another one in a registration that was made by hand."""
     return str(next(one["id"] for one in application["appRoles"] if one["value"] == value))

@@ -98,7 +98,7 @@ def grant_to_identity(graph: Graph, place: Place, permissions: Sequence[str]) ->
 def whoami(graph: Graph) -> str:
     """Return the object id of who is signed in; a program has to be named instead."""
     try:
-        me = graph.find("me?$select=id") or {}
+        me = graph.find("me") or {}
     except Refused as refused:
         if refused.status != 400:
             raise
@@ -122,7 +122,7 @@ def _application(graph: Graph, key: str, wanted: Document) -> Document:
         _say(graph, f"registered {wanted['displayName']}")
         return made
     _change(graph, found, wanted, f"brought {found['displayName']} up to date")
-    return {**found, **documents.missing(found, wanted)}
+    return documents.merged(found, documents.missing(found, wanted))
 
 
 def _change(graph: Graph, application: Document, wanted: Document, done: str) -> None:
