@@ -97,7 +97,9 @@ def _check_entitlements(document: Document, before: Document) -> None:
 
 def _is_replaced(one: Document, document: Document) -> bool:
     is_role = "allowedMemberTypes" in one
-    return "appRoles" in document if is_role else "oauth2PermissionScopes" in document["api"]
+    return (
+        "appRoles" in document if is_role else "oauth2PermissionScopes" in document.get("api", {})
+    )
 
 
 def _entitlements(document: Document) -> list[Document]:
