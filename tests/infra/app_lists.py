@@ -46,6 +46,11 @@ def guarded_paths() -> list[str]:
     return sorted({route.path for route in ROUTES if route.role is not None})
 
 
+def functions() -> set[str]:
+    """Return the names of the functions."""
+    return {str(one["name"]) for one in triggers("function_name")}
+
+
 def triggers(kind: str | None = None) -> list[dict[str, Any]]:
     """Return the arguments of the decorators of function_app.py, or of those of one kind."""
     return [arguments for name, arguments in _decorators() if kind in (None, name)]
@@ -61,10 +66,12 @@ def _decorators() -> list[tuple[str, dict[str, Any]]]:
         for decorator in node.decorator_list
         if isinstance(decorator, ast.Call)
     )
-    return [
-        (_name(call), {one.arg: _value(one.value) for one in call.keywords if one.arg})
-        for call in calls
-    ]
+    return [(_name(call), _arguments(call)) for call in calls]
+
+
+def _arguments(call: ast.Call) -> dict[str, Any]:
+    given = {one.arg: _value(one.value) for one in call.keywords if one.arg}
+    return {"name": _value(call.args[0])} | given if call.args else given
 
 
 def _name(call: ast.Call) -> str:
