@@ -1,4 +1,4 @@
-"""What goes to Azure is the app and nothing else; what an operator can set is told everywhere."""
+"""What goes to Azure is the app and nothing else."""
 
 import json
 import re
@@ -11,18 +11,6 @@ import pytest
 from deploy import package
 
 ROOT = Path(__file__).parents[2]
-SETTINGS = [
-    "AzureWebJobsStorage",
-    "SYNC_TABLES",
-    "KEY_VAULT_URL",
-    "PUBLIC_BASE_URL",
-    "SYNC_SCHEDULE",
-    "AZURE_CLIENT_ID",
-    "ADMIN_TENANT_IDS",
-    "HISTORY_DAYS",
-    "GRAPH_ENDPOINT",
-    "AZURE_AUTHORITY_HOST",
-]
 
 
 @pytest.fixture
@@ -74,18 +62,6 @@ def test_a_folder_of_that_name_inside_a_package_is_not_left_out(
     """A pattern without a slash in front matches at any depth: certifi has a folder `tests`."""
     assert not ignored.match_file(f"{package.SITE.as_posix()}/certifi/{name}/__init__.py")
     assert not ignored.match_file(f"{package.SITE.as_posix()}/certifi/{name}.md")
-
-
-@pytest.mark.parametrize("name", SETTINGS)
-def test_every_setting_is_told(name: str) -> None:
-    """A setting exists in code, sample and docs/deploy.md, or not at all."""
-    sample = json.loads((ROOT / "local.settings.sample.json").read_text(encoding="utf-8"))
-
-    assert name in (ROOT / "docs/deploy.md").read_text(encoding="utf-8")
-    assert name in (ROOT / "sync_core/settings.py").read_text(encoding="utf-8") + (
-        ROOT / "function_app.py"
-    ).read_text(encoding="utf-8")
-    assert name in sample["Values"]
 
 
 def test_the_host_gives_a_run_more_time_than_the_run_takes() -> None:
