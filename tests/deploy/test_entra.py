@@ -20,7 +20,7 @@ from local.graph.entra.accounts import find_account
 from local.identity import EXCHANGE, IDENTITY_CLIENT_ID, IDENTITY_OBJECT_ID, ISSUER
 from local.sample import FABRIKAM_TENANT_ID, SAMPLE_TENANT_ID
 from sync_core.domain.connections.token import read_token
-from tests.deploy.conftest import deployed
+from tests.deploy.conftest import Deploy, deployed
 from tests.deploy.programs import Programs
 from tests.system import Rig, connection
 
@@ -379,3 +379,29 @@ def test_only_what_is_missing_is_sent(
 
     assert documents.missing(found, wanted) == sent
     assert json.dumps(found) == before
+
+
+def test_somebody_without_azd_gives_the_values_as_options(entra: Entra, deploy: Deploy) -> None:
+    """Who has the rights in Entra need not be who deploys: repository, Python and az are enough."""
+    token = entra.emulator.control.administrator_token(APP_ADMIN)
+    (entra.programs.folder / "azd").unlink()
+    entra.programs.answer("az account get-access-token ms-graph", {"accessToken": token})
+    options = {
+        "url": URL,
+        "tenant": SAMPLE_TENANT_ID,
+        "identity": IDENTITY_OBJECT_ID,
+        "key": "id-abc",
+        "administrator": entra.emulator.control.people()[0]["id"],
+    }
+    words = [word for name, value in options.items() for word in (f"--{name}", value)]
+
+    done = deploy(
+        "entra",
+        *words,
+        GRAPH_ENDPOINT=entra.emulator.graph_url,
+        AZURE_AUTHORITY_HOST="https://login.microsoftonline.com",
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert {who for who, _, _ in entra.assignments()} == {options["administrator"]}
+    assert f"azd env set USERSYNC_API_CLIENT_ID {entra.application()['appId']}" in done.stdout
