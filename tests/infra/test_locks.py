@@ -11,6 +11,7 @@ LOCKS = (
     "requirements-dev.txt",
     "requirements-uv.txt",
     "tests/requirements-runtime.txt",
+    "tests/infra/requirements-scanners.txt",
     "local/azurite/requirements-node.txt",
 )
 # Installed by programs, uv by one where there is no other; all others by the Makefile.
