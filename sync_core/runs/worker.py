@@ -21,7 +21,7 @@ from sync_core.domain.health import UNATTENDED, Cause, cause_of
 from sync_core.domain.plan.clause_observer import ClauseObserver
 from sync_core.domain.plan.plan import Plan
 from sync_core.health import journal
-from sync_core.logs import log_event, logger
+from sync_core.logs import log_event
 from sync_core.runs import record
 from sync_core.runs.apply import apply
 from sync_core.runs.approval import take_approval
@@ -139,7 +139,6 @@ async def _run(services: Services, connection: Connection, run: Run, hold: Hold)
     except SyncError as error:
         run, cause = _failed(run, error)
     except Exception:  # noqa: BLE001 -- a run always ends with a record, whatever happened
-        logger.exception("run.unexpected connection=%s run=%s", connection.id, run.id)
         run, cause = _failed(run.replaced(counts_at_least=True), record.unexpected(run))
     return run.replaced(finished_at=services.clock()), cause
 

@@ -35,6 +35,7 @@ CHECKPOINTS = "Checkpoints"
 RETENTION = "Retention"
 READINGS = "Readings"
 SPENDING = "Spending"
+CLOCKS = "Clocks"
 
 
 class OnDelete(Enum):
@@ -78,6 +79,7 @@ TABLES: Mapping[str, OnDelete] = MappingProxyType(
         AUDIT: OnDelete.STAYS,
         RETENTION: OnDelete.STAYS,
         SPENDING: OnDelete.STAYS,
+        CLOCKS: OnDelete.STAYS,
     }
 )
 

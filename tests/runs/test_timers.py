@@ -28,10 +28,10 @@ from sync_core.store.runs import new_run_id
 from tests.runs.events import forget_others, stop_clock
 from tests.system import Rig, connection, group_scope, stored_connection
 
-# Connections, health, leases, verifications, deletions.
-LISTS = 5
-# The lists above but the last two, twice the first two, consents, refused plans, and two passes.
-MAINTENANCE = 9
+# Connections, health, leases, verifications, deletions; and the tick.
+LISTS = 6
+# The lists above but the last two, twice the first two, consents, refused plans, two passes, and the tick.
+MAINTENANCE = 10
 
 
 @pytest.fixture(scope="module")
