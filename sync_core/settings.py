@@ -25,6 +25,16 @@ SET_IN_AZURE = (
     "WEBSITE_SITE_NAME",
     "MANAGED_ENVIRONMENT",
 )
+# Where the storage of a cloud is, by where its vaults are: a vault's address is always there, and says which
+# cloud this is. learn.microsoft.com/azure/azure-government/compare-azure-government-global-azure and
+# learn.microsoft.com/azure/china/resources-developer-guide
+STORAGE_OF_CLOUD = {
+    "vault.azure.net": "core.windows.net",
+    "vault.usgovcloudapi.net": "core.usgovcloudapi.net",
+    "vault.azure.cn": "core.chinacloudapi.cn",
+}
+# A scope without a character that would end the header that tells it: RFC 6750, section 3.
+SCOPE = re.compile(r"[!#-\[\]-~]+")
 DEFAULT_HISTORY_DAYS = 400
 # The guard counts up to a week, by marks that are kept as long as histories.
 LEAST_HISTORY_DAYS = 8
@@ -55,6 +65,7 @@ class Settings:
     has_app_service_auth: bool = False
     has_local_sign_in: bool = False
     admin_tenant_ids: frozenset[str] = frozenset()
+    api_scope: str | None = None
     history_days: int = DEFAULT_HISTORY_DAYS
     warnings: tuple[str, ...] = ()
     local_admin_token: str | None = field(default=None, repr=False)
@@ -64,6 +75,12 @@ class Settings:
     def principal_is_checked(self) -> bool:
         """Whether a request's principal was put there by who signs people in, and by nobody else."""
         return self.has_app_service_auth or self.has_local_sign_in
+
+    @property
+    def somebody_can_sign_in(self) -> bool:
+        """Whether there is any way to show who is calling."""
+        tokens = (self.local_admin_token, self.local_reader_token)
+        return self.principal_is_checked or any(tokens)
 
     @property
     def vault_is_local(self) -> bool:
@@ -97,6 +114,7 @@ class _Reader:
             has_app_service_auth=self._app_service_auth(),
             has_local_sign_in=_is_true(self._local_only("SYNC_LOCAL_SIGN_IN")),
             admin_tenant_ids=self._admin_tenants(),
+            api_scope=self._api_scope(),
             history_days=self._history_days(),
             warnings=tuple(self._warnings),
             local_admin_token=self._local_only("SYNC_LOCAL_ADMIN_TOKEN"),
@@ -168,8 +186,22 @@ class _Reader:
         if url or account:
             if text:
                 self._warn_of_string(name)
-            return StorageAccess(service_url=url or f"https://{account}.{service}.core.windows.net")
+            return StorageAccess(service_url=url or self._address(name, account or "", service))
         return self._connection_string(name, text) if text else None
+
+    def _address(self, name: str, account: str, service: str) -> str:
+        """Return the address of an account that is known by its name only."""
+        vault = _host(self._text("KEY_VAULT_URL"))
+        # What is wrong with the vault's address is a problem of its own.
+        suffix = STORAGE_OF_CLOUD["vault.azure.net"]
+        if vault and vault not in LOOPBACK:
+            suffix = STORAGE_OF_CLOUD.get(vault.partition(".")[2], "")
+        if not suffix:
+            self._problems.append(
+                f"{name}__accountName is not enough in a cloud with the vault {vault}; "
+                f"set {name}__{service}ServiceUri"
+            )
+        return f"https://{account}.{service}.{suffix}"
 
     def _warn_of_string(self, name: str) -> None:
         warning = f"{name} is set beside settings of an identity ({name}__...) and is not used; remove {name}"
@@ -211,6 +243,15 @@ class _Reader:
             )
         return frozenset(one.lower() for one in ids)
 
+    def _api_scope(self) -> str | None:
+        """Return what a token for this API is asked with."""
+        scope = self._text("ADMIN_API_SCOPE")
+        if scope and not SCOPE.fullmatch(scope):
+            self._problems.append(
+                "ADMIN_API_SCOPE must be one scope, such as api://<client id>/user_impersonation"
+            )
+        return scope
+
     def _history_days(self) -> int:
         """Return for how many days histories, plans and runs are kept."""
         text = self._text("HISTORY_DAYS")
@@ -235,6 +276,13 @@ class _Reader:
 
 def _is_true(value: str | None) -> bool:
     return (value or "").lower() == "true"
+
+
+def _host(value: str | None) -> str:
+    try:
+        return urlsplit(value or "").hostname or ""
+    except ValueError:
+        return ""
 
 
 def _is_address(value: str, *, http_on_loopback: bool = False) -> bool:

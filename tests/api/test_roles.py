@@ -162,6 +162,28 @@ def azure_app(services: Services) -> ASGIApp:
     return app_over(replace(services, settings=settings))
 
 
+async def test_where_sign_in_is_off_the_remedy_names_the_command(services: Services) -> None:
+    """A deployment without a registration: every route says so, also to who forges a principal."""
+    nobody = replace(services.settings, local_admin_token=None, local_reader_token=None)
+    app = app_over(replace(services, settings=nobody))
+    async with calling(app, principal("Sync.Admin")) as client:
+        for call, answer in (await tried(client, GUARDED)).items():
+            assert (answer.status_code, answer.json()["code"]) == (401, "auth.signInOff"), call
+            assert "python -m deploy entra" in answer.json()["remedy"], call
+
+
+async def test_a_401_says_what_a_token_is_asked_for_with(services: Services) -> None:
+    """RFC 6750, section 3: `scope` of the challenge."""
+    scope = "api://aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee/user_impersonation"
+    app = app_over(replace(services, settings=replace(services.settings, api_scope=scope)))
+    async with calling(app, {}) as client:
+        answer = await client.get("/api/connections")
+
+    told = f'Bearer realm="entra-user-sync", scope="{scope}"'
+    assert answer.headers["WWW-Authenticate"] == told
+    assert f"az account get-access-token --scope {scope}" in answer.json()["remedy"]
+
+
 @pytest.mark.parametrize(
     ("headers", "reads", "writes"),
     [

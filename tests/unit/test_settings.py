@@ -137,6 +137,51 @@ def test_storage_by_identity(env: dict[str, str], queues: str, tables: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("vault", "suffix"),
+    [
+        pytest.param("https://kv.vault.azure.net", "core.windows.net", id="public"),
+        pytest.param("https://kv.vault.usgovcloudapi.net", "core.usgovcloudapi.net", id="US"),
+        pytest.param("https://KV.vault.azure.cn/", "core.chinacloudapi.cn", id="China"),
+        pytest.param("https://localhost:8443", "core.windows.net", id="an emulated vault"),
+    ],
+)
+def test_an_account_name_is_an_address_of_the_cloud_of_the_vault(vault: str, suffix: str) -> None:
+    names = {"AzureWebJobsStorage__accountName": "host", "SYNC_TABLES__accountName": "data"}
+
+    read = settings(AzureWebJobsStorage=None, KEY_VAULT_URL=vault, **names)
+
+    assert read.queues.service_url == f"https://host.queue.{suffix}"
+    assert read.tables.service_url == f"https://data.table.{suffix}"
+
+
+def test_an_account_name_is_not_enough_in_a_cloud_that_nobody_knows() -> None:
+    changes = {"AzureWebJobsStorage": None, "KEY_VAULT_URL": "https://kv.vault.example"}
+    by_name = {"AzureWebJobsStorage__accountName": "host"}
+    by_address = {
+        "AzureWebJobsStorage__queueServiceUri": "https://host.queue.example",
+        "AzureWebJobsStorage__tableServiceUri": "https://host.table.example",
+    }
+
+    name = (
+        "AzureWebJobsStorage__accountName is not enough in a cloud with the vault kv.vault.example"
+    )
+    assert problems(**changes, **by_name) == (
+        f"{name}; set AzureWebJobsStorage__queueServiceUri",
+        f"{name}; set AzureWebJobsStorage__tableServiceUri",
+    )
+    assert settings(**changes, **by_address).tables.service_url == "https://host.table.example"
+
+
+def test_a_vault_without_an_address_is_told_once() -> None:
+    """Not as an account without an address, too."""
+    by_name = {"AzureWebJobsStorage": None, "AzureWebJobsStorage__accountName": "host"}
+
+    assert problems(**by_name, KEY_VAULT_URL="https://[kv") == (
+        "KEY_VAULT_URL must be an https address",
+    )
+
+
+@pytest.mark.parametrize(
     ("env", "queues", "tables"),
     [
         pytest.param({}, HOST, HOST, id="one for both"),
@@ -382,6 +427,33 @@ def test_app_service_authentication_is_in_azure_only() -> None:
     """Elsewhere nobody takes a caller's own X-MS-CLIENT-PRINCIPAL away."""
     assert problems(WEBSITE_AUTH_ENABLED="true", ADMIN_TENANT_IDS=TENANT) == (
         "WEBSITE_AUTH_ENABLED is set by App Service and must not be set outside of Azure",
+    )
+
+
+@pytest.mark.parametrize(
+    ("env", "somebody"),
+    [
+        pytest.param({}, False, id="nothing"),
+        pytest.param({"WEBSITE_AUTH_ENABLED": "true", "WEBSITE_SITE_NAME": "x"}, True, id="Azure"),
+        pytest.param({"SYNC_LOCAL_SIGN_IN": "true"}, True, id="rig"),
+        pytest.param({"SYNC_LOCAL_READER_TOKEN": "x"}, True, id="a token"),
+    ],
+)
+def test_whether_anybody_can_sign_in(env: dict[str, str], somebody: bool) -> None:
+    assert settings(**env, ADMIN_TENANT_IDS=TENANT).somebody_can_sign_in is somebody
+
+
+def test_the_scope_of_tokens_is_told_as_it_is() -> None:
+    scope = "api://aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee/user_impersonation"
+
+    assert settings(ADMIN_API_SCOPE=scope).api_scope == scope
+    assert settings(ADMIN_API_SCOPE="").api_scope is None
+
+
+@pytest.mark.parametrize("value", ["one two", 'a"b', "a\\b", "a\r\nX: y", "ä"])
+def test_a_scope_that_would_break_a_header_is_refused(value: str) -> None:
+    assert problems(ADMIN_API_SCOPE=value) == (
+        "ADMIN_API_SCOPE must be one scope, such as api://<client id>/user_impersonation",
     )
 
 

@@ -38,6 +38,7 @@ OBJECT_ID = frozenset({"oid", "http://schemas.microsoft.com/identity/claims/obje
 # learn.microsoft.com/entra/identity-platform/id-token-claims-reference
 NAMES = ("name", "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/name", "preferred_username")
 MAX_NAME = 256
+RIG_TOKEN = "For the local rig the token is adminToken in its ready file."  # noqa: S105 -- no token
 TENANT_ID = frozenset({"tid", "http://schemas.microsoft.com/identity/claims/tenantid"})
 
 
@@ -165,7 +166,7 @@ LocalCaller = Annotated[Caller | None, Depends(local_caller)]
 async def known_caller(request: Request, services: ServicesHere) -> Caller:
     caller = identify(request.headers, services.settings)
     if caller is None:
-        raise _unauthenticated(shown="authorization" in request.headers)
+        raise _unauthenticated(services.settings, shown="authorization" in request.headers)
     return caller
 
 
@@ -195,16 +196,26 @@ def needs(role: Role) -> Callable[[Caller], Awaitable[None]]:
     return check
 
 
-def _unauthenticated(*, shown: bool) -> Unauthenticated:
+def _unauthenticated(settings: Settings, *, shown: bool) -> Unauthenticated:
+    if not settings.somebody_can_sign_in:
+        return Unauthenticated(
+            "auth.signInOff",
+            "App Service authentication is off here, so nobody can show who they are.",
+            "Run `python -m deploy entra` where you ran `azd up`; docs/deploy.md tells what it makes.",
+            headers={"WWW-Authenticate": _challenge(None)},
+        )
+    scope = settings.api_scope
     return Unauthenticated(
         "auth.tokenInvalid" if shown else "auth.tokenMissing",
         "The token is not valid here." if shown else "The request does not say who is calling.",
-        "Sign in, or send the header Authorization: Bearer <token>. For the local rig the token is "
-        "adminToken in its ready file.",
-        headers={"WWW-Authenticate": _challenge("invalid_token" if shown else None)},
+        "Sign in, or send the header Authorization: Bearer <token>. "
+        + (f"A token: az account get-access-token --scope {scope}" if scope else RIG_TOKEN),
+        headers={"WWW-Authenticate": _challenge("invalid_token" if shown else None, scope)},
     )
 
 
-def _challenge(error: str | None) -> str:
+def _challenge(error: str | None, scope: str | None = None) -> str:
     """RFC 6750, section 3: the error is named only where a token was sent."""
-    return 'Bearer realm="entra-user-sync"' + (f', error="{error}"' if error else "")
+    attributes = {"error": error, "scope": scope}
+    told = [f'{name}="{value}"' for name, value in attributes.items() if value]
+    return ", ".join(['Bearer realm="entra-user-sync"', *told])

@@ -1,0 +1,37 @@
+"""Write what is made of the code and of the templates: after a change of either.
+
+BICEP=PROGRAM python -m tests.infra
+"""
+
+import json
+import sys
+
+from tests.infra import app_lists
+from tests.infra.infrastructure import DIGEST, FROM_CODE, compiler, digest, scenarios, snapshot
+
+
+def from_code() -> str:
+    """Return what the templates take from the code."""
+    lists = {
+        "tables": app_lists.tables(),
+        "queues": app_lists.queues(),
+        "excludedPaths": app_lists.excluded_paths(),
+    }
+    return json.dumps(lists, indent=2) + "\n"
+
+
+def main() -> None:
+    FROM_CODE.write_text(from_code(), encoding="utf-8")
+    if compiler() is None:
+        sys.exit(
+            "No Bicep compiler: set BICEP, or put one into the PATH. The snapshots are as before."
+        )
+    for scenario in scenarios():
+        done = snapshot(scenario, "overwrite")
+        if done.returncode:
+            sys.exit(done.stderr)
+    DIGEST.write_text(digest() + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
