@@ -84,7 +84,7 @@ async def _maintain(services: Services, by: str) -> None:
     await services.store.refused_plans.forget_old(services.clock())
     await forget_old(services)
     took_s = (services.clock() - began).total_seconds()
-    log_event("maintenance.done", by=by, took_s=round(took_s, 1))
+    log_event("maintenance.done", clock=by, took_s=round(took_s, 1))
 
 
 @dataclass(frozen=True, slots=True)

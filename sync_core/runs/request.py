@@ -141,7 +141,7 @@ def _log_look(enabled: list[Connection], requested: int, by: str) -> None:
     intervals = [one.schedule.every_minutes for one in enabled if one.schedule.automatic]
     log_event(
         "schedule.checked",
-        by=by,
+        clock=by,
         requested=requested,
         watched=len(intervals),
         shortest_min=min(intervals, default=None),

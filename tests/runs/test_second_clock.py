@@ -118,12 +118,12 @@ async def test_three_hours_without_timers(
     assert {run.trigger for run in runs} == {Trigger.TIMER}
     assert len(runs) == 3, "the first one, and one in each interval that begins meanwhile"
     assert looks == {
-        "clock.woken timer=scheduled_sync": looks["schedule.checked by=request"],
-        "schedule.checked by=request": looks["clock.woken timer=scheduled_sync"],
+        "clock.woken timer=scheduled_sync": looks["schedule.checked clock=request"],
+        "schedule.checked clock=request": looks["clock.woken timer=scheduled_sync"],
         "clock.woken timer=maintenance": 2,
-        "maintenance.done by=request": 2,
+        "maintenance.done clock=request": 2,
     }
-    assert 25 <= looks["schedule.checked by=request"] <= 36
+    assert 25 <= looks["schedule.checked clock=request"] <= 36
 
 
 async def by_notification(_: httpx.AsyncClient) -> None:
@@ -174,7 +174,7 @@ async def test_what_cannot_be_noted_fails_no_request(
 
     assert answer[0] == 202
     assert "clock.notKept code=storage.unavailable" in caplog.text
-    assert "schedule.checked by=timer" in caplog.text
+    assert "schedule.checked clock=timer" in caplog.text
 
 
 async def test_a_wake_that_is_given_up_is_told(
