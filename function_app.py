@@ -24,7 +24,7 @@ async def scheduled_sync(timer: func.TimerRequest) -> None:
     """Ask for a run of every connection that is due."""
     from sync_core import triggers
 
-    await triggers.scheduled(past_due=timer.past_due)
+    await triggers.scheduled(past_due=timer.past_due, next_at=next_tick(timer))
 
 
 @app.function_name("maintenance")
@@ -35,7 +35,7 @@ async def maintenance(timer: func.TimerRequest) -> None:
     """Look after what nobody asks for: connections that have not run for too long."""
     from sync_core import triggers
 
-    await triggers.maintained(past_due=timer.past_due)
+    await triggers.maintained(past_due=timer.past_due, next_at=next_tick(timer))
 
 
 @app.function_name("run_sync")
@@ -111,6 +111,12 @@ async def admin(req: func.HttpRequest, context: func.Context) -> func.HttpRespon
     middleware = func.AsgiMiddleware(triggers.api())  # type: ignore[no-untyped-call]
     answer: func.HttpResponse = await middleware.handle_async(req, context)
     return answer
+
+
+def next_tick(timer: func.TimerRequest) -> str | None:
+    """Return when the host says that a timer fires next; a schedule monitor (`use_monitor`) knows."""
+    told = getattr(timer, "schedule_status", None) or {}
+    return told.get("Next")
 
 
 def handshake(token: str) -> func.HttpResponse:

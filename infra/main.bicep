@@ -263,7 +263,28 @@ module app 'app/function.bicep' = {
   dependsOn: [hostAccount, dataAccount, vault]
 }
 
-// Alerts (app/alerts.bicep) and the workbook (app/workbook.bicep) go here, over the outputs of `monitoring` and `appName`.
+module alerts 'app/alerts.bicep' = {
+  scope: group
+  params: {
+    appName: appName
+    location: location
+    tags: tags
+    workspaceId: monitoring.outputs.workspaceId
+    actionGroupId: monitoring.outputs.actionGroupId
+    logDailyQuotaGb: logDailyQuotaGb
+  }
+  dependsOn: [app]
+}
+
+module workbook 'app/workbook.bicep' = {
+  scope: group
+  params: {
+    appName: appName
+    location: location
+    tags: tags
+    workspaceId: monitoring.outputs.workspaceId
+  }
+}
 
 output AZURE_RESOURCE_GROUP string = group.name
 output AZURE_TENANT_ID string = tenant().tenantId

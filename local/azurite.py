@@ -58,12 +58,25 @@ def find_node() -> Node | None:
 
 def install() -> None:
     """Azurite in ``node_modules`` as the lock file says; AzuriteError if that fails."""
+    install_packages(FOLDER, "Azurite from npm")
+    if not ENTRY.exists():
+        raise AzuriteError(f"npm has installed no Azurite in {FOLDER}. {_REMEDY}")
+
+
+def installed_node() -> Node:
+    """Return the machine's Node, else that of the wheel, which is installed if need be."""
     node = find_node()
     if node is None:
         _install_node_wheel()
         node = _node_of_the_wheel()
     if node is None:
         raise AzuriteError(f"{NODE_WHEEL.name} was installed, but has no node in it. {_REMEDY}")
+    return node
+
+
+def install_packages(folder: Path, what: str) -> None:
+    """Install ``node_modules`` of a folder as its lock file says."""
+    node = installed_node()
     command = [
         *node.npm,
         "ci",
@@ -73,9 +86,7 @@ def install() -> None:
         "--loglevel=error",
     ]
     path = f"{node.node.parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    _run_quietly(command, cwd=FOLDER, env=os.environ | {"PATH": path}, what="Azurite from npm")
-    if not ENTRY.exists():
-        raise AzuriteError(f"npm has installed no Azurite in {FOLDER}. {_REMEDY}")
+    _run_quietly(command, cwd=folder, env=os.environ | {"PATH": path}, what=what)
 
 
 @dataclass(frozen=True)

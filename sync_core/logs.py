@@ -1,10 +1,12 @@
 """Events with fields, one line each: `run.finished connection=contoso created=3`.
 
 The Functions host forwards only the message of a log record, so the fields stand in the message itself.
-Fields are names, numbers and ids; never a secret, a token or a person's attributes.
+Fields are names, numbers and ids; never a secret, a token or a person's attributes. `events.py` has all
+of them: queries over the log read what stands there.
 """
 
 import logging
+from typing import Any
 
 # Where one of these is in a value, it stands in quotes.
 QUOTED = frozenset(' "\\')
@@ -22,9 +24,18 @@ def quiet_clients() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def log_event(name: str, *, level: int = logging.INFO, **fields: object) -> None:
-    """Write one event; fields that are None are left out."""
-    logger.log(level, "%s", _line(name, fields))
+def log_event(
+    name: str,
+    *,
+    level: int = logging.INFO,
+    exc_info: Any = None,
+    **fields: object,
+) -> None:
+    """Write one event of `sync_core/events.py`; fields that are None are left out.
+
+    `exc_info` as of `logging`: the traceback stands in the lines below the event's own.
+    """
+    logger.log(level, "%s", _line(name, fields), exc_info=exc_info)
 
 
 def _line(name: str, fields: dict[str, object]) -> str:

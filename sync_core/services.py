@@ -28,6 +28,13 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+@dataclass(slots=True)
+class Looked:
+    """When this process has looked last whether the timers fire."""
+
+    at: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """Everything a trigger or a route needs, opened once a process and used by all invocations."""
@@ -39,6 +46,7 @@ class Services:
     queue: RequestQueue
     clock: Callable[[], datetime]
     draining: Draining = field(default_factory=Draining)
+    looked: Looked = field(default_factory=Looked)
 
 
 def identity(settings: Settings) -> AsyncTokenCredential:

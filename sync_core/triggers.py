@@ -12,10 +12,11 @@ from pydantic import ValidationError
 from sync_core.api.http.refusals import TooLarge, WrongMediaType
 from sync_core.connections import binding, delete, lifecycle, silence, subscriptions, verify
 from sync_core.connections.impact import SaveGuard
+from sync_core.domain.clock import Timer, Wake, next_tick
 from sync_core.domain.compatibility import read
 from sync_core.domain.documents import Purpose, SyncRequest, Trigger
 from sync_core.domain.errors import FixConnection, Invalid, NotUnderstood, RequestRefused, SyncError
-from sync_core.health import journal
+from sync_core.health import clock, journal
 from sync_core.health.overdue import report_overdue
 from sync_core.logs import log_event
 from sync_core.runs import worker
@@ -45,27 +46,46 @@ HANDED_ON_S = 5
 deliveries = Deliveries()
 
 
-async def scheduled(*, past_due: bool) -> None:
-    """The timer: ask for what is due, nothing more."""
+async def scheduled(*, past_due: bool, next_at: str | None = None) -> None:
+    """The timer: ask for what is due, nothing more. The host says in `next_at` when it fires next."""
     if past_due:
         log_event("schedule.pastDue")
     services = await process.services()
-    await request_due(services)
+    await clock.note_tick(services, Timer.SCHEDULE, next_tick(next_at))
+    await _ask_for_due(services, "timer")
+
+
+async def maintained(*, past_due: bool, next_at: str | None = None) -> None:
+    """The hourly timer: look after what nobody asks for."""
+    if past_due:
+        log_event("maintenance.pastDue")
+    services = await process.services()
+    await clock.note_tick(services, Timer.MAINTENANCE, next_tick(next_at))
+    await _maintain(services, "timer")
+
+
+async def _woken(services: Services, timer: Timer) -> None:
+    """Do the work of a timer that does not fire."""
+    await (_ask_for_due if timer is Timer.SCHEDULE else _maintain)(services, "request")
+
+
+async def _ask_for_due(services: Services, by: str) -> None:
+    await request_due(services, by)
     await verify.request_due(services)
     await delete.request_unfinished(services)
 
 
-async def maintained(*, past_due: bool) -> None:
-    """The hourly timer: say what has not run for too long, and what expires; renew; forget the old."""
-    if past_due:
-        log_event("maintenance.pastDue")
-    services = await process.services()
+async def _maintain(services: Services, by: str) -> None:
+    """Say what has not run for too long, and what expires; renew; forget the old."""
+    began = services.clock()
     await report_overdue(services)
     await journal.warn_of_expiry(services)
     await binding.confirm_pending(services)
     await services.store.refused_plans.forget_old(services.clock())
     await subscriptions.tend_all(services)
     await forget_old(services)
+    took_s = (services.clock() - began).total_seconds()
+    log_event("maintenance.done", clock=by, took_s=round(took_s, 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +115,26 @@ async def requested(body: bytes, delivery: Delivery | None = None) -> None:
     try:
         request = read(SyncRequest, body)
     except ValidationError:
-        await give_up(services, body)
+        await _no_request(services, body)
         return
     try:
         await _do(services, request, delivery)
     except NotUnderstood as error:
         # Only another release can do it. The message need not come again: that release's timer asks.
         log_event(error.code, connection=request.connection_id)
+
+
+async def _no_request(services: Services, body: bytes) -> None:
+    """What is no request for a connection asks for a timer's work, or is given up."""
+    try:
+        wake = read(Wake, body)
+    except ValidationError:
+        await give_up(services, body)
+        return
+    if services.draining.begun:
+        await services.queue.send(wake, delay_s=HANDED_ON_S)
+    else:
+        await _woken(services, wake.wake)
 
 
 async def poisoned(body: bytes) -> None:
@@ -147,7 +180,9 @@ async def sync_now(connection_id: str | None) -> Answer:
     """HTTP "sync now": 202 with the connections that were asked for."""
 
     async def ask() -> Answer:
-        asked = await request_now(await process.services(), connection_id)
+        services = await process.services()
+        asked = await request_now(services, connection_id)
+        await clock.wake(services)
         return 202, orjson.dumps({"requested": asked})
 
     return await _answered(ask)
@@ -171,7 +206,9 @@ async def lifecycle_notified(body: bytes, media_type: str | None) -> Answer:
 
 async def _deliver(body: bytes, media_type: str | None, trigger: Trigger) -> Answer:
     _check_delivery(body, media_type or "")
-    await deliveries.take(await process.services(), body, trigger)
+    services = await process.services()
+    await deliveries.take(services, body, trigger)
+    await clock.wake(services)
     return 202, b""
 
 

@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, settings
 from local.graph import GraphEmulator
 from local.graph.http.recorder import Recorded, Recorder
 from local.graph.service import CHOICES
+from sync_core import logs
+from sync_core.events import EVENTS
 from sync_core.services import Services
 from tests.graph_requests import Witness, problems
 from tests.infra.infrastructure import compiler
@@ -79,6 +81,33 @@ def switched(request: pytest.FixtureRequest) -> Iterator[None]:
     emulator.control.settings(**choices)
     yield
     emulator.control.settings(**{name: CHOICES[name][0] for name in choices})
+
+
+@pytest.fixture(scope="session")
+def logged() -> Iterator[dict[str, set[str]]]:
+    """Hear what this process logs: by event, its fields."""
+    heard: dict[str, set[str]] = {}
+    line = logs._line
+
+    def hearing(name: str, fields: dict[str, object]) -> str:
+        given = {key for key, value in fields.items() if value is not None}
+        heard.setdefault(name, set()).update(given)
+        return line(name, fields)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(logs, "_line", hearing)
+        yield heard
+
+
+@pytest.fixture(autouse=True)
+def events_are_in_the_table(logged: dict[str, set[str]]) -> Iterator[None]:
+    """Fail the test that logs what the table of events does not have: queries would not know it."""
+    logged.clear()
+    yield
+    known = {one.name: {*one.fields} for one in EVENTS}
+    strange = {name: given - known.get(name, set()) for name, given in logged.items()}
+    assert logged.keys() <= known.keys()
+    assert {name: fields for name, fields in strange.items() if fields} == {}
 
 
 @pytest.fixture(scope="session")

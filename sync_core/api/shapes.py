@@ -310,13 +310,19 @@ class LastRun(Document):
 
 
 class Health(Document):
-    """That the app answers; all but `status` is for readers.
+    """That the app answers; all but `status` and `message` is for readers.
 
-    `overdue`: a connection has not run for twice its interval. `degraded`: storage (then with 503) or Key
+    `overdue`: a connection has not run for twice its interval, or a timer does not fire, of which `message`
+    tells. `degraded`: storage (then with 503) or Key
     Vault does not answer; what could not be read is null.
     """
 
     status: Literal["ok", "overdue", "degraded"]
+    message: str | None = Field(
+        default=None,
+        description="Since when a timer has not fired.",
+        examples=["The timer has not fired since 2026-11-30 07:05 UTC."],
+    )
     version: str | None = None
     checks: list[Check] | None = None
     connections: ConnectionCounts | None = None

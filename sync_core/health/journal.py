@@ -32,7 +32,7 @@ from sync_core.domain.incidents import (
     silenced,
     turns,
 )
-from sync_core.logs import log_event, logger
+from sync_core.logs import log_event
 from sync_core.services import Services
 from sync_core.store.users import bounded
 
@@ -126,7 +126,12 @@ async def _look_at_expiry(
         # What is known stays: a vault that is down does not make a credential good.
         log_event("credential.expiryUnknown", connection=connection.id, code=error.code)
     except Exception:  # noqa: BLE001 -- one connection must not keep the others from being warned of
-        logger.exception("credential.expiryUnknown connection=%s", connection.id)
+        log_event(
+            "credential.expiryUnknown",
+            level=logging.ERROR,
+            exc_info=True,
+            connection=connection.id,
+        )
     else:
         await _note(
             services, connection.id, lambda known: health.aged(known, connection, expiry, now)

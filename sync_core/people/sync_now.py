@@ -29,7 +29,7 @@ from sync_core.domain.explain.words import (
     verdict,
 )
 from sync_core.domain.model import Reason
-from sync_core.logs import log_event, logger
+from sync_core.logs import log_event
 from sync_core.people.stored import stored_person
 from sync_core.people.why import names_of
 from sync_core.runs.apply import apply
@@ -150,7 +150,6 @@ class _OnePerson:
                 raise
             self._fail(error)
         except Exception:  # noqa: BLE001 -- a run always ends with a record, whatever happened
-            logger.exception("run.unexpected run=%s", self._run.id)
             self._fail(unexpected(self._run))
 
     def _fail(self, error: SyncError) -> None:

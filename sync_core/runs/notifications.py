@@ -1,6 +1,7 @@
 """A delivery of change notifications: which connections it names, and that each is asked for once."""
 
 from datetime import datetime, timedelta
+from time import monotonic
 
 from sync_core.domain.documents import SyncRequest, Trigger
 from sync_core.domain.notifications import read_delivery
@@ -26,6 +27,7 @@ class Deliveries:
 
     async def take(self, services: Services, body: bytes, trigger: Trigger) -> None:
         """Ask for a run of every connection that a delivery names; raise `Invalid` if it is none."""
+        began = monotonic()
         delivery = read_delivery(body, await client_state_key(services.vault))
         asked = dict.fromkeys(delivery.connection_ids)
         for connection_id in delivery.connection_ids:
@@ -37,6 +39,7 @@ class Deliveries:
             trigger=trigger.value,
             connections=",".join(delivery.connection_ids) or None,
             discarded=delivery.discarded or None,
+            ms=round((monotonic() - began) * 1000),
         )
 
     async def _served(self, services: Services, connection_id: str) -> frozenset[str]:

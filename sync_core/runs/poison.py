@@ -9,6 +9,7 @@ import logging
 
 from pydantic import ValidationError
 
+from sync_core.domain.clock import Wake
 from sync_core.domain.compatibility import read
 from sync_core.domain.documents import Purpose, Run, RunError, RunStatus, SyncRequest
 from sync_core.domain.health import Cause
@@ -35,7 +36,7 @@ async def give_up(services: Services, body: bytes) -> None:
     try:
         request = read(SyncRequest, body)
     except ValidationError:
-        log_event(POISONED, level=logging.ERROR, code=NO_REQUEST, bytes=len(body))
+        _log_no_run(body)
         return
     log_event(
         POISONED,
@@ -47,6 +48,16 @@ async def give_up(services: Services, body: bytes) -> None:
     )
     if request.purpose is Purpose.SYNC:
         await _close(services, request)
+
+
+def _log_no_run(body: bytes) -> None:
+    """Log a message that asked for no run: for a timer's work, or for nothing that this release knows."""
+    try:
+        woken = read(Wake, body).wake
+    except ValidationError:
+        log_event(POISONED, level=logging.ERROR, code=NO_REQUEST, bytes=len(body))
+    else:
+        log_event(POISONED, level=logging.ERROR, purpose="wake", timer=woken.value)
 
 
 async def _close(services: Services, request: SyncRequest) -> None:

@@ -1,6 +1,7 @@
 """The record of a run: how it begins, what was planned and counted, and how it ends."""
 
 import logging
+from datetime import datetime
 
 from sync_core.directory.trouble import Usage
 from sync_core.domain.compatibility import word
@@ -157,7 +158,7 @@ def planned(run: Run, plan: Plan) -> Run:
         creates=plan.tally.creates,
         removals=plan.tally.removals,
         reenables=plan.tally.reenables,
-        others=plan.tally.others,
+        other_changes=plan.tally.others,
         returns=plan.tally.returns or None,
         held=plan.held,
     )
@@ -222,7 +223,14 @@ def _nothing_waits(verdict: Verdict) -> str:
 
 
 def unexpected(run: Run) -> SyncError:
-    """Return the error of a run that met what the program does not know; the log has the details."""
+    """Log what the program does not know, while it is handled; return the error of the run that met it."""
+    log_event(
+        "run.unexpected",
+        level=logging.ERROR,
+        exc_info=True,
+        connection=run.connection_id,
+        run=run.id,
+    )
     return SyncError(
         "run.unexpected",
         "The run met an error that the program does not know.",
@@ -236,9 +244,20 @@ def log_finished(run: Run) -> None:
         "run.finished",
         connection=run.connection_id,
         run=run.id,
+        trigger=run.trigger.value,
+        mode=run.mode.value,
         status=run.status.value,
         code=run.error.code if run.error else None,
+        waited_s=_seconds(run.requested_at, run.started_at),
+        took_s=_seconds(run.started_at, run.finished_at),
         **{name: value for name, value in run.counts.model_dump().items() if value},
         graph_requests=run.graph.requests,
         throttled=run.graph.throttled or None,
     )
+
+
+def _seconds(start: datetime | None, end: datetime | None) -> float | None:
+    """Return the seconds between two moments; clocks of two instances differ a little."""
+    if start is None or end is None:
+        return None
+    return round(max(0.0, (end - start).total_seconds()), 1)

@@ -112,27 +112,40 @@ async def request_now(services: Services, connection_id: str | None) -> list[str
     return [connection.id for connection in chosen]
 
 
-async def request_due(services: Services) -> int:
+async def request_due(services: Services, by: str = "timer") -> int:
     """Ask for a run of every connection that is due, that waits, or whose run died; returns how many.
 
     Who has waited longest comes first. Where the queue takes longer than a tick, a connection is asked for
-    again; the run that begins first serves all of its messages.
+    again; the run that begins first serves all of its messages. `by` tells the log whose look it is: the
+    timer's, or that of a request in its place.
     """
-    now, due = services.clock(), []
+    now = services.clock()
     known, leases = await journal.read_all(services), await services.store.leases.all_by_id()
-    async for connection in services.store.connections.all():
+    enabled = [one async for one in services.store.connections.all() if one.enabled]
+    due = []
+    for connection in enabled:
         lease = leases.get(connection.id) or Lease(connection.id)
-        if lease.held(now) or not connection.enabled:
-            continue
         health = known.get(connection.id) or Health(connection_id=connection.id)
-        if _should_run(connection, lease, health, now):
+        if not lease.held(now) and _should_run(connection, lease, health, now):
             due.append(lease)
     for lease in sorted(due, key=lambda one: one.last_started_at or EPOCH):
         await services.queue.send(
             SyncRequest(connection_id=lease.connection_id, trigger=Trigger.TIMER, asked_at=now)
         )
-    log_event("schedule.checked", requested=len(due))
+    _log_look(enabled, len(due), by)
     return len(due)
+
+
+def _log_look(enabled: list[Connection], requested: int, by: str) -> None:
+    """Log the look, and what is to run by itself: an alert goes by it where no run ends well."""
+    intervals = [one.schedule.every_minutes for one in enabled if one.schedule.automatic]
+    log_event(
+        "schedule.checked",
+        clock=by,
+        requested=requested,
+        watched=len(intervals),
+        shortest_min=min(intervals, default=None),
+    )
 
 
 def _should_run(connection: Connection, lease: Lease, health: Health, now: datetime) -> bool:

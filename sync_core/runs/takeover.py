@@ -49,7 +49,7 @@ def _note(context: RunContext, source: str, moved: Moved) -> None:
     log_event(
         "takeover.moved",
         connection=context.connection.id,
-        source=source,
+        of=source,
         run=context.stamp.run_id,
         people=len(moved.people),
         left=len(moved.left),

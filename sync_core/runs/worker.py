@@ -23,7 +23,7 @@ from sync_core.domain.incidents import Ears
 from sync_core.domain.plan.clause_observer import ClauseObserver
 from sync_core.domain.plan.plan import Plan
 from sync_core.health import journal
-from sync_core.logs import log_event, logger
+from sync_core.logs import log_event
 from sync_core.runs import listening, record
 from sync_core.runs.apply import apply
 from sync_core.runs.approval import take_approval
@@ -146,7 +146,6 @@ async def _run(services: Services, connection: Connection, run: Run, hold: Hold)
     except SyncError as error:
         ended = _failed(run, error)
     except Exception:  # noqa: BLE001 -- a run always ends with a record, whatever happened
-        logger.exception("run.unexpected connection=%s run=%s", connection.id, run.id)
         ended = _failed(run.replaced(counts_at_least=True), record.unexpected(run))
     return ended._replace(run=ended.run.replaced(finished_at=services.clock()))
 

@@ -1,4 +1,4 @@
-"""The queue `sync-requests`: one message asks for one run of one connection."""
+"""The queue `sync-requests`: one message asks for one run of one connection, or for a timer's work."""
 
 from contextlib import suppress
 from typing import Any
@@ -8,6 +8,7 @@ from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFo
 from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient
 
+from sync_core.domain.clock import Wake
 from sync_core.domain.documents import SyncRequest
 from sync_core.domain.errors import RetryLater
 from sync_core.settings import StorageAccess
@@ -35,7 +36,7 @@ class RequestQueue:
         url = access.service_url or ""
         return cls(QueueClient(url, QUEUE, credential=credential, **options))
 
-    async def send(self, request: SyncRequest, *, delay_s: int = 0) -> None:
+    async def send(self, request: SyncRequest | Wake, *, delay_s: int = 0) -> None:
         """Put a request on the queue, visible after `delay_s` seconds; makes the queue if needed."""
         text = request.model_dump_json(by_alias=True)
         try:

@@ -10,6 +10,7 @@ from sync_core.store.approvals import ApprovalStore
 from sync_core.store.audit import AuditStore
 from sync_core.store.bindings import BindingStore
 from sync_core.store.checkpoints import CheckpointStore
+from sync_core.store.clocks import ClockStore
 from sync_core.store.connections import ConnectionStore
 from sync_core.store.consents import ConsentStore
 from sync_core.store.deletions import DeletionStore
@@ -91,6 +92,7 @@ class Store:
         self.leftovers = LeftoverStore(tables)
         self.subscriptions = SubscriptionStore(tables)
         self.audit = AuditStore(tables)
+        self.clocks = ClockStore(tables)
         self.passes = PassStore(tables)
         self.old_runs = OldRuns(tables, self.plans)
         self.old_histories = OldHistories(tables)

@@ -36,6 +36,7 @@ RETENTION = "Retention"
 READINGS = "Readings"
 SPENDING = "Spending"
 SUBSCRIPTIONS = "Subscriptions"
+CLOCKS = "Clocks"
 
 
 class OnDelete(Enum):
@@ -80,6 +81,7 @@ TABLES: Mapping[str, OnDelete] = MappingProxyType(
         AUDIT: OnDelete.STAYS,
         RETENTION: OnDelete.STAYS,
         SPENDING: OnDelete.STAYS,
+        CLOCKS: OnDelete.STAYS,
     }
 )
 

@@ -35,6 +35,7 @@ from sync_core.store.tables import (
     AUDIT,
     BINDINGS,
     CHECKPOINTS,
+    CLOCKS,
     CONNECTIONS,
     CONSENTS,
     DELETIONS,
@@ -133,6 +134,8 @@ ROWS_OF_C = {
     RETENTION: "RowKey eq 'c'",
     # A row for each run that uses much of Graph, while it lasts.
     SPENDING: "RowKey eq 'c'",
+    # A row a timer.
+    CLOCKS: "RowKey eq 'c'",
     BINDINGS: "RowKey eq 'c'",
     CHECKPOINTS: "PartitionKey eq 'c'",
     READINGS: "PartitionKey eq 'c'",

@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -19,8 +19,10 @@ from local.azurite import Azurite
 from local.graph import GraphEmulator
 from sync_core.api.http.version import VERSION
 from sync_core.api.routes import health
+from sync_core.domain.clock import Timer
+from sync_core.health import clock
 from sync_core.health.overdue import report_overdue
-from sync_core.services import Services
+from sync_core.services import Services, utc_now
 from sync_core.store import patience
 from tests.api.conftest import ADMIN, READER, Create, app_over, calling, document, the_app
 from tests.api.stored import saved_run
@@ -135,6 +137,7 @@ async def test_a_run_that_is_missing_is_told_to_everybody(
     await report_overdue(services)
     now = services.clock()
     set_clock(services, lambda: now + timedelta(hours=3))
+    await both_fire(services)
     async with calling(app, {}) as nobody:
         answer = await nobody.get("/api/health")
 
@@ -142,8 +145,32 @@ async def test_a_run_that_is_missing_is_told_to_everybody(
     assert (await reader.get("/api/health")).json()["status"] == "overdue"
 
 
+async def both_fire(services: Services) -> None:
+    for timer in Timer:
+        await clock.note_tick(services, timer, None)
+
+
+async def test_timers_that_do_not_fire_are_told_to_everybody(
+    *, reader: httpx.AsyncClient, services: Services, app: ASGIApp
+) -> None:
+    """Without names, and on the page that needs no sign-in: a monitor of anybody's sees it."""
+    last = datetime(2036, 11, 30, 7, 5, tzinfo=UTC)
+    set_clock(services, lambda: last)
+    await both_fire(services)
+    set_clock(services, lambda: last + timedelta(hours=3))
+    told = {"status": "overdue", "message": "The timer has not fired since 2036-11-30 07:05 UTC."}
+    async with calling(app, {}) as nobody:
+        answer = await nobody.get("/api/health")
+    detailed = (await reader.get("/api/health")).json()
+    set_clock(services, utc_now)
+    await both_fire(services)
+
+    assert (answer.status_code, answer.json()) == (200, told)
+    assert {name: detailed[name] for name in told} == told
+
+
 async def test_what_everybody_is_told_is_looked_up_once_in_a_while(
-    app: ASGIApp, monkeypatch: pytest.MonkeyPatch
+    app: ASGIApp, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Anybody may ask, as often as they like."""
     looks: list[Services] = []
@@ -153,6 +180,7 @@ async def test_what_everybody_is_told_is_looked_up_once_in_a_while(
         return False
 
     monkeypatch.setattr(health, "is_any_overdue", look)
+    await both_fire(services)
     async with calling(app, {}) as nobody:
         answers = await asyncio.gather(*(nobody.get("/api/health") for _ in range(20)))
 

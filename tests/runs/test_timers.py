@@ -26,11 +26,11 @@ from sync_core.store.runs import new_run_id
 from tests.runs.events import forget_others, stop_clock
 from tests.system import Rig, connection, group_scope, stored_connection
 
-# Connections, health, leases, verifications, deletions.
-LISTS = 5
+# Connections, health, leases, verifications, deletions; and the tick.
+LISTS = 6
 # The lists above but the last two, thrice the first and twice the second, subscriptions, consents, refused
-# plans, and two passes.
-MAINTENANCE = 11
+# plans, two passes, and the tick.
+MAINTENANCE = 12
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,7 @@ from sync_core.domain.errors import (
     Throttled,
 )
 from sync_core.domain.problems import parameter_problems
-from sync_core.logs import log_event, logger
+from sync_core.logs import log_event
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 10
@@ -194,7 +194,7 @@ def allowed_methods(request: Request) -> str:
 
 def unexpected(error: Exception, correlation_id: str) -> Response:
     """Answer an error that nobody foresaw: nothing of it goes out but the id under which it is logged."""
-    logger.error("api.unexpected correlation_id=%s", correlation_id, exc_info=error)
+    log_event("api.unexpected", level=logging.ERROR, exc_info=error, correlation_id=correlation_id)
     return problem(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "api.unexpected",

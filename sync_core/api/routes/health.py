@@ -14,6 +14,7 @@ from sync_core.api.shapes import Check, ConnectionCounts, Health, LastRun
 from sync_core.domain.documents import Connection
 from sync_core.domain.errors import SyncError
 from sync_core.domain.secret_names import HEALTH_PROBE
+from sync_core.health import clock
 from sync_core.health.overdue import is_any_overdue
 from sync_core.services import Services
 
@@ -31,47 +32,74 @@ class Pulse:
     """What this process tells everybody, and until when."""
 
     status: Literal["ok", "overdue", "degraded"] = "degraded"
+    message: str | None = None
     until_s: float = 0.0
     looking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 async def get_health(request: Request, services: ServicesHere, caller: LocalCaller) -> Response:
-    """Tell that the app is alive, that no run is missing, and that storage answers (503 if not).
+    """Tell that the app is alive, that its timers fire, that no run is missing, and that storage answers.
 
-    The rig's tokens are told the details, too; App Service's sign-in is not looked at on open paths.
+    503 where storage does not answer. The rig's tokens are told the details, too; App Service's sign-in is
+    not looked at on open paths.
     """
     if caller is not None and caller.may(Role.READER):
         return await get_health_details(services)
-    status = await _taken(request.app.state.pulse, services)
-    return json_answer({"status": status}, UNAVAILABLE if status == "degraded" else OK)
+    pulse = await _taken(request.app.state.pulse, services)
+    told = {"status": pulse.status} | ({"message": pulse.message} if pulse.message else {})
+    return json_answer(told, UNAVAILABLE if pulse.status == "degraded" else OK)
 
 
-async def _taken(pulse: Pulse, services: Services) -> str:
+async def _taken(pulse: Pulse, services: Services) -> Pulse:
     """Take the pulse, or tell the last one; who asks meanwhile waits for the same look."""
-    clock = asyncio.get_running_loop().time
+    seconds = asyncio.get_running_loop().time
     async with pulse.looking:
-        if clock() >= pulse.until_s:
-            overdue: list[bool] = []
+        if seconds() >= pulse.until_s:
+            found: list[Missing] = []
 
             async def look() -> None:
-                overdue.append(await is_any_overdue(services))
+                found.append(await _missing(services))
 
             answers = (await _check("storage", look)).ok
-            pulse.status = ("overdue" if overdue == [True] else "ok") if answers else "degraded"
-            pulse.until_s = clock() + PULSE_LIFE_S
-        return pulse.status
+            missing = found[0] if answers else Missing()
+            pulse.status = _word(missing) if answers else "degraded"
+            pulse.message = missing.message
+            pulse.until_s = seconds() + PULSE_LIFE_S
+        return pulse
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """What should have happened and has not: a run, or a tick of a timer, of which `message` tells."""
+
+    is_run_overdue: bool = False
+    message: str | None = None
+
+
+async def _missing(services: Services) -> Missing:
+    silent = await clock.silent_timer(services)
+    overdue = await is_any_overdue(services)
+    return Missing(overdue, silent.message if silent is not None else None)
+
+
+def _word(missing: Missing) -> Literal["ok", "overdue"]:
+    return "overdue" if missing.is_run_overdue or missing.message else "ok"
 
 
 async def get_health_details(services: ServicesHere) -> Response:
-    """Tell a reader about storage, Key Vault and the last runs; 503 if storage does not answer."""
+    """Tell a reader about storage, Key Vault and the last runs; 503 if storage does not answer.
+
+    Where a timer is silent, its work is asked for.
+    """
     connections: list[Connection] = []
     last_runs: list[LastRun] = []
-    overdue: list[bool] = []
+    found: list[Missing] = []
 
     async def look_into_storage() -> None:
         connections.extend([one async for one in services.store.connections.all()])
         last_runs.extend(await _last_runs(services, connections))
-        overdue.append(await is_any_overdue(services))
+        found.append(await _missing(services))
+        await clock.wake(services)
 
     async def look_into_vault() -> None:
         await services.vault.find(HEALTH_PROBE)
@@ -82,7 +110,8 @@ async def get_health_details(services: ServicesHere) -> Response:
     enabled = sum(one.enabled for one in connections)
     counts = ConnectionCounts(total=len(connections), enabled=enabled)
     report = Health(
-        status=_status(storage, vault, is_overdue=overdue == [True]),
+        status=_status(storage, vault, missing=found[0] if storage.ok else Missing()),
+        message=found[0].message if storage.ok else None,
         version=VERSION,
         checks=[storage, vault],
         # What could not be counted is not said to be none.
@@ -93,10 +122,8 @@ async def get_health_details(services: ServicesHere) -> Response:
     return json_answer(report, OK if storage.ok else UNAVAILABLE)
 
 
-def _status(*checks: Check, is_overdue: bool) -> Literal["ok", "overdue", "degraded"]:
-    if not all(one.ok for one in checks):
-        return "degraded"
-    return "overdue" if is_overdue else "ok"
+def _status(*checks: Check, missing: Missing) -> Literal["ok", "overdue", "degraded"]:
+    return _word(missing) if all(one.ok for one in checks) else "degraded"
 
 
 async def _check(
