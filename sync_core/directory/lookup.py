@@ -16,6 +16,7 @@ from sync_core.directory.requests import (
     USERS_READ,
     count_users,
     groups_of_user,
+    one_group,
     users_by_id,
     users_named,
     users_with_names,
@@ -72,6 +73,21 @@ async def who_exists(client: GraphClient, object_ids: Iterable[str]) -> set[str]
     requests = [users_by_id(client.sdk, some, frozenset({"id"})) for some in portions]
     answers = await client.batch(requests, needs=USERS_READ)
     return {str(person["id"]) for answer in answers if answer for person in to_page(answer).items}
+
+
+async def groups_among(client: GraphClient, object_ids: Sequence[str]) -> set[str]:
+    """Return those of these ids that are groups, as far as this app may know.
+
+    It is only said, never acted on. Whether an id is a device's or an application's takes permissions that
+    nothing else here needs.
+    """
+    requests = [one_group(client.sdk, object_id) for object_id in object_ids]
+    answers = await client.batch(requests, needs=GROUPS_READ, keep_denied=True)
+    return {
+        object_id
+        for object_id, answer in zip(object_ids, answers, strict=True)
+        if isinstance(answer, dict)
+    }
 
 
 def _portions(values: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -35,6 +35,7 @@ CHECKPOINTS = "Checkpoints"
 RETENTION = "Retention"
 READINGS = "Readings"
 SPENDING = "Spending"
+NAMED = "NamedPeople"
 
 
 class OnDelete(Enum):
@@ -71,6 +72,7 @@ TABLES: Mapping[str, OnDelete] = MappingProxyType(
         REFUSED_PLANS: OnDelete.DELETED,
         CHECKPOINTS: OnDelete.DELETED,
         READINGS: OnDelete.DELETED,
+        NAMED: OnDelete.DELETED,
         CONNECTIONS: OnDelete.ORDERED,
         LEASES: OnDelete.ORDERED,
         DELETIONS: OnDelete.ORDERED,

@@ -35,10 +35,17 @@ class Cause(StrEnum):
     UNDONE = "undone"  # an administrator has taken a change back
     BY_HAND = "byHand"  # a row or a decision was changed outside of a run
     GRACE = "grace"  # on the way out, until a day
+    UNTIL = "until"  # brought in by hand, until a day
 
 
 # Closed by any look that finds nothing open any more.
-BY_LOOK = frozenset(Cause) - {Cause.CONTRADICTED, Cause.RECENT, Cause.RESTORABLE, Cause.GRACE}
+BY_LOOK = frozenset(Cause) - {
+    Cause.CONTRADICTED,
+    Cause.RECENT,
+    Cause.RESTORABLE,
+    Cause.GRACE,
+    Cause.UNTIL,
+}
 # Closed by a look when the lag is over, since an earlier one may have shown what was before.
 BY_LATE_LOOK = frozenset({Cause.CONTRADICTED, Cause.RECENT})
 # How long after `since` a person is looked at again; at the next run where nothing is said.
@@ -143,6 +150,8 @@ def _is_closed(
 ) -> bool:
     if case.cause is Cause.RESTORABLE:
         return case.object_id in restored or now - case.since >= RESTORABLE_FOR
+    if case.cause is Cause.UNTIL and now < case.due_at:
+        return False
     if case.cause is Cause.GRACE or (looked_at is not None and case.object_id not in looked_at):
         return False
-    return case.cause in BY_LOOK or now - case.since >= LAG
+    return case.cause in BY_LOOK or case.cause is Cause.UNTIL or now - case.since >= LAG
