@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from sync_core.domain.catalog.candidates import Person as CandidatePerson
+from sync_core.domain.catalog.candidates import CandidatePerson
 from sync_core.domain.catalog.groups import GroupChoice
 from sync_core.domain.catalog.readiness import AttributeNote, AttributeReport, SampleSize
 from sync_core.domain.connections.checks import Check as ConnectionCheck

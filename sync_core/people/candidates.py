@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from sync_core.directory.candidates import Found, Wanted, find_people, more_people
 from sync_core.directory.client import GraphClient
-from sync_core.domain.catalog.candidates import ImportedBy, Person, to_person
+from sync_core.domain.catalog.candidates import CandidatePerson, ImportedBy, to_person
 from sync_core.services import Services
 
 # A mark in the cursor: that two people of two pages have the same is less than one in a billion.
@@ -32,7 +32,7 @@ class Imported(StrEnum):
     MANUAL = "manual"
     MATCH = "match"
 
-    def fits(self, person: Person) -> bool:
+    def fits(self, person: CandidatePerson) -> bool:
         if self is Imported.NONE:
             return person.imported is None
         if self is Imported.ANY:
@@ -44,7 +44,7 @@ class Imported(StrEnum):
 class Candidates:
     """One page: the people, where it goes on, and whether each word of a name was searched."""
 
-    people: list[Person]
+    people: list[CandidatePerson]
     position: str | None
     by_words: bool
 
@@ -81,7 +81,7 @@ async def candidates(
 
 async def _people(
     services: Services, connection_id: str, found: Found, before: frozenset[bytes]
-) -> list[Person]:
+) -> list[CandidatePerson]:
     """Return the people of a page, without those who stood on the page before, each once."""
     by_id = {str(user["id"]): user for user in found.people}
     new = {oid: user for oid, user in by_id.items() if _mark(oid) not in before}

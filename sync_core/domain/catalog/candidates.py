@@ -51,7 +51,7 @@ class Standing(Document):
         return ImportedBy.MATCH if self.linked else ImportedBy.SCOPE
 
 
-class Person(Document):
+class CandidatePerson(Document):
     """Somebody of the directory, as an administrator picks them; null where the directory holds nothing."""
 
     object_id: str
@@ -73,9 +73,9 @@ class Person(Document):
     until: date | None = Field(description="By hand until this day.")
 
 
-def to_person(user: Mapping[str, Any], stored: Standing | None) -> Person:
+def to_person(user: Mapping[str, Any], stored: Standing | None) -> CandidatePerson:
     """Put together what the directory and the table say of one person."""
-    return Person(
+    return CandidatePerson(
         object_id=str(user["id"]).lower(),
         display_name=user.get("displayName") or None,
         user_principal_name=user.get("userPrincipalName") or None,
