@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     users.add_argument("search", nargs="?", default="", metavar="SEARCH")
     users.add_argument("--connection", default="contoso", metavar="CONNECTION")
     users.add_argument("--json", action="store_true", help="whole rows, one a line")
+    _add_by_hand(verbs)
     for verb in verbs.choices.values():
         verb.add_argument(
             "--data",
@@ -55,6 +56,32 @@ def _parser() -> argparse.ArgumentParser:
             help="where the rig keeps its data",
         )
     return parser
+
+
+def _add_by_hand(verbs: Any) -> None:
+    """Add the commands for people whom an administrator names."""
+    candidates = verbs.add_parser("candidates", help="people of the directory to pick from")
+    candidates.set_defaults(verb=commands.candidates)
+    candidates.add_argument("search", nargs="?", default="", metavar="SEARCH")
+    candidates.add_argument(
+        "--imported",
+        choices=("none", "any", "scope", "manual", "match"),
+        help="by what they are in",
+    )
+    picked = verbs.add_parser("import", help="bring people in by hand")
+    picked.set_defaults(verb=commands.import_people)
+    picked.add_argument("people", nargs="+", metavar="OBJECT-ID")
+    picked.add_argument("--until", metavar="DAY", help="the day on which the rules decide again")
+    picked.add_argument("--note", metavar="TEXT", help="why, for the audit")
+    synced = verbs.add_parser("sync-people", help="bring a few people in line now")
+    synced.set_defaults(verb=commands.sync_people)
+    synced.add_argument("who", nargs="+", metavar="WHO", help="object id or user principal name")
+    release = verbs.add_parser("release", help="give somebody back to the rules")
+    release.set_defaults(verb=commands.release)
+    release.add_argument("person", metavar="OBJECT-ID")
+    release.add_argument("--confirm", metavar="PLAN-HASH", help="of the refusal before")
+    for one in (candidates, picked, synced, release):
+        one.add_argument("--connection", default="contoso", metavar="CONNECTION")
 
 
 def _start(**given: Any) -> int:

@@ -70,9 +70,12 @@ class Api:
 
     def sync(self, connection: str, progress: Callable[[Json], None]) -> Json:
         """One run, followed to its end."""
-        path = f"/api/connections/{connection}/sync"
+        return self.run_to_end(f"/api/connections/{connection}/sync", {"mode": "auto"}, progress)
+
+    def run_to_end(self, path: str, body: Json, progress: Callable[[Json], None]) -> Json:
+        """Ask for a run and follow it to its end."""
         headers = {"Prefer": f"wait={WAIT_S}"}
-        answer = self.request("POST", path, json={"mode": "auto"}, headers=headers)
+        answer = self.request("POST", path, json=body, headers=headers)
         run: Json = answer.json()
         location = answer.headers.get("Location", "")
         while run.get("status") not in FINISHED:

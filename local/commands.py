@@ -13,7 +13,11 @@ from local.screen import print_changes, print_table
 
 PEOPLE = ("userPrincipalName", "displayName", "department", "accountEnabled")
 ROWS = ("userPrincipalName", "displayName", "department", "status")
+CANDIDATES = ("objectId", "displayName", "userPrincipalName", "department", "imported", "note")
+RESULTS = ("who", "result", "code", "action", "message")
+RELEASED = ("userPrincipalName", "status", "origin", "disabledReason")
 SHOWN_OF_A_RUN = 20
+SHOWN_CANDIDATES = 50
 
 
 def status(data: Path) -> int:
@@ -120,6 +124,62 @@ def users(data: Path, search: str, connection: str, **how: bool) -> int:
                 print(json.dumps(row, ensure_ascii=False))
         else:
             print_table((row | row["attributes"] for row in api.users(connection, search)), ROWS)
+    return 0
+
+
+def candidates(data: Path, search: str, connection: str, *, imported: str | None) -> int:
+    """People of the directory to pick from, and by what they are in already."""
+    query = {"search": search} if search else {}
+    query |= {"imported": imported} if imported else {}
+    with _api(data) as api:
+        path = f"/api/connections/{connection}/candidates"
+        found = api.request("GET", path, params=query | {"top": str(SHOWN_CANDIDATES)}).json()
+    print_table(map(_candidate, found["items"]), CANDIDATES)
+    if found["next"]:
+        print(f"There are more: narrow the search, or GET {path}")
+    return 0
+
+
+def _candidate(person: Json) -> Json:
+    shown = person | {"imported": person["imported"] or "-"}
+    return shown | {"note": "blocked" if person["blocked"] else "agent" if person["agent"] else ""}
+
+
+def import_people(
+    data: Path, people: list[str], connection: str, until: str | None, note: str | None
+) -> int:
+    """Bring people in by hand, and say of each what came of it."""
+    body: Json = {"objectIds": people} | ({"until": until} if until else {})
+    body |= {"note": note} if note else {}
+    with _api(data) as api:
+        run = api.run_to_end(f"/api/connections/{connection}/import", body, lambda _: None)
+    return _print_results(run)
+
+
+def sync_people(data: Path, who: list[str], connection: str) -> int:
+    """Bring a few people in line now, and say of each how they stand."""
+    with _api(data) as api:
+        run = api.run_to_end(
+            f"/api/connections/{connection}/users/sync", {"who": who}, lambda _: None
+        )
+    return _print_results(run)
+
+
+def _print_results(run: Json) -> int:
+    results = [one | {"who": one["who"] or one["objectId"]} for one in run["results"] or []]
+    print(f"{describe_run(run)} (run {run['id']})")
+    print_table(results, RESULTS)
+    return 0 if run["status"] == "succeeded" else 1
+
+
+def release(data: Path, person: str, connection: str, *, confirm: str | None) -> int:
+    """Give somebody brought in by hand back to the rules; who leaves by it has to be confirmed."""
+    path = f"/api/connections/{connection}/users/{person}/release"
+    query = {"confirm": confirm} if confirm else {}
+    with _api(data) as api:
+        found = api.request("POST", path, params=query, json={}).json()
+    print(f"{found['outcome']}: {found['message']}")
+    print_table([found["person"]] if found["person"] else [], RELEASED)
     return 0
 
 

@@ -19,6 +19,7 @@ from sync_core.api.http.parameters import refuse_unknown
 from sync_core.api.http.problems import add_handlers
 from sync_core.api.http.version import VERSION
 from sync_core.api.routes import (
+    by_hand,
     checks,
     config,
     connections,
@@ -31,6 +32,7 @@ from sync_core.api.routes import (
     pickers,
     plans,
     preview,
+    release,
     runs,
     takeovers,
     users,
@@ -38,6 +40,7 @@ from sync_core.api.routes import (
 )
 from sync_core.api.shapes import (
     AttributeList,
+    CandidateList,
     CheckAnswer,
     ConfigApplied,
     ConfigFile,
@@ -61,6 +64,7 @@ from sync_core.api.shapes import (
 )
 from sync_core.domain.connections.consent import CALLBACK_PATH, RESULT_PATH
 from sync_core.domain.documents import Document, Run
+from sync_core.people.release import Released
 from sync_core.people.sync_now import PersonSynced
 from sync_core.people.why import PersonExplained
 from sync_core.runs.preview import Preview
@@ -274,6 +278,47 @@ ROUTES = (
         role=Role.READER,
         answers={200: HistoryList},
         refusals=(404, 422),
+    ),
+    # For administrators: it shows people who are not in.
+    Route(
+        method="GET",
+        path=f"{CONNECTION}/candidates",
+        call=by_hand.list_candidates,
+        role=Role.ADMIN,
+        answers={200: CandidateList},
+        refusals=(404, 422, 502, 503),
+    ),
+    Route(
+        method="POST",
+        path=f"{CONNECTION}/import",
+        call=by_hand.import_people,
+        asks_graph=True,
+        role=Role.ADMIN,
+        answers={202: Run, 200: Run},
+        refusals=(400, 404, 409, 413, 415, 422, 503),
+        headers=("Location", "Preference-Applied"),
+        body=openapi.PICKED_BODY,
+    ),
+    Route(
+        method="POST",
+        path=f"{USERS}/sync",
+        call=by_hand.sync_people,
+        asks_graph=True,
+        role=Role.ADMIN,
+        answers={202: Run, 200: Run},
+        refusals=(400, 404, 409, 413, 415, 422, 503),
+        headers=("Location", "Preference-Applied"),
+        body=openapi.PEOPLE_BODY,
+    ),
+    Route(
+        method="POST",
+        path=f"{USERS}/{{objectId}}/release",
+        call=release.release_person,
+        asks_graph=True,
+        role=Role.ADMIN,
+        answers={200: Released},
+        refusals=(400, 404, 409, 413, 415, 422, 503),
+        body=openapi.NOTE_BODY,
     ),
     Route(
         method="POST",

@@ -14,7 +14,10 @@ from sync_core.api.shapes import (
     BitwardenFilters,
     ConfigFile,
     EvaluateBody,
+    ImportBody,
     MatchBody,
+    NoteBody,
+    PeopleBody,
     PreviewBody,
     Problem,
     SyncBody,
@@ -81,6 +84,17 @@ CONNECTION_BODY = json_body(ConnectionInput, EXAMPLE, required=True)
 PREVIEW_BODY = json_body(PreviewBody, {"scope": EXAMPLE["scope"]}, required=False)
 SYNC_BODY = json_body(SyncBody, {"mode": "auto"}, required=False)
 MATCH_BODY = json_body(MatchBody, {"decision": "link", "row": "contoso-a|app-17"}, required=True)
+PICKED_BODY = json_body(
+    ImportBody,
+    {
+        "objectIds": ["6d2f5a80-1c3b-4e5f-8a9d-7b6c5d4e3f21"],
+        "until": "2027-01-31",
+        "note": "Help over the holidays",
+    },
+    required=True,
+)
+PEOPLE_BODY = json_body(PeopleBody, {"who": ["ann@contoso.com"]}, required=True)
+NOTE_BODY = json_body(NoteBody, {"note": "Back to the rules"}, required=False)
 PATCH_BODY = {
     "requestBody": {
         "required": True,
@@ -146,6 +160,9 @@ def describe(app: FastAPI) -> dict[str, Any]:
                 (EvaluateBody, "validation"),
                 (BitwardenFilters, "validation"),
                 (MatchBody, "validation"),
+                (ImportBody, "validation"),
+                (PeopleBody, "validation"),
+                (NoteBody, "validation"),
                 (PreviewBody, "validation"),
                 (Problem, "validation"),
             ],

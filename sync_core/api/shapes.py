@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
+from sync_core.domain.catalog.candidates import CandidatePerson
 from sync_core.domain.catalog.groups import GroupChoice
 from sync_core.domain.catalog.readiness import AttributeNote, AttributeReport, SampleSize
 from sync_core.domain.connections.checks import Check as ConnectionCheck
@@ -17,6 +18,7 @@ from sync_core.domain.documents import (
     MAX_RULES,
     ColumnCount,
     Connection,
+    Day,
     Document,
     Guid,
     MappingRule,
@@ -39,6 +41,10 @@ from sync_core.store.people import HistoryEntry, Person
 Next = Annotated[
     str | None, Field(description="The `cursor` of the next page; null when this is the last one.")
 ]
+
+
+Note = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)]
+Who = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=1024)]
 
 
 class Mover(Document):
@@ -463,6 +469,42 @@ class MatchBody(Document):
 
     decision: DecisionKind
     row: str | None = Field(default=None, max_length=2100, examples=["contoso-a|app-17"])
+
+
+class ImportBody(Document):
+    """Whom to bring in by hand, until which day at most (a year ahead), and a note for the audit."""
+
+    object_ids: list[Guid] = Field(min_length=1, max_length=1_000)
+    until: Day | None = Field(
+        default=None,
+        description="The day (UTC) on which the rules decide again; at most a year ahead. None: for good.",
+        examples=["2027-01-31"],
+    )
+    note: Note | None = None
+
+
+class PeopleBody(Document):
+    """Whom to sync now: object ids, or sign-in names."""
+
+    who: list[Who] = Field(min_length=1, max_length=100, examples=[["ann@contoso.com"]])
+
+
+class NoteBody(Document):
+    """Why it is done; kept for good with the caller."""
+
+    note: Note | None = None
+
+
+class CandidateList(Document):
+    """People of the directory to pick from, in its own order.
+
+    `searched`: `words` where each word of a name was looked at, `beginning` where only beginnings were. With
+    `imported` a page may be short, or empty, and have a next one.
+    """
+
+    items: list[CandidatePerson]
+    next: Next
+    searched: Literal["words", "beginning"]
 
 
 class Takeover(Document):

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sync_core.domain.connections.checks import Check
-from sync_core.domain.errors import FieldProblem, Invalid, RequestRefused
+from sync_core.domain.errors import FieldProblem, Invalid, Unconfirmed
 
 
 class NotVerified(Invalid):
@@ -48,12 +48,11 @@ def members(
     }
 
 
-class NeedsConfirmation(RequestRefused):
+class NeedsConfirmation(Unconfirmed):
     """A change moves more people than the guard allows; `members` say whom, beside the problem's own."""
 
     def __init__(self, message: str, remedy: str, members: Mapping[str, Any]) -> None:
-        super().__init__("connection.needsConfirmation", message, remedy)
-        self.members = dict(members)
+        super().__init__("connection.needsConfirmation", message, remedy, members)
 
 
 class ReasonNeeded(Invalid):

@@ -17,6 +17,7 @@ from sync_core.directory.requests import (
     count_users,
     deleted_users,
     groups_of_user,
+    one_group,
     users_by_id,
     users_named,
     users_with_names,
@@ -81,6 +82,21 @@ async def who_can_return(client: GraphClient) -> set[str]:
     async for page in client.pages(request, needs=USERS_READ):
         found.update(str(item["id"]) for item in page.items)
     return found
+
+
+async def groups_among(client: GraphClient, object_ids: Sequence[str]) -> set[str]:
+    """Return those of these ids that are groups, as far as this app may know.
+
+    It is only said, never acted on. Whether an id is a device's or an application's takes permissions that
+    nothing else here needs.
+    """
+    requests = [one_group(client.sdk, object_id) for object_id in object_ids]
+    answers = await client.batch(requests, needs=GROUPS_READ, keep_denied=True)
+    return {
+        object_id
+        for object_id, answer in zip(object_ids, answers, strict=True)
+        if isinstance(answer, dict)
+    }
 
 
 def _portions(values: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -607,6 +607,7 @@ class Trigger(StrEnum):
     IMPORT = "import"
     APPROVAL = "approval"
     UNDO = "undo"
+    PERSON = "person"
     BY_HAND = "byHand"
 
 
@@ -737,10 +738,55 @@ class RunError(Document):
         return cls(code=error.code, message=error.message, remedy=error.remedy)
 
 
+class ImportOutcome(StrEnum):
+    """What an import did with one person who was picked."""
+
+    IMPORTED = "imported"
+    ALREADY_IN = "alreadyIn"
+    BLOCKED = "blocked"
+    AGENT = "agent"
+    EXCLUDED = "excluded"
+    MAPPING_FAILED = "mappingFailed"
+    WAITS_FOR_MATCH = "waitsForMatch"
+    NOT_FOUND = "notFound"
+    NOT_A_PERSON = "notAPerson"
+    HELD = "held"
+    FAILED = "failed"
+
+
+class SyncOutcome(StrEnum):
+    """How somebody stands who was synced by name."""
+
+    IN = "in"
+    NOT_IN_SCOPE = "notInScope"
+    NOT_SHOWN_YET = "notShownYet"
+    NOT_FOUND = "notFound"
+    HELD = "held"
+    FAILED = "failed"
+
+
+class PersonResult(Document):
+    """What a run of people who were named answers for one of them; `code` says it more exactly.
+
+    Of a sync by name `who` is the id or the address as it was given, `action` what was written, and `fields`
+    are the names of the columns that changed; no values, as a record of a run holds none.
+    """
+
+    object_id: str | None
+    result: str
+    code: str | None = None
+    message: str | None = None
+    who: str | None = None
+    user_principal_name: str | None = None
+    action: str | None = None
+    fields: list[str] = Field(default_factory=list)
+
+
 class Run(Document):
     """One run, as the API gives it and the Runs table keeps it.
 
-    `by` asked for it; none where a timer or Graph did.
+    `by` asked for it; none where a timer or Graph did. A run of people who were named has `results`, one for
+    each of them, and the `note` of who asked.
     """
 
     id: str
@@ -763,6 +809,8 @@ class Run(Document):
     errors: list[RecordError] = Field(default_factory=list)
     warnings: list[RunWarning] = Field(default_factory=list)
     error: RunError | None = None
+    note: str | None = None
+    results: list[PersonResult] | None = None
 
     def replaced(self, **changes: object) -> Self:
         """Return a copy with some fields changed."""
@@ -818,3 +866,24 @@ class SyncRequest(Document):
     asked_at: datetime | None = None
     by: Actor | None = None
     events: list[SubscriptionEvent] = Field(default_factory=list)
+
+
+class NamedPeople(Document):
+    """People whom somebody has named for a run of their own: to be brought in by hand, or to be synced now.
+
+    Kept until that run has ended, so that one whose worker dies goes on. `who` are object ids, or for a sync
+    sign-in names, too; each once. `until` is the day on which the rules decide again. People of a sync whom
+    a group may let in a little later are asked for again until `ask_until`; `not_before` is when.
+    """
+
+    connection_id: ConnectionId
+    run_id: RunId
+    trigger: Annotated[Trigger, open_to_words(Trigger)]
+    who: list[str]
+    until: str = ""
+    by: Actor
+    note: str | None = None
+    asked_at: datetime
+    not_before: datetime | None = None
+    ask_until: datetime | None = None
+    attempts: int = 0

@@ -11,13 +11,15 @@ SyncError
 └── RequestRefused     a caller asked for something that cannot be done (an HTTP status goes with it)
     ├── NotFound
     ├── Conflict       ... because it exists already or is busy
-    │   └── NotUnderstood  ... because another release of the app has stored it
+    │   ├── NotUnderstood  ... because another release of the app has stored it
+    │   └── Unconfirmed    ... because people would come or go by it, and nobody has confirmed that
     ├── PreconditionFailed  ... because somebody else changed it first
     └── Invalid        ... because fields are wrong: path and message of each
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 class SyncError(Exception):
@@ -95,6 +97,14 @@ class Conflict(RequestRefused):
 
 class NotUnderstood(Conflict):
     """A newer release stored values that this one does not know; it touches them as little as it can."""
+
+
+class Unconfirmed(Conflict):
+    """Somebody would come or go by it, and the caller has not confirmed that; `members` say who."""
+
+    def __init__(self, code: str, message: str, remedy: str, members: Mapping[str, Any]) -> None:
+        super().__init__(code, message, remedy)
+        self.members = dict(members)
 
 
 class PreconditionFailed(RequestRefused):

@@ -46,6 +46,8 @@ class Reason(StrEnum):
 # who was made a member where it takes guests only.
 BECAME_GUEST = "becameGuest"
 BECAME_MEMBER = "becameMember"
+# What it says of somebody whose time by hand is over: the day, with the removal that the rules then want.
+IMPORT_ENDED = "importEnded"
 
 
 class Status(StrEnum):
@@ -87,13 +89,15 @@ class StoredPerson(NamedTuple):
     """What planning needs to know of a stored person; the row itself is loaded only for a change.
 
     `returns`: only the deletion of a connection has disabled the person, and it is confirmed that another
-    one takes the row over.
+    one takes the row over. `until` is the day (ISO 8601, UTC) on which somebody brought in by hand goes
+    back to the rules; empty where there is none.
     """
 
     status: Status
     origin: Origin
     digest: str
     returns: bool = False
+    until: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +197,8 @@ class Change:
 
     `evidence` is what Graph answered when the person was asked for by id, for removals. `link` is the
     row that a person who is created takes over. A person who `returns` is enabled again by a takeover that
-    was confirmed.
+    was confirmed. `origin` is what the row says from now on of how the person came in, with the day `until`
+    which that holds; None where it stays as it is.
     """
 
     action: Action
@@ -208,12 +213,16 @@ class Change:
     evidence: dict[str, Any] | None = None
     link: Link | None = None
     returns: bool = False
+    origin: Origin | None = None
+    until: str = ""
 
     @property
     def cause(self) -> str | None:
         """Why a person is removed, more exactly than the reason that is stored with the row."""
         facts = self.evidence or {}
-        exact = next((kind for kind in (BECAME_GUEST, BECAME_MEMBER) if facts.get(kind)), None)
+        exact = next(
+            (kind for kind in (IMPORT_ENDED, BECAME_GUEST, BECAME_MEMBER) if facts.get(kind)), None
+        )
         return exact or (self.reason.value if self.reason else None)
 
     def fields(self) -> dict[str, tuple[Value, Value]]:
@@ -227,6 +236,11 @@ class Change:
     @property
     def deletes(self) -> bool:
         return self.action is Action.DELETE
+
+    @property
+    def is_given_back(self) -> bool:
+        """Whether nothing is changed but that the rules decide about the person from now on."""
+        return self.origin is Origin.AUTO and self.action is Action.UPDATE and not self.digest
 
     @property
     def has_row(self) -> bool:

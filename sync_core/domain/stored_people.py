@@ -8,8 +8,10 @@ from sync_core.domain.model import Origin, Status, StoredPerson
 _STATUSES = {status[0]: status for status in Status}
 _ORIGINS = {origin[0]: origin for origin in Origin}
 _RETURNS = "r"
-# Initials of status and origin, and whether the person returns; the digest follows.
+# Initials of status and origin, and whether the person returns; then the day until which somebody stays who
+# was brought in by hand, a stroke, and the digest.
 _INITIALS = 3
+_STROKE = "|"
 
 
 class StoredPeople(MutableMapping[str, StoredPerson]):
@@ -26,13 +28,15 @@ class StoredPeople(MutableMapping[str, StoredPerson]):
 
     def __getitem__(self, object_id: str) -> StoredPerson:
         text = self._beside(object_id)[object_id]
+        until, _, digest = text[_INITIALS:].partition(_STROKE)
         return StoredPerson(
-            _STATUSES[text[0]], _ORIGINS[text[1]], text[_INITIALS:], text[2] == _RETURNS
+            _STATUSES[text[0]], _ORIGINS[text[1]], digest, text[2] == _RETURNS, until
         )
 
     def __setitem__(self, object_id: str, person: StoredPerson) -> None:
         returns = _RETURNS if person.returns else "-"
-        text = f"{person.status[0]}{person.origin[0]}{returns}{person.digest}"
+        initials = f"{person.status[0]}{person.origin[0]}{returns}"
+        text = f"{initials}{person.until}{_STROKE}{person.digest}"
         self._texts.setdefault(object_id[:1], {})[object_id] = text
 
     def __delitem__(self, object_id: str) -> None:

@@ -17,7 +17,8 @@ from sync_core.domain.model import (
     StoredIndex,
     StoredPerson,
 )
-from sync_core.domain.plan.decide import may_delete, removal_action, removal_candidates
+from sync_core.domain.plan.by_hand import to_be_asked_for
+from sync_core.domain.plan.decide import may_delete, removal_action
 from sync_core.domain.plan.groups import losses, remembered
 from sync_core.domain.plan.roster import Roster
 from sync_core.domain.plan.window import WindowLog
@@ -25,6 +26,8 @@ from sync_core.runs.context import RunContext
 from sync_core.runs.continuation import Continuation
 from sync_core.runs.planner import InScope, Page
 from sync_core.store.index import watch_for
+
+LOOKS_AT_ONCE = 200
 
 
 class FullReading:
@@ -143,8 +146,17 @@ class FullReading:
 
     def _as_read(self) -> AsyncIterator[Page]:
         """Yield people without those who stand apart; of these, who is active is asked for by id."""
-        people = self.reading.people()
+        people = self._with_picked(self.reading.people())
         return self._without_apart(people) if self.apart else people
+
+    async def _with_picked(self, read: AsyncIterator[Page]) -> AsyncIterator[Page]:
+        """Yield people, and last those whom an administrator has picked and who wait for a match."""
+        async for page in read:
+            yield page
+        picked = sorted(self._context.linking.picks)
+        for start in range(0, len(picked), LOOKS_AT_ONCE):
+            found = await self.look(picked[start : start + LOOKS_AT_ONCE])
+            yield [(one.person, one.groups) for one in found if one.person and not one.is_unclear]
 
     async def _without_apart(self, people: AsyncIterator[Page]) -> AsyncIterator[Page]:
         apart = self.apart
@@ -170,7 +182,7 @@ class FullReading:
         """Return the people to be asked for by id; only a complete reading may say who is absent."""
         earlier = self._continuation.requests if self._continuation is not None else 0
         self.requests = earlier + self._context.client.usage.requests
-        return removal_candidates(unseen) if self.reading.complete else []
+        return to_be_asked_for(unseen, self._context.stamp.now) if self.reading.complete else []
 
     async def look(self, object_ids: Sequence[str]) -> list[Evidence]:
         found = await self._context.look(object_ids, self.reading.tree)

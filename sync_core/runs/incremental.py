@@ -19,7 +19,8 @@ from sync_core.domain.incremental.open_people import (
 )
 from sync_core.domain.incremental.witness import Above, agrees, groups_before, told_reason
 from sync_core.domain.model import Evidence, Inventory, StoredIndex, StoredPerson
-from sync_core.domain.plan.decide import may_delete, removal_candidates
+from sync_core.domain.plan.by_hand import to_be_asked_for
+from sync_core.domain.plan.decide import may_delete
 from sync_core.domain.plan.groups import GroupNow, losses, remembered
 from sync_core.domain.plan.judge import unanswered
 from sync_core.domain.plan.roster import Roster
@@ -111,9 +112,16 @@ class Looks:
         return any(
             object_id not in stored.people
             and evidence.person is not None
-            and self._context.scope.matches(evidence.person, evidence.groups)
+            and self._may_come(object_id, evidence)
             for object_id, evidence in self._evidence.items()
         )
+
+    def _may_come(self, object_id: str, evidence: Evidence) -> bool:
+        """Whether somebody is in scope, or may be one whom an administrator has picked."""
+        if (object_id, Cause.MATCH) in self._context.kept.cases:
+            return True
+        person = evidence.person
+        return person is not None and self._context.scope.matches(person, evidence.groups)
 
     async def _count_again(self, wanted: StoredIndex) -> tuple[StoredIndex, Inventory]:
         """Read the index of all rows: people were written since the checkpoint, or newcomers are matched."""
@@ -157,7 +165,9 @@ class Looks:
     def absent(self, unseen: Mapping[str, StoredPerson]) -> list[str]:
         """Return the active people who are not in scope by what the look showed."""
         unclear = self._context.ledger.unfinished.keys()
-        return [one for one in removal_candidates(unseen) if one not in unclear]
+        return [
+            one for one in to_be_asked_for(unseen, self._context.stamp.now) if one not in unclear
+        ]
 
     async def look(self, object_ids: Sequence[str]) -> list[Evidence]:
         """Return what is known already: everybody was looked at."""

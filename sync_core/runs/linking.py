@@ -13,6 +13,7 @@ from sync_core.domain.errors import RecordRejected
 from sync_core.domain.matching.decide import Newcomer, Outcome, Wait, Why, decide, reason
 from sync_core.domain.matching.registry import Registry
 from sync_core.domain.model import Action, Change, Link, StillHeld
+from sync_core.domain.plan.by_hand import Pick, is_over
 from sync_core.logs import log_event
 from sync_core.store.matches import Match, MatchStore
 
@@ -36,12 +37,21 @@ class Linking:
         self._owned: set[str] = set()
         self._outcomes: dict[str, Outcome] = {}
         self._done: set[str] = set()
+        # Who comes in though the scope does not let them in: whom this run imports, and of those whom
+        # earlier ones have imported who waits for a match still.
+        self.picks: dict[str, Pick] = {}
 
     async def begin(self, owned: Container[str]) -> None:
         """Load the queue; `owned` are the people who are stored already."""
         if self.registry is not None:
             self._queue = await self._store.all()
             self._owned = {object_id for object_id in self._queue if object_id in owned}
+            self.picks = {
+                object_id: match.pick
+                for object_id, match in self._queue.items()
+                if match.pick is not None and object_id not in self._owned
+                if not is_over(match.pick.until, self._now)
+            } | self.picks
 
     def see(self, change: Change) -> None:
         """Learn from a change that the run decided on who comes in, who moves and who leaves."""
@@ -133,7 +143,8 @@ class Linking:
 
     def _match(self, object_id: str, wait: Wait) -> Match:
         known = self._queue.get(object_id)
-        match = Match(object_id, self._names[object_id], wait, known.since if known else self._now)
+        since, pick = known.since if known else self._now, self.picks.get(object_id)
+        match = Match(object_id, self._names[object_id], wait, since, pick=pick)
         if known is None or known.decided_at is None or wait.why is not Why.DECISION_STALE:
             return match
         return replace(match, judged_at=known.decided_at)
@@ -148,6 +159,8 @@ class Linking:
             return True
         if match.decision is not None or self._still_waits(match.object_id):
             return False
+        if match.object_id in self.picks and match.object_id not in self._coming:
+            return False  # outside of the scope: no reading shows them
         # A person who was not read may only be missing from this reading.
         return self._complete or match.object_id in self._coming
 
@@ -167,7 +180,7 @@ class Linking:
 
 
 def _found(match: Match) -> tuple[object, ...]:
-    return match.wait, match.user_principal_name, match.judged_at
+    return match.wait, match.user_principal_name, match.judged_at, match.pick
 
 
 def waiting(wait: Wait, connection_id: str) -> RecordRejected:

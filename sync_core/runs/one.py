@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from sync_core.directory.groups import inside
 from sync_core.directory.membership import in_groups
+from sync_core.directory.reading import Reading
 from sync_core.domain.attributes import manager_of
 from sync_core.domain.documents import RecordError, RunWarning
 from sync_core.domain.incremental.open_people import has_second_witness
@@ -20,11 +21,12 @@ from sync_core.domain.model import (
     Change,
     Evidence,
     Inventory,
+    Origin,
     Reason,
     StoredIndex,
     StoredPerson,
 )
-from sync_core.domain.plan.decide import removal_candidates
+from sync_core.domain.plan.by_hand import to_be_asked_for
 from sync_core.domain.plan.plan import FewChanges, Plan
 from sync_core.domain.plan.roster import Roster
 from sync_core.runs.context import RunContext
@@ -63,9 +65,12 @@ class OnePlan:
         return self.planned is None and self.wanted is not None
 
 
-async def plan_one(context: RunContext, object_id: str) -> OnePlan:
-    """Look at one person and decide."""
+async def plan_one(context: RunContext, object_id: str, *, by_rules: bool = False) -> OnePlan:
+    """Look at one person and decide; `by_rules`, as if nobody had brought them in by hand."""
     stored = await _stored(context, object_id)
+    known = stored.people.get(object_id)
+    if by_rules and known is not None:
+        stored.people[object_id] = known._replace(origin=Origin.AUTO, until="")
     [evidence] = await context.look([object_id])
     look = _Look(context, stored, evidence)
     async with draft_plan(context, look, by_name=True) as draft:
@@ -162,7 +167,7 @@ class _Look:
             yield [(self.evidence.person, self.evidence.groups)]
 
     def absent(self, unseen: Mapping[str, StoredPerson]) -> list[str]:
-        return removal_candidates(unseen)
+        return to_be_asked_for(unseen, self._context.stamp.now)
 
     async def look(self, object_ids: Sequence[str]) -> list[Evidence]:
         """Return what is known already: only this person can be absent."""
@@ -173,38 +178,48 @@ class _Look:
         return ()
 
     async def groups_exist(self) -> bool:
-        scope = self._context.scope
-        if not scope.groups | scope.applications:
-            return True
-        await self._reading.find_groups()
-        await self._reading.find_assigned()
-        self._context.ledger.errors += self._reading.problems
-        return self._reading.complete
+        return await find_groups(self._context, self._reading)
 
     async def is_witnessed(self, evidence: Evidence) -> bool:
-        """Whether a person may be removed who was looked at alone.
+        return await is_witnessed_alone(self._context, self._reading, evidence)
 
-        That somebody does not exist takes another look some time ago, and so does that they have left where
-        other answers differ; all else Graph has said of the person itself.
-        """
-        context, reason = self._context, evidence.reason
-        if reason is Reason.LEFT_SCOPE and await self._has_left(evidence):
-            return True
-        if reason not in {Reason.LEFT_SCOPE, Reason.HARD_DELETED}:
-            return True
-        return reason is not None and has_second_witness(
-            context.kept.cases, evidence.object_id, reason, context.stamp.now
-        )
 
-    async def _has_left(self, evidence: Evidence) -> bool:
-        """Whether all that Graph says of groups and assignments agrees that a person is out of scope."""
-        scope, person, object_id = self._context.scope, evidence.person, evidence.object_id
-        if person is None or is_out_by_attributes(scope, person):
-            return True
-        told = evidence.memberships or frozenset()
-        by_tree = inside(told, scope.groups, self._reading.tree.above(scope.groups))
-        checked = await in_groups(self._context.client, object_id, scope.groups)
-        assigned = self._reading.assignments.of(object_id)
-        return checked is not None and not (
-            scope.matches(person, by_tree | assigned) or scope.matches(person, checked | assigned)
-        )
+async def is_witnessed_alone(context: RunContext, reading: Reading, evidence: Evidence) -> bool:
+    """Whether a person may be removed who was looked at alone; of the reading only the groups were read.
+
+    That somebody does not exist takes another look some time ago, and so does that they have left where
+    other answers differ; all else Graph has said of the person itself.
+    """
+    reason = evidence.reason
+    if reason is Reason.LEFT_SCOPE and await has_left(context, reading, evidence):
+        return True
+    if reason not in {Reason.LEFT_SCOPE, Reason.HARD_DELETED}:
+        return True
+    return reason is not None and has_second_witness(
+        context.kept.cases, evidence.object_id, reason, context.stamp.now
+    )
+
+
+async def has_left(context: RunContext, reading: Reading, evidence: Evidence) -> bool:
+    """Whether all that Graph says of groups and assignments agrees that a person is out of scope."""
+    scope, person, object_id = context.scope, evidence.person, evidence.object_id
+    if person is None or is_out_by_attributes(scope, person):
+        return True
+    told = evidence.memberships or frozenset()
+    by_tree = inside(told, scope.groups, reading.tree.above(scope.groups))
+    checked = await in_groups(context.client, object_id, scope.groups)
+    assigned = reading.assignments.of(object_id)
+    return checked is not None and not (
+        scope.matches(person, by_tree | assigned) or scope.matches(person, checked | assigned)
+    )
+
+
+async def find_groups(context: RunContext, reading: Reading) -> bool:
+    """Read the groups that the scope names; false if one of them is not there."""
+    scope = context.scope
+    if not scope.groups | scope.applications:
+        return True
+    await reading.find_groups()
+    await reading.find_assigned()
+    context.ledger.errors += reading.problems
+    return reading.complete

@@ -120,18 +120,21 @@ class Draft:
 
 @asynccontextmanager
 async def draft_plan(
-    context: RunContext, gatherer: Gatherer, *, by_name: bool = False
+    context: RunContext, gatherer: Gatherer, *, by_name: bool = False, all_known: bool = False
 ) -> AsyncIterator[Draft]:
     """Decide about all people whom the gatherer looks at.
 
     `by_name`: an administrator has named them. Then the guard has no say, and of the assertions only
-    those that name one of them.
+    those that name one of them; all that they would break, where `all_known` says that everybody stored
+    was counted.
     """
     stored, inventory = await gatherer.stored()
     roster = await gatherer.roster(stored) if context.mapping.refers else None
     context.ledger.set("active", inventory.active)
     policy, now = context.connection.policy, context.stamp.now
-    judge = Judge(context.scope, context.mapping, policy, now, roster, context.observer)
+    judge = Judge(
+        context.scope, context.mapping, policy, now, roster, context.observer, context.linking.picks
+    )
     async with _spools() as spools:
         decided = spools.enter_context(ChangeSpool())
         planned = spools.enter_context(ChangeSpool())
@@ -141,7 +144,11 @@ async def draft_plan(
         unconfirmed = await planner.decide()
         context.ledger.warnings += planner.clause_warnings()
         detail = await write_detail(context, decided, planned, inventory)
-        if by_name:
+        if by_name and all_known:
+            verdict = await in_thread(
+                context.assertions.applied_to_named, ALLOWED, inventory.active, planned
+            )
+        elif by_name:
             verdict = await _verdict_by_name(context, planned)
         else:
             verdict = await in_thread(planner.verdict, detail, planned, confirmed=not unconfirmed)
@@ -235,7 +242,8 @@ class _Planner:
                 # and so that the memory of those who were is free again while the reading goes on.
                 known = self.stored.people.pop(person["id"], None)
                 is_new = known is None or not (known.status is Status.ACTIVE or known.returns)
-                self.answers.present(person, groups, is_new=is_new)
+                if person["id"] not in self.judge.picks:  # of these no clause has to be true
+                    self.answers.present(person, groups, is_new=is_new)
                 outcome = self.judge.present(person, groups, known, self.stored)
                 if change := self._take(person["id"], outcome):
                     self._keep(change)
@@ -290,10 +298,13 @@ class _Planner:
             self.context.ledger.reject(evidence.object_id, unanswered())
             return None
         known = self.stored.people[evidence.object_id]
+        evidence = self.judge.as_by_hand(evidence, known)
         person = self.judge.staying(evidence, known)
         if person is not None:
             outcome = self.judge.present(person, evidence.groups, known, self.stored)
             return self._take(evidence.object_id, outcome)
+        if known.status is Status.DISABLED:
+            return None  # out already: only a return would be news
         if evidence.person is not None and evidence.reason is Reason.LEFT_SCOPE:
             self.answers.left(evidence.person, evidence.groups)
         return await removal_of(self.context, self.gatherer, self.judge, evidence)

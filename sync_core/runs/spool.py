@@ -12,7 +12,7 @@ from typing import IO, Any, Self
 import orjson
 
 from sync_core.domain.errors import RecordRejected
-from sync_core.domain.model import HEX_DIGITS, Action, Change, Link, Reason
+from sync_core.domain.model import HEX_DIGITS, Action, Change, Link, Origin, Reason
 from sync_core.domain.plan.roster import EitherWay, Outcome
 
 SIXTEEN = frozenset(HEX_DIGITS)
@@ -150,6 +150,8 @@ def to_change(document: dict[str, Any]) -> Change:
     document["action"] = Action(document["action"])
     if document["reason"] is not None:
         document["reason"] = Reason(document["reason"])
+    if document["origin"] is not None:
+        document["origin"] = Origin(document["origin"])
     document["kept"] = tuple(document["kept"])
     if document["link"] is not None:
         document["link"] = Link(**document["link"])

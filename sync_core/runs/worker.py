@@ -24,7 +24,7 @@ from sync_core.domain.plan.clause_observer import ClauseObserver
 from sync_core.domain.plan.plan import Plan
 from sync_core.health import journal
 from sync_core.logs import log_event
-from sync_core.runs import listening, record
+from sync_core.runs import by_name, listening, record
 from sync_core.runs.apply import apply
 from sync_core.runs.approval import take_approval
 from sync_core.runs.confirmed import let_through
@@ -61,11 +61,16 @@ async def handle(
     """
     if not await _is_wanted(services, request):
         return None
+    if request.trigger in by_name.BY_NAME:
+        await by_name.handle(services, request, RUN_BUDGET)
+        return None
     run_id = request.run_id or run_id or new_run_id(services.clock())
     wanted = Next(run_id, request.trigger.value, request.mode, request.by, request.asked_at)
     try:
         async with held(services, request.connection_id, budget=RUN_BUDGET, request=wanted) as hold:
-            return await _run_held(services, hold)
+            run = await _run_held(services, hold)
+            await by_name.carry_out(services, hold)
+            return run
     except UnderWay as busy:
         log_event("run.deferred", connection=request.connection_id, running=busy.lease.run_id)
         await _look_again(services, request.connection_id, busy)

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from sync_core.domain.compatibility import STORED
 from sync_core.domain.errors import Conflict
 from sync_core.domain.matching.decide import Decision, DecisionKind, Wait
+from sync_core.domain.plan.by_hand import Pick
 from sync_core.store.checkpoints import leave_to_next_run
 from sync_core.store.rows import moment
 from sync_core.store.tables import MATCHES, Tables
@@ -43,7 +44,8 @@ NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 class Match:
     """Somebody in the queue; `wait` is what the last run found, `decision` what has been decided.
 
-    `judged_at` is the moment of the decision that the last run could not carry out.
+    `judged_at` is the moment of the decision that the last run could not carry out. Somebody whom an
+    administrator has picked has a `pick`: they come in by hand as soon as the match is settled.
     """
 
     object_id: str
@@ -55,6 +57,7 @@ class Match:
     decided_by: str = ""
     judged_at: datetime = NEVER
     etag: str = "*"
+    pick: Pick | None = None
 
     @property
     def is_stale(self) -> bool:
@@ -148,6 +151,8 @@ class MatchStore:
             "Wait": orjson.dumps(wait).decode(),
             **moment("Since", match.since),
             **moment("JudgedAt", match.judged_at),
+            "Picked": match.pick is not None,
+            "PickedUntil": match.pick.until if match.pick else "",
         }
 
 
@@ -166,4 +171,5 @@ def _match(row: Entity) -> Match:
         row.get("DecidedBy") or "" if kind else "",
         _MOMENT.validate_python(row["JudgedAt"]),
         row["odata.etag"],
+        Pick(row.get("PickedUntil") or "") if row.get("Picked") is True else None,
     )

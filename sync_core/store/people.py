@@ -5,13 +5,15 @@ those of another whose id begins with the same letters: `contoso-0` is a partiti
 "contoso-0" may be a connection.
 """
 
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import date, datetime
 from functools import partial
 from typing import Any
 
 import orjson
 from azure.data.tables.aio import TableClient
 
+from sync_core.domain.catalog.candidates import Standing
 from sync_core.domain.compatibility import read, word
 from sync_core.domain.documents import Document
 from sync_core.domain.letters import comparable_text
@@ -20,7 +22,9 @@ from sync_core.domain.model import HEX_DIGITS, Action, Origin, Reason, Status, V
 from sync_core.store.fences import FENCE, FENCED_OPERATIONS, Fence
 from sync_core.store.rows import (
     HISTORY,
+    IMPORT_RUN,
     LINKED_FROM,
+    MANUAL_UNTIL,
     MAPPED_TARGETS,
     TAKEN_FROM,
     joined,
@@ -43,6 +47,7 @@ from sync_core.store.wire import (
 SCANNED_ROWS = 20_000
 SEARCHED_TARGETS = ("displayName", "email")
 NO_ROW = 404
+LOOKS_AT_ONCE = 32
 
 
 class Person(Document):
@@ -50,7 +55,8 @@ class Person(Document):
 
     `linked_from` is the address of the row that was taken over, `linked_by` what made the match;
     `linked_object_id` is the person who took this one's row over. `taken_over_from` is where the row stood
-    under a connection that was deleted.
+    under a connection that was deleted. Of somebody brought in by hand, `until` is the day on which the rules
+    decide again, and `import_run_id` the run that did it.
     """
 
     object_id: str
@@ -69,6 +75,8 @@ class Person(Document):
     linked_by: str | None = None
     linked_object_id: str | None = None
     taken_over_from: str | None = None
+    until: date | None = None
+    import_run_id: str | None = None
 
 
 class LinkNote(Document):
@@ -81,7 +89,11 @@ class LinkNote(Document):
 
 
 class HistoryEntry(Document):
-    """One change of a person: `fields` holds the old and the new value of each target that changed."""
+    """One change of a person: `fields` holds the old and the new value of each target that changed.
+
+    `origin` is there where the change says how the person is in from then on: by hand, `until` a day, or by
+    the rules.
+    """
 
     at: datetime
     action: Action
@@ -91,6 +103,8 @@ class HistoryEntry(Document):
     fields: dict[str, tuple[Value, Value]]
     evidence: dict[str, Any] | None
     link: LinkNote | None = None
+    origin: Origin | None = None
+    until: date | None = None
 
 
 class People:
@@ -159,6 +173,24 @@ class People:
         table = await self._tables.table(USERS)
         row = await point(table, partition_key(self._connection_id, object_id), object_id)
         return _person(row) if row is not None and self._owns(row) else None
+
+    async def standings(self, object_ids: Iterable[str]) -> dict[str, Standing]:
+        """Return how these people stand in the table; who has no row of this connection is left out."""
+        table = await self._tables.table(USERS)
+        found: dict[str, Standing] = {}
+
+        async def look(object_id: str) -> None:
+            row = await point(table, partition_key(self._connection_id, object_id), object_id)
+            if row is not None and self._owns(row):
+                found[object_id] = Standing(
+                    status=word(Status, row["Status"]),
+                    origin=word(Origin, row.get("Origin", Origin.AUTO)),
+                    linked=bool(row.get(LINKED_FROM)),
+                    until=row.get(MANUAL_UNTIL) or None,
+                )
+
+        await bounded(LOOKS_AT_ONCE, (partial(look, one) for one in object_ids))
+        return found
 
     async def history(
         self, object_id: str, *, top: int, after: str | None = None
@@ -261,6 +293,8 @@ def _person(row: Entity) -> Person:
         linked_by=row.get(LINKED_BY),
         linked_object_id=row.get(LINKED_TO),
         taken_over_from=row.get(TAKEN_FROM),
+        until=row.get(MANUAL_UNTIL) or None,
+        import_run_id=row.get(IMPORT_RUN),
     )
 
 
@@ -274,4 +308,6 @@ def _history_entry(row: Entity) -> HistoryEntry:
         fields=orjson.loads(joined("Changes", row) or "{}"),
         evidence=orjson.loads(row["Evidence"]) if "Evidence" in row else None,
         link=read(LinkNote, row["Link"]) if "Link" in row else None,
+        origin=word(Origin, row["Origin"]) if row.get("Origin") else None,
+        until=row.get("Until") or None,
     )

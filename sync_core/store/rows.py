@@ -26,7 +26,10 @@ from sync_core.domain.model import (
 )
 from sync_core.store.wire import Entity, Operation, Verb
 
-INDEX_COLUMNS = ("RowKey", "Status", "Origin", "ConnectionId", "Digest")
+# On the row of somebody brought in by hand: the day on which the rules decide again, and the run that did it.
+MANUAL_UNTIL = "ManualUntil"
+IMPORT_RUN = "ImportRunId"
+INDEX_COLUMNS = ("RowKey", "Status", "Origin", "ConnectionId", "Digest", MANUAL_UNTIL)
 # Rows of people sort before this, rows of their history after it.
 HISTORY = "~"
 # Newest first: what is left until this moment, in milliseconds.
@@ -49,7 +52,7 @@ NOT_TAKEN_OVER = frozenset(
     {"PartitionKey", "RowKey", "Timestamp", "Status", "Origin", "ConnectionId", "TenantId"}
     | {"UserPrincipalName", "CreatedAt", "UpdatedAt", "DisabledAt", "DisabledReason", "LastRunId"}
     | {"Digest", MAPPED_TARGETS, LINKED_FROM, LINKED_TO, LINKED_BY, NO_AUTO_LINK}
-    | {TAKEN_FROM, RETURNS}
+    | {TAKEN_FROM, RETURNS, MANUAL_UNTIL, IMPORT_RUN}
 )
 STATUSES = frozenset(Status)
 ORIGINS = frozenset(Origin)
@@ -83,7 +86,8 @@ def to_stored(entity: Entity, connection_id: str) -> StoredPerson | None:
     if status not in STATUSES or origin not in ORIGINS:
         return None
     returns = status == Status.DISABLED and entity.get(RETURNS) is True
-    return StoredPerson(Status(status), Origin(origin), entity.get("Digest") or "", returns)
+    until = str(entity.get(MANUAL_UNTIL) or "") if origin == Origin.MANUAL else ""
+    return StoredPerson(Status(status), Origin(origin), entity.get("Digest") or "", returns, until)
 
 
 def to_be_taken(entity: Entity, source: str) -> StoredPerson | None:
@@ -134,9 +138,25 @@ def operations(change: Change, row: Entity | None, stamp: Stamp) -> list[Operati
         return [_linked(change, change.link, row, stamp), history]
     if change.action is Action.DELETE:
         return [Operation(Verb.DELETE, _keys(change, stamp), etag), history]
-    if change.action is Action.DISABLE:
+    if change.action is Action.DISABLE and change.origin is None:
         return [Operation(Verb.MERGE, _disabled(change, stamp), etag), history]
-    return [Operation(Verb.REPLACE, _rewritten(change, row, stamp), etag), history]
+    return [Operation(Verb.REPLACE, _replaced(change, row, stamp), etag), history]
+
+
+def _replaced(change: Change, row: Entity, stamp: Stamp) -> Entity:
+    """Return the whole row as it is written again."""
+    if change.action is Action.DISABLE:
+        return _given_back(change, row, stamp)
+    if change.is_given_back:
+        return _of_the_rules(row, stamp)
+    return _rewritten(change, row, stamp)
+
+
+def _of_the_rules(row: Entity, stamp: Stamp) -> Entity:
+    """Return the row of somebody who is given back to the rules, and otherwise as it is."""
+    kept = without(row, {MANUAL_UNTIL, IMPORT_RUN})
+    noted = {"Origin": Origin.AUTO.value, "LastRunId": stamp.run_id}
+    return kept | noted | moment("UpdatedAt", stamp.now)
 
 
 def _keys(change: Change, stamp: Stamp) -> Entity:
@@ -151,12 +171,20 @@ def _created(change: Change, stamp: Stamp) -> Entity:
         **_keys(change, stamp),
         **_system(change, stamp),
         "Status": Status.ACTIVE.value,
-        "Origin": Origin.AUTO.value,
+        **_how_they_came(change, stamp),
         "ConnectionId": stamp.connection_id,
         **moment("CreatedAt", stamp.now),
         **_mapped(change.values),
         MAPPED_TARGETS: ",".join(sorted(change.values.keys() | set(change.kept))),
     }
+
+
+def _how_they_came(change: Change, stamp: Stamp) -> Entity:
+    """Return the columns of how a person came in: by the rules; or by hand, until when and by which run."""
+    if change.origin is not Origin.MANUAL:
+        return {"Origin": Origin.AUTO.value}
+    until = {MANUAL_UNTIL: change.until} if change.until else {}
+    return {"Origin": Origin.MANUAL.value, IMPORT_RUN: stamp.run_id, **until}
 
 
 def _linked(change: Change, link: Link, row: Entity, stamp: Stamp) -> Operation:
@@ -274,9 +302,12 @@ def _rewritten(change: Change, row: Entity, stamp: Stamp) -> Entity:
     """Return the whole row again, as a replacement is the only way to take a column away."""
     ours = set(str(row.get(MAPPED_TARGETS) or "").split(","))
     replaced = (ours - set(change.kept)) | change.values.keys() | NOT_REWRITTEN
+    origin = _how_they_came(change, stamp) if change.origin is not None else {}
+    replaced |= {MANUAL_UNTIL, IMPORT_RUN} if origin else set()
     return {
         **without(row, replaced),
         **_system(change, stamp),
+        **origin,
         "Status": Status.ACTIVE.value,
         **_mapped(change.values),
         MAPPED_TARGETS: ",".join(sorted(change.values.keys() | (ours & set(change.kept)))),
@@ -292,6 +323,12 @@ def _disabled(change: Change, stamp: Stamp) -> Entity:
         **moment("DisabledAt", stamp.now),
         **moment("UpdatedAt", stamp.now),
     }
+
+
+def _given_back(change: Change, row: Entity, stamp: Stamp) -> Entity:
+    """Return the row of somebody who leaves as they are given back to the rules."""
+    left = without(row, {MANUAL_UNTIL, IMPORT_RUN, "DisabledAt", "DisabledReason"})
+    return left | _disabled(change, stamp) | _how_they_came(change, stamp)
 
 
 def _system(change: Change, stamp: Stamp) -> Entity:
@@ -342,6 +379,10 @@ def _history(change: Change, stamp: Stamp) -> Entity:
     }
     if change.reason is not None:
         row["Reason"] = change.reason.value
+    if change.origin is not None:
+        row["Origin"] = change.origin.value
+    if change.until:
+        row["Until"] = change.until
     if change.has_row:
         row |= pieces("Changes", orjson.dumps(change.fields()).decode())
     if change.evidence is not None:

@@ -23,6 +23,7 @@ from sync_core.store.leftovers import LeftoverStore
 from sync_core.store.links import Links
 from sync_core.store.matches import MatchStore
 from sync_core.store.moves import Moves
+from sync_core.store.named import NamedStore
 from sync_core.store.people import People
 from sync_core.store.plans import PlanStore
 from sync_core.store.readings import ReadingStore
@@ -43,6 +44,7 @@ from sync_core.store.tables import (
     HEALTH,
     INCIDENTS,
     MATCHES,
+    NAMED,
     PLANS,
     READINGS,
     REFUSED_PLANS,
@@ -87,6 +89,7 @@ class Store:
         self.reports = ReportStore(tables)
         self.readings = ReadingStore(tables)
         self.realtime = RealtimeStore(tables)
+        self.named = NamedStore(tables)
         self.refused_plans = RefusedPlanStore(tables, self.plans)
         self.deletions = DeletionStore(tables)
         self.leftovers = LeftoverStore(tables)
@@ -173,6 +176,7 @@ class Store:
             CHECKPOINTS: partial(self.checkpoints.forget, connection_id),
             READINGS: partial(self.readings.forget, connection_id),
             SUBSCRIPTIONS: partial(self.subscriptions.delete_all, connection_id),
+            NAMED: partial(self.named.forget_all, connection_id),
         }
 
     async def _delete_plans(self, connection_id: str, still_held: StillHeld) -> None:

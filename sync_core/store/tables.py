@@ -37,6 +37,7 @@ READINGS = "Readings"
 SPENDING = "Spending"
 SUBSCRIPTIONS = "Subscriptions"
 CLOCKS = "Clocks"
+NAMED = "NamedPeople"
 
 
 class OnDelete(Enum):
@@ -74,6 +75,7 @@ TABLES: Mapping[str, OnDelete] = MappingProxyType(
         CHECKPOINTS: OnDelete.DELETED,
         READINGS: OnDelete.DELETED,
         SUBSCRIPTIONS: OnDelete.DELETED,
+        NAMED: OnDelete.DELETED,
         CONNECTIONS: OnDelete.ORDERED,
         LEASES: OnDelete.ORDERED,
         DELETIONS: OnDelete.ORDERED,

@@ -3,7 +3,7 @@
 import asyncio
 import csv
 import io
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -14,7 +14,15 @@ from local.sample import SAMPLE_CLIENT_ID, SAMPLE_TENANT_ID
 from sync_core import triggers
 from sync_core.connections import delete
 from sync_core.domain.connections.deletion import Deletion, Users
-from sync_core.domain.documents import Actor, Purpose, Run, RunStatus, SyncRequest, Trigger
+from sync_core.domain.documents import (
+    Actor,
+    NamedPeople,
+    Purpose,
+    Run,
+    RunStatus,
+    SyncRequest,
+    Trigger,
+)
 from sync_core.domain.errors import RetryLater
 from sync_core.domain.health import Incident, Step
 from sync_core.domain.incremental.open_people import Cause, opened
@@ -45,6 +53,7 @@ from sync_core.store.tables import (
     LEASES,
     LEFTOVERS,
     MATCHES,
+    NAMED,
     PLANS,
     READINGS,
     REFUSED_PLANS,
@@ -140,7 +149,19 @@ ROWS_OF_C = {
     CHECKPOINTS: "PartitionKey eq 'c'",
     READINGS: "PartitionKey eq 'c'",
     SUBSCRIPTIONS: "PartitionKey eq 'c'",
+    NAMED: "PartitionKey eq 'c'",
 }
+
+
+def named_people(connection_id: str, run_id: str, now: datetime) -> NamedPeople:
+    return NamedPeople(
+        connection_id=connection_id,
+        run_id=run_id,
+        trigger=Trigger.IMPORT,
+        who=[ANN],
+        by=Actor(name="an administrator"),
+        asked_at=now,
+    )
 
 
 async def lived_in(services: Services, connection_id: str) -> None:
@@ -153,6 +174,7 @@ async def lived_in(services: Services, connection_id: str) -> None:
     await apply(services, connection_id, Change(Action.DELETE, BEN), minutes=6, run_id=run.id)
     waiting = Match(BEN, "ben@contoso.com", Wait(Why.SEVERAL_PEOPLE, "email"), now)
     await store.matches(connection_id).save_waits([waiting], {})
+    await store.named.save(named_people(connection_id, run.id, now))
     await store.approvals.remember(connection_id, "moves", "an administrator", now)
     size = KnownSizes(connection_id=connection_id, groups={"g": KnownSize(people=10)})
     await store.group_sizes.note(size)

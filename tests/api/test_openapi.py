@@ -166,7 +166,10 @@ BODIES = [
     "PreviewBody",
     "SyncBody",
     "EvaluateBody",
+    "ImportBody",
     "MatchBody",
+    "NoteBody",
+    "PeopleBody",
     "BitwardenFilters",
 ]
 

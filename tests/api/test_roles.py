@@ -18,10 +18,12 @@ from sync_core.settings import Settings, StorageAccess
 from tests.api.conftest import ADMIN, app_over, calling
 from tests.api.description import OPEN, ROUTES, Call
 
-# Who follows the first begins a consent; a plan was tried with properties that no connection copies.
+# Who follows the first begins a consent; a plan was tried with properties that no connection copies; and
+# candidates are people who are not in.
 NOT_FOR_READERS = {
     ("GET", "/api/consent/start"),
     ("GET", "/api/connections/{id}/plans/{planHash}"),
+    ("GET", "/api/connections/{id}/candidates"),
 }
 # Sends what it works on, so it is no GET; it reads and writes nothing of anybody's.
 HARMLESS = {("POST", "/api/expressions/evaluate")}

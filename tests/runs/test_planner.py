@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from local.graph import GraphEmulator
 from sync_core.domain.documents import RecordError, RunWarning
 from sync_core.domain.model import Evidence, Inventory, StoredIndex, StoredPerson
-from sync_core.domain.plan.decide import removal_candidates
+from sync_core.domain.plan.by_hand import to_be_asked_for
 from sync_core.domain.plan.roster import Roster
 from sync_core.runs.context import RunContext, run_context
 from sync_core.runs.planner import InScope, Page, draft_plan
@@ -48,7 +48,7 @@ class Looks:
         yield [(found.person, found.groups) for found in answers if found.person]
 
     def absent(self, unseen: Mapping[str, StoredPerson]) -> list[str]:
-        return removal_candidates(unseen)
+        return to_be_asked_for(unseen, NOW)
 
     async def look(self, object_ids: Sequence[str]) -> list[Evidence]:
         return [self._evidence[one] for one in object_ids]

@@ -111,9 +111,12 @@ def policy(**changes: Any) -> Policy:
 
 
 def stored(
-    status: Status = Status.ACTIVE, digest: str = "d", origin: Origin = Origin.AUTO
+    status: Status = Status.ACTIVE,
+    digest: str = "d",
+    origin: Origin = Origin.AUTO,
+    until: str = "",
 ) -> StoredPerson:
-    return StoredPerson(status, origin, digest)
+    return StoredPerson(status, origin, digest, until=until)
 
 
 def change(action: Action = Action.CREATE, **changes: Any) -> Change:
@@ -153,6 +156,8 @@ CHANGES = st.builds(
     held=st.booleans(),
     evidence=st.none() | st.dictionaries(TEXTS, SCALARS, max_size=2),
     link=st.none() | LINKS,
+    origin=st.none() | st.sampled_from(Origin),
+    until=st.sampled_from(["", "2026-02-01"]),
 )
 
 

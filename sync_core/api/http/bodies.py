@@ -1,13 +1,16 @@
 """The body of a request: bytes in, one JSON object out, or 400, 413, 415, 422."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import orjson
 from fastapi import Depends, Request
+from pydantic import ValidationError
 
 from sync_core.api.http.refusals import Malformed, TooLarge, WrongMediaType
+from sync_core.domain.documents import Document
 from sync_core.domain.errors import FieldProblem, Invalid
+from sync_core.domain.problems import document_problems
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -19,6 +22,7 @@ MAX_BYTES = 2 * 1024 * 1024
 MAX_FIELDS = 1_000
 
 JsonObject = dict[str, Any]
+Read = TypeVar("Read", bound=Document)
 
 
 async def json_object(request: Request) -> JsonObject:
@@ -41,6 +45,15 @@ async def merge_patch(request: Request) -> JsonObject:
 Body = Annotated[JsonObject, Depends(json_object)]
 BodyIfAny = Annotated[JsonObject, Depends(json_object_if_any)]
 Patch = Annotated[JsonObject, Depends(merge_patch)]
+
+
+def document_of(model: type[Read], body: JsonObject) -> Read:
+    """Read the body of a request as a document, or raise `Invalid` with each wrong field."""
+    try:
+        return model.model_validate(body, by_alias=True, by_name=False)
+    except ValidationError as error:
+        problems = document_problems(error, body)
+        raise Invalid("The request is not valid.", problems) from None
 
 
 async def _read(request: Request, *accepted: str) -> bytes:

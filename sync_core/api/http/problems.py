@@ -22,7 +22,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from sync_core.api.http.refusals import HttpRefused
-from sync_core.connections.refusals import NeedsConfirmation, NotVerified
+from sync_core.connections.refusals import NotVerified
 from sync_core.domain.errors import (
     FieldProblem,
     FixConnection,
@@ -34,6 +34,7 @@ from sync_core.domain.errors import (
     RetryLater,
     SyncError,
     Throttled,
+    Unconfirmed,
 )
 from sync_core.domain.problems import parameter_problems
 from sync_core.logs import log_event
@@ -132,7 +133,7 @@ def _status(error: SyncError) -> int:
 def _more(error: SyncError) -> dict[str, Any]:
     if isinstance(error, NotVerified):
         return {"checks": [check.to_json() for check in error.checks]}
-    return error.members if isinstance(error, NeedsConfirmation) else {}
+    return error.members if isinstance(error, Unconfirmed) else {}
 
 
 def _headers(error: SyncError) -> dict[str, str]:

@@ -3,19 +3,17 @@
 from typing import Annotated
 
 from fastapi import Header, Response
-from pydantic import StringConstraints, ValidationError
+from pydantic import StringConstraints
 
 from sync_core.api.http.answers import json_answer
 from sync_core.api.http.auth import CallerHere, Role, ServicesHere
-from sync_core.api.http.bodies import BodyIfAny, JsonObject
+from sync_core.api.http.bodies import BodyIfAny, document_of
 from sync_core.api.http.names import ConnectionIdHere, RunIdHere
 from sync_core.api.http.paging import Cursor, Top, from_cursor, number_of, page, to_cursor
 from sync_core.api.http.preferences import wait_s
 from sync_core.api.shapes import SyncBody
 from sync_core.domain.documents import Run
-from sync_core.domain.errors import Invalid
 from sync_core.domain.model import Action
-from sync_core.domain.problems import document_problems
 from sync_core.logs import log_event
 from sync_core.runs.request import ask_for_run, wait_for_end
 from sync_core.services import Services
@@ -39,7 +37,7 @@ async def sync_connection(
     prefer: Prefer = None,
 ) -> Response:
     """Ask for a run now; 200 with the finished run if the caller waits and it ends in time."""
-    mode = _sync_body(body).mode
+    mode = document_of(SyncBody, body).mode
     stored = await services.store.connections.get(connection_id)
     run = await ask_for_run(services, stored.connection, mode, caller.actor)
     log_event("run.requested", connection=connection_id, run=run.id, by=caller.name)
@@ -51,27 +49,21 @@ async def sync_connection(
     return json_answer(run, 200 if run.status.is_final else 202, headers)
 
 
-def _sync_body(body: JsonObject) -> SyncBody:
-    try:
-        return SyncBody.model_validate(body, by_alias=True, by_name=False)
-    except ValidationError as error:
-        problems = document_problems(error, body)
-        raise Invalid("The request is not valid.", problems) from None
-
-
 async def list_runs(
     services: ServicesHere,
     connection_id: ConnectionIdHere,
     top: Top = 100,
     cursor: Cursor = None,
 ) -> Response:
-    """List the runs of a connection, newest first."""
+    """List the runs of a connection, newest first; `results` stand in each run by itself."""
     kind = f"{RUNS}/{connection_id}"
     after = await from_cursor(services, kind, cursor)
     await services.store.connections.get(connection_id)
     runs = await services.store.runs.page(connection_id, top=top + 1, after=after)
     last = runs[top - 1].id if len(runs) > top else None
-    return json_answer(page(runs[:top], await to_cursor(services, kind, last)))
+    # A thousand results a run would make a page of many megabytes.
+    shown = [run.replaced(results=None) for run in runs[:top]]
+    return json_answer(page(shown, await to_cursor(services, kind, last)))
 
 
 async def get_run(

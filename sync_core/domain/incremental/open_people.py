@@ -38,6 +38,7 @@ class Cause(StrEnum):
     BY_HAND = "byHand"  # a row or a decision was changed outside of a run
     GRACE = "grace"  # on the way out, until a day
     NOTIFIED = "notified"  # named by a change notification, and not yet looked at
+    UNTIL = "until"  # brought in by hand, until a day
 
 
 # Closed by any look that finds nothing open any more.
@@ -47,6 +48,7 @@ BY_LOOK = frozenset(Cause) - {
     Cause.RESTORABLE,
     Cause.GRACE,
     Cause.NOTIFIED,
+    Cause.UNTIL,
 }
 # Closed by a look when the lag is over, since an earlier one may have shown what was before.
 BY_LATE_LOOK = frozenset({Cause.CONTRADICTED, Cause.RECENT})
@@ -154,9 +156,11 @@ def _is_closed(
 ) -> bool:
     if case.cause is Cause.RESTORABLE:
         return case.object_id in restored or now - case.since >= RESTORABLE_FOR
+    if case.cause is Cause.UNTIL and now < case.due_at:
+        return False
     if case.cause is Cause.GRACE or (looked_at is not None and case.object_id not in looked_at):
         return False
     if case.cause is Cause.NOTIFIED:
         # By a round that began after it alone: what an earlier one told is older than the notification.
         return now - case.since > CLOCKS_DIFFER
-    return case.cause in BY_LOOK or now - case.since >= LAG
+    return case.cause in BY_LOOK or case.cause is Cause.UNTIL or now - case.since >= LAG

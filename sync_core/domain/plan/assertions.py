@@ -130,6 +130,25 @@ class Assertions:
         }
         return self._holding(verdict, counted | self._broken_by_few(changes))
 
+    def applied_to_named(self, verdict: Verdict, active: int, changes: Iterable[Change]) -> Verdict:
+        """Return the verdict on people who were named, of whom and of whose number all is known.
+
+        Nobody waits for what was broken before and is made no worse by them.
+        """
+        if not self.assertions:
+            return verdict
+        nobody = replace(verdict, hold_removals=True, hold_creates=True)
+        before = self.broken(nobody, active, ())
+        outcome = self._outcome(verdict, changes)
+        after = self._broken_where(outcome) | self._broken_others(outcome, active)
+        found = {
+            number: text
+            for number, text in after.items()
+            if (harm := self._harms.get(number)) is None or outcome.harmed_by(harm)
+            if number not in before or harm is not None
+        }
+        return self._holding(verdict, found | self._broken_by_few(changes))
+
     def needs_people(self, changes: Iterable[Change]) -> bool:
         """Whether one of these changes could break an assertion with `where`."""
         harms = [shift for shift in self._harms.values() if shift.where in self._wheres]

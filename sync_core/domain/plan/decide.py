@@ -5,7 +5,7 @@ deleted at all).
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from sync_core.domain.documents import Policy, RemovalAction
@@ -32,14 +32,21 @@ def plan_present(person: Attributes, mapped: Mapped, stored: StoredPerson | None
         return replace(_write(Action.REENABLE, person, mapped), returns=stored.returns)
     if mapped.is_stored_as(stored.digest):
         return None
+    return written_again(person, mapped)
+
+
+def written_again(person: Attributes, mapped: Mapped) -> Change:
+    """Return the update of an active person, whether their values differ or not."""
     return _write(Action.UPDATE, person, mapped)
 
 
-def removal_candidates(remaining: Mapping[str, StoredPerson]) -> list[str]:
-    """Return the active people among those stored and not found in scope; each is asked for by id next."""
+def ids_in_order(
+    remaining: Mapping[str, StoredPerson], wanted: Callable[[StoredPerson], bool]
+) -> list[str]:
+    """Return the ids of the stored people who are `wanted`, in their order."""
     by_digit: defaultdict[str, list[str]] = defaultdict(list)
     for object_id, known in remaining.items():
-        if known.status is Status.ACTIVE:
+        if wanted(known):
             by_digit[object_id[0]].append(object_id)
     # Sixteen short sorts: no other thread of the process goes on during a sort.
     return [object_id for digit in sorted(by_digit) for object_id in sorted(by_digit[digit])]

@@ -4,7 +4,7 @@ Every kind of run asks the same judge: a full reading, an incremental look, one 
 policy says is in `decide`; here it meets scope, mapping and the manager's row.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -22,7 +22,19 @@ from sync_core.domain.model import (
     StoredIndex,
     StoredPerson,
 )
-from sync_core.domain.plan.decide import is_turned_away, plan_present, plan_removal
+from sync_core.domain.plan.by_hand import (
+    Picks,
+    as_by_hand,
+    is_picked,
+    stays_by_hand,
+    with_origin,
+)
+from sync_core.domain.plan.decide import (
+    is_turned_away,
+    plan_present,
+    plan_removal,
+    written_again,
+)
 from sync_core.domain.plan.roster import EitherWay, Outcome, Roster
 from sync_core.domain.scope.compile import CompiledScope
 
@@ -47,12 +59,14 @@ class Judge:
     now: datetime
     roster: Roster | None = None
     observer: Observer | None = None
+    picks: Picks = field(default_factory=dict)
 
     def is_in_scope(self, person: Attributes, groups: frozenset[str]) -> bool:
+        """Whether a person comes in or stays: by the scope, or because an administrator picked them."""
         inside = self.scope.matches(person, groups)
         if self.observer:
             self.observer.on_judged(person, inside=inside)
-        return inside
+        return inside or (is_picked(person, self.picks) and not self.scope.excludes(person))
 
     def lacks_manager(self, person: Attributes) -> bool:
         """Whether the scope cannot be judged: it asks for the manager, and Graph did not answer."""
@@ -131,15 +145,28 @@ class Judge:
             return error
         if mapped and self.observer and not again:
             self.observer.on_mapped(mapped)
-        return plan_present(person, mapped, known) if mapped else None
+        return self._planned(person, mapped, known) if mapped else None
+
+    def _planned(
+        self, person: Attributes, mapped: Mapped, known: StoredPerson | None
+    ) -> Change | None:
+        change = plan_present(person, mapped, known)
+        pick = self.picks.get(person["id"])
+        if pick is None and (known is None or known.origin is not Origin.MANUAL):
+            return change
+        unchanged = written_again(person, mapped)
+        return with_origin(change, unchanged, known, pick, self.now)
+
+    def as_by_hand(self, evidence: Evidence, known: StoredPerson) -> Evidence:
+        return as_by_hand(evidence, known, self.policy, self.now)
 
     def staying(self, evidence: Evidence, known: StoredPerson) -> Attributes | None:
         """Return a person who was not found in scope and stays all the same, to be updated; else None.
 
         Graph may contradict its own list; and a person brought in by hand need not be in scope.
         """
-        by_hand = evidence.reason is Reason.LEFT_SCOPE and known.origin is Origin.MANUAL
-        return evidence.person if evidence.reason is None or by_hand else None
+        stays = evidence.reason is None or stays_by_hand(evidence, known, self.now)
+        return evidence.person if stays else None
 
     def is_unclear(self, evidence: Evidence) -> bool:
         """Whether a person seems to have left only because Graph gave an account without its sign-in name."""

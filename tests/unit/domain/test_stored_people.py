@@ -12,8 +12,10 @@ from sync_core.domain.stored_people import StoredPeople
 @pytest.mark.parametrize(
     "person",
     [
-        StoredPerson(status, origin, digest, returns)
-        for status, origin, digest, returns in product(Status, Origin, ("", "r-é|x"), (True, False))
+        StoredPerson(status, origin, digest, returns, until)
+        for status, origin, digest, returns, until in product(
+            Status, Origin, ("", "r-é|x"), (True, False), ("", "2027-01-31")
+        )
     ],
 )
 def test_a_person_is_read_as_kept(person: StoredPerson) -> None:

@@ -40,6 +40,7 @@ from sync_core.store.rows import (
     to_be_taken,
     to_stored,
     unlinked,
+    without,
 )
 from sync_core.store.wire import Entity, Verb
 from tests.unit.builders import ANN, GUID, NOW, OBJECT_IDS, STAMP, TARGETS, VALUES, change
@@ -345,6 +346,73 @@ def test_the_mapped_values_are_those_of_the_last_change(
 
     assert mapped_values(entity) == expected
     assert entity["Foreign"] == "f"
+
+
+# --- by hand --------------------------------------------------------------------------------------
+
+
+def picked(action: Action = Action.CREATE, until: str = "") -> Change:
+    return change(action, values={"email": "x"}, digest="d", origin=Origin.MANUAL, until=until)
+
+
+def test_somebody_brought_in_by_hand_is_told_apart_in_row_and_history() -> None:
+    until = {"ManualUntil": "2027-01-31"}
+    row, past = written(picked(until="2027-01-31")), history(picked(until="2027-01-31"))
+
+    assert row.items() >= {"Origin": "manual", "ImportRunId": "run-1", **until}.items()
+    assert (past["Origin"], past["Until"]) == ("manual", "2027-01-31")
+    assert "ManualUntil" not in written(picked())
+
+
+def test_a_new_day_takes_the_place_of_the_old_one() -> None:
+    there = row(Origin="manual", ManualUntil="2027-01-31", ImportRunId="old")
+    again = written(picked(Action.UPDATE), there)
+
+    assert (again["Origin"], again["ImportRunId"]) == ("manual", "run-1")
+    assert "ManualUntil" not in again
+
+
+def test_an_update_leaves_how_somebody_came_in() -> None:
+    there = row(Origin="manual", ManualUntil="2027-01-31", ImportRunId="old")
+    again = written(change(Action.UPDATE, values={"email": "x"}), there)
+
+    assert (again["Origin"], again["ManualUntil"], again["ImportRunId"]) == (
+        "manual",
+        "2027-01-31",
+        "old",
+    )
+
+
+@pytest.mark.parametrize("status", ["active", "disabled"])
+def test_giving_back_changes_nothing_else(status: str) -> None:
+    there = row(Status=status, Origin="manual", ManualUntil="2027-01-31", ImportRunId="old")
+    again = written(change(Action.UPDATE, origin=Origin.AUTO), there)
+    own = {"Origin", "LastRunId", "UpdatedAt"}
+
+    assert again["Origin"] == "auto"
+    assert without(again, own) == without(there, own | {"ManualUntil", "ImportRunId"})
+
+
+def test_who_leaves_as_they_are_given_back_is_disabled_by_the_rules() -> None:
+    there = row(Origin="manual", ManualUntil="2027-01-31", ImportRunId="old")
+    leaving = change(Action.DISABLE, reason=Reason.LEFT_SCOPE, origin=Origin.AUTO)
+    again = written(leaving, there)
+
+    assert (again["Status"], again["DisabledReason"], again["Origin"]) == (
+        "disabled",
+        "leftScope",
+        "auto",
+    )
+    assert {"ManualUntil", "ImportRunId"}.isdisjoint(again)
+
+
+def test_the_day_counts_for_people_by_hand_only() -> None:
+    manual = to_stored(row(Origin="manual", ManualUntil="2027-01-31"), "contoso")
+    auto = to_stored(row(Origin="auto", ManualUntil="2027-01-31"), "contoso")
+
+    assert manual is not None
+    assert auto is not None
+    assert (manual.until, auto.until) == ("2027-01-31", "")
 
 
 # --- index ----------------------------------------------------------------------------------------

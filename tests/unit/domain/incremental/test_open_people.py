@@ -22,7 +22,7 @@ from sync_core.domain.model import Reason
 from tests.unit.builders import ANN, NOW
 
 BOB = "b0000000-0000-4000-8000-00000000000b"
-MINUTE = timedelta(minutes=1)
+MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 
 
 def known(*cases: OpenCase) -> dict[Key, OpenCase]:
@@ -153,3 +153,21 @@ def test_what_was_told_before_a_look_showed_it_is_a_witness(
 
     assert was_told({case.key: case}, ANN, Reason.SOFT_DELETED) is agrees
     assert not was_told({}, ANN, Reason.SOFT_DELETED)
+
+
+@pytest.mark.parametrize(
+    ("later", "looked_at", "closed"),
+    [
+        pytest.param(MINUTE, {ANN}, False, id="before the day"),
+        pytest.param(MINUTE, None, False, id="before the day, by a full run"),
+        pytest.param(3 * DAY, {ANN}, True, id="on the day"),
+        pytest.param(3 * DAY, None, True, id="on the day, by a full run"),
+        pytest.param(3 * DAY, {BOB}, False, id="not looked at"),
+    ],
+)
+def test_a_day_is_waited_for_whatever_looks_find_before(
+    later: timedelta, looked_at: set[str] | None, closed: bool
+) -> None:
+    case = OpenCase(ANN, Cause.UNTIL, NOW, NOW + 2 * DAY)
+
+    assert bool(settle(known(case), [], looked_at, (), NOW + later).closed) is closed

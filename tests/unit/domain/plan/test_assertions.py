@@ -234,3 +234,44 @@ def test_what_was_written_is_known_to_the_next_run(
 
     assert before.named == {0: [ANN]}
     assert bool(after.broken(ALLOWED, 10, [])) is is_broken
+
+
+# --- people who were named, and all others known --------------------------------------------------
+
+CREATE = change(Action.CREATE)
+
+
+@pytest.mark.parametrize(
+    ("assertion", "active", "held"),
+    [
+        pytest.param({"atMost": 10}, 9, False, id="room for one more"),
+        pytest.param({"atMost": 10}, 10, True, id="one too many"),
+        pytest.param({"atMost": 10}, 12, True, id="too many already, and one more"),
+        pytest.param({"atLeast": 50}, 10, False, id="too few, and not by this"),
+        pytest.param({"in": "ben@contoso.com"}, 10, False, id="somebody else is not in"),
+        pytest.param({"in": "ann@contoso.com"}, 10, False, id="is in by this"),
+        pytest.param({"never": "ann@*"}, 10, True, id="never"),
+        pytest.param({"never": "ben@*"}, 10, False, id="never somebody else"),
+    ],
+)
+def test_people_who_were_named_wait_for_what_they_would_break(
+    assertion: dict[str, Any], active: int, held: bool
+) -> None:
+    verdict = asserting(assertion).applied_to_named(ALLOWED, active, [CREATE])
+
+    assert verdict.holds_change(CREATE) is held
+    assert bool(verdict.red) is held
+
+
+def test_without_assertions_nobody_who_was_named_waits() -> None:
+    assert asserting().applied_to_named(ALLOWED, 10, [CREATE]) is ALLOWED
+
+
+def test_of_those_who_were_named_only_who_moves_a_number_waits() -> None:
+    known = asserting({"atMost": 1, "where": {"role": "admin"}})
+    known.stored(BEN, "ben@contoso.com", Status.ACTIVE, {"role": "admin"})
+    admin = Change(Action.CREATE, ANN, "ann@contoso.com", values={"role": "admin"})
+    other = Change(Action.CREATE, "c" + ANN[1:], "c@contoso.com", values={"role": "user"})
+    verdict = known.applied_to_named(ALLOWED, 10, [admin, other])
+
+    assert [verdict.holds_change(one) for one in (admin, other)] == [True, False]

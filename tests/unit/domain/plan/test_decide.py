@@ -13,7 +13,6 @@ from sync_core.domain.plan.decide import (
     plan_present,
     plan_removal,
     removal_action,
-    removal_candidates,
 )
 from tests.unit.builders import ANN, change, policy, stored
 
@@ -101,17 +100,6 @@ def test_only_an_explicit_false_turns_somebody_away(
     flag: dict[str, Any], action: str, turned_away: bool
 ) -> None:
     assert is_turned_away(flag, policy(accountDisabled=action)) is turned_away
-
-
-def test_candidates_for_removal_are_active_and_in_order() -> None:
-    remaining = {
-        "c": stored(),
-        "a": stored(origin=Origin.MANUAL),
-        "b": stored(Status.DISABLED),
-        "d": stored(Status.DISABLED, origin=Origin.MANUAL),
-    }
-
-    assert removal_candidates(remaining) == ["a", "c"]
 
 
 POLICY_NAMES = {
