@@ -124,13 +124,16 @@ FIELDS = COUNTS | {
     "rows": _number("rows"),
     "run": _text("id of the run"),
     "running": _text("id of the run that is under way"),
+    "resource": _text("what the subscription is about"),
     "secret": _text("name of the secret, never its value"),
     "shortest_min": _number(
         "shortest interval of the connections that run by themselves, in minutes"
     ),
     "since": Field("datetime", "since when"),
+    "slot": _text("which subscription: `users`, `groups`, or the id of a group"),
     "source": _text("where the date is known from"),
     "status": _text("how it ended; of a failed call its HTTP status"),
+    "subscriptions": _number("subscriptions"),
     "tenant": _text("id of the tenant"),
     "took_s": Field("real", "seconds from its beginning to its end"),
     "throttled": _number("answers with which Graph told the run to wait"),
@@ -278,6 +281,7 @@ EVENTS = (
         "trigger connections discarded ms",
         "Graph delivered notifications.",
     ),
+    _event("people.asked", "connection run people by", "Somebody asked for certain people."),
     _event("process.draining", "work", "The process is about to end."),
     _event("reading.broken", "connection", "A kept reading cannot go on; it begins anew."),
     _event("reading.continued", "connection pages", "A long reading goes on."),
@@ -285,6 +289,11 @@ EVENTS = (
         "reading.contradicted",
         "connection people",
         "Looks by id differ from the list that was read.",
+    ),
+    _event(
+        "reading.deletedUnread",
+        "connection code",
+        "The list of soft-deleted people could not be read; a restored stranger may go unnoticed.",
     ),
     _event(
         "reading.filterRefused",
@@ -363,6 +372,77 @@ EVENTS = (
     _event("takeover.confirmed", "connection of by people", "A takeover of people was confirmed."),
     _event("takeover.moved", "connection of run people left", "A run took people over."),
     _event("takeover.takenBack", "connection of by", "A takeover was taken back."),
+    # --- real time
+    _event("lifecycle.discarded", "connection", "Graph told of a subscription that is not ours."),
+    _event(
+        "lifecycle.missed",
+        "connection resource",
+        "Graph says that notifications were lost; a run follows.",
+    ),
+    _event(
+        "lifecycle.reauthorizationRequired",
+        "connection resource",
+        "Graph asks for a subscription to be renewed.",
+    ),
+    _event("lifecycle.received", "connections discarded", "Graph told of our subscriptions."),
+    _event(
+        "lifecycle.subscriptionRemoved",
+        "connection resource",
+        "Graph removed a subscription; it is made again.",
+    ),
+    _event(
+        "realtime.madeAnew",
+        "connection subscriptions",
+        "Subscriptions that were silent were made anew.",
+    ),
+    _event("realtime.notAsked", "connection code", "Silent subscriptions could not be looked at."),
+    _event(
+        "realtime.notMadeAnew", "connection code", "Silent subscriptions could not be made anew."
+    ),
+    _event(
+        "realtime.suspected",
+        "connection",
+        "Changes were found that no notification told of: subscriptions are looked at.",
+    ),
+    _event(
+        "subscription.adopted",
+        "connection resource",
+        "A subscription that Graph had was taken over.",
+    ),
+    _event(
+        "subscription.failing",
+        "connection slot code",
+        "A subscription could not be made or renewed; polling goes on.",
+        WARNING,
+    ),
+    _event(
+        "subscription.left", "connection resource code", "A subscription could not be removed now."
+    ),
+    _event(
+        "subscription.lost",
+        "connection resource",
+        "Graph has a subscription no more; it is made again.",
+    ),
+    _event("subscription.made", "connection resource", "A subscription was made."),
+    _event("subscription.removed", "connection resource", "A subscription was removed."),
+    _event("subscription.renewed", "connection resource", "A subscription was renewed."),
+    _event(
+        "subscription.strangerDeleted",
+        "connection resource",
+        "A subscription with our address that nobody knows was deleted.",
+    ),
+    _event(
+        "subscriptions.notListed",
+        "connection code",
+        "Graph's list of subscriptions could not be read.",
+    ),
+    _event(
+        "subscriptions.notTended",
+        "connection code",
+        "A connection's subscriptions could not be looked after; the next hour does it.",
+        WARNING,
+        ERROR,
+    ),
     # --- the clock
     _event(
         "clock.notKept",
@@ -414,6 +494,7 @@ EVENTS = (
             "clock",
             "groups",
             "health",
+            "realtime",
             "retention",
             "tenantClaim",
             "verification",

@@ -81,13 +81,11 @@ async def heed(services: Services, connection_id: str, events: Sequence[Subscrip
     heeded = Heeded()
     for event in events:
         row = _row_of(event, survey.rows)
-        log_event(
-            f"lifecycle.{event.event.value}" if row is not None else "lifecycle.discarded",
-            connection=connection_id,
-            resource=row.resource if row is not None else None,
-        )
-        if row is not None:
-            await _sort(services, event.event, row, heeded)
+        if row is None:
+            log_event("lifecycle.discarded", connection=connection_id)
+            continue
+        log_event(f"lifecycle.{event.event.value}", connection=connection_id, resource=row.resource)
+        await _sort(services, event.event, row, heeded)
     tending = Tending(services, stored.connection, survey, OwnAddress(services))
     await tending.do(heeded.work)
     if tending.made:  # which has asked for a run already

@@ -45,7 +45,7 @@ from sync_core.domain.subscriptions import (
     todo,
     wishes_of,
 )
-from sync_core.logs import log_event, logger
+from sync_core.logs import log_event
 from sync_core.services import Services
 from sync_core.store.users import bounded
 
@@ -145,7 +145,12 @@ async def guarded(connection_id: str, work: Callable[[], Awaitable[None]]) -> No
             "subscriptions.notTended", level=logging.WARNING, connection=connection_id, code=code
         )
     except Exception:  # noqa: BLE001 -- one connection must not keep the others from their turn
-        logger.exception("subscriptions.notTended connection=%s", connection_id)
+        log_event(
+            "subscriptions.notTended",
+            level=logging.ERROR,
+            exc_info=True,
+            connection=connection_id,
+        )
 
 
 # --- one connection -------------------------------------------------------------------------------

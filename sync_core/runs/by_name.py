@@ -26,7 +26,7 @@ from sync_core.domain.documents import (
 from sync_core.domain.errors import LeaseLost, SyncError
 from sync_core.domain.incremental.open_people import Cause, OpenCase, opened
 from sync_core.domain.plan.by_hand import Pick, day_begins, refusal
-from sync_core.logs import log_event, logger
+from sync_core.logs import log_event
 from sync_core.runs import record
 from sync_core.runs.apply import apply
 from sync_core.runs.checkpoint import open_cases
@@ -135,7 +135,6 @@ class _NamedRun:
         except SyncError as error:
             self._end(RunStatus.FAILED, error=RunError.of(error))
         except Exception:  # noqa: BLE001 -- a run always ends with a record, whatever happened
-            logger.exception("run.unexpected run=%s", self._run.id)
             unexpected = RunError.of(record.unexpected(self._run))
             self._end(RunStatus.FAILED, error=unexpected, counts_at_least=True)
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from sync_core.domain.connections.verification import VerificationStatus
-from sync_core.domain.documents import Counts
+from sync_core.domain.documents import Counts, LifecycleEvent
 from sync_core.events import BY_NAME, COUNTS, EVENTS, FIELDS
 from tests.infra.events_page import PAGE, page
 from tests.infra.sources import ROOT, shipped
@@ -36,6 +36,7 @@ KINDS = {
     for found in re.findall(r'kind="(\w+)"', path.read_text("utf-8"))
 }
 BY_PARTS = {
+    "sync_core/connections/lifecycle.py": {f"lifecycle.{one}" for one in LifecycleEvent},
     "sync_core/connections/verify.py": {f"connection.{one}" for one in VerificationStatus},
     "sync_core/store/states.py": {f"{one}.unreadable" for one in KINDS},
 }
