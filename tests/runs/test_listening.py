@@ -32,7 +32,7 @@ async def known(services: Services, connection_id: str) -> RealtimeState:
 async def notified(services: Services, connection_id: str, person: str, told_at: datetime) -> None:
     """Leave a person to the next run, as a notification does."""
     case = OpenCase(person, Cause.NOTIFIED, utc_now(), utc_now(), told_at=told_at)
-    await services.store.checkpoints.open(connection_id, [case])
+    await services.store.checkpoints.notify(connection_id, [case])
 
 
 def several(emulator: GraphEmulator, people: list[str]) -> dict[str, set[str]]:

@@ -60,6 +60,11 @@ class TrackedGroups(Document):
     edges: dict[str, datetime] = Field(default_factory=dict)
     awaited: dict[str, list[str]] = Field(default_factory=dict)
 
+    def known(self) -> frozenset[str]:
+        """Return the groups whose changes can matter: those that are there, and those that may come back."""
+        awaited = {child for below in self.awaited.values() for child in below}
+        return frozenset({*self.names, *self.gone, *self.missing, *awaited})
+
     def lacks(
         self,
         names: AbstractSet[str],
