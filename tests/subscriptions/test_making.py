@@ -304,6 +304,10 @@ async def test_above_the_quota_all_groups_are_told_of_by_one_subscription(
     await app.tend()
     single = set(app.at_graph())
     await app.change(scope=group_scope(*groups))
+    app.webhook.status = 401
+    await app.tend()
+    assert set(app.at_graph()) == single, "thrown away without a successor"
+    app.webhook.status = 200
     await app.tend()
     wide = set(app.at_graph())
     await app.change(scope=group_scope(*groups[:2]))
