@@ -22,6 +22,7 @@ from sync_core.store.queue import RequestQueue
 from sync_core.store.store import Store
 from sync_core.store.tables import Tables
 from sync_core.store.vault import Vault
+from sync_core.wakes import Wakes
 
 
 def utc_now() -> datetime:
@@ -47,6 +48,7 @@ class Services:
     clock: Callable[[], datetime]
     draining: Draining = field(default_factory=Draining)
     looked: Looked = field(default_factory=Looked)
+    wakes: Wakes = field(default_factory=Wakes)
 
 
 def identity(settings: Settings) -> AsyncTokenCredential:

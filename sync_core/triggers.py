@@ -14,7 +14,7 @@ from sync_core.connections import binding, delete, lifecycle, silence, subscript
 from sync_core.connections.impact import SaveGuard
 from sync_core.domain.clock import Timer, Wake, next_tick
 from sync_core.domain.compatibility import read
-from sync_core.domain.documents import Purpose, SyncRequest, Trigger
+from sync_core.domain.documents import Purpose, SyncRequest
 from sync_core.domain.errors import FixConnection, Invalid, NotUnderstood, RequestRefused, SyncError
 from sync_core.health import clock, journal
 from sync_core.health.overdue import report_overdue
@@ -189,8 +189,17 @@ async def sync_now(connection_id: str | None) -> Answer:
 
 
 async def notified(body: bytes, media_type: str | None) -> Answer:
-    """Change notifications: one request a connection that they name."""
-    return await _answered(lambda: _deliver(body, media_type, Trigger.WEBHOOK))
+    """Change notifications: whom they name is kept, and looked at."""
+
+    async def take() -> Answer:
+        _check_delivery(body, media_type or "")
+        services = await process.services()
+        await deliveries.take(services, body)
+        await clock.wake(services)
+        return 202, b""
+
+    # Anybody may post anything; how much of it came is told now and then.
+    return await _answered(take, told=False)
 
 
 async def lifecycle_notified(body: bytes, media_type: str | None) -> Answer:
@@ -202,14 +211,6 @@ async def lifecycle_notified(body: bytes, media_type: str | None) -> Answer:
         return 202, b""
 
     return await _answered(take)
-
-
-async def _deliver(body: bytes, media_type: str | None, trigger: Trigger) -> Answer:
-    _check_delivery(body, media_type or "")
-    services = await process.services()
-    await deliveries.take(services, body, trigger)
-    await clock.wake(services)
-    return 202, b""
 
 
 def _check_delivery(body: bytes, media_type: str) -> None:
@@ -229,12 +230,14 @@ def _check_delivery(body: bytes, media_type: str) -> None:
         )
 
 
-async def _answered(ask: Callable[[], Awaitable[Answer]]) -> Answer:
+async def _answered(ask: Callable[[], Awaitable[Answer]], *, told: bool = True) -> Answer:
+    """Return the answer, or what an error makes of it; not `told`: the caller's own errors are not logged."""
     try:
         with caller_waits():
             return await ask()
     except SyncError as error:
-        log_event("trigger.refused", code=error.code)
+        if told or _status(error) >= 500:
+            log_event("trigger.refused", code=error.code)
         return _status(error), orjson.dumps(
             {
                 "type": "about:blank",

@@ -18,11 +18,12 @@ from local.graph.control.control import Control
 from local.graph.control.loop import Home
 from local.graph.directory.clock import Clock
 from local.graph.directory.tenants import sample_registry
+from local.graph.faults.faults import Faults
 from local.graph.http.access import TokenMint
 from local.graph.http.recorder import Recorded
 from local.graph.odata.paging import Links
 from local.graph.server import ResettableProtocol, graph_app, login_app
-from local.graph.service import Service
+from local.graph.service import RigSettings, Service
 from local.graph.subscriptions.notifications import Notifier
 from local.graph.subscriptions.webhooks import Webhooks
 from local.tls import TlsFiles
@@ -83,13 +84,21 @@ class GraphEmulator:
         self.authority_url = f"https://localhost:{self._authority_socket.getsockname()[1]}"
         clock = Clock()
         # Webhooks on this machine show a certificate of the same root.
-        notifier = Notifier(clock, Webhooks(tls.bundle_file))
+        settings, faults = RigSettings(), Faults()
+        notifier = Notifier(
+            clock,
+            Webhooks(tls.bundle_file),
+            faults,
+            lambda: settings.choices["event_time"] == "told",
+        )
         self.service = Service(
             clock,
             sample_registry(clock, people=people, groups=groups, seed=seed),
             TokenMint({self.graph_url}),
             Links(self.graph_url),
             notifier,
+            settings=settings,
+            faults=faults,
         )
         for tenant in self.service.registry.tenants.values():
             notifier.watch(tenant.id, tenant.directory)

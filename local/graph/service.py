@@ -49,6 +49,8 @@ CHOICES: dict[str, tuple[str | int, ...]] = {
     "throttled_batch": (200, 424),
     # resources/subscription: optional; change-notifications-delivery-webhooks: required.
     "client_state": ("optional", "required"),
+    # MicrosoftDocs/azure-docs event-grid/azure-active-directory-events.md; the page of Graph has none.
+    "event_time": ("told", "untold"),
 }
 
 

@@ -39,8 +39,10 @@ from sync_core.domain.subscriptions import (
     is_changed,
     is_of_groups,
     is_wide,
+    needed_still,
     place_of,
     removes_first,
+    replaced,
     strangers,
     todo,
     wishes_of,
@@ -218,7 +220,8 @@ async def surveyed(services: Services, connection: Connection) -> Survey:
         and row.state in {State.ACTIVE, State.FAILING}
         and row.is_live(now)
     }
-    return Survey(rows, Wanted(connection.id, slots[connection.id], place, url, others), len(there))
+    count = sum(row.subscription_id is not None for row in there)
+    return Survey(rows, Wanted(connection.id, slots[connection.id], place, url, others), count)
 
 
 @dataclass(slots=True)
@@ -234,20 +237,20 @@ class Tending:
 
     async def do(self, work: Todo, *, sweeps: bool = False) -> None:
         """Do what there is to do, and ask for a run if changes may have been missed."""
+        wanted = set(work.create)
         if not await self._address_works(work):
             work.create, work.renew = [], []
         else:
-            early = _are_replaced(work)
-            if removes_first(work, self.survey.count):
-                early = work.remove
+            early = work.remove if removes_first(work, self.survey.count) else replaced(work)
             await remove(self.services, self.connection, early)
             work.remove = [row for row in work.remove if row not in early]
         for row in work.share:
             await self._share(row)
         if work.create or work.renew or work.check or sweeps:
             await self._with_graph(work, sweeps=sweeps)
-        unreplaced = [row for row in work.remove if row.slot not in self.survey.wanted.slots]
-        await remove(self.services, self.connection, unreplaced)
+        needed = needed_still(work, self.survey.wanted.slots, wanted - self.made)
+        late = [row for row in work.remove if row not in needed]
+        await remove(self.services, self.connection, late)
         await self._ask_for_run()
 
     async def _address_works(self, work: Todo) -> bool:
@@ -292,7 +295,11 @@ class Tending:
 
     async def _replace(self, client: GraphClient, row: Subscription) -> None:
         """Remove first: Graph has one of an application for each thing."""
-        await graph.remove(client, row.subscription_id or "", row.slot)
+        try:
+            await graph.remove(client, row.subscription_id or "", row.slot)
+        except SyncError as error:
+            await self._fail(row.slot, row, error)
+            return
         await self.make_one(client, row.slot, replace(row, state=State.FAILING))
 
     # --- making -----------------------------------------------------------------------------------
@@ -577,11 +584,6 @@ def _nonce_of(found: Listed, row: Subscription, kept: Subscription | None) -> st
         return kept.nonce
     was_asked_before = kept is not None and kept.nonce == row.nonce and found.was_asked_by(kept)
     return row.nonce if was_asked_before or found.was_asked_by(row) else None
-
-
-def _are_replaced(work: Todo) -> list[Subscription]:
-    """Return what has to go before its successor can be made."""
-    return [row for row in work.remove if row.slot in work.create]
 
 
 def _slot_of(listed: Listed) -> str:

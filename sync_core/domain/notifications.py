@@ -1,15 +1,18 @@
-"""Change notifications of Microsoft Graph: a POST body in, the connections to look at out. Pure.
+"""Change notifications of Microsoft Graph: a POST body in, what each of them names out. Pure.
 
 A notification is a hint, never data: what changed is read from Graph afterwards. Each item is checked by
-its `clientState`, which names the connection and proves that this app made the subscription, so that
-the webhook needs no look-up to answer within the 3 seconds that Graph allows
-(learn.microsoft.com/graph/change-notifications-delivery-webhooks).
+its `clientState`, which names the connection and the subscription and proves that this app made it, so that
+a forged one costs no look-up (learn.microsoft.com/graph/change-notifications-delivery-webhooks).
 """
 
 import base64
 import hashlib
 import hmac
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
 import orjson
 
@@ -19,6 +22,9 @@ from sync_core.domain.errors import Invalid, RequestRefused
 MAX_ITEMS = 1_000
 # Graph keeps up to 128 characters (learn.microsoft.com/graph/api/resources/subscription).
 MAX_CLIENT_STATE = 128
+# The parts of a state, connection id, nonce and proof. Of what looks otherwise nothing is asked.
+_STATE = re.compile(r"([a-z0-9-]{1,48})\.([\w-]{1,22})\.([\w-]{43})", re.ASCII)
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class TooManyItems(RequestRefused):
@@ -28,10 +34,31 @@ class TooManyItems(RequestRefused):
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
-    """What one POST was about; `discarded` items had no valid `clientState`."""
+class Notification:
+    """One item: its subscription, and the people or the group that it names.
 
-    connection_ids: tuple[str, ...]
+    `nonce` is that of the `clientState`. `is_proven`: the key of now has signed it; else nobody has, or the
+    key of before or after it was replaced in the vault. `object_id` is the person or group that changed, None
+    where the item names none. `members` are those who came into the group (False) or left it (True), None of
+    whom both is said. They have no type: some may be devices or groups. `at` is Graph's own time of it.
+    `is_of_group`: it was a group that changed, and not a person.
+    """
+
+    connection_id: str
+    nonce: str
+    is_proven: bool
+    subscription_id: str = ""
+    object_id: str | None = None
+    members: tuple[tuple[str, bool | None], ...] = ()
+    at: datetime | None = None
+    is_of_group: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What one POST holds; `discarded` items had a `clientState` that no app of this release makes."""
+
+    notifications: tuple[Notification, ...]
     discarded: int
 
 
@@ -47,11 +74,17 @@ def client_state(key: bytes, connection_id: str, nonce: str) -> str:
 
 
 def read_delivery(body: bytes, key: bytes) -> Delivery:
-    """Sort a POST by connection; raise `Invalid` or `TooManyItems` for what Graph would not send.
+    """Read a POST; raise `Invalid` or `TooManyItems` for what Graph would not send.
 
-    Items that fail the check are discarded and the POST is accepted all the same: Graph would send the
-    whole of it again otherwise.
+    Items without a state are discarded and the POST is accepted all the same: Graph would send the whole of
+    it again otherwise.
     """
+    items = _items(body)
+    found = [one for item in items if (one := _notification(item, key)) is not None]
+    return Delivery(tuple(found), len(items) - len(found))
+
+
+def _items(body: bytes) -> list[dict[str, Any]]:
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -65,19 +98,55 @@ def read_delivery(body: bytes, key: bytes) -> Delivery:
             f"The body holds {len(items)} notifications; at most {MAX_ITEMS} are taken.",
             "Send them in several requests.",
         )
-    states = [item.get("clientState") for item in items]
-    found = [connection for state in states if (connection := _connection(key, state))]
-    return Delivery(tuple(dict.fromkeys(found)), len(states) - len(found))
+    return items
 
 
 def not_notifications() -> Invalid:
     return Invalid("The body is not a collection of change notifications.", [])
 
 
-def _connection(key: bytes, state: object) -> str | None:
-    if not isinstance(state, str) or len(state) > MAX_CLIENT_STATE:
+def _notification(item: Mapping[str, Any], key: bytes) -> Notification | None:
+    state = item.get("clientState")
+    parts = _STATE.fullmatch(state) if isinstance(state, str) else None
+    if parts is None:
         return None
-    connection_id, _, rest = state.partition(".")
-    expected = client_state(key, connection_id, rest.partition(".")[0])
-    # Bytes: compare_digest refuses text that is not ASCII.
-    return connection_id if hmac.compare_digest(expected.encode(), state.encode()) else None
+    given = item.get("resourceData")
+    data = given if isinstance(given, dict) else {}
+    return Notification(
+        connection_id=parts[1],
+        nonce=parts[2],
+        is_proven=hmac.compare_digest(client_state(key, parts[1], parts[2]), parts[0]),
+        subscription_id=_text(item.get("subscriptionId")).lower(),
+        object_id=_object_id(data.get("id")),
+        members=_members(data.get("members@delta")),
+        at=_time(data.get("eventTime")),
+        is_of_group=_text(item.get("resource")).lower().lstrip("/").startswith("groups"),
+    )
+
+
+def _members(listed: object) -> tuple[tuple[str, bool | None], ...]:
+    """Return who came or left by `members@delta`, where `@removed` is a text, unlike in a delta query."""
+    found: dict[str, bool | None] = {}
+    for member in listed if isinstance(listed, list) else ():
+        object_id = _object_id(member.get("id")) if isinstance(member, dict) else None
+        if object_id is not None:
+            left = "@removed" in member
+            found[object_id] = left if found.get(object_id, left) is left else None
+    return tuple(found.items())
+
+
+def _object_id(value: object) -> str | None:
+    text = _text(value).lower()
+    return text if _ID.fullmatch(text) else None
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _time(value: object) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(_text(value))
+    except ValueError:
+        return None
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time

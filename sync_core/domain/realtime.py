@@ -192,10 +192,14 @@ class Told:
     compares: bool = False
 
     def words(self) -> dict[str, Waiting]:
-        """Return the words that may wait for an answer: a notification does not say what was to be seen."""
+        """Return the words that may wait for an answer: a notification does not say what was to be seen.
+
+        One about a person who was told of lately is mostly late, and what it tells was written.
+        """
         by_delta = dict.fromkeys(self.doubt, self.polled_at)
         found = {one: Waiting(at, Cause.POLLING) for one, at in by_delta.items() if at is not None}
-        return found | {one: Waiting(at, Cause.NOTIFICATION) for one, at in self.notified.items()}
+        fresh = self.notified.keys() - set(self.lately)
+        return found | {one: Waiting(self.notified[one], Cause.NOTIFICATION) for one in fresh}
 
 
 def _empty_samples() -> dict[Cause, deque[Latency]]:
@@ -221,7 +225,7 @@ class Account:
             self._written.add(person)
         if not told.compares:
             return
-        hint, word = told.hints.get(person), self._word(person)
+        hint, word = told.hints.get(person), self._word(person, at)
         if word is not None:
             self._count(word.by, change, word.told_at, at)
         elif hint is not None and _explains(hint):
@@ -230,11 +234,12 @@ class Account:
         elif hint is None and len(self._unexplained) < MOST_UNEXPLAINED:
             self._unexplained.append((change, at))
 
-    def _word(self, person: str) -> Waiting | None:
+    def _word(self, person: str, at: datetime) -> Waiting | None:
         """Return who told of a person before this run's delta did, and when."""
         if person in self.told.notified:
             return Waiting(self.told.notified[person], Cause.NOTIFICATION)
-        return self.state.waiting.get(person)
+        word = self.state.waiting.get(person)
+        return word if word is not None and at - word.told_at <= WAITING_FOR else None
 
     def _count(self, by: Cause, change: Change, told_at: datetime | None, at: datetime) -> None:
         self._changes[by] += 1

@@ -17,7 +17,8 @@ from sync_core.domain.attributes import MANAGER
 from sync_core.domain.incremental.checkpoint import Checkpoint, TrackedGroups
 from sync_core.domain.incremental.hints import Hints
 from sync_core.domain.incremental.interest import InterestSet
-from sync_core.domain.incremental.open_people import LAG, Cause, due
+from sync_core.domain.incremental.notified import matters, nested_in, of_notified
+from sync_core.domain.incremental.open_people import LAG, Cause, OpenCase, due
 from sync_core.runs.context import RunContext
 from sync_core.runs.rounds import Rounds, take_streams
 from sync_core.services import Services
@@ -34,6 +35,7 @@ class Candidates:
     `entered` are groups whose members were read, since when; `edges` those whose nested groups were told to
     come or go; `awaited` nested groups that no list shows yet; `sizes` how many people groups have.
     `restored` are people who were soft-deleted and are there again. `missing` are named groups that are gone.
+    `notified` are the cases of notifications that are of interest, by person; `passed_over` all others.
     """
 
     ids: set[str] = field(default_factory=set)
@@ -46,6 +48,8 @@ class Candidates:
     assignments: Assignments = field(default_factory=Assignments)
     restored: set[str] = field(default_factory=set)
     new_members: set[str] = field(default_factory=set)
+    notified: dict[str, OpenCase] = field(default_factory=dict)
+    passed_over: list[OpenCase] = field(default_factory=list)
 
 
 def tree_of(tracked: TrackedGroups) -> GroupTree:
@@ -97,7 +101,8 @@ class CandidateSearch:
         self._found = Candidates()
 
     async def find(self) -> Candidates:
-        """Return everybody whom a hint, an open case or a group names."""
+        """Return everybody whom a hint, a notification, an open case or a group names."""
+        self._take_notified(self._context.kept.interest)
         await self._follow_groups()
         self._take_hinted(self._context.kept.interest)
         await self._take_open()
@@ -239,8 +244,28 @@ class CandidateSearch:
             if hint.joined:
                 self._found.new_members.add(object_id)
 
+    def _take_notified(self, interest: InterestSet | None) -> None:
+        """Take whom notifications named and who can matter; before the groups are followed.
+
+        A group among the members of another one is no person: what is nested has changed, and is read again.
+        Whether it came or went is for the reading to say.
+        """
+        tracked, found = self._checkpoint.tree.known(), self._found
+        notified = list(of_notified(self._context.kept.cases))
+        self._hints.groups.edges |= nested_in(notified, tracked)
+        by_group = not self._context.scope.everyone
+        for case in notified:
+            is_group = case.object_id in tracked
+            if is_group or not matters(case, tracked, interest, by_group=by_group):
+                found.passed_over.append(case)
+                continue
+            found.notified[case.object_id] = case
+            found.ids.add(case.object_id)
+
     async def _take_open(self) -> None:
-        cases, now = self._context.kept.cases.values(), self._context.stamp.now
+        known = self._context.kept.cases.values()
+        cases = [case for case in known if case.cause is not Cause.NOTIFIED]
+        now = self._context.stamp.now
         restorable = [case.object_id for case in cases if case.cause is Cause.RESTORABLE]
         self._found.ids |= due((one for one in cases if one.cause is not Cause.RESTORABLE), now)
         if restorable:

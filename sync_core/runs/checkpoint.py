@@ -22,11 +22,15 @@ from sync_core.domain.incremental.digest import deciding_digest
 from sync_core.domain.incremental.hints import Hints
 from sync_core.domain.incremental.interest import InterestSet
 from sync_core.domain.incremental.mode import reads_again
+from sync_core.domain.incremental.notified import matters, of_notified
 from sync_core.domain.incremental.open_people import (
     LAG,
     Cause,
     OpenCase,
     Settlement,
+    is_used_up,
+    left_open,
+    next_look,
     opened,
     settle,
 )
@@ -87,21 +91,26 @@ class Leaving:
     plan: Plan
     fence: Fence
 
-    async def full(self, draft: Draft, gatherer: FullReading, links: Links) -> None:
-        """Settle all cases and move the checkpoint, if the reading was complete."""
+    async def full(self, draft: Draft, gatherer: FullReading, links: Links) -> datetime | None:
+        """Settle all cases and move the checkpoint, if the reading was complete.
+
+        Returns when somebody is to be looked at again whom the run was in doubt about.
+        """
         now = self.context.stamp.now
         interesting = None if self.context.scope.everyone else gatherer.interesting
         # Of a reading that another run began it is kept who was told of, not why: all of them matter.
         sieve = None if links.goes_on else interesting
         news = await in_thread(_that_matter, links.rounds.hints, sieve)
+        news += self._notified(gatherer, interesting)
         unsure = [*news, *gatherer.apart, *gatherer.disputed]
         told = self._told_lately(links.began_at) | dict.fromkeys(unsure, now)
         many = len(told) > MOST_TOLD or reads_again(len(told), gatherer.requests)
         recent = [] if many else [opened(one, Cause.RECENT, at) for one, at in told.items()]
         found = [*await in_thread(_left_open, self.context, self.plan), *recent]
         if not gatherer.reading.complete:
-            await self._move(Move(Settlement(tuple(found), ())))
-            return
+            incomplete = Settlement(tuple(found), ())
+            await self._move(Move(incomplete))
+            return self._next_look(incomplete)
         settlement = settle(self.context.kept.cases, found, None, (), now)
         checkpoint = self._read_whole(draft, gatherer, links, looks_again=many)
         checkpoint = _with_told(checkpoint, {} if many else told, now)
@@ -111,9 +120,13 @@ class Leaving:
             interest = await in_thread(InterestSet.of, interesting | restorable)
         await self._save_reports(gatherer.managers, whole=True)
         await self._move(self._moved(settlement, checkpoint, gatherer.log.taken, interest))
+        return self._next_look(settlement)
 
-    async def looks(self, draft: Draft, gatherer: Looks, rounds: Rounds) -> None:
-        """Settle the cases of those who were looked at, and move the checkpoint."""
+    async def looks(self, draft: Draft, gatherer: Looks, rounds: Rounds) -> datetime | None:
+        """Settle the cases of those who were looked at, and move the checkpoint.
+
+        Returns when somebody is to be looked at again whom the run was in doubt about.
+        """
         candidates, now = gatherer.candidates, self.context.stamp.now
         told = self._told_lately(now)
         # A look at whom an earlier run was told of may be older than that run's, and undo what it wrote.
@@ -125,6 +138,8 @@ class Leaving:
             *(opened(one, Cause.RECENT, at) for one, at in recent.items()),
         ]
         settlement = settle(self.context.kept.cases, found, candidates.ids, gatherer.restored, now)
+        passed_over = (one for one in candidates.passed_over if is_used_up(one, now))
+        settlement = replace(settlement, closed=(*settlement.closed, *passed_over))
         before = self.context.kept.checkpoint
         assert before is not None  # noqa: S101 -- an incremental run goes on from one
         tree = tracked_of(
@@ -146,7 +161,7 @@ class Leaving:
                 ),
             }
         )
-        news = rounds.hints.people.keys() & candidates.ids
+        news = (rounds.hints.people.keys() | candidates.notified.keys()) & candidates.ids
         checkpoint = _with_told(checkpoint, told | dict.fromkeys(news, now), now)
         interest = self.context.kept.interest
         newcomers = []
@@ -157,6 +172,20 @@ class Leaving:
         await self._save_reports(gatherer.managers, whole=False)
         changed = interest if newcomers else None
         await self._move(self._moved(settlement, checkpoint, gatherer.log.taken, changed))
+        return self._next_look(settlement)
+
+    def _next_look(self, settlement: Settlement) -> datetime | None:
+        return next_look(left_open(self.context.kept.cases, settlement), self.context.stamp.now)
+
+    def _notified(self, gatherer: FullReading, interest: AbstractSet[str] | None) -> list[str]:
+        """Return whom notifications named and who can matter: what was read of them may be older."""
+        tracked = gatherer.reading.tree.names.keys()
+        return [
+            case.object_id
+            for case in of_notified(self.context.kept.cases)
+            if case.object_id not in tracked
+            and matters(case, tracked, interest, by_group=interest is not None)
+        ]
 
     async def _restorable(self) -> set[str]:
         """Return the soft-deleted people: who is restored is in their groups again, and of that nobody tells.

@@ -17,6 +17,7 @@ from sync_core.domain.errors import Conflict, LeaseLost, SyncError
 from sync_core.domain.health import UNATTENDED
 from sync_core.logs import log_event
 from sync_core.runs import record
+from sync_core.runs.pause import Pause
 from sync_core.services import Services
 from sync_core.store.fences import Claim
 from sync_core.store.leases import Lease, Next
@@ -98,7 +99,11 @@ class GivenUp(SyncError):
 
 
 class Hold:
-    """A connection in this worker's hands: what it was taken for, and whether it may still be written."""
+    """A connection in this worker's hands: what it was taken for, and whether it may still be written.
+
+    `pause` is what becomes of the pause between runs that notifications start, when the lease is given back.
+    `look_at` is when somebody is to be looked at again whom the run was in doubt about.
+    """
 
     def __init__(
         self,
@@ -118,6 +123,8 @@ class Hold:
         self._open_record = False
         # Still to be counted when the lease is given back: none, as a run that ends has not died.
         self._attempts = 0
+        self.pause: Pause | None = None
+        self.look_at: datetime | None = None
 
     async def check(self) -> None:
         """Raise `LeaseLost` or `Unfinished` when the holder must stop writing."""
@@ -184,11 +191,16 @@ class Hold:
 
     async def give_back(self) -> None:
         """Release the lease, and send the request that waits, if there is one."""
-        waiting = await self._services.store.leases.release(
-            self.connection_id, self._holder, attempts=self._attempts
+        lease = await self._services.store.leases.release(
+            self.connection_id,
+            self._holder,
+            attempts=self._attempts,
+            rested=self.pause,
         )
-        if waiting is not None:
-            await self._services.queue.send(waiting.message(self.connection_id))
+        if lease.next is not None:
+            await self._services.queue.send(lease.next.message(self.connection_id))
+        if self.pause is not None:
+            await self.pause.send(self._services, self.connection_id)
 
     def count_on(self, attempts: int) -> None:
         """Let so many attempts stay counted: of a run that was given up, the next one is the only try."""

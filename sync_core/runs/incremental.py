@@ -9,7 +9,8 @@ from sync_core.directory.groups import existing
 from sync_core.domain.attributes import manager_of
 from sync_core.domain.documents import RecordError, RunWarning
 from sync_core.domain.incremental.checkpoint import Checkpoint
-from sync_core.domain.incremental.hints import Hints, contradicts
+from sync_core.domain.incremental.hints import Hint, Hints, contradicts
+from sync_core.domain.incremental.notified import with_words
 from sync_core.domain.incremental.open_people import (
     Cause,
     OpenCase,
@@ -81,8 +82,12 @@ class Looks:
     def _note(self, evidence: Evidence) -> None:
         object_id = evidence.object_id
         self._evidence[object_id] = evidence
-        hint = self._hints.people.get(object_id)
-        if hint is not None and contradicts(hint, evidence.person, evidence.memberships):
+        hint = self._told(object_id)
+        if (
+            hint is not None
+            and self._is_told_of(evidence)
+            and contradicts(hint, evidence.person, evidence.memberships)
+        ):
             self.contradicted.add(object_id)
         manager = manager_of(evidence.person) if evidence.person else None
         if manager is not None:
@@ -220,7 +225,7 @@ class Looks:
     async def is_witnessed(self, evidence: Evidence) -> bool:
         """Whether the delta said so, too, or an earlier look did, long enough ago."""
         object_id, reason, context = evidence.object_id, evidence.reason, self._context
-        hint = self._hints.people.get(object_id)
+        hint = self._told(object_id)
         before = groups_before(hint, evidence.groups, *self._trees)
         if reason is None:
             return False
@@ -231,12 +236,28 @@ class Looks:
             return True
         return has_second_witness(cases, object_id, reason, context.stamp.now)
 
+    def _told(self, object_id: str) -> Hint | None:
+        """Return what was told of a person: by the delta, and of groups by a notification, too."""
+        return with_words(
+            self._hints.people.get(object_id),
+            self.candidates.notified.get(object_id),
+            self._checkpoint.tree.names.keys() | self.candidates.tree.names.keys(),
+            self._context.stamp.now,
+        )
+
+    def _is_told_of(self, evidence: Evidence) -> bool:
+        """Whether it is a person: an id that only a notification has named may be that of a device."""
+        return evidence.person is not None or evidence.object_id in self._hints.people
+
     def contradictions(self) -> Iterator[OpenCase]:
         """Yield the cases of those whose look differed, with what the delta told of them last."""
         before = {one for one, cause in self._context.kept.cases if cause is Cause.CONTRADICTED}
         told_again = before & self._hints.people.keys() & self._evidence.keys()
         for object_id in self.contradicted | told_again:
-            told = told_reason(self._hints.people.get(object_id))
+            hint = self._hints.people.get(object_id)
+            case = self._context.kept.cases.get((object_id, Cause.CONTRADICTED))
+            # A notification says nothing of the account: what the delta told before holds.
+            told = case.reason if hint is None and case is not None else told_reason(hint)
             yield opened(object_id, Cause.CONTRADICTED, self._context.stamp.now, told)
 
 

@@ -72,7 +72,7 @@ class ReadingWay:
             await self.gatherer.note_groups(accepted=plan.approved.holds)
         await hold.check()
         leaving = Leaving(self.services, self.context, plan, hold.fence)
-        await leaving.full(draft, self.gatherer, self.links)
+        hold.look_at = await leaving.full(draft, self.gatherer, self.links)
 
 
 @dataclass(slots=True)
@@ -97,7 +97,7 @@ class LookingWay:
             await self.gatherer.note_groups(accepted=plan.approved.holds)
         await hold.check()
         leaving = Leaving(self.services, self.context, plan, hold.fence)
-        await leaving.looks(draft, self.gatherer, self.rounds)
+        hold.look_at = await leaving.looks(draft, self.gatherer, self.rounds)
 
 
 Way = ReadingWay | LookingWay

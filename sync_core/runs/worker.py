@@ -20,11 +20,13 @@ from sync_core.domain.documents import (
 from sync_core.domain.errors import FixConnection, LeaseLost, SyncError
 from sync_core.domain.health import UNATTENDED, Cause, cause_of
 from sync_core.domain.incidents import Ears
+from sync_core.domain.incremental.mode import NOTIFIED
+from sync_core.domain.incremental.rest import LONGEST_S, Rest
 from sync_core.domain.plan.clause_observer import ClauseObserver
 from sync_core.domain.plan.plan import Plan
 from sync_core.health import journal
 from sync_core.logs import log_event
-from sync_core.runs import by_name, listening, record
+from sync_core.runs import by_name, listening, record, sieve
 from sync_core.runs.apply import apply
 from sync_core.runs.approval import take_approval
 from sync_core.runs.confirmed import let_through
@@ -32,6 +34,7 @@ from sync_core.runs.context import RunContext, run_context
 from sync_core.runs.continuation import continuing
 from sync_core.runs.hold import UNFINISHED, GivenUp, Hold, Served, UnderWay, Unfinished, held
 from sync_core.runs.names import keep
+from sync_core.runs.pause import Pause
 from sync_core.runs.planner import Draft, Gatherer, draft_plan
 from sync_core.runs.takeover import finish, move_all
 from sync_core.runs.way import choose_way
@@ -95,12 +98,19 @@ async def _look_again(services: Services, connection_id: str, busy: UnderWay) ->
 
 
 async def _is_wanted(services: Services, request: SyncRequest) -> bool:
-    """Whether the message asks for something that has not ended and need not wait."""
+    """Whether the message asks for something that has not ended, is worth a run, and need not wait."""
     if request.run_id is not None:
         queued = await services.store.runs.find(request.connection_id, request.run_id)
         if queued is not None:
             return not queued.status.is_final
-    return not await _waits_for_next_try(services, request)
+    is_notified = request.trigger is Trigger.WEBHOOK
+    if is_notified and not await sieve.passes(services, request):
+        return False
+    if not await _waits_for_next_try(services, request):
+        return True
+    if is_notified:
+        await sieve.dismiss(services, request)
+    return False
 
 
 async def _waits_for_next_try(services: Services, request: SyncRequest) -> bool:
@@ -126,12 +136,33 @@ async def _run_held(services: Services, hold: Hold) -> Run | None:
     log_event("run.started", connection=run.connection_id, run=run.id, trigger=run.trigger.value)
     run, cause, ears = await _run(services, stored.connection, run, hold)
     await hold.end(run)
+    if stored.connection.realtime:
+        hold.pause = _pause(services, run, hold)
     record.log_finished(run)
     await journal.run_ended(services, run, cause, ears)
     if run.error is not None and run.error.code in UNFINISHED:
         again = Next(new_run_id(services.clock()), run.trigger.value, hold.request.mode, run.by)
         await services.store.leases.request(run.connection_id, again)
     return run
+
+
+def _pause(services: Services, run: Run, hold: Hold) -> Pause:
+    """Return what a run makes of the pause: one that wrote ends it, one for notifications makes it longer.
+
+    Whoever reads everything for each change does nothing else half of the time, at the most.
+    """
+    now, counts = services.clock(), run.counts
+    wrote = counts.created + counts.updated + counts.reenabled + counts.disabled + counts.deleted
+    took = now - (run.started_at or now) if run.mode is Mode.FULL else timedelta()
+
+    def rested(rest: Rest) -> Rest:
+        if wrote:
+            return rest.after_changes(now).at_least(now + took)
+        if run.trigger is Trigger.WEBHOOK:
+            return rest.after_nothing(now, LONGEST_S).at_least(now + took)
+        return rest
+
+    return Pause(rested, now, hold.look_at)
 
 
 async def _run(services: Services, connection: Connection, run: Run, hold: Hold) -> Ended:
@@ -192,7 +223,9 @@ async def _sync(
     try:
         async with continuing(services, context, hold) as continuation:
             async with hold.watched():
-                way = await choose_way(services, context, hold.request.mode, continuation)
+                way = await choose_way(
+                    services, context, _mode_of(hold.request, connection), continuation
+                )
             run = run.replaced(mode=way.choice.mode, mode_reason=way.choice.reason)
             if run.mode is Mode.FULL and not context.bindings.names:
                 # Names that were taken out of the settings, which makes a run full, are kept no longer.
@@ -216,6 +249,12 @@ async def _sync(
     except SyncError as error:
         told = await with_all_missing(client, connection, error)
         return _failed(record.measured(run, client.usage, ledger), told)
+
+
+def _mode_of(request: Next, connection: Connection) -> str:
+    """Return how a run is to read: whom notifications name is looked at."""
+    is_notified = request.trigger == Trigger.WEBHOOK and connection.realtime
+    return NOTIFIED if is_notified and request.mode == "auto" else request.mode
 
 
 @asynccontextmanager

@@ -6,10 +6,11 @@ reading that is not finished), `dirty`, `open|{object id}|{cause}`, and those of
 """
 
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
+from uuid import UUID
 
 import orjson
 from azure.core.exceptions import AzureError
@@ -20,18 +21,26 @@ from sync_core.domain.compatibility import read
 from sync_core.domain.incremental.checkpoint import Checkpoint, TrackedGroups
 from sync_core.domain.incremental.interest import InterestSet
 from sync_core.domain.incremental.kept_reading import KeptReading
-from sync_core.domain.incremental.open_people import Cause, Key, OpenCase, Settlement, opened
+from sync_core.domain.incremental.open_people import (
+    Cause,
+    Key,
+    OpenCase,
+    Settlement,
+    Word,
+    opened,
+)
 from sync_core.domain.model import Reason
 from sync_core.domain.plan.window import Marks
-from sync_core.domain.realtime import RealtimeState
+from sync_core.domain.realtime import Channel, RealtimeState
 from sync_core.logs import log_event
 from sync_core.store.fences import FENCE, FENCE_BYTES, FENCED_OPERATIONS, Fence
 from sync_core.store.packing import delete, left_over, packed, piece_of, unpacked, upsert
-from sync_core.store.realtime import Heard, kept_state
+from sync_core.store.realtime import Heard, heard_rows, kept_state
 from sync_core.store.rows import moment
 from sync_core.store.tables import CHECKPOINTS, Tables, asked
 from sync_core.store.wire import (
     MAX_OPERATIONS,
+    BatchRefused,
     Entity,
     Operation,
     Verb,
@@ -47,6 +56,11 @@ DIRTY = "dirty"
 OPEN = "open|"
 READING = "reading"
 KINDS = ("checkpoint", "window", "interest", READING)
+# What a notification says of a group stands in a column of the group, so that several add up.
+GROUP = "Group_"
+LEFT, CAME = "left", "came"
+# Opened by whoever changes something, or is told of a change, while a run may be under way.
+OPENED_OUTSIDE = frozenset({Cause.BY_HAND, Cause.NOTIFIED})
 
 
 @dataclass(slots=True)
@@ -55,7 +69,8 @@ class Kept:
 
     `is_dirty`: people were written since the checkpoint, so its numbers have to be counted again.
     `rows` are the row keys of what is packed, `fence` is the fence of the partition as it stood. `by_hand`
-    are the ETags of cases that are opened outside of runs, too. `heard` is what is known of notifications.
+    are the ETags of cases that are opened outside of runs, by hand or by a notification. `heard` is what is
+    known of notifications.
     """
 
     checkpoint: Checkpoint | None = None
@@ -135,6 +150,33 @@ class CheckpointStore:
         written = [_opened(connection_id, case) for case in cases]
         for start in range(0, len(written), MAX_OPERATIONS):
             await submit_current(partial(submit, table), written[start : start + MAX_OPERATIONS])
+
+    async def notify(
+        self,
+        connection_id: str,
+        cases: Iterable[OpenCase],
+        heard: Mapping[Channel, datetime] | None = None,
+    ) -> None:
+        """Leave notified people to the next run; raises `RetryLater` unless all of them were written.
+
+        What is known of a person already is added to: two notifications may tell of two groups. `heard` says
+        when notifications of which kind came, whomever they are about.
+        """
+        table = await self._tables.table(CHECKPOINTS)
+        written = [_notified(connection_id, case) for case in cases]
+        written += heard_rows(connection_id, heard or {})
+        for start in range(0, len(written), MAX_OPERATIONS):
+            try:
+                await submit(table, written[start : start + MAX_OPERATIONS])
+            except BatchRefused as refused:
+                raise storage_unavailable(refused) from refused
+
+    async def use_up(self, connection_id: str, kept: Kept, cases: Iterable[OpenCase]) -> None:
+        """Close notified people's cases outside of a run, but those who were notified again since."""
+        table = await self._tables.table(CHECKPOINTS)
+        closed = [_closed(connection_id, case, kept.by_hand[case.key]) for case in cases]
+        for start in range(0, len(closed), MAX_OPERATIONS):
+            await submit_current(partial(submit, table), closed[start : start + MAX_OPERATIONS])
 
     async def move(self, connection_id: str, kept: Kept, move: Move, fence: Fence) -> None:
         """Write the open cases, and last the checkpoint; raises `LeaseLost` if another holder is there.
@@ -247,7 +289,7 @@ def _take(kept: Kept, row: Entity, pieces: Mapping[str, list[bytes]]) -> None:
         case = _case(row)
         if case is not None:
             kept.cases[case.key] = case
-            if case.cause is Cause.BY_HAND:
+            if case.cause in OPENED_OUTSIDE:
                 kept.by_hand[case.key] = row["odata.etag"]
     elif kind in pieces:
         # Rows come sorted by their keys, so the pieces are in order.
@@ -267,9 +309,20 @@ def _case(row: Entity) -> OpenCase | None:
             datetime.fromisoformat(row["DueAt"]),
             Reason(reason) if reason else None,
             datetime.fromisoformat(row["ToldAt"]) if row.get("ToldAt") else None,
+            bool(row.get("Itself")),
+            tuple(_words(row)),
         )
     except ValueError:
         return None
+
+
+def _words(row: Entity) -> Iterator[Word]:
+    for column, told in row.items():
+        if column.startswith(GROUP) and "@" not in column:
+            way, _, at = str(told).partition(" ")
+            left = {LEFT: True, CAME: False}.get(way)
+            group = str(UUID(column.removeprefix(GROUP)))
+            yield Word(group, left, datetime.fromisoformat(at) if at else None)
 
 
 def _unpack(kept: Kept, pieces: Mapping[str, list[bytes]]) -> None:
@@ -299,11 +352,23 @@ def _closed(connection_id: str, case: OpenCase, etag: str = "*") -> Operation:
     return Operation(Verb.DELETE, row, etag)
 
 
+def _notified(connection_id: str, case: OpenCase) -> Operation:
+    columns = moment("Since", case.since) | moment("DueAt", case.due_at)
+    if case.told_at is not None:
+        columns |= moment("ToldAt", case.told_at)
+    if case.itself:
+        columns["Itself"] = True
+    for word in case.words:
+        way = {True: LEFT, False: CAME, None: ""}[word.left]
+        at = word.at.astimezone(UTC).isoformat() if word.at is not None else ""
+        columns[GROUP + UUID(word.group).hex] = f"{way} {at}".rstrip()
+    keys = {"PartitionKey": connection_id, "RowKey": _case_key(case)}
+    return Operation(Verb.ADD, keys | columns)
+
+
 def _opened(connection_id: str, case: OpenCase) -> Operation:
     reason = {"Reason": case.reason.value} if case.reason is not None else {}
     times = moment("Since", case.since) | moment("DueAt", case.due_at)
-    if case.told_at is not None:
-        times |= moment("ToldAt", case.told_at)
     return upsert(connection_id, _case_key(case), **times, **reason)
 
 

@@ -22,6 +22,7 @@ from azure.data.tables import UpdateMode
 from sync_core.domain.compatibility import read
 from sync_core.domain.documents import Actor, SyncRequest
 from sync_core.domain.errors import LeaseLost, RetryLater
+from sync_core.domain.incremental.rest import FIRST_S, Rest
 from sync_core.store.rows import foreign_columns
 from sync_core.store.tables import LEASES, Tables, asked
 from sync_core.store.wire import Entity, storage_unavailable
@@ -30,6 +31,7 @@ PARTITION = "lease"
 COLUMNS = frozenset(
     {"PartitionKey", "RowKey", "RunId", "Holder", "Epoch", "ExpiresAt", "LastStartedAt"}
     | {"Attempts", "NextRunId", "NextTrigger", "NextMode", "NextBy"}
+    | {"PauseS", "QuietUntil", "WokenAt"}
 )
 DURATION = timedelta(seconds=60)
 ATTEMPTS = 20
@@ -66,7 +68,8 @@ class Lease:
 
     `epoch` counts who took it, 0 where only releases without fences did. `attempts` counts the runs of the
     schedule that were begun since one ended, however it ended: where it does not fall back to 0, their
-    workers died. `foreign` are columns of another release; a lease is replaced often, and they stay.
+    workers died. `rest` is the pause between runs that notifications start. `foreign` are columns of another
+    release; a lease is replaced often, and they stay.
     """
 
     connection_id: str
@@ -78,6 +81,7 @@ class Lease:
     last_started_at: datetime | None = None
     epoch: int = 0
     attempts: int = 0
+    rest: Rest = field(default_factory=Rest)
     foreign: Mapping[str, Any] = field(default_factory=dict)
 
     def held(self, now: datetime) -> bool:
@@ -182,15 +186,44 @@ class LeaseStore:
 
         return (await self._change(connection_id, change)).epoch
 
-    async def release(self, connection_id: str, holder: str, *, attempts: int = 0) -> Next | None:
-        """Release the lease, with as many attempts as still count. Returns the request that waits, if any."""
+    async def release(
+        self,
+        connection_id: str,
+        holder: str,
+        *,
+        attempts: int = 0,
+        rested: Callable[[Rest], Rest] | None = None,
+    ) -> Lease:
+        """Release the lease, with as many attempts as still count, and the pause that follows.
+
+        Returns the lease as it is then, with the request that waits, if any.
+        """
 
         def change(lease: Lease) -> Lease | None:
             if lease.holder != holder:
                 return None
-            return replace(lease, run_id=None, holder=None, expires_at=None, attempts=attempts)
+            free = replace(lease, run_id=None, holder=None, expires_at=None, attempts=attempts)
+            return replace(free, rest=rested(lease.rest)) if rested else free
 
-        return (await self._change(connection_id, change)).next
+        return await self._change(connection_id, change)
+
+    async def rest(
+        self, connection_id: str, rested: Callable[[Rest], Rest], run_id: str | None
+    ) -> tuple[Rest, Rest]:
+        """Change the pause of a connection where no run follows, and take back the request of that run.
+
+        Returns the pause before and after.
+        """
+        before: list[Rest] = []
+
+        def change(lease: Lease) -> Lease | None:
+            before[:] = [lease.rest]
+            waits = lease.next is not None and lease.next.run_id == run_id
+            changed = replace(lease, rest=rested(lease.rest), next=None if waits else lease.next)
+            return changed if changed != lease else None
+
+        after = await self._change(connection_id, change)
+        return before[0], after.rest
 
     async def withdraw(self, connection_id: str, run_id: str) -> None:
         """Take a request back that waits; another one stays."""
@@ -283,6 +316,9 @@ def _entity(lease: Lease) -> Entity:
         if lease.next and lease.next.by
         else None,
         "LastStartedAt": lease.last_started_at,
+        "PauseS": lease.rest.pause_s if lease.rest.pause_s != FIRST_S else None,
+        "QuietUntil": lease.rest.quiet_until,
+        "WokenAt": lease.rest.woken_at,
     }
     filled = {name: value for name, value in columns.items() if value is not None}
     keys = {"PartitionKey": PARTITION, "RowKey": lease.connection_id}
@@ -304,5 +340,6 @@ def _lease(connection_id: str, entity: Entity) -> Lease:
         expires_at=entity.get("ExpiresAt"),
         next=following,
         last_started_at=entity.get("LastStartedAt"),
+        rest=Rest(entity.get("PauseS") or FIRST_S, entity.get("QuietUntil"), entity.get("WokenAt")),
         foreign=foreign_columns(entity, COLUMNS),
     )

@@ -39,6 +39,7 @@ class Verb(StrEnum):
     UPSERT = "upsert"  # insert or replace
     REPLACE = "replace"  # only if it is there
     MERGE = "merge"  # only if it is there; columns not named stay
+    ADD = "add"  # insert, or merge into what is there
     DELETE = "delete"
 
 
@@ -185,6 +186,7 @@ _METHODS = {
     Verb.UPSERT: "PUT",
     Verb.REPLACE: "PUT",
     Verb.MERGE: "PATCH",
+    Verb.ADD: "PATCH",
     Verb.DELETE: "DELETE",
 }
 
@@ -192,7 +194,7 @@ _METHODS = {
 def _part(table: TableClient, boundary: str, number: int, one: Operation) -> bytes:
     address = _address(table, one.entity["PartitionKey"], one.entity["RowKey"])
     condition = f"If-Match: {one.etag}\r\n"
-    if one.verb is Verb.UPSERT:
+    if one.verb in {Verb.UPSERT, Verb.ADD}:
         condition = ""
     elif one.verb is Verb.INSERT:
         # learn.microsoft.com/rest/api/storageservices/insert-entity; the answer would repeat the row.

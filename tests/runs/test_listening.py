@@ -32,7 +32,7 @@ async def known(services: Services, connection_id: str) -> RealtimeState:
 async def notified(services: Services, connection_id: str, person: str, told_at: datetime) -> None:
     """Leave a person to the next run, as a notification does."""
     case = OpenCase(person, Cause.NOTIFIED, utc_now(), utc_now(), told_at=told_at)
-    await services.store.checkpoints.open(connection_id, [case])
+    await services.store.checkpoints.notify(connection_id, [case])
 
 
 def several(emulator: GraphEmulator, people: list[str]) -> dict[str, set[str]]:
@@ -124,13 +124,6 @@ async def approved(services: Services, emulator: GraphEmulator, connection_id: s
     await services.store.approvals.remember(connection_id, moves, "Ann", services.clock())
 
 
-async def dropped_row(services: Services, emulator: GraphEmulator, connection_id: str) -> None:
-    """Delete a row as an application does, beside the product."""
-    table = await services.store.tables.table(USERS)
-    person = next(iter(await rows_of(services, connection_id)))
-    await table.delete_entity(f"{connection_id}-{person[0]}", person)
-
-
 async def outage(services: Services, emulator: GraphEmulator, connection_id: str) -> None:
     await renamed_one(services, emulator, connection_id)
     set_clock(services, lambda: utc_now() + 5 * HOUR)
@@ -141,7 +134,6 @@ async def outage(services: Services, emulator: GraphEmulator, connection_id: str
     [
         pytest.param(other_settings, NO_GUARD, "auto", id="settings"),
         pytest.param(approved, {}, "auto", id="approved"),
-        pytest.param(dropped_row, {}, "full", id="a row of the application's"),
         pytest.param(outage, {}, "incremental", id="after an outage"),
     ],
 )

@@ -193,7 +193,7 @@ async def test_a_lease_that_another_worker_holds_cannot_be_renewed(
     with pytest.raises(LeaseLost):
         await services.store.leases.renew(connection_id, "worker 1", later)
 
-    assert await services.store.leases.release(connection_id, "worker 1") is None
+    assert (await services.store.leases.release(connection_id, "worker 1")).next is None
     assert (await services.store.leases.read(connection_id)).holder == "worker 2"
 
 

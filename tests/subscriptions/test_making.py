@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
+from sync_core.connections.delete import delete
 from sync_core.connections.subscriptions import make_anew
+from sync_core.domain.connections.deletion import Users
 from sync_core.domain.notifications import client_state
 from sync_core.domain.secret_names import CLIENT_STATE_KEY
 from sync_core.domain.subscriptions import LIFE, State
 from tests.queue_of_requests import Requests
 from tests.subscriptions.conftest import App
-from tests.system import group_scope, run_now
+from tests.system import BY_HAND, group_scope, run_now
 
 
 def somebody(app: App) -> str:
@@ -232,6 +234,17 @@ async def test_who_wants_none_keeps_none(app: App, changes: dict[str, Any]) -> N
     assert app.at_graph() == {}
 
 
+async def test_a_connection_that_is_deleted_takes_them_along(app: App) -> None:
+    await app.made()
+    await app.tend()
+    stored = await app.services.store.connections.get(app.connection_id)
+
+    await delete(app.services, stored, Users.KEEP, (), BY_HAND)
+
+    assert await app.rows() == []
+    assert app.at_graph() == {}
+
+
 async def test_another_scope_brings_other_subscriptions(app: App) -> None:
     await app.made()
     [users, _] = await app.tend()
@@ -291,6 +304,10 @@ async def test_above_the_quota_all_groups_are_told_of_by_one_subscription(
     await app.tend()
     single = set(app.at_graph())
     await app.change(scope=group_scope(*groups))
+    app.webhook.status = 401
+    await app.tend()
+    assert set(app.at_graph()) == single, "thrown away without a successor"
+    app.webhook.status = 200
     await app.tend()
     wide = set(app.at_graph())
     await app.change(scope=group_scope(*groups[:2]))

@@ -8,6 +8,7 @@ import pytest
 from sync_core import triggers
 from sync_core.domain.documents import Purpose, Run, SyncRequest, Trigger
 from sync_core.domain.incidents import SILENT
+from sync_core.runs import worker
 from tests.runs.events import events_of, health_of
 from tests.subscriptions.conftest import App
 from tests.system import group_scope, run_now
@@ -25,7 +26,7 @@ async def listening(app: App, **changes: Any) -> list[str]:
     people = [str(app.control.create_person({"displayName": "Before"})["id"]) for _ in range(4)]
     await app.made(scope=group_scope(app.group(*people)), **changes)
     await app.tend()
-    for minutes in (0, 20, 60):
+    for minutes in (0, 20):
         app.pass_time(minutes=minutes)
         await run_now(app.services, app.connection_id)
     return people
@@ -104,6 +105,7 @@ async def test_a_service_principal_that_was_disabled_for_hours_is_one_incident(
     app.control.enable_app(False)
     for person in people[:3]:
         app.control.patch_person(person, {"displayName": "Changed meanwhile"})
+    for _ in range(2):
         app.pass_time(hours=1)
         await run_now(app.services, app.connection_id)
         await app.maintain()
@@ -133,3 +135,55 @@ async def test_changes_from_the_time_when_a_subscription_was_made_are_no_silence
     await look(app)
 
     assert (await app.status()).silent_since is not None
+
+
+async def told(app: App, person: str) -> Run | None:
+    """Change somebody, let the notification arrive, and do what its message asks for."""
+    app.webhook.posts.clear()
+    app.control.patch_person(person, {"displayName": f"Told at {app.now()}"})
+    return await delivered(app)
+
+
+async def delivered(app: App) -> Run | None:
+    assert {status for _, status in await app.deliver()} == {202}
+    app.pass_time(seconds=2)
+    request = SyncRequest(connection_id=app.connection_id, trigger=Trigger.WEBHOOK)
+    return await worker.handle(app.services, request)
+
+
+@pytest.mark.parametrize("is_ours", [True, False], ids=["of ours", "of somebody else"])
+async def test_the_first_notification_ends_the_silence_whomever_it_is_about(
+    app: App, caplog: pytest.LogCaptureFixture, is_ours: bool
+) -> None:
+    people = await listening(app)
+    await polled(app, *people[:3])
+    await look(app)
+    stranger = str(app.control.create_person({"displayName": "Nobody of ours"})["id"])
+    caplog.clear()
+
+    await told(app, people[3] if is_ours else stranger)
+
+    assert events_of(caplog, app.connection_id, *INCIDENTS) == [f"incident.resolved {SILENT}"]
+    status = await app.status()
+    assert status.silent_since is None
+    assert status.last_notification_at is not None
+    assert status.changes.by_notification == is_ours
+    assert all(0 < one < 10 for one in [status.latency.by_cause["notification"].p95_seconds] if one)
+
+    await polled(app, *people[:2])
+    await look(app)
+    assert (await app.status()).silent_since is None, "the row begins anew"
+
+
+async def test_notifications_that_are_ten_minutes_late_are_no_silence(app: App) -> None:
+    people = await listening(app)
+    app.webhook.posts.clear()
+    await polled(app, *people)
+    app.pass_time(minutes=10)
+    await delivered(app)
+    await look(app, minutes=6)
+
+    heard = await app.services.store.realtime.read(app.connection_id)
+    status = await app.status()
+    assert (status.silent_since, heard.state.untold) == (None, {})
+    assert (status.changes.by_polling, status.changes.by_notification) == (len(people), 0)

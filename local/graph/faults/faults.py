@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from local.graph.faults.kinds import LAGGING, SIGHT_KINDS, STATE_KINDS, check
+from local.graph.faults.kinds import LAGGING, SENT_KINDS, SIGHT_KINDS, STATE_KINDS, check
 
 
 class Asked(NamedTuple):
@@ -119,7 +119,7 @@ class Faults:
         return [
             fault
             for fault in self._current()
-            if fault.kind not in STATE_KINDS | SIGHT_KINDS
+            if fault.kind not in STATE_KINDS | SIGHT_KINDS | SENT_KINDS
             and self._fits(fault, asked)
             and fault.page in (None, page)
             and fault.strikes()
@@ -133,6 +133,15 @@ class Faults:
             if what in fault.options.get("what", LAGGING) and fault.strikes()
         ]
         return max(ages, default=0.0)
+
+    def sent(self, resource: str) -> list[Fault]:
+        """The faults that strike a POST of notifications about this resource."""
+        asked = Asked("POST", resource)
+        return [
+            fault
+            for fault in self._current()
+            if fault.kind in SENT_KINDS and self._fits(fault, asked) and fault.strikes()
+        ]
 
     def left_out(self, found: int, asked: Asked) -> set[int]:
         """The places, in what a cast finds, of those that the answer lacks."""

@@ -32,7 +32,11 @@ STATE_KINDS = frozenset(
 )  # fmt: skip
 # These decide what an answer sees of the directory; who makes the answer asks for them.
 SIGHT_KINDS = frozenset(("lag", "flappingCast"))
-KINDS = frozenset(STATUS_KINDS) | PAGE_KINDS | ANSWER_KINDS | STATE_KINDS | SIGHT_KINDS
+# These strike what is sent to webhooks, not what is asked: one POST of notifications at a time.
+SENT_KINDS = frozenset(
+    ("lostNotifications", "lateNotifications", "doubledNotifications", "shuffledNotifications")
+)
+KINDS = frozenset(STATUS_KINDS) | PAGE_KINDS | ANSWER_KINDS | STATE_KINDS | SIGHT_KINDS | SENT_KINDS
 
 LAGGING = ("user", "list", "groups", "members", "memberOf", "deletedItems", "delta")
 """The kinds of answer that can lag, each by itself."""
@@ -47,6 +51,7 @@ _NEEDED = {
     "hiddenAttributes": "attributes",
     "emptyPages": "count",
     "lag": "maxSeconds",
+    "lateNotifications": "milliseconds",
 }
 Options = Mapping[str, Any]
 

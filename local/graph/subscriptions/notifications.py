@@ -6,6 +6,7 @@ github.com/microsoftgraph/microsoft-graph-docs/issues/9915.
 
 import asyncio
 import itertools
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from local.graph.directory.clock import Clock
 from local.graph.directory.directory import Directory
 from local.graph.directory.people import timestamp
 from local.graph.directory.view import View
+from local.graph.faults.faults import Faults
 from local.graph.subscriptions.rules import Subscription, moment
 from local.graph.subscriptions.webhooks import Webhooks
 
@@ -27,8 +29,12 @@ Item = dict[str, Any]
 class Notifier:
     """Holds the subscriptions, gathers changes for a moment, and sends them in batches."""
 
-    def __init__(self, clock: Clock, webhooks: Webhooks) -> None:
+    def __init__(
+        self, clock: Clock, webhooks: Webhooks, faults: Faults, tells_time: Callable[[], bool]
+    ) -> None:
         self._clock = clock
+        self._faults = faults
+        self._tells_time = tells_time
         self.webhooks = webhooks
         self.subscriptions: dict[str, Subscription] = {}
         self.delay_s = 0.2
@@ -124,6 +130,7 @@ class Notifier:
 
     def _item(self, subscription: Subscription, object_id: str, event: str) -> Item:
         kind = "User" if subscription.kind == "users" else "Group"
+        time = {"eventTime": timestamp(self._clock.now())} if self._tells_time() else {}
         return {
             "subscriptionId": subscription.id,
             "subscriptionExpirationDateTime": moment(subscription.expires),
@@ -136,7 +143,7 @@ class Notifier:
                 "@odata.id": f"{kind}s/{object_id}",
                 "id": object_id,
                 "organizationId": subscription.tenant_id,
-                "eventTime": timestamp(self._clock.now()),
+                **time,
                 "sequenceNumber": next(self._numbers),
             },
         }
@@ -154,8 +161,20 @@ class Notifier:
         self._waiting = {}
         for url, items in by_url.items():
             for start in range(0, len(items), _MOST_IN_ONE_POST):
-                some = items[start : start + _MOST_IN_ONE_POST]
-                self.webhooks.deliver(url, some, self.first_retry_s)
+                self._send(url, items[start : start + _MOST_IN_ONE_POST])
+
+    def _send(self, url: str, items: list[Item]) -> None:
+        """Send a POST, unless a fault loses it, holds it back, sends it twice or turns it round."""
+        faults = {fault.kind: fault for fault in self._faults.sent(f"/{items[0]['resource']}")}
+        if "lostNotifications" in faults:
+            return
+        if "shuffledNotifications" in faults:
+            items.reverse()
+        late = faults.get("lateNotifications")
+        wait_s = float(late.options["milliseconds"]) / 1000 if late is not None else 0.0
+        loop = asyncio.get_running_loop()
+        for _ in range(2 if "doubledNotifications" in faults else 1):
+            loop.call_later(wait_s, self.webhooks.deliver, url, items, self.first_retry_s)
 
 
 def _concerns(subscription: Subscription, directory: View, change: Change) -> bool:

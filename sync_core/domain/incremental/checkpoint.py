@@ -65,6 +65,10 @@ class TrackedGroups(Document):
         """The nested groups that are awaited."""
         return frozenset(group for below in self.awaited.values() for group in below)
 
+    def known(self) -> frozenset[str]:
+        """Return the groups whose changes can matter: those that are there, and those that may come back."""
+        return frozenset({*self.names, *self.gone, *self.missing, *self.expected})
+
     def lacks(
         self,
         names: AbstractSet[str],

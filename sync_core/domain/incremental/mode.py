@@ -9,6 +9,8 @@ from sync_core.domain.incremental.open_people import LAG
 
 # A scope that is read in so few requests is always read: nothing is cheaper, or more certain.
 FEW_REQUESTS = 8
+# Asked for by notifications: whom they name is looked at, since lists may be behind a single person.
+NOTIFIED = "notified"
 # Up to so many people are looked at one by one once answers are true, whatever a reading costs.
 MOST_RECENT = 500
 # A tenant that refuses delta queries (Azure AD B2C, External ID) is asked again after this.
@@ -86,7 +88,8 @@ def _is_old(checkpoint: Checkpoint, now: datetime) -> bool:
 def _cheaper(wanted: Wanted, checkpoint: Checkpoint) -> ModeReason | None:
     """Return the reason for a full reading where that costs next to nothing, unless one was not wanted."""
     few = checkpoint.reading_requests <= FEW_REQUESTS
-    return ModeReason.CHEAPER if few and wanted.mode != "incremental" else None
+    looks = wanted.mode in {"incremental", NOTIFIED}
+    return ModeReason.CHEAPER if few and not looks else None
 
 
 def may_ask_for_delta(checkpoint: Checkpoint | None, now: datetime) -> bool:

@@ -52,6 +52,9 @@ BY_LOOK = frozenset(Cause) - {
 }
 # Closed by a look when the lag is over, since an earlier one may have shown what was before.
 BY_LATE_LOOK = frozenset({Cause.CONTRADICTED, Cause.RECENT})
+# Whoever a run was in doubt about is looked at again soon, where Graph's notifications start runs.
+DOUBTS = frozenset({Cause.CONTRADICTED, Cause.UNCONFIRMED})
+LOOKS_AFTER = (*(timedelta(minutes=number) for number in (1, 2, 4, 8)), LAG)
 # How long after `since` a person is looked at again; at the next run where nothing is said.
 _DUE_AFTER = {
     Cause.UNCONFIRMED: SECOND_LOOK,
@@ -62,11 +65,24 @@ Key = tuple[str, Cause]
 
 
 @dataclass(frozen=True, slots=True)
+class Word:
+    """What a notification says: a person has left a group, or (False) has come into it; None for both.
+
+    `at` is Graph's own time of the change.
+    """
+
+    group: str
+    left: bool | None
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class OpenCase:
     """One person and one cause; `reason` is why the person is to be removed, as it was seen first.
 
     Of a person whose look differed from what the delta told, it is what the delta told. `told_at` is when
-    Graph says that a notified person changed, by its own clock where the notification holds a time.
+    Graph says that a notified person changed, by its own clock where the notification holds a time; `words`
+    are what it said of groups, and `itself`: it told of a change of the person, too, not of groups alone.
     """
 
     object_id: str
@@ -75,6 +91,8 @@ class OpenCase:
     due_at: datetime
     reason: Reason | None = None
     told_at: datetime | None = None
+    itself: bool = False
+    words: tuple[Word, ...] = ()
 
     @property
     def key(self) -> Key:
@@ -89,6 +107,24 @@ def opened(object_id: str, cause: Cause, now: datetime, reason: Reason | None = 
 def due(cases: Iterable[OpenCase], now: datetime) -> set[str]:
     """Return the people who are looked at by a run that begins now."""
     return {case.object_id for case in cases if case.due_at <= now}
+
+
+def next_look(cases: Iterable[OpenCase], after: datetime) -> datetime | None:
+    """Return when somebody is to be looked at again whom the last run, begun at `after`, was in doubt about.
+
+    Where the look differed from what the delta told, more and more seldom until the lag is over; where a
+    removal has one witness, when a second look is one.
+    """
+    times = [
+        time for case in cases for time in _looks_at(case) if case.cause in DOUBTS and time > after
+    ]
+    return min(times, default=None)
+
+
+def _looks_at(case: OpenCase) -> Iterable[datetime]:
+    if case.cause is Cause.UNCONFIRMED:
+        return [case.due_at]
+    return [case.since + pause for pause in LOOKS_AFTER]
 
 
 def has_second_witness(
@@ -141,6 +177,21 @@ def settle(
     return Settlement(written, closed)
 
 
+def is_used_up(case: OpenCase, now: datetime) -> bool:
+    """Whether a run that began `now` has done with a notification: its delta round began after it.
+
+    What an earlier round told is older than the notification.
+    """
+    return now - case.since > CLOCKS_DIFFER
+
+
+def left_open(known: Mapping[Key, OpenCase], settlement: Settlement) -> list[OpenCase]:
+    """Return the cases that are open after a settlement."""
+    closed = {case.key for case in settlement.closed}
+    after = {**known, **{case.key: case for case in settlement.written}}
+    return [case for key, case in after.items() if key not in closed]
+
+
 def _continued(case: OpenCase, before: OpenCase | None) -> OpenCase:
     """Let a case that goes on keep when it began; what was seen in between has to be the same.
 
@@ -161,6 +212,5 @@ def _is_closed(
     if case.cause is Cause.GRACE or (looked_at is not None and case.object_id not in looked_at):
         return False
     if case.cause is Cause.NOTIFIED:
-        # By a round that began after it alone: what an earlier one told is older than the notification.
-        return now - case.since > CLOCKS_DIFFER
+        return is_used_up(case, now)
     return case.cause in BY_LOOK or case.cause is Cause.UNTIL or now - case.since >= LAG

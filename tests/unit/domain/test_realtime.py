@@ -207,7 +207,12 @@ def test_nobody_waits_for_long_and_not_everybody() -> None:
     told = {person: NOW + number * timedelta(seconds=1) for number, person in enumerate(PEOPLE)}
     state = account(notified=told | {ANN: NOW - MINUTE}).learned({}, NOW)
 
+    late = account(state, hints={PEOPLE[9]: VALUES})
+    late.written(change(object_id=PEOPLE[9]), NOW + 3 * LAG)
+
     assert len(state.waiting) == MOST_WAITING
+    assert late.learned({}, NOW).by_polling == 1
+    assert account(notified={ANN: NOW}, lately={ANN}).learned({}, NOW).waiting == {}
     assert ANN not in state.waiting
     assert account(state).learned({}, NOW + 3 * LAG).waiting == {}
     assert account(doubt={ANN}, polled_at=None).learned({}, NOW).waiting == {}

@@ -1,5 +1,7 @@
 """What the API tells of real time."""
 
+from datetime import datetime
+
 from sync_core.domain.health import Health
 from sync_core.domain.incidents import Finding, silenced
 from sync_core.domain.realtime import Channel, Kind, Latency, RealtimeState
@@ -7,7 +9,7 @@ from sync_core.domain.realtime_status import realtime_status, status_document
 from sync_core.domain.subscriptions import LIFE, Failure, State
 from tests.unit.domain.test_subscriptions import NOW, OUTER, connection, subscription
 
-NOTHING = (RealtimeState(), {}, None)
+NOTHING: tuple[RealtimeState, dict[Channel, datetime], None] = (RealtimeState(), {}, None)
 NO_CLOCK = {"p50Seconds": None, "p95Seconds": None, "sample": 0}
 
 

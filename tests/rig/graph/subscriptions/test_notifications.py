@@ -152,3 +152,57 @@ async def test_stopping_with_a_delivery_under_way_is_quick(
     await asyncio.to_thread(application.emulator.__exit__, None, None, None)
 
     assert time.monotonic() - started < 60
+
+
+@pytest.mark.parametrize(("choice", "tells"), [("told", True), ("untold", False)])
+def test_the_time_of_a_change_is_told_or_not(
+    application: Application, webhook: Webhook, choice: str, tells: bool
+) -> None:
+    control = application.emulator.control
+    control.settings(event_time=choice)
+    application.subscribe(body(webhook))
+    control.change_many("block", count=1)
+    wait_for(lambda: bool(webhook.posts))
+
+    assert ("eventTime" in webhook.items()[0]["resourceData"]) is tells
+
+
+@pytest.mark.parametrize(
+    ("fault", "options", "posts"),
+    [("doubledNotifications", {}, 2), ("lateNotifications", {"milliseconds": 300}, 1)],
+)
+def test_a_post_is_late_or_doubled(
+    application: Application, webhook: Webhook, fault: str, options: dict[str, int], posts: int
+) -> None:
+    control = application.emulator.control
+    application.subscribe(body(webhook))
+    control.add_fault(fault, path="/Users/**", **options)
+    began = time.monotonic()
+    control.change_many("block", count=1)
+    wait_for(lambda: len(webhook.posts) == posts)
+
+    assert time.monotonic() - began >= options.get("milliseconds", 0) / 1000
+
+
+def test_a_lost_post_never_comes(application: Application, webhook: Webhook) -> None:
+    control = application.emulator.control
+    application.subscribe(body(webhook))
+    one, other = (person["id"] for person in control.people(top=2))
+    control.add_fault("lostNotifications", path="/Users/**", times=1)
+    control.patch_person(one, {"department": "Moon"})
+    wait_for(lambda: control.faults() == [] or control.faults()[0]["hits"] == 1)
+    control.patch_person(other, {"department": "Moon"})
+    wait_for(lambda: bool(webhook.posts))
+
+    assert [item["resourceData"]["id"] for item in webhook.items()] == [other]
+
+
+def test_items_come_in_the_opposite_order(application: Application, webhook: Webhook) -> None:
+    control = application.emulator.control
+    application.subscribe(body(webhook))
+    control.add_fault("shuffledNotifications", path="/Users/**")
+    control.change_many("block", count=2)
+    wait_for(lambda: len(webhook.items()) == 2)
+
+    one, other = (item["resourceData"]["sequenceNumber"] for item in webhook.items())
+    assert one > other

@@ -36,6 +36,12 @@ TREE = TrackedGroups(
 )
 
 
+def test_groups_that_may_come_back_can_matter() -> None:
+    tree = TREE.model_copy(update={"missing": ["e"], "gone": {"f": NOW}})
+
+    assert tree.known() == frozenset("abcdef")
+
+
 @pytest.mark.parametrize(
     ("names", "seen", "told", "lacking"),
     [

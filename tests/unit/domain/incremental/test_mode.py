@@ -13,6 +13,7 @@ from sync_core.domain.incremental.mode import (
     FEW_REQUESTS,
     INCREMENTAL,
     MOST_RECENT,
+    NOTIFIED,
     Choice,
     Cost,
     Wanted,
@@ -75,6 +76,7 @@ YESTERDAY = MORNING - timedelta(hours=9)
         ({}, checkpoint(settled=False, first_at=NOW - LAG / 2), None),
         ({}, checkpoint(reading_requests=FEW_REQUESTS), ModeReason.CHEAPER),
         ({"mode": "incremental"}, checkpoint(reading_requests=FEW_REQUESTS), None),
+        ({"mode": NOTIFIED}, checkpoint(reading_requests=FEW_REQUESTS), None),
         ({}, checkpoint(), None),
     ],
 )

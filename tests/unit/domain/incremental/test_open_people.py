@@ -12,8 +12,11 @@ from sync_core.domain.incremental.open_people import (
     Cause,
     Key,
     OpenCase,
+    Settlement,
     due,
     has_second_witness,
+    left_open,
+    next_look,
     opened,
     settle,
     was_told,
@@ -171,3 +174,29 @@ def test_a_day_is_waited_for_whatever_looks_find_before(
     case = OpenCase(ANN, Cause.UNTIL, NOW, NOW + 2 * DAY)
 
     assert bool(settle(known(case), [], looked_at, (), NOW + later).closed) is closed
+
+
+@pytest.mark.parametrize(
+    ("after_s", "expected_s"),
+    [(0, 60), (60, 120), (119, 120), (120, 240), (240, 480), (480, 900), (900, None)],
+)
+def test_a_contradicted_person_is_looked_at_more_and_more_seldom_until_the_lag_is_over(
+    after_s: int, expected_s: int | None
+) -> None:
+    case = opened(ANN, Cause.CONTRADICTED, NOW)
+    expected = None if expected_s is None else NOW + timedelta(seconds=expected_s)
+
+    assert next_look([case], NOW + timedelta(seconds=after_s)) == expected
+
+
+def test_an_unconfirmed_person_is_looked_at_when_that_is_a_second_witness() -> None:
+    doubts = [opened(ANN, Cause.UNCONFIRMED, NOW), opened(BOB, Cause.HELD, NOW)]
+
+    assert next_look(doubts, NOW) == NOW + SECOND_LOOK
+    assert next_look(doubts, NOW + SECOND_LOOK) is None
+
+
+def test_what_is_open_after_a_settlement() -> None:
+    held, gone, new = (opened(one, Cause.HELD, NOW) for one in (ANN, BOB, "c"))
+
+    assert left_open(known(held, gone), Settlement((new,), (gone,))) == [held, new]
