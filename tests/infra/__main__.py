@@ -5,9 +5,18 @@ BICEP=PROGRAM python -m tests.infra
 
 import json
 import sys
+from pathlib import Path
 
 from tests.infra import app_lists, resource_page
-from tests.infra.infrastructure import DIGEST, FROM_CODE, compiler, digest, scenarios, snapshot
+from tests.infra.infrastructure import (
+    DIGEST,
+    FROM_CODE,
+    SCENARIOS,
+    compiler,
+    digest,
+    scenarios,
+    snapshot,
+)
 
 
 def from_code() -> str:
@@ -20,6 +29,13 @@ def from_code() -> str:
     return json.dumps(lists, indent=2) + "\n"
 
 
+def settle(path: Path) -> None:
+    """Put outputs into their order: the compiler writes them in another one each time."""
+    kept = json.loads(path.read_text("utf-8"))
+    kept["outputs"] = dict(sorted(kept["outputs"].items()))
+    path.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     FROM_CODE.write_text(from_code(), encoding="utf-8")
     if compiler() is None:
@@ -30,6 +46,7 @@ def main() -> None:
         done = snapshot(scenario, "overwrite")
         if done.returncode:
             sys.exit(done.stderr)
+        settle(SCENARIOS / f"{scenario}.snapshot.json")
     resource_page.PAGE.write_text(resource_page.page(), encoding="utf-8")
     DIGEST.write_text(digest() + "\n", encoding="utf-8")
 

@@ -4,15 +4,20 @@ Without a compiler their text is looked at, and whether the snapshots are of the
 differs is written anew by `python -m tests.infra`; its diff shows what a change does in Azure.
 """
 
+import json
+import os
 import re
+from pathlib import Path
 
 import pytest
 
 from tests.infra import __main__ as written
 from tests.infra.infrastructure import (
+    DEPLOYMENT,
     DIGEST,
     FROM_CODE,
     INFRA,
+    SCENARIOS,
     compiled,
     compiler,
     deployment,
@@ -33,12 +38,34 @@ REGISTRY = re.compile(r"\b(br|ts)[:/]|^\s*(extension|provider|import) ", re.MULT
 
 
 @needs_compiler
-def test_the_templates_compile_without_a_warning() -> None:
+def test_the_templates_compile_without_a_warning_and_in_order() -> None:
     """As errors count the rules of bicepconfig.json, which `build` looks at as well."""
     done = compiled("build", str(INFRA / "main.bicep"), "--stdout")
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert '"Microsoft.Web/sites"' in done.stdout
+    modules = json.loads(done.stdout)["resources"]
+    waits = {name: {*one.get("dependsOn", [])} for name, one in modules.items()}
+    # The host starts when the app is made: with its roles, its storage and the way there.
+    assert {"identity", "hostAccount", "dataAccount", "vault", "network"} <= waits["app"]
+    assert {"hostAccount", "dataAccount", "vault"} <= waits["network"]
+    assert all("identity" in waits[name] for name in ("hostAccount", "dataAccount", "vault"))
+
+
+@needs_compiler
+def test_a_deployment_that_would_leave_the_tables_behind_is_refused(tmp_path: Path) -> None:
+    """Another region, or the other choice of accounts: the app would find its tables empty."""
+    plain = (SCENARIOS / "plain.bicepparam").read_text("utf-8")
+    main = os.path.relpath(INFRA / "main.bicep", tmp_path)
+    changed = plain.replace("../../../infra/main.bicep", main)
+    moved = tmp_path / "moved.bicepparam"
+    moved.write_text(
+        f"{changed}param formerDataAccount = 'stdatafromelsewhere'\n", encoding="utf-8"
+    )
+
+    done = compiled("snapshot", str(moved), "--mode", "overwrite", *DEPLOYMENT)
+
+    assert done.returncode != 0
+    assert "The tables are in stdatafromelsewhere" in done.stderr
 
 
 @needs_compiler
@@ -73,9 +100,9 @@ def test_every_template_is_used() -> None:
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
-def test_a_template_needs_nothing_but_the_compiler(path: str) -> None:
+def test_a_template_needs_nothing_but_the_compiler(path: Path) -> None:
     """No module of a registry and no extension: they would be fetched, and could not be looked at here."""
-    text = (INFRA / path).read_text("utf-8")
+    text = path.read_text("utf-8")
 
     assert REGISTRY.findall(text) == []
     for kind, version in VERSIONED.findall(text):
