@@ -5,17 +5,18 @@ BICEP=PROGRAM python -m tests.infra
 
 import json
 import sys
-from pathlib import Path
 
 from tests.infra import app_lists, resource_page
 from tests.infra.infrastructure import (
     DIGEST,
     FROM_CODE,
     SCENARIOS,
+    Compiler,
     compiler,
     digest,
+    kept,
     scenarios,
-    snapshot,
+    text_of,
 )
 
 
@@ -29,26 +30,19 @@ def from_code() -> str:
     return json.dumps(lists, indent=2) + "\n"
 
 
-def settle(path: Path) -> None:
-    """Put outputs into their order: the compiler writes them in another one each time."""
-    kept = json.loads(path.read_text("utf-8"))
-    kept["outputs"] = dict(sorted(kept["outputs"].items()))
-    path.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
-
-
 def main() -> None:
     FROM_CODE.write_text(from_code(), encoding="utf-8")
-    if compiler() is None:
+    program = compiler()
+    if program is None:
         sys.exit(
             "No Bicep compiler: set BICEP, or put one into the PATH. The snapshots are as before."
         )
-    for scenario in scenarios():
-        done = snapshot(scenario, "overwrite")
-        if done.returncode:
-            sys.exit(done.stderr)
-        settle(SCENARIOS / f"{scenario}.snapshot.json")
-    resource_page.PAGE.write_text(resource_page.page(), encoding="utf-8")
+    with Compiler(program) as bicep:
+        for scenario in scenarios():
+            made = bicep.snapshot(SCENARIOS / f"{scenario}.bicepparam")
+            kept(scenario).write_text(text_of(made), encoding="utf-8")
     DIGEST.write_text(digest() + "\n", encoding="utf-8")
+    resource_page.PAGE.write_text(resource_page.page(), encoding="utf-8")
 
 
 if __name__ == "__main__":
