@@ -63,7 +63,7 @@ def test_the_functions_are_those_that_the_worker_lists() -> None:
 
 
 def test_a_function_that_is_missing_is_named(azure: Programs, app_url: str) -> None:
-    azure._rules = [one for one in azure._rules if "functionapp" not in one["words"]]
+    azure.forget("az functionapp")
     azure.answer("az functionapp function list", ["func-abc/admin"])
 
     finding = found(app_url, **SIGNED_IN)["every function is listed"]
@@ -83,7 +83,7 @@ def test_without_a_registration_the_real_token_cannot_be_told(
 
 
 def test_a_timer_that_was_not_seen_yet_is_no_fault(azure: Programs, app_url: str) -> None:
-    azure._rules = [one for one in azure._rules if "rest" not in one["words"]]
+    azure.forget("az rest")
     azure.answer("az rest", {"tables": [{"name": "PrimaryResult", "rows": [[0]]}]})
 
     assert found(app_url)["the timer has fired"].verdict is Verdict.UNKNOWN

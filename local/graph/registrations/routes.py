@@ -165,6 +165,22 @@ def _add_federated(work: Work, key: tuple[str, str]) -> Answer:
     return json_answer(made, 201)
 
 
+def _change_federated(work: Work, key: tuple[str, str]) -> Answer:
+    """learn.microsoft.com/graph/api/federatedidentitycredential-update."""
+    application, document = work.application(key), work.request.json()
+    rules.need_to_change(work.request.caller, work.account, work.registered, application["id"])
+    known = work.registered.federated.get(application["id"], [])
+    credential_id = work.request.path.rpartition("/")[2]
+    before = next((one for one in known if one["id"] == credential_id), None)
+    if before is None:
+        raise not_found(credential_id)
+    changed = before | document
+    rules.check_federated(changed, [one for one in known if one is not before])
+    before.update(changed)
+    _tell_registry(work, application)
+    return Answer(204)
+
+
 def _list_assigned(work: Work, key: tuple[str, str]) -> Answer:
     rules.need_scope(work.request.caller, *rules.READ_APPLICATIONS)
     resource = work.principal(key)
@@ -263,6 +279,7 @@ _ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("PATCH", rf"applications{_KEY}", _put_application),
     ("GET", rf"applications{_KEY}/federatedIdentityCredentials", _list_federated),
     ("POST", rf"applications{_KEY}/federatedIdentityCredentials", _add_federated),
+    ("PATCH", rf"applications{_KEY}/federatedIdentityCredentials/[^/]+", _change_federated),
     ("GET", rf"servicePrincipals{_KEY}", _get_principal),
     ("PATCH", rf"servicePrincipals{_KEY}", _put_principal),
     ("GET", rf"servicePrincipals{_KEY}/appRoleAssignedTo", _list_assigned),
