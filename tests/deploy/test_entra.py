@@ -161,6 +161,19 @@ def test_the_client_id_goes_to_azd_for_the_next_provisioning(entra: Entra) -> No
     assert "python -m deploy up" in entra.told()
 
 
+def test_what_reads_other_tenants_is_what_a_consent_needs(entra: Entra) -> None:
+    """docs/connect.md tells each; without the claim of directory roles no consent would connect anybody."""
+    entra.run("--reader")
+
+    application = entra.application("reader")
+    [access] = application["requiredResourceAccess"]
+    assert application["signInAudience"] == "AzureADMultipleOrgs"
+    assert application["web"]["redirectUris"] == [f"{URL}/api/consent/callback"]
+    assert application["groupMembershipClaims"] == "DirectoryRole"
+    assert [one["type"] for one in access["resourceAccess"]] == ["Role", "Role", "Scope", "Scope"]
+    assert application["passwordCredentials"] == []
+
+
 def test_a_second_time_nothing_is_written(entra: Entra) -> None:
     entra.run("--reader", "--graph", account=ADMIN)
     before = entra.registered()

@@ -98,6 +98,7 @@ def _make_application(work: Work, unique_name: str, document: Document) -> Docum
         "api": {"requestedAccessTokenVersion": None, "oauth2PermissionScopes": []},
         "web": {"redirectUris": []},
         "requiredResourceAccess": [],
+        "groupMembershipClaims": None,
         "passwordCredentials": [],
     }
     _merge(made, document)
@@ -252,6 +253,7 @@ def _tell_registry(work: Work, application: Document) -> None:
     app.is_multi_tenant = application["signInAudience"] == "AzureADMultipleOrgs"
     app.redirect_uris = list(application["web"]["redirectUris"])
     app.required = _permissions(registered, application)
+    app.group_claims = application["groupMembershipClaims"]
     for principal in registered.principals.values():
         if principal["appId"] == application["appId"]:
             principal["appRoles"] = application["appRoles"]
@@ -271,6 +273,7 @@ def _permissions(registered: Registered, application: Document) -> list[str]:
         for resource in application["requiredResourceAccess"]
         if resource["resourceAppId"] == GRAPH_APP_ID
         for access in resource["resourceAccess"]
+        if access["type"] == "Role"
     ]
 
 
