@@ -101,7 +101,7 @@ class Graph:
             late = waits and (answer.status == 404 or "does not reference" in _message(answer))
             if not (answer.status in BUSY or late):
                 break
-            time.sleep(min(self.pause_s, float(answer.headers.get("retry-after") or self.pause_s)))
+            time.sleep(max(self.pause_s, _asked_for(answer)))
             answer = self._sent(method, path, document, headers)
         return answer
 
@@ -128,6 +128,14 @@ def _error(answer: https.Answer) -> dict[str, Any]:
     document = answer.json()
     error = document.get("error") if isinstance(document, dict) else None
     return error if isinstance(error, dict) else {}
+
+
+def _asked_for(answer: https.Answer) -> float:
+    """Return for how many seconds Graph wants to be left alone; a number, and not always a whole one."""
+    try:
+        return float(answer.headers.get("retry-after", 0))
+    except ValueError:
+        return 0.0
 
 
 def _message(answer: https.Answer) -> str:

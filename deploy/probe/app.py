@@ -5,8 +5,9 @@ import base64
 import json
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import quote
 
 from deploy import commands, https
@@ -56,13 +57,13 @@ def probe(app: App) -> Iterator[Finding]:
     yield answers
     if answers.verdict != "ok":
         return
-    yield _forged(app)
-    yield _nobody(app)
-    yield _signed_in(app)
-    for path in WEBHOOKS:
-        yield _handshake(app, path)
-    yield _functions(app)
-    yield _timer(app)
+    looks: list[Callable[[App], Finding]] = [_forged, _nobody, _signed_in]
+    looks += [partial(_handshake, path=path) for path in WEBHOOKS]
+    for look in (*looks, _functions, _timer):
+        try:
+            yield look(app)
+        except https.Unreachable as error:
+            yield fails("the app goes on answering", error.message, error.remedy)
 
 
 def _answers(app: App) -> Finding:
@@ -144,7 +145,7 @@ def _signed_in(app: App) -> Finding:
 def _of_token(code: object) -> str:
     if code == "auth.roleMissing":
         return "Let an administrator assign you the app role Sync.Reader or Sync.Admin, and sign in again."
-    if code in ("auth.tokenInvalid", "auth.tokenMissing"):
+    if code in ("auth.tokenInvalid", "auth.tokenMissing", "auth.signInOff"):
         return (
             f"The app does not see the sign-in of App Service (WEBSITE_AUTH_ENABLED). {BEGIN_AGAIN}"
         )
@@ -162,10 +163,8 @@ def token_of(client_id: str) -> str:
 
 def _handshake(app: App, path: str) -> Finding:
     """Do as Graph does before it subscribes: the token comes back decoded, as plain text, in time."""
-    name, token = (
-        f"{path} answers Graph's handshake",
-        f"Validation: a+b/{secrets.token_urlsafe(12)}",
-    )
+    name = f"{path} answers Graph's handshake"
+    token = f"Validation: a+b/{secrets.token_urlsafe(12)}"
     answer = https.send(
         "POST",
         f"{app.url}{path}?validationToken={quote(token, safe='')}",
@@ -173,12 +172,8 @@ def _handshake(app: App, path: str) -> Finding:
         body=b"",
     )
     kind = answer.headers.get("content-type", "").partition(";")[0]
-    right = (answer.status, kind, answer.body.decode("utf-8", "replace")) == (
-        200,
-        "text/plain",
-        token,
-    )
-    if right and answer.seconds < HANDSHAKE_S:
+    is_right = (answer.status, kind, answer.body) == (200, "text/plain", token.encode())
+    if is_right and answer.seconds < HANDSHAKE_S:
         return ok(name, f"in {answer.seconds:.1f} s")
     return fails(
         name,
@@ -268,6 +263,7 @@ def _ticks(app: App) -> int:
     host = commands.ask_json("az", "cloud", "show", "--query", "endpoints.logAnalyticsResourceId")
     query = (
         f"AppTraces | where TimeGenerated > ago({LOGGED_MINUTES}m)"
+        f" | where AppRoleName =~ '{app.known.get('AZURE_FUNCTION_APP_NAME')}'"
         f" | where Message startswith '{SCHEDULE}' | count"
     )
     answer = commands.ask_json(

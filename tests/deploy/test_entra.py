@@ -209,7 +209,7 @@ def test_new_objects_are_waited_for_until_every_replica_has_them(entra: Entra) -
 
 
 def test_a_busy_graph_is_waited_for(entra: Entra) -> None:
-    entra.emulator.control.add_fault("throttled", times=3, retryAfter=1)
+    entra.emulator.control.add_fault("throttled", times=3, retryAfter=0.25)
 
     assert entra.run() == 0
 
