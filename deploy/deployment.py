@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from deploy import commands
 from deploy.errors import DeployError
 
-# azd gives every hook the values of its environment; this one is always among them.
-IN_A_HOOK = "AZURE_ENV_NAME"
 OUTPUT = "AZURE_FUNCTION_APP_URL"
 
 
@@ -46,10 +44,13 @@ class Deployment:
         return self.get("USERSYNC_API_CLIENT_ID")
 
 
+def of_hook() -> Deployment:
+    """Return what azd knows, which every hook finds in its environment."""
+    return Deployment(dict(os.environ))
+
+
 def read() -> Deployment:
-    """Read the values from azd, or from the environment where azd has started this as a hook."""
-    if os.environ.get(IN_A_HOOK):
-        return Deployment(dict(os.environ))
+    """Return what azd knows; nothing where there is no azd or no environment."""
     if not commands.has("azd"):
         return Deployment({})
     try:

@@ -76,7 +76,7 @@ def _deploy(pause_s: float) -> None:
         time.sleep(pause_s)
     raise DeployError(
         "`azd deploy` failed, see above.",
-        "403 or 503 for more than ten minutes: the roles are wrong, or the app resource is stuck; "
+        "403 or 503 after six tries: the roles are wrong, or the app resource is stuck; "
         "docs/operate.md tells how to move to a new app name without loss. Anything else: correct it and "
         "run this again.",
     )

@@ -11,6 +11,10 @@ from deploy.entra.registrations import Place
 
 TOKEN = "GRAPH_TOKEN"  # noqa: S105 -- its name
 SETTING = "USERSYNC_API_CLIENT_ID"
+READER = """  client id {app_id}
+  Make a connection with it ("credential": {{"kind": "federated"}}, no tenant), and let the other tenant's
+  administrator follow {url}/api/consent/start?connection=<id>
+  The consent alone, which connects nothing: {link}"""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     if options.reader:
         _say(options, "What reads other tenants:")
         reader = registrations.register_reader(graph, place, permissions)
-        _say(options, f"  client id {reader.app_id}\n  consent {reader.consent_url}")
+        _say(options, READER.format(app_id=reader.app_id, url=place.url, link=reader.consent_url))
     if options.graph:
         _say(options, "The managed identity:")
         registrations.grant_to_identity(graph, place, permissions)

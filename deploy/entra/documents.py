@@ -16,6 +16,8 @@ ADMIN, READER = "Sync.Admin", "Sync.Reader"
 SIGNED_IN = "/.auth/login/aad/callback"
 CONSENTED = "/api/consent/callback"
 IDENTITY = "usersync-identity"
+# `openid` and `profile` of Microsoft Graph: learn.microsoft.com/graph/permissions-reference
+SIGN_IN = ("37f7f235-527c-4136-accd-4a02d197296e", "14dad69e-099b-42c9-810b-d002981feec1")
 # What every connection needs; docs/connect.md tells who needs more.
 PERMISSIONS = ("User.Read.All", "GroupMember.Read.All")
 
@@ -49,15 +51,20 @@ def completed(app_id: str, scope_id: str) -> Document:
 
 
 def reader(name: str, url: str, permissions: Mapping[str, str]) -> Document:
-    """Return the registration that other tenants consent to; `permissions` are ids by name."""
+    """Return the registration that other tenants consent to; `permissions` are ids by name.
+
+    Who has consented signs in, so that the app sees whether it was an administrator: docs/connect.md.
+    """
+    access = [{"id": one, "type": "Role"} for one in permissions.values()]
     return {
         "displayName": f"Entra User Sync, reading ({name})",
         "signInAudience": "AzureADMultipleOrgs",
+        "groupMembershipClaims": "DirectoryRole",
         "web": {"redirectUris": [url + CONSENTED]},
         "requiredResourceAccess": [
             {
                 "resourceAppId": GRAPH,
-                "resourceAccess": [{"id": one, "type": "Role"} for one in permissions.values()],
+                "resourceAccess": access + [{"id": one, "type": "Scope"} for one in SIGN_IN],
             }
         ],
     }

@@ -69,12 +69,7 @@ class Graph:
         self._write("PATCH", path, document, remedy, {})
 
     def post(self, path: str, document: Document, remedy: str) -> None:
-        """Add something; that it is there already is no fault."""
-        try:
-            self._write("POST", path, document, remedy, {})
-        except Refused as refused:
-            if "already exists" not in refused.message:
-                raise
+        self._write("POST", path, document, remedy, {})
 
     @property
     def _base(self) -> str:
@@ -101,20 +96,22 @@ class Graph:
         waits: bool = False,
     ) -> https.Answer:
         """Ask until Graph has time, and until what was just made has reached all of its replicas."""
+        answer = self._sent(method, path, document, headers)
+        for _ in range(ATTEMPTS - 1):
+            late = waits and (answer.status == 404 or "does not reference" in _message(answer))
+            if not (answer.status in BUSY or late):
+                break
+            time.sleep(max(self.pause_s, _asked_for(answer)))
+            answer = self._sent(method, path, document, headers)
+        return answer
+
+    def _sent(
+        self, method: str, path: str, document: Document | None, headers: dict[str, str]
+    ) -> https.Answer:
         body = None if document is None else json.dumps(document).encode()
         sent = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
-        for attempt in range(ATTEMPTS):
-            answer = https.send(
-                method,
-                self._base + quote(path, safe="/()='?$,&%"),
-                headers=sent | headers,
-                body=body,
-            )
-            late = waits and (answer.status == 404 or "does not reference" in _message(answer))
-            if not (answer.status in BUSY or late) or attempt == ATTEMPTS - 1:
-                return answer
-            time.sleep(min(self.pause_s, float(answer.headers.get("retry-after") or self.pause_s)))
-        raise AssertionError
+        url = self._base + quote(path, safe="/()='?$,&%")
+        return https.send(method, url, headers=sent | headers, body=body)
 
     @staticmethod
     def _checked(answer: https.Answer, remedy: str) -> https.Answer:
@@ -131,6 +128,14 @@ def _error(answer: https.Answer) -> dict[str, Any]:
     document = answer.json()
     error = document.get("error") if isinstance(document, dict) else None
     return error if isinstance(error, dict) else {}
+
+
+def _asked_for(answer: https.Answer) -> float:
+    """Return for how many seconds Graph wants to be left alone; a number, and not always a whole one."""
+    try:
+        return float(answer.headers.get("retry-after", 0))
+    except ValueError:
+        return 0.0
 
 
 def _message(answer: https.Answer) -> str:

@@ -154,6 +154,11 @@ def _trust(graph: Graph, application: Document, place: Place) -> None:
     for found in graph.listed(path):
         if (found["issuer"], found["subject"]) == (wanted["issuer"], wanted["subject"]):
             return
+        if found["name"] == wanted["name"]:
+            # The identity was made anew, with its resource group: its name is the same, and its id is not.
+            graph.patch(f"{path}/{found['id']}", wanted, TO_CHANGE)
+            _say(graph, "lets the new managed identity stand for it")
+            return
     graph.post(path, wanted, TO_CHANGE)
     _say(graph, "lets the managed identity stand for it, so that it needs no secret")
 
@@ -165,7 +170,13 @@ def _assign(graph: Graph, who: str, resource: Document, role: str, remedy: str) 
         if (found["principalId"], found["appRoleId"]) == (who, role):
             return False
     wanted = {"principalId": who, "resourceId": resource["id"], "appRoleId": role}
-    graph.post(path, wanted, remedy)
+    try:
+        graph.post(path, wanted, remedy)
+    except Refused as refused:
+        # The list lags behind: Request_BadRequest, "Permission being assigned already exists on the object".
+        if "already exists" not in refused.message:
+            raise
+        return False
     return True
 
 

@@ -42,7 +42,7 @@ def _told(step: Callable[[], int]) -> int:
 
 
 def _register() -> int:
-    known = deployment.read()
+    known = deployment.of_hook()
     if not known.is_on(PRIVATE):
         return 0
     if not known.get("AZURE_SUBSCRIPTION_ID") or not commands.has("az"):
@@ -61,7 +61,7 @@ def _register() -> int:
 
 
 def _build() -> int:
-    version = deployment.read().get(PYTHON) or package.PYTHON
+    version = deployment.of_hook().get(PYTHON) or package.PYTHON
     if version not in package.PYTHONS:
         raise DeployError(
             f"{PYTHON} is {version!r}.", f"Set it to one of {', '.join(package.PYTHONS)}."
@@ -72,5 +72,5 @@ def _build() -> int:
 
 
 def _probe() -> int:
-    known = deployment.read()
+    known = deployment.of_hook()
     return findings.show(app.probe(app.App(known.url, known, patience_s=PATIENCE_S)))

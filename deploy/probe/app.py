@@ -5,13 +5,15 @@ import base64
 import json
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import quote
 
 from deploy import commands, https
 from deploy.commands import CommandFailed
 from deploy.deployment import Deployment
+from deploy.errors import DeployError
 from deploy.places import ROOT
 from deploy.probe.findings import Finding, fails, ok, unknown
 
@@ -20,9 +22,17 @@ READABLE = "/api/health/details"
 WEBHOOKS = ("/api/graph/notifications", "/api/graph/lifecycle")
 # Graph gives up on a handshake after so long: change-notifications-delivery-webhooks
 HANDSHAKE_S = 10.0
+NOT_ASSIGNED = (
+    "Who runs this has to be assigned Sync.Reader or Sync.Admin, and the registration to know the Azure CLI: "
+    "`python -m deploy entra` does both."
+)
 # Log Analytics shows what was logged some minutes later.
 LOGGED_MINUTES = 30
 SCHEDULE = "schedule.checked"
+OPEN = (
+    "ANYBODY MAY BE AN ADMINISTRATOR. Stop the app: `az functionapp stop`. Was WEBSITE_AUTH_ENABLED set by "
+    "hand? Take it out: it is App Service's own."
+)
 BEGIN_AGAIN = "`az functionapp restart`, then probe again: a sign-in counts from the next start on."
 
 
@@ -37,9 +47,8 @@ class App:
     """For how long the app may be starting, and the timer be silent."""
     pause_s: float = 15.0
 
-    def get(self, path: str, **headers: str) -> https.Answer:
-        sent = {name.replace("_", "-"): value for name, value in headers.items()}
-        return https.send("GET", self.url + path, headers=sent)
+    def get(self, path: str, headers: Mapping[str, str] | None = None) -> https.Answer:
+        return https.send("GET", self.url + path, headers=headers)
 
 
 def probe(app: App) -> Iterator[Finding]:
@@ -48,13 +57,13 @@ def probe(app: App) -> Iterator[Finding]:
     yield answers
     if answers.verdict != "ok":
         return
-    yield _forged(app)
-    yield _nobody(app)
-    yield _signed_in(app)
-    for path in WEBHOOKS:
-        yield _handshake(app, path)
-    yield _functions(app)
-    yield _timer(app)
+    looks: list[Callable[[App], Finding]] = [_forged, _nobody, _signed_in]
+    looks += [partial(_handshake, path=path) for path in WEBHOOKS]
+    for look in (*looks, _functions, _timer):
+        try:
+            yield look(app)
+        except https.Unreachable as error:
+            yield fails("the app goes on answering", error.message, error.remedy)
 
 
 def _answers(app: App) -> Finding:
@@ -81,17 +90,12 @@ def _answers(app: App) -> Finding:
 def _forged(app: App) -> Finding:
     """Anybody can send this header; App Service takes it off, and the app believes it only behind that."""
     name = "a forged principal is refused"
-    answer = app.get(GUARDED, X_MS_CLIENT_PRINCIPAL=forged(app.known.get("AZURE_TENANT_ID")))
+    principal = forged(app.known.get("AZURE_TENANT_ID"))
+    answer = app.get(GUARDED, {"X-MS-CLIENT-PRINCIPAL": principal})
     if answer.status == 401:
         return ok(name)
-    return fails(
-        name,
-        f"GET {GUARDED} was answered with {answer.status}",
-        "ANYBODY MAY BE AN ADMINISTRATOR. Stop the app now (`az functionapp stop`). Look whether "
-        f"WEBSITE_AUTH_ENABLED was set by hand, and take it out; then {BEGIN_AGAIN}"
-        if answer.status < 300
-        else f"401 is expected. {BEGIN_AGAIN}",
-    )
+    told = f"GET {GUARDED} was answered with {answer.status}"
+    return fails(name, told, OPEN if answer.status < 300 else f"401 is expected. {BEGIN_AGAIN}")
 
 
 def forged(tenant_id: str) -> str:
@@ -127,13 +131,10 @@ def _signed_in(app: App) -> Finding:
     try:
         token = app.token or token_of(client_id)
     except CommandFailed as error:
-        return unknown(
-            name,
-            error.text.strip(),
-            "Who runs this has to be assigned Sync.Reader or Sync.Admin, and the registration to know the "
-            "Azure CLI: `python -m deploy entra` does both.",
-        )
-    answer = app.get(READABLE, Authorization=f"Bearer {token}")
+        return unknown(name, error.text.strip(), NOT_ASSIGNED)
+    except DeployError as error:
+        return unknown(name, error.message, error.remedy)
+    answer = app.get(READABLE, {"Authorization": f"Bearer {token}"})
     if answer.status == 200:
         return ok(name)
     document = answer.json()
@@ -144,7 +145,7 @@ def _signed_in(app: App) -> Finding:
 def _of_token(code: object) -> str:
     if code == "auth.roleMissing":
         return "Let an administrator assign you the app role Sync.Reader or Sync.Admin, and sign in again."
-    if code in ("auth.tokenInvalid", "auth.tokenMissing"):
+    if code in ("auth.tokenInvalid", "auth.tokenMissing", "auth.signInOff"):
         return (
             f"The app does not see the sign-in of App Service (WEBSITE_AUTH_ENABLED). {BEGIN_AGAIN}"
         )
@@ -162,10 +163,8 @@ def token_of(client_id: str) -> str:
 
 def _handshake(app: App, path: str) -> Finding:
     """Do as Graph does before it subscribes: the token comes back decoded, as plain text, in time."""
-    name, token = (
-        f"{path} answers Graph's handshake",
-        f"Validation: a+b/{secrets.token_urlsafe(12)}",
-    )
+    name = f"{path} answers Graph's handshake"
+    token = f"Validation: a+b/{secrets.token_urlsafe(12)}"
     answer = https.send(
         "POST",
         f"{app.url}{path}?validationToken={quote(token, safe='')}",
@@ -173,12 +172,8 @@ def _handshake(app: App, path: str) -> Finding:
         body=b"",
     )
     kind = answer.headers.get("content-type", "").partition(";")[0]
-    right = (answer.status, kind, answer.body.decode("utf-8", "replace")) == (
-        200,
-        "text/plain",
-        token,
-    )
-    if right and answer.seconds < HANDSHAKE_S:
+    is_right = (answer.status, kind, answer.body) == (200, "text/plain", token.encode())
+    if is_right and answer.seconds < HANDSHAKE_S:
         return ok(name, f"in {answer.seconds:.1f} s")
     return fails(
         name,
@@ -199,8 +194,8 @@ def _functions(app: App) -> Finding:
     )
     try:
         listed = {one.rpartition("/")[2] for one in commands.ask_json(*command)}
-    except CommandFailed as error:
-        return unknown(name, error.text.strip(), "Sign in with `az login`.")
+    except DeployError as error:
+        return _not_told(name, error)
     if listed == wanted:
         return ok(name, ", ".join(sorted(listed)))
     missing, surplus = sorted(wanted - listed), sorted(listed - wanted)
@@ -238,8 +233,8 @@ def _timer(app: App) -> Finding:
             )
         try:
             ticks = _ticks(app)
-        except CommandFailed as error:
-            return unknown(name, error.text.strip(), "Sign in with `az login`.")
+        except DeployError as error:
+            return _not_told(name, error)
         if ticks:
             return ok(name, f"{ticks} times in the last {LOGGED_MINUTES} minutes")
         if time.monotonic() >= deadline:
@@ -249,6 +244,13 @@ def _timer(app: App) -> Finding:
                 "Probe again in ten minutes: it fires every five, and the log comes some minutes late.",
             )
         time.sleep(app.pause_s)
+
+
+def _not_told(name: str, error: DeployError) -> Finding:
+    """Without `az`, or without a right of who runs it, a question stays open; it says nothing of the app."""
+    if isinstance(error, CommandFailed):
+        return unknown(name, error.text.strip(), "Sign in with `az login`.")
+    return unknown(name, error.message, error.remedy)
 
 
 def _ticks(app: App) -> int:
@@ -261,6 +263,7 @@ def _ticks(app: App) -> int:
     host = commands.ask_json("az", "cloud", "show", "--query", "endpoints.logAnalyticsResourceId")
     query = (
         f"AppTraces | where TimeGenerated > ago({LOGGED_MINUTES}m)"
+        f" | where AppRoleName =~ '{app.known.get('AZURE_FUNCTION_APP_NAME')}'"
         f" | where Message startswith '{SCHEDULE}' | count"
     )
     answer = commands.ask_json(

@@ -6,8 +6,7 @@ report has no name, no id and no address in it, so that it can be sent to us.
 
 import asyncio
 import os
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from deploy import commands
 from deploy.deployment import Deployment
 from deploy.errors import DeployError
 from deploy.https import Unreachable
-from deploy.probe.assumptions import ASSUMPTIONS, Seen, Verdict, unknown
+from deploy.probe.assumptions import ASSUMPTIONS, Assumption, Seen, Verdict, unknown
 from deploy.probe.reading import Tenant
 from sync_core.domain.clouds import CLOUDS
 from sync_core.domain.connections.token import read_token
@@ -37,30 +36,26 @@ def run(connection_id: str, known: Deployment, report: Path | None) -> int:
         tenant = asyncio.run(_tenant(connection_id, environment(known)))
     except SyncError as error:
         raise DeployError(error.message, f"{error.remedy} {NEEDED}") from error
-    lines, differs = [], 0
-    for line, seen in _asked(tenant):
-        print(line, flush=True)
-        lines.append(line)
-        differs += seen.verdict is Verdict.DIFFERS
+    counts, lines = dict.fromkeys(Verdict, 0), []
+    for number, assumption in enumerate(ASSUMPTIONS, 1):
+        seen = _seen(assumption, tenant)
+        counts[seen.verdict] += 1
+        lines.append(f"{number:2}  {seen.verdict:14}  {assumption.says}: {seen.evidence}")
+        print(lines[-1], flush=True)
+    told = ", ".join(f"{number} {verdict}" for verdict, number in counts.items())
+    lines.append(f"{told}; {tenant.asked} requests on {datetime.now(UTC):%Y-%m-%d}")
+    print(lines[-1])
     if report is not None:
         report.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return int(differs > 0)
+    return int(counts[Verdict.DIFFERS] > 0)
 
 
-def _asked(tenant: Tenant) -> Iterator[tuple[str, Seen]]:
-    counts = dict.fromkeys(Verdict, 0)
-    seen = unknown("")
-    for number, assumption in enumerate(ASSUMPTIONS, 1):
-        try:
-            seen = assumption.look(tenant)
-        except (Unreachable, KeyError, ValueError) as error:
-            seen = unknown(f"not understood: {type(error).__name__}")
-        counts[seen.verdict] += 1
-        yield f"{number:2}  {seen.verdict:14}  {assumption.says}: {seen.evidence}", seen
-    told = ", ".join(f"{number} {verdict}" for verdict, number in counts.items())
-    python = ".".join(map(str, sys.version_info[:2]))
-    day = f"{datetime.now(UTC):%Y-%m-%d}"
-    yield f"{told}; {tenant.asked} requests, {day}, Python {python}", unknown("")
+def _seen(assumption: Assumption, tenant: Tenant) -> Seen:
+    try:
+        return assumption.look(tenant)
+    except (Unreachable, KeyError, TypeError, ValueError) as error:
+        # An answer of another form than any that is known says nothing of the one that was asked about.
+        return unknown(f"not understood: {type(error).__name__}")
 
 
 def environment(known: Deployment) -> Mapping[str, str]:

@@ -53,6 +53,10 @@ class Programs:
         self._rules.append(rule)
         self._write()
 
+    def forget(self, command: str) -> None:
+        """Answer a command no more, whatever the rules said."""
+        self._rules = [one for one in self._rules if not set(command.split()) <= set(one["words"])]
+
     def azd_values(self, values: Mapping[str, str]) -> None:
         """Let azd know an environment."""
         lines = "\n".join(f'{name}="{value}"' for name, value in values.items())

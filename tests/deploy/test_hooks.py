@@ -105,6 +105,17 @@ def test_a_deployment_is_probed(programs: Programs, app_url: str) -> None:
     assert "a forged principal is refused" in done.stdout
 
 
+def test_without_az_a_deployment_is_not_stopped_for_what_az_would_tell(
+    programs: Programs, app_url: str
+) -> None:
+    """Azd signs in by itself; a forged header and both handshakes are looked at all the same."""
+    done = hook(programs, "postdeploy", **deployed(app_url))
+
+    assert done.returncode == 0, done.stdout
+    assert "install-azure-cli" in done.stdout
+    assert "ok              a forged principal is refused" in done.stdout
+
+
 def test_up_probes_by_itself(programs: Programs) -> None:
     done = hook(programs, "postdeploy", AZURE_ENV_NAME="prod", USERSYNC_PROBED_AFTERWARDS="true")
 

@@ -63,7 +63,7 @@ def test_the_functions_are_those_that_the_worker_lists() -> None:
 
 
 def test_a_function_that_is_missing_is_named(azure: Programs, app_url: str) -> None:
-    azure._rules = [one for one in azure._rules if "functionapp" not in one["words"]]
+    azure.forget("az functionapp")
     azure.answer("az functionapp function list", ["func-abc/admin"])
 
     finding = found(app_url, **SIGNED_IN)["every function is listed"]
@@ -83,7 +83,7 @@ def test_without_a_registration_the_real_token_cannot_be_told(
 
 
 def test_a_timer_that_was_not_seen_yet_is_no_fault(azure: Programs, app_url: str) -> None:
-    azure._rules = [one for one in azure._rules if "rest" not in one["words"]]
+    azure.forget("az rest")
     azure.answer("az rest", {"tables": [{"name": "PrimaryResult", "rows": [[0]]}]})
 
     assert found(app_url)["the timer has fired"].verdict is Verdict.UNKNOWN
@@ -91,10 +91,15 @@ def test_a_timer_that_was_not_seen_yet_is_no_fault(azure: Programs, app_url: str
 
 @pytest.fixture
 def open_app() -> Iterator[str]:
-    """What a wrong setting would make of the app in Azure: it believes a header that nobody takes off."""
+    """What a wrong setting would make of the app in Azure: it believes a header that nobody takes off.
+
+    Its timers are dead, too.
+    """
 
     async def believing(request: Request) -> Response:
-        shown = "x-ms-client-principal" in request.headers or request.url.path == "/api/health"
+        if request.url.path == "/api/health":
+            return JSONResponse({"status": "overdue", "message": "The timer has never fired."})
+        shown = "x-ms-client-principal" in request.headers
         return JSONResponse({"items": []}, 200 if shown else 401)
 
     bound = loopback.listen()
@@ -107,6 +112,12 @@ def test_an_app_that_believes_a_forged_header_is_stopped(azure: Programs, open_a
 
     assert finding.verdict is Verdict.FAILS
     assert "az functionapp stop" in finding.remedy
+
+
+def test_a_timer_that_the_app_itself_misses_is_a_fault(azure: Programs, open_app: str) -> None:
+    finding = found(open_app)["the timer has fired"]
+
+    assert (finding.verdict, finding.detail) == (Verdict.FAILS, "The timer has never fired.")
 
 
 def test_what_nobody_answers_is_told_once_and_not_looked_at_further(

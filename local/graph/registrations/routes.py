@@ -98,6 +98,7 @@ def _make_application(work: Work, unique_name: str, document: Document) -> Docum
         "api": {"requestedAccessTokenVersion": None, "oauth2PermissionScopes": []},
         "web": {"redirectUris": []},
         "requiredResourceAccess": [],
+        "groupMembershipClaims": None,
         "passwordCredentials": [],
     }
     _merge(made, document)
@@ -163,6 +164,22 @@ def _add_federated(work: Work, key: tuple[str, str]) -> Answer:
     others.append(made)
     _tell_registry(work, application)
     return json_answer(made, 201)
+
+
+def _change_federated(work: Work, key: tuple[str, str]) -> Answer:
+    """learn.microsoft.com/graph/api/federatedidentitycredential-update."""
+    application, document = work.application(key), work.request.json()
+    rules.need_to_change(work.request.caller, work.account, work.registered, application["id"])
+    known = work.registered.federated.get(application["id"], [])
+    credential_id = work.request.path.rpartition("/")[2]
+    before = next((one for one in known if one["id"] == credential_id), None)
+    if before is None:
+        raise not_found(credential_id)
+    changed = before | document
+    rules.check_federated(changed, [one for one in known if one is not before])
+    before.update(changed)
+    _tell_registry(work, application)
+    return Answer(204)
 
 
 def _list_assigned(work: Work, key: tuple[str, str]) -> Answer:
@@ -236,6 +253,7 @@ def _tell_registry(work: Work, application: Document) -> None:
     app.is_multi_tenant = application["signInAudience"] == "AzureADMultipleOrgs"
     app.redirect_uris = list(application["web"]["redirectUris"])
     app.required = _permissions(registered, application)
+    app.group_claims = application["groupMembershipClaims"]
     for principal in registered.principals.values():
         if principal["appId"] == application["appId"]:
             principal["appRoles"] = application["appRoles"]
@@ -255,6 +273,7 @@ def _permissions(registered: Registered, application: Document) -> list[str]:
         for resource in application["requiredResourceAccess"]
         if resource["resourceAppId"] == GRAPH_APP_ID
         for access in resource["resourceAccess"]
+        if access["type"] == "Role"
     ]
 
 
@@ -263,6 +282,7 @@ _ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("PATCH", rf"applications{_KEY}", _put_application),
     ("GET", rf"applications{_KEY}/federatedIdentityCredentials", _list_federated),
     ("POST", rf"applications{_KEY}/federatedIdentityCredentials", _add_federated),
+    ("PATCH", rf"applications{_KEY}/federatedIdentityCredentials/[^/]+", _change_federated),
     ("GET", rf"servicePrincipals{_KEY}", _get_principal),
     ("PATCH", rf"servicePrincipals{_KEY}", _put_principal),
     ("GET", rf"servicePrincipals{_KEY}/appRoleAssignedTo", _list_assigned),

@@ -131,6 +131,19 @@ def test_federated_credentials(
     assert ask("POST", path, {**TRUST, **changes}).status_code == status
 
 
+def test_a_federated_credential_is_changed_in_its_place(ask: As, made: dict[str, Any]) -> None:
+    path = f"/applications/{made['id']}/federatedIdentityCredentials"
+    first = ask("POST", path, TRUST).json()
+    second = ask("POST", path, {**TRUST, "name": "other", "subject": "other"}).json()
+
+    changed = ask("PATCH", f"{path}/{first['id']}", {"subject": "a new one"})
+    doubled = ask("PATCH", f"{path}/{second['id']}", {"subject": "a new one"})
+
+    assert (changed.status_code, doubled.status_code) == (204, 409)
+    assert [one["subject"] for one in ask("GET", path).json()["value"]] == ["a new one", "other"]
+    assert ask("PATCH", f"{path}/nowhere", {}).status_code == 404
+
+
 def test_more_than_twenty_federated_credentials_are_refused(ask: As, made: dict[str, Any]) -> None:
     path = f"/applications/{made['id']}/federatedIdentityCredentials"
     answers = [ask("POST", path, {**TRUST, "name": f"{n}", "subject": f"{n}"}) for n in range(21)]
