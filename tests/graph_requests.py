@@ -21,6 +21,7 @@ from tests.graph_description import (
 UNDESCRIBED_PATHS = {
     "$metadata": "learn.microsoft.com/graph/traverse-the-graph, 'Microsoft Graph API metadata'",
     "$batch": "learn.microsoft.com/graph/json-batching",
+    "me": "learn.microsoft.com/graph/api/user-get; the SDK has it under another name",
 }
 UNDESCRIBED_PARAMETERS = {
     "$skiptoken": "in a nextLink: learn.microsoft.com/graph/paging",

@@ -11,6 +11,7 @@ from local.graph.http.errors import GraphError, error_body, no_such_segment
 from local.graph.http.failures import failure, spoil
 from local.graph.http.messages import VERSION, Answer, GraphRequest
 from local.graph.http.recorder import Recorded, body_shape
+from local.graph.registrations import routes as registrations
 from local.graph.routes import (
     directory_objects,
     extensions,
@@ -155,6 +156,8 @@ def _page_number(service: Service, request: GraphRequest) -> int:
 async def route(service: Service, request: GraphRequest) -> Answer:
     if not request.path.startswith(f"{VERSION}/"):
         raise GraphError(400, "BadRequest", "Invalid version.")
+    if request.caller.account is not None:
+        return await registrations.route(service, request)
     segments = request.path.removeprefix(f"{VERSION}/").rstrip("/").split("/")
     # Segments are matched without regard to case; keys keep theirs.
     lower = [

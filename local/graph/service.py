@@ -1,11 +1,12 @@
 """What every Graph route works with: tenants, tokens, links, faults and the settings of the rig."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from local.graph.directory.clock import Clock
 from local.graph.directory.directory import Directory
 from local.graph.directory.members import Unions
+from local.graph.directory.registered import Registered
 from local.graph.directory.tenants import Registry
 from local.graph.directory.view import View
 from local.graph.faults.faults import Faults
@@ -93,7 +94,12 @@ class Service:
     rounds: Rounds = field(default_factory=Rounds)
     stale: StaleMembers = field(default_factory=StaleMembers)
     budgets: Budgets = field(default_factory=Budgets)
+    registered: dict[str, Registered] = field(default_factory=dict)
+    """By tenant: what administrators have made there."""
     _renderers: dict[tuple[str, frozenset[str]], Renderer] = field(default_factory=dict)
+
+    def registered_in(self, tenant_id: str) -> Registered:
+        return self.registered.setdefault(tenant_id, Registered())
 
     def renderer(self, request: GraphRequest, view: View) -> Renderer:
         """People of the view, as this caller sees them."""
@@ -115,7 +121,7 @@ class Service:
     def caller_now(self, caller: Caller) -> Caller:
         """The caller with the permissions that are left at the moment."""
         lost = self.faults.lost_roles(caller.app_id, caller.roles)
-        return Caller(caller.app_id, caller.tenant_id, caller.roles - lost) if lost else caller
+        return replace(caller, roles=caller.roles - lost) if lost else caller
 
     def account(self, request: GraphRequest) -> Account:
         """Whose budget a request is paid from."""

@@ -6,7 +6,7 @@ BICEP=PROGRAM python -m tests.infra
 import json
 import sys
 
-from tests.infra import app_lists
+from tests.infra import app_lists, resource_page
 from tests.infra.infrastructure import DIGEST, FROM_CODE, compiler, digest, scenarios, snapshot
 
 
@@ -30,6 +30,7 @@ def main() -> None:
         done = snapshot(scenario, "overwrite")
         if done.returncode:
             sys.exit(done.stderr)
+    resource_page.PAGE.write_text(resource_page.page(), encoding="utf-8")
     DIGEST.write_text(digest() + "\n", encoding="utf-8")
 
 

@@ -13,7 +13,7 @@ from tests.infra.sources import shipped
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-FOLDERS = "sync_core|local|tests|docs|benchmarks"
+FOLDERS = "sync_core|local|deploy|tests|docs|benchmarks"
 ROOMS = "api|connections|people|runs|health|directory|store|domain"
 # A path of an address, of a folder that is not kept (`.local/`) or of another page's path is none of ours.
 BEGIN = r"(?<![\w./<{-])"

@@ -45,6 +45,7 @@ def imported(path: Path) -> set[str]:
                 for name in ("checkpoints", "consents", "fences", "matches", "retention")
             ],
         ),
+        ("deploy", []),
         ("local", []),
         ("tests", []),
     ],

@@ -11,11 +11,16 @@ LOCKS = (
     "requirements-dev.txt",
     "requirements-uv.txt",
     "tests/requirements-runtime.txt",
+    "tests/infra/requirements-scanners.txt",
     "local/azurite/requirements-node.txt",
 )
-# Installed by programs; all others by the Makefile, but for what Azure itself installs.
-BY_PROGRAMS = {"requirements.txt", "local/azurite/requirements-node.txt"}
-PROGRAMS = ("tests/loading/interpreters.py", "local/azurite.py")
+# Installed by programs, uv by one where there is no other; all others by the Makefile.
+BY_PROGRAMS = {
+    "requirements.txt",
+    "tests/requirements-runtime.txt",
+    "local/azurite/requirements-node.txt",
+}
+PROGRAMS = ("deploy/package.py", "local/azurite.py")
 PIP = re.compile(r'"pip",\s+"install"')
 PIN = re.compile(r"[A-Za-z0-9._-]+(\[[a-z,-]+\])?==\S+( ; [^\\]+)?( --hash=sha256:[0-9a-f]{64})+")
 INSTALL = re.compile(r"pip install .*-r (\S+)")
@@ -53,7 +58,9 @@ def test_every_installation_checks_the_hashes() -> None:
 
 
 def test_every_program_that_installs_checks_the_hashes() -> None:
-    programs = [*(ROOT / "local").glob("*.py"), *(ROOT / "tests").rglob("*.py")]
+    programs = [
+        path for name in ("deploy", "local", "tests") for path in (ROOT / name).rglob("*.py")
+    ]
     texts = [one.read_text("utf-8") for one in programs]
     installing = [text for text in texts if PIP.search(text)]
 

@@ -1,4 +1,4 @@
-"""What goes to Azure is the app and nothing else; what an operator can set is told everywhere."""
+"""What goes to Azure is the app and nothing else."""
 
 import json
 import re
@@ -8,26 +8,20 @@ from pathlib import Path
 import pathspec
 import pytest
 
+from deploy import package
+
 ROOT = Path(__file__).parents[2]
-SETTINGS = [
-    "AzureWebJobsStorage",
-    "SYNC_TABLES",
-    "KEY_VAULT_URL",
-    "PUBLIC_BASE_URL",
-    "SYNC_SCHEDULE",
-    "AZURE_CLIENT_ID",
-    "ADMIN_TENANT_IDS",
-    "HISTORY_DAYS",
-    "GRAPH_ENDPOINT",
-    "AZURE_AUTHORITY_HOST",
-]
 
 
-def test_only_the_app_is_packaged() -> None:
-    """`.funcignore` names everything that stays home."""
-    ignored = pathspec.GitIgnoreSpec.from_lines(
-        (ROOT / ".funcignore").read_text(encoding="utf-8").splitlines()
-    )
+@pytest.fixture
+def ignored() -> pathspec.GitIgnoreSpec:
+    """Return what Core Tools leave out where they start in the root of the repository."""
+    lines = (ROOT / ".funcignore").read_text(encoding="utf-8").splitlines()
+    return pathspec.GitIgnoreSpec.from_lines(lines)
+
+
+def test_only_the_app_is_packaged(ignored: pathspec.GitIgnoreSpec) -> None:
+    """`.funcignore` names what stays home, `deploy package` what goes: both mean the same files."""
     tracked = subprocess.run(
         ["git", "ls-files"],  # noqa: S607 -- whichever git is on the path
         cwd=ROOT,
@@ -36,36 +30,38 @@ def test_only_the_app_is_packaged() -> None:
         check=True,
     ).stdout.splitlines()
 
-    packaged = {path.split("/")[0] for path in tracked if not ignored.match_file(path)}
+    by_ignoring = {path for path in tracked if not ignored.match_file(path)}
+    by_choosing = {path.relative_to(ROOT).as_posix() for path in package.sources()}
 
-    assert packaged == {
-        "LICENSE",
-        "function_app.py",
-        "host.json",
-        "requirements.txt",
-        "sync_core",
-    }
+    assert {path.split("/")[0] for path in by_ignoring} == set(package.SHIPPED)
+    # What is not tracked yet lies in sync_core beside it.
+    assert by_ignoring - {path for path in tracked if not (ROOT / path).exists()} <= by_choosing
+    assert {path.split("/")[0] for path in by_choosing} == set(package.SHIPPED)
 
 
-@pytest.mark.parametrize("path", [".venv/bin/python", ".local/rig.log", "local.settings.json"])
-def test_what_lies_about_is_not_packaged(path: str) -> None:
-    ignored = pathspec.GitIgnoreSpec.from_lines(
-        (ROOT / ".funcignore").read_text(encoding="utf-8").splitlines()
-    )
-
+@pytest.mark.parametrize(
+    "path",
+    [
+        ".venv/bin/python",
+        "sync_env/bin/python",
+        ".local/rig.log",
+        ".azure/prod/.env",
+        "local.settings.json",
+        "build/app/function_app.py",
+        "sync_core/__pycache__/settings.cpython-313.pyc",
+    ],
+)
+def test_what_lies_about_is_not_packaged(ignored: pathspec.GitIgnoreSpec, path: str) -> None:
     assert ignored.match_file(path)
 
 
-@pytest.mark.parametrize("name", SETTINGS)
-def test_every_setting_is_told(name: str) -> None:
-    """A setting exists in code, sample and docs/deploy.md, or not at all."""
-    sample = json.loads((ROOT / "local.settings.sample.json").read_text(encoding="utf-8"))
-
-    assert name in (ROOT / "docs/deploy.md").read_text(encoding="utf-8")
-    assert name in (ROOT / "sync_core/settings.py").read_text(encoding="utf-8") + (
-        ROOT / "function_app.py"
-    ).read_text(encoding="utf-8")
-    assert name in sample["Values"]
+@pytest.mark.parametrize("name", ["docs", "tests", "local", "infra", "deploy", "build", "cli"])
+def test_a_folder_of_that_name_inside_a_package_is_not_left_out(
+    ignored: pathspec.GitIgnoreSpec, name: str
+) -> None:
+    """A pattern without a slash in front matches at any depth: certifi has a folder `tests`."""
+    assert not ignored.match_file(f"{package.SITE.as_posix()}/certifi/{name}/__init__.py")
+    assert not ignored.match_file(f"{package.SITE.as_posix()}/certifi/{name}.md")
 
 
 def test_the_host_gives_a_run_more_time_than_the_run_takes() -> None:

@@ -1,11 +1,9 @@
 """One worker for each interpreter, over storage of its own and a small sample tenant."""
 
 import os
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
@@ -17,12 +15,12 @@ from sync_core.domain.documents import SyncRequest
 from sync_core.services import Services
 from tests.loading import interpreters
 from tests.loading.driver import Loaded, WorkerProcess
+from tests.loading.interpreters import Bare
 from tests.system import Rig
 
 QUEUE = "sync-requests"
-OURS = "{}.{}".format(*sys.version_info)
 INHERITED = ("HOME", "LANG", "PATH", "TMPDIR")
-VERSIONS = list(dict.fromkeys([OURS, interpreters.NEWEST]))
+VERSIONS = list(dict.fromkeys([interpreters.OURS, interpreters.NEWEST]))
 
 
 @dataclass(frozen=True)
@@ -55,14 +53,14 @@ class LoadedApp:
 def app(
     request: pytest.FixtureRequest, rig: Rig, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LoadedApp]:
-    python = _python(request.param)
+    bare = _bare(request.param)
     log = tmp_path_factory.mktemp("worker") / "log.txt"
     with (
         Azurite() as azurite,
         GraphEmulator(people=60, groups=12, seed=7, tls=rig.tls) as emulator,
     ):
         own = replace(rig, azurite=azurite)
-        with WorkerProcess(python, environment(own, emulator), log) as worker:
+        with WorkerProcess(bare, environment(own, emulator), log) as worker:
             yield LoadedApp(own, emulator, worker, worker.load())
 
 
@@ -77,13 +75,13 @@ async def services(app: LoadedApp) -> AsyncIterator[Services]:
     app.requests()
 
 
-def _python(version: str) -> Path:
-    if version == OURS:
+def _bare(version: str) -> Bare:
+    if version == interpreters.OURS:
         return interpreters.own()
-    base = interpreters.find_newest()
-    if base is None:
+    newest = interpreters.newest()
+    if newest is None:
         pytest.skip(f"no Python {version} on this machine; Azure runs it, so install it to be sure")
-    return interpreters.prepare(base)
+    return newest
 
 
 def environment(rig: Rig, emulator: GraphEmulator) -> dict[str, str]:

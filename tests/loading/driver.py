@@ -1,4 +1,4 @@
-"""The worker process as tests use it: start it with settings, load the app, call its functions."""
+"""The worker process as tests use it: start it with settings, load the package, call its functions."""
 
 import json
 import queue
@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-REPOSITORY = Path(__file__).parents[2]
+import psutil
+
+from tests.loading.interpreters import Bare
+
 ANSWER_TIMEOUT_S = 60
 
 
@@ -45,16 +48,16 @@ class HttpAnswer:
 class WorkerProcess:
     """One worker; one app a process."""
 
-    def __init__(self, python: Path, env: Mapping[str, str], log: Path) -> None:
-        self._log = log
+    def __init__(self, bare: Bare, env: Mapping[str, str], log: Path) -> None:
+        self._log, self._package = log, bare.package
         with log.open("w") as stderr:
             self._process = subprocess.Popen(
-                [python, Path(__file__).with_name("worker.py")],
+                bare.command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 env=dict(env),
-                cwd=REPOSITORY,
+                cwd=log.parent,
                 text=True,
                 encoding="utf-8",
             )
@@ -62,8 +65,9 @@ class WorkerProcess:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
-    def load(self, app: Path = REPOSITORY) -> Loaded:
-        answer = self._ask(do="load", app=str(app))
+    def load(self, app: Path | None = None) -> Loaded:
+        """Load the package, or an app that lies elsewhere."""
+        answer = self._ask(do="load", app=str(app or self._package))
         return Loaded(answer["functions"], frozenset(answer["modules"]), answer["seconds"])
 
     def http(
@@ -93,6 +97,10 @@ class WorkerProcess:
 
     def queue(self, function: str, body: str, *, deliveries: int = 1) -> None:
         self._ask(do="queue", function=function, body=body, deliveries=deliveries)
+
+    def memory_bytes(self) -> int:
+        """What of the machine's memory is this process's alone or its share."""
+        return int(psutil.Process(self._process.pid).memory_info().rss)
 
     def log(self) -> str:
         """Give what the worker has written into its log."""

@@ -1,56 +1,93 @@
-"""The interpreters under which the app is loaded: this one, and Python 3.13, which Azure runs.
+"""The package as it ships, and interpreters that have nothing else: this one, and Python 3.13.
 
-Python 3.13 gets an environment of its own beside `.venv`, with the packages that ship and the worker
-library, and nothing else: a package that is missing in requirements.txt is missing there too. It is
-made once and again when one of its lists changes.
+Azure runs the latter. `-S` leaves out every package of this machine, so one that is missing in the package
+is missing here. A package is built once and again when something of it changes.
 """
 
 import fcntl
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+
+from deploy import package
+from deploy.package import SITE, Target
 
 REPOSITORY = Path(__file__).parents[2]
 NEWEST = "3.13"
-LISTS = (REPOSITORY / "requirements.txt", REPOSITORY / "tests" / "requirements-runtime.txt")
-ENVIRONMENT = REPOSITORY / f".venv-{NEWEST}"
-LOCK = REPOSITORY / ".local" / f"{ENVIRONMENT.name}.lock"
+OURS = "{}.{}".format(*sys.version_info)
+BUILT = REPOSITORY / ".local" / "packages"
+# The library with which Azure's worker runs the app; from 3.13 on the package brings it.
+RUNTIME = REPOSITORY / "tests" / "requirements-runtime.txt"
 
 
-def own() -> Path:
-    return Path(sys.executable)
+@dataclass(frozen=True)
+class Bare:
+    """A Python without packages, the package that it loads, and where it finds modules."""
+
+    python: Path
+    package: Path
+    folders: tuple[Path, ...]
+
+    @property
+    def command(self) -> list[str | Path]:
+        # -P: nor does it find what lies about in its own folder.
+        return [self.python, "-S", "-P", Path(__file__).with_name("worker.py"), *self.folders]
 
 
-def find_newest() -> Path | None:
+def own() -> Bare:
+    return _bare(Path(sys.executable), OURS)
+
+
+def newest() -> Bare | None:
     """A Python 3.13 of this machine that really runs, or None."""
-    return next((found for found in _candidates() if _runs(found)), None)
+    found = next((found for found in _candidates() if _runs(found)), None)
+    return _bare(found, NEWEST) if found else None
 
 
-def prepare(base: Path) -> Path:
-    """Make the environment over `base` where it is missing or out of date, and give its Python."""
-    # Two test runs at once must not make it over each other.
-    LOCK.parent.mkdir(exist_ok=True)
-    with LOCK.open("w") as lock:
+def _bare(python: Path, version: str) -> Bare:
+    # Two test runs at once must not build over each other.
+    BUILT.mkdir(parents=True, exist_ok=True)
+    with (BUILT / f"{version}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return _prepare(base)
+        folder, target = BUILT / version, _target(version)
+        _build(folder, target)
+        folders = [folder / SITE]
+        if tuple(map(int, version.split("."))) < (3, 13):
+            folders.append(_runtime(BUILT / f"runtime-{version}"))
+    return Bare(python, folder, tuple(folders))
 
 
-def _prepare(base: Path) -> Path:
-    python, ready = ENVIRONMENT / "bin" / "python", ENVIRONMENT / ".ready"
-    wanted = hashlib.sha256(b"".join(one.read_bytes() for one in LISTS)).hexdigest()
-    if ready.exists() and ready.read_text() == wanted and python.exists():
-        return python
-    uv = str(Path(sys.executable).with_name("uv"))
-    _run([uv, "venv", "--quiet", "--clear", "--python", str(base), str(ENVIRONMENT)])
-    lists = [part for one in LISTS for part in ("-r", str(one))]
-    install = [uv, "pip", "install", "--quiet", "--require-hashes", "--python", str(python)]
-    _run([*install, *lists])
-    ready.write_text(wanted)
-    return python
+def _build(folder: Path, target: Target) -> None:
+    """Build what has changed; a worker of another test run may have loaded what has not."""
+    digest = hashlib.sha256(repr(target).encode())
+    for source in package.sources():
+        digest.update(str(source).encode() + source.read_bytes())
+    note = folder.with_name(f"{folder.name}.source")
+    if not folder.exists() or not note.exists() or note.read_text() != digest.hexdigest():
+        package.build(folder, target)
+        note.write_text(digest.hexdigest())
+
+
+def _runtime(folder: Path) -> Path:
+    """Put the worker library beside the package: it asks for 3.13 and runs on 3.11 as well."""
+    wanted = hashlib.sha256(RUNTIME.read_bytes()).hexdigest()
+    note = folder.with_name(f"{folder.name}.wheels")
+    if not note.exists() or note.read_text() != wanted:
+        package.install_wheels(folder, Target(NEWEST, None), RUNTIME)
+        note.write_text(wanted)
+    return folder
+
+
+def _target(version: str) -> Target:
+    """The very wheels that ship, where this machine can load them."""
+    is_like_azure = (sys.platform, platform.machine()) == ("linux", "x86_64")
+    return Target(version) if is_like_azure else Target(version, None)
 
 
 def _candidates() -> Iterator[Path]:
@@ -66,9 +103,3 @@ def _runs(python: Path) -> bool:
     command = [str(python), "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
     told = subprocess.run(command, capture_output=True, text=True, check=False)
     return told.returncode == 0 and told.stdout.strip() == NEWEST
-
-
-def _run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(command)}\n{done.stderr.strip()}")

@@ -11,7 +11,7 @@ host. It keeps one app a process, and the environment has to be ready when the p
     {"do": "queue", "function": NAME, "body": TEXT}              -> status, headers, body (HTTP only)
 
 An answer has "error" if the library reports a failure: an app it refuses, or a function that raised.
-Needs nothing but the library, so that it runs beside the packages that ship and no others.
+Modules are found in the folders that it is started with and nowhere else: in the package, as in Azure.
 """
 
 import asyncio
@@ -25,7 +25,9 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-import azure_functions_runtime
+sys.path[:0] = sys.argv[1:]
+
+import azure_functions_runtime  # noqa: E402 -- found in one of these folders
 
 Answer = dict[str, Any]
 

@@ -7,7 +7,16 @@ from local.graph.control.base import ControlBase, ControlError, Document
 from local.graph.control.loop import on_loop
 from local.graph.directory.people import timestamp
 from local.graph.directory.tenants import App, FederatedCredential
+from local.graph.entra.accounts import find_account
 from local.sample import SAMPLE_CLIENT_ID
+
+# The Azure CLI, and what its tokens for Graph may do; its own first-party registration fixes both.
+AZURE_CLI = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
+CLI_SCOPES = (
+    "Application.ReadWrite.All",
+    "AppRoleAssignment.ReadWrite.All",
+    "Directory.AccessAsUser.All",
+)
 
 
 class AppsControl(ControlBase):
@@ -87,6 +96,62 @@ class AppsControl(ControlBase):
         if len(federated) >= 20:
             raise ControlError("an app takes at most 20 federated credentials")
         federated.append(FederatedCredential(issuer, subject, audience, public_key))
+
+    @on_loop
+    def administrator_token(
+        self, account: str, *, scopes: list[str] | None = None, resource: str | None = None
+    ) -> str:
+        """The token with which the Azure CLI asks Graph for an account of the sign-in pages."""
+        found = find_account(self.service, account)
+        if found is None:
+            raise ControlError(f"no account {account}")
+        return self.service.mint.issue_for(
+            account,
+            tenant_id=found.tenant.id,
+            app_id=AZURE_CLI,
+            resource=resource or "https://graph.microsoft.com",
+            scopes=list(CLI_SCOPES if scopes is None else scopes),
+        )
+
+    @on_loop
+    def registered(self, *, tenant: str | None = None) -> Document:
+        """Everything that administrators have registered in a tenant."""
+        found = self.service.registered_in(self.tenant_of(tenant).id)
+        return {
+            "applications": list(found.applications.values()),
+            "servicePrincipals": list(found.principals.values()),
+            "federatedIdentityCredentials": found.federated,
+            "appRoleAssignments": found.assignments,
+        }
+
+    @on_loop
+    def add_identity(
+        self, name: str, *, object_id: str, client_id: str, tenant: str | None = None
+    ) -> None:
+        """A managed identity of Azure, which is a service principal in its tenant."""
+        self.service.registered_in(self.tenant_of(tenant).id).add_principal(
+            {
+                "id": object_id,
+                "appId": client_id,
+                "displayName": name,
+                "servicePrincipalType": "ManagedIdentity",
+            }
+        )
+
+    @on_loop
+    def set_registering(
+        self,
+        *,
+        users_may: bool | None = None,
+        lag_requests: int | None = None,
+        tenant: str | None = None,
+    ) -> None:
+        """Whether everybody may register applications; for how many requests new ones are not found."""
+        found = self.service.registered_in(self.tenant_of(tenant).id)
+        if users_may is not None:
+            found.users_may_register = users_may
+        if lag_requests is not None:
+            found.lag_requests = lag_requests
 
     @on_loop
     def trust_identity(self, public_key: str) -> None:

@@ -116,6 +116,13 @@ def _apps(control: Control) -> list[Route]:
         _route("/idTokens", "PATCH", lambda _, b: control.change_id_tokens(**b)),
         _route("/idTokens/keys", "POST", lambda _, b: control.rotate_signing_keys(
             keep_old=b.get("keepOld", True))),
+        _route("/registered", "GET", lambda r, _: control.registered(tenant=_tenant(r))),
+        _route("/registered", "PATCH", lambda r, b: control.set_registering(
+            users_may=b.get("usersMay"), lag_requests=b.get("lagRequests"), tenant=_tenant(r))),
+        _route("/registered/identities", "POST", lambda r, b: control.add_identity(
+            b["displayName"], object_id=b["id"], client_id=b["appId"], tenant=_tenant(r))),
+        _route("/accounts/{key}/token", "POST", lambda r, b: {"value": control.administrator_token(
+            _key(r), scopes=b.get("scopes"), resource=b.get("resource"))}),
         _route("/identities", "POST", lambda _, b: control.trust_identity(b["publicKey"])),
     ]  # fmt: skip
 

@@ -47,6 +47,9 @@ class Caller:
     app_id: str
     tenant_id: str
     roles: frozenset[str]
+    account: str | None = None
+    """The sign-in name of the person for whom the application asks; None where it asks for itself."""
+    scopes: frozenset[str] = frozenset()
 
     def may(self, permissions: frozenset[str]) -> bool:
         return not self.roles.isdisjoint(permissions)
@@ -75,9 +78,29 @@ class TokenMint:
     def knows_resource(self, resource: str) -> bool:
         return resource.rstrip("/") in GRAPH_RESOURCES | self.own_resources
 
+    def issue_for(
+        self, account: str, *, tenant_id: str, app_id: str, resource: str, scopes: list[str]
+    ) -> str:
+        """Sign a token of a person, as a program gets it that acts for who has signed in."""
+        claims = self._claims_of(tenant_id, app_id, resource)
+        del claims["idtyp"]
+        return jwt.encode(
+            {**claims, "upn": account, "scp": " ".join(scopes)}, self.key, algorithm="HS256"
+        )
+
     def issue(self, *, tenant_id: str, app_id: str, resource: str, roles: list[str]) -> str:
+        claims = self._claims_of(tenant_id, app_id, resource)
+        if roles:
+            claims["roles"] = roles
+        if self.is_opaque:
+            token = f"EwBwA8l6{secrets.token_urlsafe(48)}"
+            self._opaque[token] = claims
+            return token
+        return jwt.encode(claims, self.key, algorithm="HS256")
+
+    def _claims_of(self, tenant_id: str, app_id: str, resource: str) -> dict[str, Any]:
         now = int(time.time())
-        claims: dict[str, Any] = {
+        return {
             "aud": resource,
             "iss": f"https://sts.windows.net/{tenant_id}/",
             "iat": now,
@@ -91,13 +114,6 @@ class TokenMint:
             "uti": secrets.token_urlsafe(16),
             "ver": "1.0",
         }
-        if roles:
-            claims["roles"] = roles
-        if self.is_opaque:
-            token = f"EwBwA8l6{secrets.token_urlsafe(48)}"
-            self._opaque[token] = claims
-            return token
-        return jwt.encode(claims, self.key, algorithm="HS256")
 
     def caller(self, authorization: str | None) -> Caller:
         scheme, _, token = (authorization or "").partition(" ")
@@ -108,7 +124,13 @@ class TokenMint:
             raise unauthenticated(TOKEN_OVER)
         if not self.knows_resource(str(claims["aud"])):
             raise unauthenticated("Access token validation failure. Invalid audience.")
-        return Caller(claims["appid"], claims["tid"], frozenset(claims.get("roles", ())))
+        return Caller(
+            claims["appid"],
+            claims["tid"],
+            frozenset(claims.get("roles", ())),
+            claims.get("upn"),
+            frozenset(claims.get("scp", "").split()),
+        )
 
     def _claims(self, token: str) -> dict[str, Any]:
         """Verified once, then remembered: a benchmark sends one token a thousand times."""
