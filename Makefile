@@ -76,8 +76,8 @@ setup: $(READY) $(AZURITE) $(KUSTO)
 
 # What is installed is what was locked, byte by byte: a package that was changed at the index is refused.
 $(READY): requirements-uv.txt requirements.txt requirements-dev.txt
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
-	  || { echo "Python 3.11, 3.12 or 3.13 is needed; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make PYTHON=python3.13 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' \
+	  || { echo "Python 3.11 to 3.14 is needed; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make PYTHON=python3.13 $(MAKECMDGOALS)"; exit 1; }
 	@echo "Setting up Python packages in $(VENV) (about a minute the first time)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
@@ -94,7 +94,7 @@ $(KUSTO): tests/kusto/package.json tests/kusto/package-lock.json $(AZURITE)
 	@$(BIN)/python -m tests.kusto
 	@touch $@
 
-# Pins every package for Python 3.11 to 3.13 at once, with markers where the versions differ, and with the
+# Pins every package for Python 3.11 to 3.14 at once, with markers where the versions differ, and with the
 # hashes of its files. `deploy/package.py` installs requirements.txt into the package, and checks them as well.
 LOCK := $(BIN)/uv pip compile --quiet --no-header --generate-hashes
 lock: $(READY)
