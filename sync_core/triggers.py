@@ -18,7 +18,7 @@ from sync_core.domain.errors import FixConnection, Invalid, NotUnderstood, Reque
 from sync_core.health import journal
 from sync_core.health.overdue import report_overdue
 from sync_core.logs import log_event
-from sync_core.runs import worker
+from sync_core.runs import by_name, worker
 from sync_core.runs.notifications import Deliveries
 from sync_core.runs.poison import give_up
 from sync_core.runs.request import request_due, request_now
@@ -64,6 +64,7 @@ async def maintained(*, past_due: bool) -> None:
     await journal.warn_of_expiry(services)
     await binding.confirm_pending(services)
     await services.store.refused_plans.forget_old(services.clock())
+    await by_name.request_left(services)
     await forget_old(services)
 
 
