@@ -19,7 +19,7 @@ from sync_core.domain.errors import FixConnection, Invalid, NotUnderstood, Reque
 from sync_core.health import clock, journal
 from sync_core.health.overdue import report_overdue
 from sync_core.logs import log_event
-from sync_core.runs import worker
+from sync_core.runs import by_name, worker
 from sync_core.runs.notifications import Deliveries
 from sync_core.runs.poison import give_up
 from sync_core.runs.request import request_due, request_now
@@ -83,6 +83,7 @@ async def _maintain(services: Services, by: str) -> None:
     await binding.confirm_pending(services)
     await services.store.refused_plans.forget_old(services.clock())
     await subscriptions.tend_all(services)
+    await by_name.request_left(services)
     await forget_old(services)
     took_s = (services.clock() - began).total_seconds()
     log_event("maintenance.done", clock=by, took_s=round(took_s, 1))

@@ -108,7 +108,7 @@ async def _asked(services: Services, named: NamedPeople) -> Run:
         raise RetryLater(
             error.code,
             f"{error.message} The request is noted as run {run.id} and has not started.",
-            f"Nothing to do: it is done after the next run of the connection. {error.remedy}",
+            f"Nothing to do: it is asked for again within the hour. {error.remedy}",
         ) from error
     return run
 

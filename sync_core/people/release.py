@@ -83,7 +83,7 @@ async def release(
     confirmed: Collection[str],
     by: Actor,
 ) -> Released:
-    """Give somebody back to the rules, because `by` asks for it.
+    """Let the rules decide again about somebody, because `by` asks for it.
 
     Raises `Unconfirmed` for who would leave by that, unless their plan is among the `confirmed`; `Conflict`
     while a run is under way, the connection is disabled, or an assertion would be broken; `NotFound` for

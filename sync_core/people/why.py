@@ -38,6 +38,7 @@ from sync_core.domain.explain.words import (
 from sync_core.domain.matching import decide
 from sync_core.domain.matching.registry import OBJECT_ID
 from sync_core.domain.model import Action, Attributes, Change, Evidence, Origin, Reason, Status
+from sync_core.domain.plan.by_hand import is_over
 from sync_core.domain.plan.decide import is_protected
 from sync_core.people.stored import stored_person, takeover_seen
 from sync_core.runs.context import RunContext, run_context
@@ -241,7 +242,7 @@ class Explainer:
         )
         code, sentence = verdict(standing)
         if stored is not None and stored.origin is Origin.MANUAL:
-            sentence += " Brought in by hand, so leaving the scope removes nobody here."
+            sentence += f" {self._by_hand(stored)}"
         return PersonExplained(
             verdict=sentence,
             code=code,
@@ -261,6 +262,17 @@ class Explainer:
                 evidence.object_id, stored.user_principal_name if stored else principal_name
             ),
             history=[self._past(entry) for entry in history],
+        )
+
+    def _by_hand(self, stored: Person) -> str:
+        """Say what it means for somebody that they were brought in by hand."""
+        if stored.until is None:
+            return "Brought in by hand, so leaving the scope removes nobody here."
+        day = stored.until.isoformat()
+        if is_over(day, self._context.stamp.now):
+            return f"Brought in by hand until {day}, which has come: the rules decide now."
+        return (
+            f"Brought in by hand until {day}: before that, leaving the scope removes nobody here."
         )
 
     def _mapped(

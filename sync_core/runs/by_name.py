@@ -1,12 +1,13 @@
 """Runs of people who were named: brought in by hand, or synced now; each under the hold, with results.
 
-What was asked for stands in a table until its run has ended. Whoever holds the connection does all that
-waits there, so a run that was killed goes on under its own name, and one that met another is done after it.
+What was asked for stands in a table until its run has ended, and a message of the queue says to look there.
+So a run that was killed goes on under its own name, and one that met another is done after it.
 """
 
 import math
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 
 from sync_core.directory.client import GraphClient
 from sync_core.directory.lookup import groups_among, ids_by_name
@@ -44,27 +45,46 @@ from sync_core.store.runs import new_run_id
 MAX_TRIES = 5
 # How often, and for how long, people are asked for again whom a group may let in a little later.
 ASK_AGAIN = timedelta(minutes=3)
+# How soon a request that met another holder looks again, and after what time one that waits was forgotten.
+LOOK_AGAIN_S = 10
+LEFT_AFTER = timedelta(minutes=30)
 BY_NAME = frozenset({Trigger.IMPORT, Trigger.PERSON})
 
 
 async def handle(services: Services, request: SyncRequest, budget: timedelta) -> None:
-    """Do what waits of people who were named; where another holder has the connection, come back."""
+    """Do what waits of people who were named; where another holder has the connection, come back soon."""
+    if not any(_is_due(services, one) for one in await _waiting(services, request.connection_id)):
+        return
     try:
         async with held(services, request.connection_id, budget=budget) as hold:
             await carry_out(services, hold)
     except UnderWay as busy:
         expires_at = busy.lease.expires_at or services.clock()
         left_s = (expires_at - services.clock()).total_seconds()
-        await services.queue.send(request, delay_s=max(0, math.ceil(left_s)) + 1)
+        await services.queue.send(request, delay_s=min(LOOK_AGAIN_S, max(0, math.ceil(left_s)) + 1))
     except LeaseLost:
         pass  # whoever has the lease now goes on
 
 
+async def _waiting(services: Services, connection_id: str) -> list[NamedPeople]:
+    return await services.store.named.waiting(connection_id)
+
+
+def _is_due(services: Services, named: NamedPeople) -> bool:
+    return named.not_before is None or named.not_before <= services.clock()
+
+
+async def request_left(services: Services) -> None:
+    """Ask again for what has waited for long: its message was lost, or could not be sent."""
+    now = services.clock()
+    async for named in services.store.named.all():
+        if now - max(named.asked_at, named.not_before or named.asked_at) > LEFT_AFTER:
+            await services.queue.send(message_for(named))
+
+
 async def carry_out(services: Services, hold: Hold) -> None:
     """Do all that waits, what was asked for first first."""
-    for named in await services.store.named.waiting(hold.connection_id):
-        if named.not_before is not None and named.not_before > services.clock():
-            continue
+    for named in filter(partial(_is_due, services), await _waiting(services, hold.connection_id)):
         stored = await services.store.connections.find(hold.connection_id)
         if stored is None or not stored.connection.enabled:
             await record.reject(services, named.connection_id, named.run_id)

@@ -62,18 +62,16 @@ async def handle(
 
     `run_id` is the name of its run if the message has none.
     """
-    if not await _is_wanted(services, request):
-        return None
     if request.trigger in by_name.BY_NAME:
         await by_name.handle(services, request, RUN_BUDGET)
+        return None
+    if not await _is_wanted(services, request):
         return None
     run_id = request.run_id or run_id or new_run_id(services.clock())
     wanted = Next(run_id, request.trigger.value, request.mode, request.by, request.asked_at)
     try:
         async with held(services, request.connection_id, budget=RUN_BUDGET, request=wanted) as hold:
-            run = await _run_held(services, hold)
-            await by_name.carry_out(services, hold)
-            return run
+            return await _run_held(services, hold)
     except UnderWay as busy:
         log_event("run.deferred", connection=request.connection_id, running=busy.lease.run_id)
         await _look_again(services, request.connection_id, busy)

@@ -1,9 +1,10 @@
 """The NamedPeople table: who was named for a run of their own that has not ended; one row a run.
 
-Written before the queue is told, and deleted when the run has ended. Whoever holds the connection next does
-what is left in it, so neither a lost message nor a killed worker loses what an administrator has asked for.
+Written before the queue is told, and deleted when the run has ended. Who handles a message does all that
+waits for the connection, so neither a lost message nor a killed worker loses what was asked for.
 """
 
+from collections.abc import AsyncIterator
 from functools import partial
 
 from azure.core.exceptions import AzureError
@@ -39,6 +40,13 @@ class NamedStore:
             found += (read(NamedPeople, joined("Document", row)) for row in page)
         # The newest run sorts first.
         return found[::-1]
+
+    async def all(self) -> AsyncIterator[NamedPeople]:
+        """Yield what waits for any connection."""
+        table = await self._tables.table(NAMED)
+        async for page in query(table, "PartitionKey gt ''"):
+            for row in page:
+                yield read(NamedPeople, joined("Document", row))
 
     async def forget(self, named: NamedPeople) -> None:
         table = await self._tables.table(NAMED)

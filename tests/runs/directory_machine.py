@@ -8,7 +8,7 @@ is over, two runs later, the table is what the model says, and a full reading fi
 import asyncio
 import itertools
 from contextlib import ExitStack
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
@@ -23,8 +23,10 @@ from local.graph.control.people import describe
 from local.graph.directory.directory import Directory
 from local.graph.faults.kinds import LAGGING
 from sync_core.domain.documents import RunStatus
+from sync_core.domain.errors import Unconfirmed
 from sync_core.runs.preview import preview
 from sync_core.services import Services, utc_now
+from tests.runs.by_hand import imported, released, results
 from tests.runs.world import NO_LIMITS
 from tests.system import Rig, rows_of, run_now, set_clock, stored_connection
 
@@ -70,6 +72,7 @@ class DirectoryMachine(RuleBasedStateMachine):
         self._people: list[str] = []
         self._groups: dict[str, str] = {}
         self._in_since: dict[str, timedelta] = {}
+        self._by_hand: dict[str, date | None] = {}
         self._stored: dict[str, str] = {}
         self._read: dict[str, Any] | None = None
         self._since_settled = 0
@@ -192,6 +195,41 @@ class DirectoryMachine(RuleBasedStateMachine):
     def restore_group(self, group: str) -> None:
         if not self._is_there(group):
             self._control.restore_group(self._groups[group])
+
+    # --- what an administrator does ---------------------------------------------------------------
+
+    @rule(who=st.sets(people, min_size=1, max_size=3), days=st.sampled_from([0, 0, 1, 2]))
+    def bring_in(self, who: set[int], days: int) -> None:
+        """Pick people by hand, whatever they are in; for good, or until a day."""
+        today = (self._began + self._offset).date()
+        until = today + timedelta(days=days) if days else None
+        picked = [self._people[number] for number in who]
+        run = self._runner.run(imported(self._services, self._id, picked, until))
+        self._read = None
+        self._note_scope()
+        note(f"{run.trigger} {run.status} {run.error}")
+        assert run.status in {RunStatus.SUCCEEDED, RunStatus.PARTIAL}, run.error
+        for object_id, result in results(run).items():
+            if result == "imported" or (
+                result == "alreadyIn" and object_id in self._by_hand and until is not None
+            ):
+                self._by_hand[object_id] = until
+
+    @rule(person=people)
+    def give_back(self, person: int) -> None:
+        """Let the rules decide again; whoever leaves by that is confirmed."""
+        object_id = self._people[person]
+        if self._rows().get(object_id, {}).get("Origin") != "manual":
+            return
+        self._read = None
+        self._by_hand.pop(object_id, None)
+        try:
+            self._runner.run(released(self._services, self._id, object_id))
+        except Unconfirmed as refused:
+            plan_hash = refused.members["planHash"]
+            self._runner.run(released(self._services, self._id, object_id, plan_hash))
+            self._in_since.pop(object_id, None)
+        self._note_scope()
 
     # --- what goes wrong ------------------------------------------------------------------------
 
@@ -364,11 +402,20 @@ class DirectoryMachine(RuleBasedStateMachine):
         if not self._is_live(object_id):
             return False
         person = self._person(object_id)
-        if person.get("accountEnabled") is False or person.get("userType") == "Guest":
+        if person.get("accountEnabled") is False:
+            return False
+        if object_id in self._by_hand and not self._is_over(object_id):
+            return True
+        if person.get("userType") == "Guest":
             return False
         above = self._above(object_id)
         in_root = ROOT in above and OUT not in above
         return in_root or (SALES_ROOT in above and person.get("department") == "Sales")
+
+    def _is_over(self, object_id: str) -> bool:
+        """Whether the day has come until which somebody was brought in by hand."""
+        until = self._by_hand[object_id]
+        return until is not None and until <= (self._began + self._offset).date()
 
     def _above(self, object_id: str) -> set[str]:
         """Return the names of the groups that a person is in, through groups that are there."""

@@ -350,8 +350,7 @@ async def test_an_import_during_a_run_is_done_after_it(tenant: Tenant) -> None:
         run = await asked_for(tenant.services, tenant.id, [ann])
         met = await done(tenant.services, run)
         waits = await tenant.services.store.named.waiting(tenant.id)
-    await tenant.run()
-    after = await tenant.services.store.runs.get(tenant.id, run.id)
+    after = await done(tenant.services, run)
 
     assert met.status is RunStatus.QUEUED
     assert [named.run_id for named in waits] == [run.id]

@@ -1,6 +1,6 @@
 """A killed run loses nothing: after a death before any write, the next run ends with the same table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -12,6 +12,7 @@ from sync_core.connections import delete
 from sync_core.connections.refusals import NeedsConfirmation
 from sync_core.domain.connections.deletion import Users
 from sync_core.services import Services, utc_now
+from tests.runs.by_hand import asked_for, done, imported, results
 from tests.runs.killed import KILLED, run_until_write
 from tests.runs.recovery import (
     assert_fences_stand,
@@ -163,3 +164,44 @@ async def test_killed_while_people_are_deleted(
         assert await rows_of(services, victim) == await fences_of(services, victim) == {}
         assert await services.store.connections.find(victim) is None
         assert await services.store.deletions.find(victim) is None
+
+
+async def test_killed_before_any_write_of_an_import_by_hand(
+    services: Services, rig: Rig, emulator: GraphEmulator, connection_id: str
+) -> None:
+    """It goes on under its name; nobody is doubled, and each is answered for as if nothing had been."""
+    people, until = made(emulator, 3), (services.clock() + timedelta(days=30)).date()
+    blocked = emulator.control.create_person({"accountEnabled": False})["id"]
+    victims = [f"{connection_id}-{number}" for number in range(1, 25)]
+    for name in [connection_id, *victims]:
+        await stored_connection(services, name, scope={})
+    whole = await imported(services, connection_id, [*people, blocked], until)
+    wanted = picked(await rows_of(services, connection_id))
+
+    deaths = 0
+    for victim in victims:
+        set_clock(services, utc_now)
+        run = await asked_for(services, victim, [*people, blocked], until)
+        message = {"connectionId": victim, "trigger": "import", "runId": run.id}
+        if run_until_write(rig.environment(emulator), message, deaths + 1) != KILLED:
+            break
+        deaths += 1
+        let_lease_end(services)
+        ended = await done(services, run)
+        assert results(ended) == results(whole)
+        assert picked(await rows_of(services, victim)) == wanted
+        await assert_history_is_whole(services, victim)
+        assert await services.store.named.waiting(victim) == []
+    else:
+        pytest.fail("the import makes more writes than there are victims")
+
+    # Lease, request, record, cases, plan, a batch for each of three partitions, record, request, lease.
+    assert deaths >= 10
+
+
+def picked(rows: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what is left in the table, but for the runs that wrote it."""
+    return {
+        object_id: {name: value for name, value in row.items() if name != "ImportRunId"}
+        for object_id, row in essence(rows).items()
+    }

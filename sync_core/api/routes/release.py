@@ -20,7 +20,7 @@ async def release_person(
     body: BodyIfAny,
     confirm: Confirm = None,
 ) -> Response:
-    """Give somebody who was brought in by hand back to the rules.
+    """Let the rules decide again about somebody who was brought in by hand.
 
     Who leaves by that is refused with 409 and `planHash` first, and done with `?confirm=`.
     """
