@@ -48,6 +48,7 @@ CALLS: dict[str, dict[str, bool]] = {
         "create_table": True,
         "delete_entity": True,
         "get_entity": False,
+        "list_entities": False,
         "list_tables": False,
         "query_entities": False,
         "update_entity": True,
