@@ -20,7 +20,7 @@ from sync_core.directory import subscriptions as graph
 from sync_core.directory.client import GraphClient
 from sync_core.directory.own_address import LIFECYCLE, NOTIFICATIONS, check_own_address
 from sync_core.directory.retry_budget import RetryBudget
-from sync_core.domain.clouds import CloudName
+from sync_core.domain.clouds import CLOUDS, CloudName
 from sync_core.domain.documents import Connection, Purpose, SyncRequest, Trigger
 from sync_core.domain.errors import FixConnection, PreconditionFailed, RetryLater, SyncError
 from sync_core.domain.notifications import client_state
@@ -603,7 +603,8 @@ async def _remove_at(
     services: Services, connection: Connection, place: Place, rows: Sequence[Subscription]
 ) -> None:
     now, store = services.clock(), services.store.subscriptions
-    live = [row for row in rows if row.owner is None and row.is_live(now)]
+    is_known = place.cloud in CLOUDS  # else another release has made them
+    live = [row for row in rows if row.owner is None and row.is_live(now) and is_known]
     for row in rows:
         if row not in live:
             await store.delete(row)

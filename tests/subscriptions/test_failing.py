@@ -332,6 +332,17 @@ async def test_one_connection_that_fails_leaves_the_others_alone(app: App) -> No
     assert set((await app.states(unusable)).values()) == {"credential.tenantNotFound"}
 
 
+async def test_rows_without_their_connection_are_forgotten(app: App) -> None:
+    await app.made()
+    await app.tend()
+    stored = await app.services.store.connections.get(app.connection_id)
+    await app.services.store.connections.delete(app.connection_id, stored.etag)
+
+    await app.maintain()
+
+    assert await app.rows() == []
+
+
 async def test_what_cannot_be_removed_now_is_removed_in_an_hour(app: App) -> None:
     await app.made()
     await app.tend()
