@@ -60,9 +60,8 @@ PATIENCE_S = 60.0
 LIMIT_S = 300.0
 # Who deletes a connection waits for it.
 REMOVAL_LIMIT_S = 10.0
+# The end of a life is drawn from so many seconds: it tells one subscription from another.
 JITTER_S = 3_600
-# A 409 may be about a subscription that goes at the same moment.
-TRIES = 2
 
 
 class OwnAddress:
@@ -271,8 +270,10 @@ class Tending:
                 if sweeps:
                     await self._sweep(client)
         except (FixConnection, RetryLater) as error:
-            rows = {row.slot: row for row in [*self.survey.rows, *work.renew, *work.check]}
-            for slot in [*work.create, *(row.slot for row in [*work.renew, *work.check])]:
+            # Who cannot be asked for in passing trouble is no worse for it.
+            asked = [*work.renew, *(work.check if isinstance(error, FixConnection) else [])]
+            rows = {row.slot: row for row in [*self.survey.rows, *asked]}
+            for slot in [*work.create, *(row.slot for row in asked)]:
                 await self._fail(slot, rows.get(slot), error)
 
     async def replace_all(self, rows: Sequence[Subscription]) -> None:
@@ -363,16 +364,12 @@ class Tending:
             client_state=client_state(key, row.connection_id, row.nonce),
             expires_at=row.expires_at or self.services.clock() + LIFE,
         )
-        for attempt in range(1, TRIES + 1):
-            try:
-                return self._active(await graph.create(client, wanted))
-            except graph.AlreadyThere as clash:
-                found = await self._there(client, row, kept, clash)
-                if found is not None:
-                    return found
-                if attempt == TRIES:
-                    raise
-        raise AssertionError  # pragma: no cover -- the loop ends above
+        try:
+            return self._active(await graph.create(client, wanted))
+        except graph.AlreadyThere as clash:
+            found = await self._there(client, row, kept, clash)
+        # What was in the way is gone.
+        return found or self._active(await graph.create(client, wanted))
 
     async def _there(
         self,
@@ -466,6 +463,9 @@ class Tending:
         found: Sequence[Listed | SyncError | None]
         try:
             found = await graph.find_all(client, ids, slots)
+        except RetryLater as error:
+            log_event("subscriptions.notChecked", connection=self.connection.id, code=error.code)
+            return
         except SyncError as error:
             found = [error] * len(rows)
         for row, listed in zip(rows, found, strict=True):

@@ -332,6 +332,21 @@ async def test_one_connection_that_fails_leaves_the_others_alone(app: App) -> No
     assert set((await app.states(unusable)).values()) == {"credential.tenantNotFound"}
 
 
+async def test_what_lives_is_no_worse_for_passing_trouble(app: App) -> None:
+    await app.made()
+    await app.tend()
+    app.pass_time(hours=1)
+    app.control.add_fault("outage", path="/v1.0/$batch")
+    await app.tend()
+    of_graph = await app.states()
+    app.control.clear_faults()
+    app.control.add_fault("outage", path="/*/oauth2/v2.0/token")
+    await app.tend()
+
+    assert set(of_graph.values()) == {"active"}
+    assert set((await app.states()).values()) == {"active"}
+
+
 async def test_rows_without_their_connection_are_forgotten(app: App) -> None:
     await app.made()
     await app.tend()
