@@ -20,7 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.figures import Idle, Import, Judging, Row, Webhook
+from benchmarks.figures import Idle, Import, Judging, Picking, Row, Webhook
 from benchmarks.incremental import churn, incremental
 from benchmarks.million import million
 from benchmarks.report import (
@@ -34,7 +34,14 @@ from benchmarks.report import (
 )
 from benchmarks.sides import EVERYONE, GROUP, change, in_a_process, ours
 from benchmarks.surroundings import REPOSITORY, Surroundings
-from benchmarks.targets import MILLION, UNCHANGED, incremental_targets, million_targets, targets
+from benchmarks.targets import (
+    MILLION,
+    UNCHANGED,
+    incremental_targets,
+    million_targets,
+    picking_targets,
+    targets,
+)
 
 SIZES = [2_000, 20_000, 100_000]
 INCREMENTAL_SIZES = [1_000, 10_000, 100_000]
@@ -47,7 +54,8 @@ IDLE_PEOPLE, IDLE_MEMBERS = 100, 3
 # In memory, so the size that the target names is quick, too.
 JUDGED_PEOPLE = 100_000
 IMPORTS = 5
-PARTS = ["full", "incremental"]
+PARTS = ["full", "incremental", "by-hand"]
+PICKED_FROM = 100_000
 STALLED_S = 45
 REJECTED = re.compile(r"run\.rejected connection=(flood-\d+)")
 # Azurite keeps everything in memory here: node's own limit is a few GiB.
@@ -68,7 +76,16 @@ def main(arguments: Sequence[str]) -> int:
         _measure_all_else(options)
     if "incremental" in options.parts:
         _measure_incremental(quick=options.quick)
+    if "by-hand" in options.parts:
+        picking = _picking(INCREMENTAL_SIZES[0] * 2 if options.quick else PICKED_FROM)
+        _print_lines(target_lines(list(picking_targets(picking))))
     return 0
+
+
+def _picking(people: int) -> Picking:
+    with Surroundings(people=people) as around:
+        result = in_a_process(around, "benchmarks.by_hand", {"connection": "bench"})
+    return Picking(people=people, **result)
 
 
 def _measure_incremental(*, quick: bool) -> None:
@@ -132,7 +149,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         nargs="+",
         choices=PARTS,
         default=PARTS,
-        help="what to measure: runs in full with all else, or runs by the delta (default: both)",
+        help="what to measure: runs in full with all else, runs by the delta, people by hand (default: all)",
     )
     options = parser.parse_args(arguments)
     options.people = options.people or (SIZES[:1] if options.quick else SIZES)
