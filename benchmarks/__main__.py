@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
-from benchmarks.figures import Idle, Import, Judging, Row, Webhook
+from benchmarks.figures import Idle, Import, Judging, Picking, Row, Webhook
 from benchmarks.incremental import churn, incremental
 from benchmarks.million import million
 from benchmarks.notified import http_host, judged, notified
@@ -35,6 +35,7 @@ from benchmarks.targets import (
     UNCHANGED,
     incremental_targets,
     million_targets,
+    picking_targets,
     realtime_targets,
     targets,
 )
@@ -50,7 +51,8 @@ IDLE_PEOPLE, IDLE_MEMBERS = 100, 3
 # In memory, so the size that the target names is quick, too.
 JUDGED_PEOPLE = 100_000
 IMPORTS = 5
-PARTS = ["full", "incremental", "realtime"]
+PARTS = ["full", "incremental", "realtime", "by-hand"]
+PICKED_FROM = 100_000
 # Azurite keeps everything in memory here: node's own limit is a few GiB.
 NODE_OPTIONS = "--max-old-space-size=12288"
 
@@ -72,7 +74,16 @@ def main(arguments: Sequence[str]) -> int:
     if "realtime" in options.parts:
         found = notified(quick=options.quick)
         _print_lines(realtime_lines(found), target_lines(list(realtime_targets(found))))
+    if "by-hand" in options.parts:
+        picking = _picking(INCREMENTAL_SIZES[0] * 2 if options.quick else PICKED_FROM)
+        _print_lines(target_lines(list(picking_targets(picking))))
     return 0
+
+
+def _picking(people: int) -> Picking:
+    with Surroundings(people=people) as around:
+        result = in_a_process(around, "benchmarks.by_hand", {"connection": "bench"})
+    return Picking(people=people, **result)
 
 
 def _measure_incremental(*, quick: bool) -> None:
@@ -136,7 +147,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         nargs="+",
         choices=PARTS,
         default=PARTS,
-        help="what to measure: runs in full and all else, runs by the delta, or notifications (all)",
+        help="what to measure: runs in full and all else, runs by the delta, notifications, people by hand (all)",
     )
     options = parser.parse_args(arguments)
     options.people = options.people or (SIZES[:1] if options.quick else SIZES)

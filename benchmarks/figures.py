@@ -109,6 +109,26 @@ class Idle:
 
 
 @dataclass(frozen=True, slots=True)
+class Picking:
+    """Seconds of what an administrator does by hand over a directory of so many people.
+
+    `walked` is how many people a walk of the cursor showed, each counted once, and `shown` how many lines it
+    had; `requests` are those to Graph of the import.
+    """
+
+    people: int
+    first_s: float
+    last_s: float
+    search_s: float
+    walk_s: float
+    walked: int
+    shown: int
+    import_s: float
+    imported: int
+    requests: int
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """A promise, what was measured, and whether it is kept; None where it was not measured."""
 

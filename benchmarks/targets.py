@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from benchmarks.figures import Import, Judging, Realtime, Row, Target, Webhook
+from benchmarks.figures import Import, Judging, Picking, Realtime, Row, Target, Webhook
 
 UNCHANGED = "ours, nothing changed, full reading"
 PAGE = 999
@@ -152,4 +152,27 @@ def _webhook(webhook: Webhook) -> Iterator[Target]:
         "none",
         f"{webhook.lost} lost, {webhook.refused} refused of {len(webhook.milliseconds)}",
         webhook.lost == 0 and webhook.refused == 0,
+    )
+
+
+def picking_targets(picking: Picking) -> Iterator[Target]:
+    """Judge what an administrator waits for, picking people of a directory and bringing them in."""
+    where = f"of {picking.people:,} people"
+    for what, seconds in (
+        ("first page of candidates", picking.first_s),
+        ("last page", picking.last_s),
+        ("a search", picking.search_s),
+    ):
+        yield Target(f"{what}, {where}", "under 1 s", f"{seconds:.2f} s", seconds < 1)
+    yield Target(
+        f"a walk of the cursor, {where}",
+        "everybody once",
+        f"{picking.shown:,} lines, {picking.walked:,} people, {picking.walk_s:.0f} s",
+        picking.shown == picking.walked == picking.people,
+    )
+    yield Target(
+        f"an import of {picking.imported:,}, {where}",
+        "under 10 s",
+        f"{picking.import_s:.1f} s, {picking.requests} requests to Graph",
+        picking.import_s < 10,
     )

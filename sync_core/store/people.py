@@ -5,6 +5,7 @@ those of another whose id begins with the same letters: `contoso-0` is a partiti
 "contoso-0" may be a connection.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date, datetime
 from functools import partial
@@ -47,7 +48,11 @@ from sync_core.store.wire import (
 SCANNED_ROWS = 20_000
 SEARCHED_TARGETS = ("displayName", "email")
 NO_ROW = 404
-LOOKS_AT_ONCE = 32
+# Of each partition at the same time.
+LOOKS_AT_ONCE = 8
+# From so many people of one partition on, reading all of it may be cheaper.
+LOOKED_AT_ALONE = 10
+STANDING_COLUMNS = ["RowKey", "ConnectionId", "Status", "Origin", LINKED_FROM, MANUAL_UNTIL]
 
 
 class Person(Document):
@@ -175,22 +180,41 @@ class People:
         return _person(row) if row is not None and self._owns(row) else None
 
     async def standings(self, object_ids: Iterable[str]) -> dict[str, Standing]:
-        """Return how these people stand in the table; who has no row of this connection is left out."""
+        """Return how these people stand in the table; who has no row of this connection is left out.
+
+        Of a page of many, a partition with few rows is read whole: most who are not in have no row.
+        """
+        by_digit: defaultdict[str, set[str]] = defaultdict(set)
+        for object_id in object_ids:
+            by_digit[object_id[0]].add(object_id)
         table = await self._tables.table(USERS)
         found: dict[str, Standing] = {}
 
         async def look(object_id: str) -> None:
             row = await point(table, partition_key(self._connection_id, object_id), object_id)
             if row is not None and self._owns(row):
-                found[object_id] = Standing(
-                    status=word(Status, row["Status"]),
-                    origin=word(Origin, row.get("Origin", Origin.AUTO)),
-                    linked=bool(row.get(LINKED_FROM)),
-                    until=row.get(MANUAL_UNTIL) or None,
-                )
+                found[object_id] = _standing(row)
 
-        await bounded(LOOKS_AT_ONCE, (partial(look, one) for one in object_ids))
+        async def look_at(digit: str, ids: set[str]) -> None:
+            rows = await self._few_rows(table, digit) if len(ids) > LOOKED_AT_ALONE else None
+            if rows is None:
+                await bounded(LOOKS_AT_ONCE, (partial(look, one) for one in ids))
+                return
+            found.update({row["RowKey"]: _standing(row) for row in rows if row["RowKey"] in ids})
+
+        parts = (partial(look_at, digit, ids) for digit, ids in by_digit.items())
+        await bounded(PARTITIONS_AT_ONCE, parts)
         return found
+
+    async def _few_rows(self, table: TableClient, digit: str) -> list[Entity] | None:
+        """Return the people of a partition, if one answer holds all of them."""
+        people = f"{self._partition(digit)} and RowKey lt {quoted(HISTORY)}"
+        first: list[Entity] | None = None
+        async for rows in query(table, people, STANDING_COLUMNS):
+            if first is not None:
+                return None
+            first = rows
+        return [row for row in first or [] if self._owns(row)]
 
     async def history(
         self, object_id: str, *, top: int, after: str | None = None
@@ -257,6 +281,15 @@ async def _delete(fence: Fence, partition: str, keys: list[str]) -> bool:
             return False
         raise
     return True
+
+
+def _standing(row: Entity) -> Standing:
+    return Standing(
+        status=word(Status, row["Status"]),
+        origin=word(Origin, row.get("Origin") or Origin.AUTO),
+        linked=bool(row.get(LINKED_FROM)),
+        until=row.get(MANUAL_UNTIL) or None,
+    )
 
 
 def _is_about(row: Entity, wanted: str) -> bool:

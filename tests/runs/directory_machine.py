@@ -238,9 +238,8 @@ class DirectoryMachine(RuleBasedStateMachine):
         note(f"{run.trigger} {run.status} {run.error}")
         assert run.status in {RunStatus.SUCCEEDED, RunStatus.PARTIAL}, run.error
         for object_id, result in results(run).items():
-            if result == "imported" or (
-                result == "alreadyIn" and object_id in self._by_hand and until is not None
-            ):
+            renewed = result == "alreadyIn" and object_id in self._by_hand and until is not None
+            if result == "imported" or renewed:
                 self._by_hand[object_id] = until
 
     @rule(person=people)
