@@ -38,6 +38,9 @@ param alwaysReadyRuns int = 0
 @description('Tables in an account of their own, apart from what the host keeps. Decide before the first deployment: tables are not moved')
 param separateDataAccount bool = false
 
+@description('The account with the tables as the last deployment had it; empty: the first deployment')
+param formerDataAccount string = ''
+
 @description('Copies of storage')
 param storageRedundancy 'Standard_LRS' | 'Standard_ZRS' | 'Standard_GRS' | 'Standard_GZRS' = 'Standard_LRS'
 
@@ -81,7 +84,11 @@ var tags = { 'azd-env-name': environmentName }
 var token = toLower(uniqueString(subscription().id, environmentName, location))
 var appName = empty(appNameSuffix) ? 'func-${token}' : 'func-${token}-${toLower(appNameSuffix)}'
 var hostAccountName = 'st${token}'
-var dataAccountName = separateDataAccount ? 'stdata${token}' : hostAccountName
+var chosenDataAccount = separateDataAccount ? 'stdata${token}' : hostAccountName
+// The app would begin anew with empty tables, and applications would find nobody in them.
+var dataAccountName = empty(formerDataAccount) || formerDataAccount == chosenDataAccount
+  ? chosenDataAccount
+  : fail('The tables are in ${formerDataAccount}, and would be in ${chosenDataAccount} with this region and these choices: they are not moved. Put back what was changed, or make another environment (azd env new). docs/deploy.md')
 var identityName = 'id-${token}'
 var vaultName = 'kv-${token}'
 var packageContainer = 'app-package'

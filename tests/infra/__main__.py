@@ -7,7 +7,17 @@ import json
 import sys
 
 from tests.infra import app_lists, resource_page
-from tests.infra.infrastructure import DIGEST, FROM_CODE, compiler, digest, scenarios, snapshot
+from tests.infra.infrastructure import (
+    DIGEST,
+    FROM_CODE,
+    SCENARIOS,
+    Compiler,
+    compiler,
+    digest,
+    kept,
+    scenarios,
+    text_of,
+)
 
 
 def from_code() -> str:
@@ -22,16 +32,17 @@ def from_code() -> str:
 
 def main() -> None:
     FROM_CODE.write_text(from_code(), encoding="utf-8")
-    if compiler() is None:
+    program = compiler()
+    if program is None:
         sys.exit(
             "No Bicep compiler: set BICEP, or put one into the PATH. The snapshots are as before."
         )
-    for scenario in scenarios():
-        done = snapshot(scenario, "overwrite")
-        if done.returncode:
-            sys.exit(done.stderr)
-    resource_page.PAGE.write_text(resource_page.page(), encoding="utf-8")
+    with Compiler(program) as bicep:
+        for scenario in scenarios():
+            made = bicep.snapshot(SCENARIOS / f"{scenario}.bicepparam")
+            kept(scenario).write_text(text_of(made), encoding="utf-8")
     DIGEST.write_text(digest() + "\n", encoding="utf-8")
+    resource_page.PAGE.write_text(resource_page.page(), encoding="utf-8")
 
 
 if __name__ == "__main__":

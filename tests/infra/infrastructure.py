@@ -5,6 +5,7 @@ scenario are kept beside it, so that every test of them runs without a compiler 
 """
 
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -12,7 +13,7 @@ import subprocess
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from tests.infra.sources import ROOT
 
@@ -21,10 +22,13 @@ SCENARIOS = ROOT / "tests" / "infra" / "scenarios"
 FROM_CODE = INFRA / "app" / "from_code.json"
 # What the snapshots were made of: says without a compiler whether they are of today.
 DIGEST = SCENARIOS / "sources.sha256"
-SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
 TENANT = "00000000-0000-0000-0000-000000000002"
-WHERE = ("--subscription-id", SUBSCRIPTION, "--tenant-id", TENANT)
-DEPLOYMENT = (*WHERE, "--location", "westeurope", "--deployment-name", "test")
+WHERE = {
+    "subscriptionId": "00000000-0000-0000-0000-000000000001",
+    "tenantId": TENANT,
+    "location": "westeurope",
+    "deploymentName": "test",
+}
 
 Resource = dict[str, Any]
 
@@ -56,24 +60,78 @@ def compiler() -> Path | None:
     return Path(found) if found else None
 
 
-def compiled(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the compiler; it unpacks itself into a folder that it may write to."""
-    program = compiler()
-    assert program is not None
-    unpacked = ROOT / ".local" / "bicep"
-    unpacked.mkdir(parents=True, exist_ok=True)
-    environment = {"DOTNET_BUNDLE_EXTRACT_BASE_DIR": str(unpacked)} | os.environ
-    command = [str(program), *arguments]
-    return subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
+class Compiler:
+    """The compiler as one process that answers by JSON-RPC: to start takes it longer than to compile.
+
+    The framing is that of the Language Server Protocol; the methods are those of `bicep jsonrpc`,
+    src/Bicep.Cli/Rpc/ICliJsonRpcProtocol.cs in github.com/Azure/bicep.
+    """
+
+    def __init__(self, program: Path) -> None:
+        # It unpacks itself into a folder that it may write to.
+        unpacked = ROOT / ".local" / "bicep"
+        unpacked.mkdir(parents=True, exist_ok=True)
+        self._process = subprocess.Popen(
+            [str(program), "jsonrpc", "--stdio"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={"DOTNET_BUNDLE_EXTRACT_BASE_DIR": str(unpacked)} | os.environ,
+        )
+        self._numbers = itertools.count(1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()
+
+    def build(self, path: Path) -> dict[str, Any]:
+        """Return `success`, `diagnostics` and the template as `contents`."""
+        return self._ask("bicep/compile", path=str(path))
+
+    def snapshot(self, path: Path) -> dict[str, Any]:
+        """Return what a file of parameters makes; outputs by name, as their order differs each time."""
+        answer = self._ask("bicep/getSnapshot", path=str(path), metadata=WHERE)
+        made: dict[str, Any] = json.loads(answer["snapshot"])
+        return made | {"outputs": dict(sorted(made["outputs"].items()))}
+
+    def _ask(self, method: str, **parameters: object) -> dict[str, Any]:
+        number = next(self._numbers)
+        asked = {"jsonrpc": "2.0", "id": number, "method": method, "params": parameters}
+        body = json.dumps(asked).encode()
+        assert self._process.stdin is not None
+        self._process.stdin.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+        self._process.stdin.flush()
+        answer = self._answer()
+        if "error" in answer:
+            raise CompilerError(answer["error"]["message"])
+        result: dict[str, Any] = answer["result"]
+        return result
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        size = 0
+        while line := self._process.stdout.readline().strip():
+            name, _, value = line.partition(b": ")
+            size = int(value) if name == b"Content-Length" else size
+        if not size:
+            raise CompilerError("the compiler has ended")
+        answer: dict[str, Any] = json.loads(self._process.stdout.read(size))
+        return answer
 
 
-def snapshot(scenario: str, mode: str) -> subprocess.CompletedProcess[str]:
-    """Compare the kept snapshot of a scenario with what the templates make today, or write it anew."""
-    return compiled(
-        "snapshot", str(SCENARIOS / f"{scenario}.bicepparam"), "--mode", mode, *DEPLOYMENT
-    )
+class CompilerError(Exception):
+    """The compiler refused a file."""
+
+
+def kept(scenario: str) -> Path:
+    return SCENARIOS / f"{scenario}.snapshot.json"
+
+
+def text_of(snapshot: dict[str, Any]) -> str:
+    """Return a snapshot as it is kept."""
+    return json.dumps(snapshot, indent=2) + "\n"
 
 
 @dataclass(frozen=True)
@@ -104,7 +162,7 @@ class Deployment:
 
 @cache
 def deployment(scenario: str) -> Deployment:
-    kept = json.loads((SCENARIOS / f"{scenario}.snapshot.json").read_text("utf-8"))
+    made = json.loads(kept(scenario).read_text("utf-8"))
     return Deployment(
-        tuple(kept["predictedResources"]), kept.get("outputs", {}), tuple(kept["diagnostics"])
+        tuple(made["predictedResources"]), made["outputs"], tuple(made["diagnostics"])
     )

@@ -19,6 +19,9 @@ PARAMETERS: dict[str, Any] = {
     ].items()
 }
 MAIN = (INFRA / "main.bicep").read_text("utf-8")
+# What the last deployment told, and the next one must know.
+REMEMBERED = {"AZURE_DATA_STORAGE_ACCOUNT"}
+ASKED = {"AZURE_ENV_NAME", "AZURE_LOCATION"}
 DECLARED = re.compile(r"^param (\w+) (?:[^=\n{]|\{[^}]*\})+(= )?", re.MULTILINE)
 VARIABLE = re.compile(r"\$\{(\w+)(=[^}]*)?\}")
 # github.com/Azure/azure-dev, schemas/v1.0/azure.yaml.json of November 2026: the keys that are used here, and
@@ -119,19 +122,19 @@ def test_azd_asks_for_the_environment_and_the_region_only() -> None:
     asked = {name for name, default in variables().items() if default is None}
     required = {name for name, default in DECLARED.findall(MAIN) if not default}
 
-    assert asked == {"AZURE_ENV_NAME", "AZURE_LOCATION"}
+    assert asked == ASKED
     assert required == {"environmentName", "location"}
     assert {name for name, default in DECLARED.findall(MAIN)} - {"cloud"} == {*PARAMETERS}
 
 
-@pytest.mark.parametrize("name", sorted({*variables()} - {"AZURE_ENV_NAME", "AZURE_LOCATION"}))
+@pytest.mark.parametrize("name", sorted({*variables()} - ASKED - REMEMBERED))
 def test_what_can_be_chosen_is_told_with_its_default(name: str) -> None:
     """With a prefix, as azd looks into the machine's environment, too, where PYTHON_VERSION often is."""
     told = table("What you can choose")
 
     assert name.startswith("USERSYNC_")
     assert told[name][0].strip("` ") == (variables()[name] or "none")
-    assert {*told} == {*variables()} - {"AZURE_ENV_NAME", "AZURE_LOCATION"}
+    assert {*told} == {*variables()} - ASKED - REMEMBERED
 
 
 @pytest.mark.parametrize(("name", "value"), sorted(PARAMETERS.items(), key=str))
@@ -151,4 +154,4 @@ def test_what_you_set_is_what_the_list_says() -> None:
 
 def test_no_output_becomes_an_answer() -> None:
     """Outputs are written into azd's environment, where the next deployment would read them as choices."""
-    assert {*deployment("plain").outputs} & {*variables()} == set()
+    assert {*deployment("plain").outputs} & {*variables()} == REMEMBERED

@@ -201,7 +201,7 @@ def _unauthenticated(settings: Settings, *, shown: bool) -> Unauthenticated:
         return Unauthenticated(
             "auth.signInOff",
             "App Service authentication is off here, so nobody can show who they are.",
-            "Run `python -m deploy entra` where you ran `azd up`; docs/deploy.md tells what it makes.",
+            "Run `python -m deploy entra`, then `python -m deploy up`; docs/deploy.md tells what they make.",
             headers={"WWW-Authenticate": _challenge(None)},
         )
     scope = settings.api_scope
