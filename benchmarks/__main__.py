@@ -147,7 +147,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         nargs="+",
         choices=PARTS,
         default=PARTS,
-        help="what to measure: runs in full and all else, runs by the delta, notifications, people by hand (all)",
+        help="what to measure: runs in full and all else, by the delta, notifications, people by hand (all)",
     )
     options = parser.parse_args(arguments)
     options.people = options.people or (SIZES[:1] if options.quick else SIZES)

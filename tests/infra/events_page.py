@@ -22,7 +22,8 @@ quotes and backslashes where a value needs them. The host forwards only the text
         with (pair_delimiter=' ', kv_delimiter='=', quote='"', escape='\\\\')
 
 A field that has nothing to say is left out. No field holds a secret, a token or an attribute of a person;
-`by` holds the names of administrators.
+`by` holds the names of administrators. What the
+alerts ask for stands in [operate.md](operate.md#alerts).
 
 ## Events
 

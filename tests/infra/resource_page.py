@@ -85,6 +85,24 @@ KINDS = {
     "Insights/actionGroups": Kind(
         "action group", "who is told of alerts", "mails above the free ones", "Reader of the group"
     ),
+    "Insights/scheduledQueryRules": Kind(
+        "alert over the log",
+        "tells what operate.md has a page of",
+        "months of each rule; dearer the oftener it looks",
+        "Reader of the group",
+    ),
+    "Insights/metricAlerts": Kind(
+        "alert over a metric",
+        "tells of failed answers, also where no log arrives",
+        "months of it",
+        "Reader of the group",
+    ),
+    "Insights/workbooks": Kind(
+        "workbook",
+        "one page over the log",
+        "nothing",
+        "Reader of the group; what it shows is the workspace's",
+    ),
     "Insights/diagnosticSettings": Kind(within="key vault: the audit log goes to the workspace"),
     "Authorization/roleAssignments": Kind(within="the table of roles below"),
     "Network/virtualNetworks": Kind(
