@@ -49,7 +49,7 @@ proof: setup scan
 	KILLS=all $(BIN)/python -m pytest tests/runs/test_takeover.py --quiet $(ARGS)
 
 # checkov and azure-functions-doctor over the evaluated templates and what ships. Not a part of `make test`: an
-# environment of 213 MB, and 25 s of processor time to look.
+# environment of 202 MB, and 25 s of processor time to look.
 scan: setup $(SCANNERS)/.ready
 	SCANNERS=$(CURDIR)/$(SCANNERS)/bin $(BIN)/python -m pytest tests/infra/test_scanners.py --quiet $(ARGS)
 

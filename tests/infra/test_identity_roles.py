@@ -73,7 +73,6 @@ OF_TRIGGERS = {
 OF_THE_HOST = {"Storage Blob Data Owner", "Storage Table Data Contributor"}
 
 
-@cache
 def called(service: str) -> frozenset[str]:
     """Return the methods of a service's clients that are named anywhere in what ships."""
     methods = {
@@ -82,9 +81,13 @@ def called(service: str) -> frozenset[str]:
         for name, _ in inspect.getmembers(client, callable)
         if not name.startswith("_")
     }
+    return frozenset(attributes() & methods - QUIET)
+
+
+@cache
+def attributes() -> frozenset[str]:
     nodes = (node for path in shipped() for node in ast.walk(ast.parse(path.read_text("utf-8"))))
-    named = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
-    return frozenset(named & methods - QUIET)
+    return frozenset(node.attr for node in nodes if isinstance(node, ast.Attribute))
 
 
 def own_verbs() -> set[str]:

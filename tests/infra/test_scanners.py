@@ -67,6 +67,12 @@ WARNINGS = {
     "check_programming_model_v2": "looks for @app in modules without a name before the decorator",
     "check_native_dependency_risk": "wheels are those of the plan's Linux: the package is built for it",
 }
+OF_FLEX = (
+    "check_flex_runtime_config",
+    "check_flex_deployment_storage",
+    "check_flex_deprecated_settings",
+    "check_binding_connection_resolution",
+)
 
 pytestmark = pytest.mark.skipif(
     not SCANNERS.name,
@@ -133,39 +139,37 @@ def _everywhere(accepted: dict[tuple[str, str], str], where: set[str]) -> set[tu
     return {(*one, name) for one in accepted for name in where}
 
 
-@pytest.mark.parametrize("scenario", ["plain", "national"])
-def test_the_doctor_finds_no_fault(tmp_path: Path, scenario: str) -> None:
-    """Over what ships, with the settings and the resources of the deployment beside it."""
+def app_folder(tmp_path: Path, scenario: str) -> Path:
+    """Make a folder of what ships, with the settings and the resources of a deployment beside it."""
     app = tmp_path / "app"
     templates(tmp_path / "arm")
     (app / "infra").mkdir(parents=True)
+    shutil.copy(tmp_path / "arm" / f"{scenario}.json", app / "infra" / "main.json")
     for path in [*shipped(), ROOT / "host.json", ROOT / "requirements.txt", ROOT / ".funcignore"]:
         target = app / path.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
-    shutil.copy(tmp_path / "arm" / f"{scenario}.json", app / "infra" / "main.json")
     settings = {"IsEncrypted": False, "Values": deployment(scenario).config("appsettings")}
     (app / "local.settings.json").write_text(json.dumps(settings))
     (app / ".gitignore").write_text("local.settings.json\n")
+    return app
+
+
+@pytest.mark.parametrize("scenario", ["plain", "national"])
+def test_the_doctor_finds_no_fault(tmp_path: Path, scenario: str) -> None:
     config = deployment(scenario).one("Web/sites")["properties"]["functionAppConfig"]
 
     report, _ = scanned(
-        "azure-functions-doctor", "doctor", "--path", str(app), "--profile", "deploy",
-        "--hosting-plan", "flex-consumption", "--deployment-mode", "local-prebuilt",
+        "azure-functions-doctor", "doctor", "--path", str(app_folder(tmp_path, scenario)),
+        "--profile", "deploy", "--hosting-plan", "flex-consumption",
+        "--deployment-mode", "local-prebuilt",
         "--target-python", config["runtime"]["version"], "--format", "json",
     )  # fmt: skip
 
-    found = [item for part in report["results"] for item in part["items"]]
-    by_status = {
-        status: {one["rule_id"]: one["value"] for one in found if one["status"] == status}
-        for status in ("pass", "warn", "fail")
+    found = {
+        item["rule_id"]: item["status"] for part in report["results"] for item in part["items"]
     }
-    assert by_status["fail"] == {}
-    assert {*by_status["warn"]} == {*WARNINGS}, by_status["warn"]
+    assert [rule for rule, status in found.items() if status == "fail"] == []
+    assert {rule for rule, status in found.items() if status == "warn"} == {*WARNINGS}
     # The checks of Flex are skipped, and not failed, where it reads no template.
-    assert {
-        "check_flex_runtime_config",
-        "check_flex_deployment_storage",
-        "check_flex_deprecated_settings",
-        "check_binding_connection_resolution",
-    } <= {*by_status["pass"]}
+    assert {found[rule] for rule in OF_FLEX} == {"pass"}
