@@ -27,6 +27,7 @@ from benchmarks.idle import Clock
 from benchmarks.ours import store_connection
 from benchmarks.sides import members_of
 from sync_core.connections import subscriptions
+from sync_core.domain.clock import Wake
 from sync_core.domain.documents import SyncRequest, Trigger
 from sync_core.runs import worker
 from sync_core.runs.notifications import Deliveries
@@ -128,9 +129,10 @@ async def noise(
         heapq.heappush(coming, (at, next(numbers), stranger, None))
     send, sent = RequestQueue.send, 0
 
-    async def scheduled(self: RequestQueue, request: SyncRequest, *, delay_s: int = 0) -> None:
+    async def scheduled(self: RequestQueue, request: SyncRequest | Wake, *, delay_s: int = 0) -> None:
         nonlocal sent
         sent += 1
+        assert isinstance(request, SyncRequest)
         at = clock.now + timedelta(seconds=delay_s)
         heapq.heappush(coming, (at, next(numbers), None, request))
         await send(self, request, delay_s=delay_s)

@@ -439,6 +439,11 @@ EVENTS = (
         "A subscription with our address that nobody knows was deleted.",
     ),
     _event(
+        "subscriptions.notChecked",
+        "connection code",
+        "Graph could not be asked whether the subscriptions live; they stay as they are.",
+    ),
+    _event(
         "subscriptions.notListed",
         "connection code",
         "Graph's list of subscriptions could not be read.",
