@@ -16,15 +16,18 @@ from sync_core.services import Services
 from sync_core.triggers import MAX_DELIVERY_BYTES
 from tests.loading.conftest import LoadedApp
 from tests.loading.driver import HttpAnswer
+from tests.notified import post, subscribed
+
+ANN = "aaaaaaaa-0000-4000-8000-00000000000a"
+BOB = "bbbbbbbb-0000-4000-8000-00000000000b"
 
 
 @dataclass(frozen=True)
 class Webhook:
-    """A function, its address, and what a run that it asks for is started by."""
+    """A function, and its address."""
 
     function: str
     url: str
-    trigger: Trigger
 
     def post(
         self, app: LoadedApp, body: str, query: str = "", media_type: str | None = None
@@ -36,8 +39,8 @@ class Webhook:
 
 @pytest.fixture(
     params=[
-        Webhook("graph_notifications", "/api/graph/notifications", Trigger.WEBHOOK),
-        Webhook("graph_lifecycle", "/api/graph/lifecycle", Trigger.LIFECYCLE),
+        Webhook("graph_notifications", "/api/graph/notifications"),
+        Webhook("graph_lifecycle", "/api/graph/lifecycle"),
     ],
     ids=lambda webhook: webhook.function,
 )
@@ -108,25 +111,28 @@ def test_where_a_host_routes_a_webhook_to_the_api_the_handshake_is_answered_and_
     assert other.headers["content-type"] == "application/problem+json"
 
 
-async def test_a_change_notification_asks_for_a_run(
+async def test_a_delivery_is_kept_and_asks_for_a_run(
     app: LoadedApp, services: Services, connection_id: str
 ) -> None:
-    webhook = Webhook("graph_notifications", "/api/graph/notifications", Trigger.WEBHOOK)
-    state = client_state(await client_state_key(services.vault), connection_id, "n")
+    told = await subscribed(services, connection_id)
+    webhook = Webhook("graph_notifications", "/api/graph/notifications")
 
-    answer = webhook.post(app, delivery(state, state))
+    answer = webhook.post(app, post(told.user(ANN), told.user(BOB)).decode())
 
     assert (answer.status, answer.body) == (202, "")
     # Not visible before the burst is over; two items and a second delivery are one request.
-    webhook.post(app, delivery(state))
+    webhook.post(app, post(told.user(ANN)).decode())
     await asyncio.sleep(DEBOUNCE_S + 0.5)
-    assert app.requests() == [SyncRequest(connection_id=connection_id, trigger=webhook.trigger)]
+    asked = SyncRequest(connection_id=connection_id, trigger=Trigger.WEBHOOK)
+    assert app.requests() == [asked]
+    kept = await services.store.checkpoints.load(connection_id)
+    assert {object_id for object_id, _ in kept.cases} == {ANN, BOB}
 
 
 async def test_a_lifecycle_notification_becomes_a_message_about_the_subscription(
     app: LoadedApp, services: Services, connection_id: str
 ) -> None:
-    webhook = Webhook("graph_lifecycle", "/api/graph/lifecycle", Trigger.LIFECYCLE)
+    webhook = Webhook("graph_lifecycle", "/api/graph/lifecycle")
     state = client_state(await client_state_key(services.vault), connection_id, "nonce")
     event = {"subscriptionId": "s", "clientState": state, "lifecycleEvent": "missed"}
 

@@ -1,4 +1,5 @@
-"""A directory that changes at random, with runs by the delta, faults and kills between, and a model of it.
+"""A directory that changes at random, with runs by the delta and by notifications, faults and kills between,
+and a model of it.
 
 The model knows the scope in a few lines of its own and nothing of the product. Two things have to be true: in
 every state nobody is removed who is in scope now and was so for as long as answers may lag; and once the lag
@@ -9,6 +10,7 @@ import asyncio
 import itertools
 from contextlib import ExitStack
 from datetime import timedelta
+from random import Random
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
@@ -20,11 +22,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from local.graph import GraphEmulator
 from local.graph.control.people import describe
+from local.graph.directory.changes import Change
 from local.graph.directory.directory import Directory
 from local.graph.faults.kinds import LAGGING
-from sync_core.domain.documents import RunStatus
+from sync_core.domain.documents import Run, RunStatus, SyncRequest, Trigger
+from sync_core.runs import worker
+from sync_core.runs.notifications import Deliveries
 from sync_core.runs.preview import preview
 from sync_core.services import Services, utc_now
+from tests.notified import Item, Subscribed, post, subscribed
 from tests.runs.world import NO_LIMITS
 from tests.system import Rig, rows_of, run_now, set_clock, stored_connection
 
@@ -73,7 +79,10 @@ class DirectoryMachine(RuleBasedStateMachine):
         self._stored: dict[str, str] = {}
         self._read: dict[str, Any] | None = None
         self._since_settled = 0
-        self.steps = self.runs = self.contradictions = 0
+        self.steps = self.runs = self.contradictions = self.notified = 0
+        # What Graph has to tell and has not sent yet, in the order in which it happened.
+        self._untold: list[Item] = []
+        self._deliveries = Deliveries()
 
     @initialize()
     def begin(self) -> None:
@@ -86,6 +95,8 @@ class DirectoryMachine(RuleBasedStateMachine):
         self._control.add_members(self._groups[ROOT], self._groups[MIDDLE])
         self._control.add_members(self._groups[MIDDLE], self._groups[DEEP])
         self._services = self._runner.run(self._opened())
+        self._subscribed = self._runner.run(self._subscriptions())
+        self._directory.log.listen(self._note_change)
         self._run("full")
         self.time_passes(20)
         self._run("full")
@@ -109,8 +120,25 @@ class DirectoryMachine(RuleBasedStateMachine):
             scope={"filters": [{"clauses": clauses}, {"clauses": sales}]},
             mapping=MAPPING,
             policy={"guard": NO_LIMITS},
+            realtime=True,
         )
         return services
+
+    async def _subscriptions(self) -> dict[str, Subscribed]:
+        slots = ["users", *(self._groups[name] for name in GROUPS)]
+        return {slot: await subscribed(self._services, self._id, slot) for slot in slots}
+
+    def _note_change(self, change: Change) -> None:
+        """Write down what Graph tells of a change to whoever has subscribed."""
+        at = self._began + self._offset
+        if isinstance(change.key, int):
+            person = self._directory.object_id(change.key)
+            self._untold.append(self._subscribed["users"].user(person, at))
+        elif change.key in self._subscribed and change.member is not None:
+            member = change.member
+            known = self._directory.object_id(member) if isinstance(member, int) else member
+            told = self._subscribed[change.key]
+            self._untold.append(told.members(change.key, {known: not change.added}, at))
 
     def _in(self, group: str, operator: str = "ARRAYCONTAINS") -> dict[str, Any]:
         return {"attribute": "groups", "operator": operator, "value": [self._groups[group]]}
@@ -213,7 +241,7 @@ class DirectoryMachine(RuleBasedStateMachine):
         self._control.clear_faults()
 
     @rule(minutes=st.integers(1, 12))
-    def time_passes(self, minutes: int) -> None:
+    def time_passes(self, minutes: float) -> None:
         """Let time pass; who is in scope is written down minute by minute of the directory's clock."""
         self._note_scope()
         self._control.advance_clock(minutes * 60)
@@ -261,13 +289,76 @@ class DirectoryMachine(RuleBasedStateMachine):
 
     def _run(self, mode: str) -> None:
         self._read = None
-        run = self._runner.run(run_now(self._services, self._id, mode=mode))
+        self._check(self._runner.run(run_now(self._services, self._id, mode=mode)))
+
+    def _check(self, run: Run) -> None:
         self.runs += 1
         self.contradictions += run.counts.contradictions
         note(f"{run.mode} {run.mode_reason} {run.status} {run.counts} {run.error}")
         assert run.status in {RunStatus.SUCCEEDED, RunStatus.PARTIAL, RunStatus.FAILED}
         assert run.error is None or run.error.code != "run.unexpected", run.error
         self._last = run
+
+    # --- notifications --------------------------------------------------------------------------
+
+    @rule(count=st.integers(1, 4))
+    def notifications_come(self, count: int) -> None:
+        """Deliver what happened first, and run."""
+        come, self._untold = self._untold[:count], self._untold[count:]
+        self._deliver(come)
+        self._wake()
+
+    @rule(minutes=st.integers(1, 30), seed=st.integers(0, 1000), what=lagging)
+    def notifications_come_late(self, minutes: int, seed: int, what: set[str]) -> None:
+        """Deliver what happened before, some minutes later, while answers lag."""
+        come, self._untold = self._untold, []
+        self.time_passes(minutes)
+        self._lag(seed, what)
+        self._deliver(come)
+        self._wake()
+
+    @rule(order=st.randoms(use_true_random=False))
+    def notifications_come_twice_and_out_of_order(self, order: Random) -> None:
+        come, self._untold = self._untold * 2, []
+        order.shuffle(come)
+        for item in come:
+            self._deliver([item])
+        self._wake()
+
+    @rule()
+    def notifications_have_no_time(self) -> None:
+        for item in self._untold:
+            item["resourceData"].pop("eventTime", None)
+
+    @rule()
+    def notifications_are_lost(self) -> None:
+        self._untold.clear()
+
+    @rule(person=people, group=groups, left=st.booleans(), ours=st.booleans())
+    def a_notification_is_forged(self, person: int, group: str, left: bool, ours: bool) -> None:
+        """Tell what never happened: with somebody else's proof, or (`ours`) by who knows a state of ours."""
+        told = self._subscribed[self._groups[group]]
+        at = self._began + self._offset if not ours else None
+        item = told.members(self._groups[group], {self._people[person]: left}, at)
+        if not ours:
+            item["clientState"] = told.state[:-4] + "0000"
+            item["subscriptionId"] = self._groups[group]
+        self._deliver([item])
+        self._wake()
+
+    def _deliver(self, items: list[Item]) -> None:
+        if items:
+            self._runner.run(self._deliveries.take(self._services, post(*items)))
+
+    def _wake(self) -> None:
+        """Let the second pass after which the message comes, and handle it."""
+        self.time_passes(1 / 60)
+        request = SyncRequest(connection_id=self._id, trigger=Trigger.WEBHOOK)
+        self._read = None
+        run = self._runner.run(worker.handle(self._services, request))
+        if run is not None:
+            self.notified += 1
+            self._check(run)
 
     # --- what has to be true --------------------------------------------------------------------
 

@@ -26,7 +26,12 @@ def test_runs_by_the_delta_make_the_table_of_a_full_run(rig: Rig) -> None:
 
         def teardown(self) -> None:
             super().teardown()
-            walked.update(steps=self.steps, runs=self.runs, contradictions=self.contradictions)
+            walked.update(
+                steps=self.steps,
+                runs=self.runs,
+                notified=self.notified,
+                contradictions=self.contradictions,
+            )
 
     walks, steps = PROOF if settings().max_examples >= PROOF_EXAMPLES else SAMPLE
     run_state_machine_as_test(
