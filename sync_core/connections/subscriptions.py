@@ -20,7 +20,7 @@ from sync_core.directory import subscriptions as graph
 from sync_core.directory.client import GraphClient
 from sync_core.directory.own_address import LIFECYCLE, NOTIFICATIONS, check_own_address
 from sync_core.directory.retry_budget import RetryBudget
-from sync_core.domain.clouds import CloudName
+from sync_core.domain.clouds import CLOUDS, CloudName
 from sync_core.domain.documents import Connection, Purpose, SyncRequest, Trigger
 from sync_core.domain.errors import FixConnection, PreconditionFailed, RetryLater, SyncError
 from sync_core.domain.notifications import client_state
@@ -60,9 +60,8 @@ PATIENCE_S = 60.0
 LIMIT_S = 300.0
 # Who deletes a connection waits for it.
 REMOVAL_LIMIT_S = 10.0
+# The end of a life is drawn from so many seconds: it tells one subscription from another.
 JITTER_S = 3_600
-# A 409 may be about a subscription that goes at the same moment.
-TRIES = 2
 
 
 class OwnAddress:
@@ -271,8 +270,10 @@ class Tending:
                 if sweeps:
                     await self._sweep(client)
         except (FixConnection, RetryLater) as error:
-            rows = {row.slot: row for row in [*self.survey.rows, *work.renew, *work.check]}
-            for slot in [*work.create, *(row.slot for row in [*work.renew, *work.check])]:
+            # Who cannot be asked for in passing trouble is no worse for it.
+            asked = [*work.renew, *(work.check if isinstance(error, FixConnection) else [])]
+            rows = {row.slot: row for row in [*self.survey.rows, *asked]}
+            for slot in [*work.create, *(row.slot for row in asked)]:
                 await self._fail(slot, rows.get(slot), error)
 
     async def replace_all(self, rows: Sequence[Subscription]) -> None:
@@ -363,16 +364,12 @@ class Tending:
             client_state=client_state(key, row.connection_id, row.nonce),
             expires_at=row.expires_at or self.services.clock() + LIFE,
         )
-        for attempt in range(1, TRIES + 1):
-            try:
-                return self._active(await graph.create(client, wanted))
-            except graph.AlreadyThere as clash:
-                found = await self._there(client, row, kept, clash)
-                if found is not None:
-                    return found
-                if attempt == TRIES:
-                    raise
-        raise AssertionError  # pragma: no cover -- the loop ends above
+        try:
+            return self._active(await graph.create(client, wanted))
+        except graph.AlreadyThere as clash:
+            found = await self._there(client, row, kept, clash)
+        # What was in the way is gone.
+        return found or self._active(await graph.create(client, wanted))
 
     async def _there(
         self,
@@ -466,6 +463,9 @@ class Tending:
         found: Sequence[Listed | SyncError | None]
         try:
             found = await graph.find_all(client, ids, slots)
+        except RetryLater as error:
+            log_event("subscriptions.notChecked", connection=self.connection.id, code=error.code)
+            return
         except SyncError as error:
             found = [error] * len(rows)
         for row, listed in zip(rows, found, strict=True):
@@ -603,7 +603,8 @@ async def _remove_at(
     services: Services, connection: Connection, place: Place, rows: Sequence[Subscription]
 ) -> None:
     now, store = services.clock(), services.store.subscriptions
-    live = [row for row in rows if row.owner is None and row.is_live(now)]
+    is_known = place.cloud in CLOUDS  # else another release has made them
+    live = [row for row in rows if row.owner is None and row.is_live(now) and is_known]
     for row in rows:
         if row not in live:
             await store.delete(row)

@@ -124,25 +124,26 @@ async def test_what_was_missed_is_looked_for_once(app: App, requests: Requests) 
     assert repeated == []
 
 
-@pytest.mark.parametrize("event", EVENTS)
-async def test_what_is_forged_or_old_changes_nothing(
-    app: App, requests: Requests, event: str
-) -> None:
+async def test_what_is_forged_or_old_changes_nothing(app: App, requests: Requests) -> None:
     await app.made()
     [users, members] = await app.tend()
     await requests.all()
     app.pass_time(minutes=11)
     app.control.reset_requests()
-    told = await item(app, users, event)
-    forged = [
-        told | {"clientState": client_state(b"another key", app.connection_id, users.nonce)},
-        told | {"clientState": "theirs"},
-        told | {"clientState": None},
-        told | {"subscriptionId": members.subscription_id},
-        told | {"lifecycleEvent": "renamed"},
-        await item(app, users, event, clientState=await _state(app, "somebody-else")),
-        await item(app, users, event, clientState=await _state(app, nonce="of-before")),
+    states = [
+        client_state(b"another key", app.connection_id, users.nonce),
+        "theirs",
+        None,
+        await _state(app, "somebody-else"),
+        await _state(app, nonce="of-before"),
     ]
+    forged = [
+        await item(app, users, event, clientState=state) for event in EVENTS for state in states
+    ]
+    forged += [
+        await item(app, users, event, subscriptionId=members.subscription_id) for event in EVENTS
+    ]
+    forged.append(await item(app, users, "renamed"))
 
     status = await app.post("lifecycle", forged)
     asked = await heeded(app, requests)

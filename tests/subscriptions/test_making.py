@@ -219,7 +219,6 @@ async def test_two_connections_of_one_application_share_a_subscription(
     "changes",
     [
         pytest.param({"realtime": False}, id="realtime off"),
-        pytest.param({"enabled": False}, id="disabled"),
         pytest.param({"tenantId": None, "enabled": False}, id="tenant taken away"),
     ],
 )
