@@ -41,6 +41,7 @@ pure: setup
 proof: setup
 	$(BIN)/python -m pytest tests/unit $(TWO) --quiet --hypothesis-profile=proof $(ARGS)
 	$(BIN)/python -m pytest tests/runs/test_incremental_equals_full.py --hypothesis-profile=proof -s
+	$(BIN)/python -m pytest tests/loading/test_webhooks.py -k forged_bodies --hypothesis-profile=proof -s
 	GRAPH_SWITCHES=other $(BIN)/python -m pytest --ignore=tests/unit --ignore=tests/infra $(TWO) $(ARGS)
 	FAULTS=all $(BIN)/python -m pytest tests/faults --quiet $(ARGS)
 	KILLS=all $(BIN)/python -m pytest tests/runs/test_takeover.py --quiet $(ARGS)

@@ -9,32 +9,35 @@ their work is not counted. Prints one table of runs, and the targets beside what
 
 import argparse
 import os
-import re
-import shutil
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 
 from benchmarks.figures import Idle, Import, Judging, Row, Webhook
 from benchmarks.incremental import churn, incremental
 from benchmarks.million import million
+from benchmarks.notified import http_host, judged, notified
 from benchmarks.report import (
     NAIVE,
     idle_lines,
     incremental_lines,
     judging_line,
+    realtime_lines,
     run_lines,
     target_lines,
     webhook_line,
 )
 from benchmarks.sides import EVERYONE, GROUP, change, in_a_process, ours
 from benchmarks.surroundings import REPOSITORY, Surroundings
-from benchmarks.targets import MILLION, UNCHANGED, incremental_targets, million_targets, targets
+from benchmarks.targets import (
+    MILLION,
+    UNCHANGED,
+    incremental_targets,
+    million_targets,
+    realtime_targets,
+    targets,
+)
 
 SIZES = [2_000, 20_000, 100_000]
 INCREMENTAL_SIZES = [1_000, 10_000, 100_000]
@@ -47,9 +50,7 @@ IDLE_PEOPLE, IDLE_MEMBERS = 100, 3
 # In memory, so the size that the target names is quick, too.
 JUDGED_PEOPLE = 100_000
 IMPORTS = 5
-PARTS = ["full", "incremental"]
-STALLED_S = 45
-REJECTED = re.compile(r"run\.rejected connection=(flood-\d+)")
+PARTS = ["full", "incremental", "realtime"]
 # Azurite keeps everything in memory here: node's own limit is a few GiB.
 NODE_OPTIONS = "--max-old-space-size=12288"
 
@@ -68,6 +69,9 @@ def main(arguments: Sequence[str]) -> int:
         _measure_all_else(options)
     if "incremental" in options.parts:
         _measure_incremental(quick=options.quick)
+    if "realtime" in options.parts:
+        found = notified(quick=options.quick)
+        _print_lines(realtime_lines(found), target_lines(list(realtime_targets(found))))
     return 0
 
 
@@ -132,7 +136,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         nargs="+",
         choices=PARTS,
         default=PARTS,
-        help="what to measure: runs in full with all else, or runs by the delta (default: both)",
+        help="what to measure: runs in full and all else, runs by the delta, or notifications (all)",
     )
     options = parser.parse_args(arguments)
     options.people = options.people or (SIZES[:1] if options.quick else SIZES)
@@ -190,46 +194,17 @@ def _idle(connections: int) -> Idle:
 
 def _webhook_alone(seconds: int) -> Webhook:
     """Measure the HTTP functions on an instance of their own, as in Azure."""
-    with Surroundings(people=WEBHOOK_PEOPLE) as around, TemporaryDirectory() as folder:
-        shutil.copy(REPOSITORY / "benchmarks" / "http_functions.py", f"{folder}/function_app.py")
-        shutil.copy(REPOSITORY / "host.json", folder)
-        task = {"host": around.host(Path(folder)), "perSecond": 100, "seconds": seconds}
-        result = in_a_process(around, "benchmarks.webhook", task | {"changes": 0})
-    return _judged("HTTP functions alone", result, found=result["waiting"])
+    with Surroundings(people=WEBHOOK_PEOPLE) as around, http_host(around) as host:
+        task = {"host": host, "perSecond": 100, "seconds": seconds, "changes": 0}
+        return judged("HTTP functions alone", in_a_process(around, "benchmarks.webhook", task))
 
 
 def _webhook_with_runs(seconds: int) -> Webhook:
     """Measure one process that does everything, as in the local rig."""
-    taken: set[str] = set()
-
-    def note(line: str) -> None:
-        taken.update(REJECTED.findall(line))
-
     with Surroundings(people=WEBHOOK_PEOPLE) as around:
-        task = {"host": around.host(REPOSITORY, note), "perSecond": 100, "seconds": seconds}
+        task = {"host": around.host(REPOSITORY), "perSecond": 100, "seconds": seconds}
         result = in_a_process(around, "benchmarks.webhook", task | {"changes": 5})
-        _wait_for_all(taken, result["unknown"])
-    return _judged("all in one process", result, found=len(taken))
-
-
-def _wait_for_all(taken: set[str], number: int) -> None:
-    """Give up when nothing more has come for a while: a message under work is shown again by then."""
-    seen, since = -1, time.monotonic()
-    while len(taken) < number and time.monotonic() - since < STALLED_S:
-        if len(taken) > seen:
-            seen, since = len(taken), time.monotonic()
-        time.sleep(0.2)
-
-
-def _judged(where: str, result: dict[str, Any], *, found: int) -> Webhook:
-    return Webhook(
-        where=where,
-        milliseconds=result["milliseconds"],
-        refused=result["refused"],
-        lost=result["unknown"] - found,
-        first_s=result["firstSeconds"],
-        change_s=result.get("changeSeconds", []),
-    )
+    return judged("all in one process", result)
 
 
 def _import_time() -> Import:

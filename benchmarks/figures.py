@@ -65,6 +65,36 @@ class Webhook:
 
 
 @dataclass(frozen=True, slots=True)
+class Noise:
+    """Calls for notifications about people who are in no group that matters: how many asked whom for what.
+
+    `messages` of the queue were sent, `looks` of them into the tables, and `runs` followed.
+    """
+
+    people: int
+    notifications: int
+    messages: int
+    queues: int
+    tables: int
+    graph: int
+    looks: int
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Realtime:
+    """Sorted seconds from changes to rows, answers while workers were busy, and the noise of an hour."""
+
+    changes: list[float]
+    busy: Webhook
+    noise: Noise
+
+    def percentile(self, percent: int) -> float:
+        """Return how many seconds so many of a hundred changes took at the most."""
+        return self.changes[min(len(self.changes) - 1, len(self.changes) * percent // 100)]
+
+
+@dataclass(frozen=True, slots=True)
 class Idle:
     """Requests of an hour in which nothing changes, by service: the timers', and those of `ran` runs.
 

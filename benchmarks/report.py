@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from benchmarks.figures import Idle, Judging, Row, Target, Webhook
+from benchmarks.figures import Idle, Judging, Realtime, Row, Target, Webhook
 
 NAIVE = "SDK sample, every run"
 _HEAD = (
@@ -68,6 +68,21 @@ def idle_lines(hours: Sequence[Idle]) -> Iterator[str]:
             counted = (f"{calls.get(service, 0):,}" for service in _SERVICES)
             cells.append((f"{hour.connections:,}", what, *counted))
     return _table(cells, right=range(2, 2 + len(_SERVICES)))
+
+
+def realtime_lines(found: Realtime) -> Iterator[str]:
+    """Return how long changes took, what the webhook answered, and what noise cost."""
+    noise = found.noise
+    yield (
+        f"{len(found.changes)} changes (joiners, leavers, blocked, soft-deleted), change to row: "
+        f"p50 {found.percentile(50):.2f} s, p99 {found.percentile(99):.2f} s."
+    )
+    yield webhook_line(found.busy)
+    yield (
+        f"{noise.notifications:,} changes outside of the scope in a tenant of {noise.people:,} people: "
+        f"{noise.graph:,} Graph requests, {noise.tables:,} table calls, {noise.queues:,} queue operations "
+        f"({noise.messages:,} messages), {noise.runs:,} runs."
+    )
 
 
 def target_lines(targets: Sequence[Target]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from benchmarks.figures import Import, Judging, Row, Target, Webhook
+from benchmarks.figures import Import, Judging, Realtime, Row, Target, Webhook
 
 UNCHANGED = "ours, nothing changed, full reading"
 PAGE = 999
@@ -109,6 +109,26 @@ def _loop(people: int, held_s: float) -> Target:
         "under 100 ms",
         f"{held_s * 1000:.0f} ms",
         held_s < 0.1,
+    )
+
+
+def realtime_targets(found: Realtime) -> Iterator[Target]:
+    """Judge how long changes take, the webhook while workers are busy, and what noise asks of Graph."""
+    slowest = found.percentile(99)
+    yield Target(
+        f"change to row, p99 of {len(found.changes)} (joiners, leavers, blocked, soft-deleted)",
+        "under 5 s",
+        f"{slowest:.2f} s (p50 {found.percentile(50):.2f} s)",
+        slowest < 5,
+    )
+    yield from _webhook(found.busy)
+    # The filter of who can matter has 0.8 % false hits (domain/incremental/interest.py).
+    most = found.noise.notifications // 20
+    yield Target(
+        f"Graph requests for {found.noise.notifications:,} changes outside of the scope",
+        f"at most {most} (1 for 20)",
+        str(found.noise.graph),
+        found.noise.graph <= most,
     )
 
 

@@ -4,37 +4,34 @@ A task as JSON argument in; the times of the answers, and what became of the not
 
     {"host": URL, "perSecond": 100, "seconds": 10, "changes": 5}
 
-Nine of ten notifications name connections that do not exist, each another one, so that a lost one is
-missed. The others name the sample connection. With `changes` the host has to run the queue function
-too: it then makes runs of that connection meanwhile, and logs every message that it takes. Without, the
-messages are counted in the queue.
+Nine of ten notifications name people of a connection whose lease is held all the while, each another person,
+so that a lost one is missed: their cases are counted. The others name the sample connection. With `changes`
+the host has to run the queue function too: it then makes runs of that connection meanwhile.
 """
 
 import asyncio
 import json
 import os
 import sys
-from datetime import datetime
+import uuid
+from datetime import datetime, timedelta
 from typing import Any
 
 import aiohttp
-from azure.storage.queue import TextBase64DecodePolicy
-from azure.storage.queue.aio import QueueClient
 
 from benchmarks.ours import store_connection
 from local.sample import SAMPLE_GROUP_ID
 from sync_core.domain.documents import SyncRequest, Trigger
-from sync_core.domain.notifications import client_state
-from sync_core.runs.notifications import DEBOUNCE_S, client_state_key
 from sync_core.services import Services, open_services, utc_now
 from sync_core.settings import Settings
-from sync_core.store.queue import QUEUE
+from sync_core.store.leases import Next
 from sync_core.store.rows import partition_key
 from sync_core.store.tables import USERS
 from sync_core.store.wire import point
+from tests.notified import Subscribed, post, subscribed
 
 CONNECTION = "bench"
-UNKNOWN = "flood"
+FLOOD = "flood"
 POLL_S = 0.02
 # A busy machine takes its time; a run that never comes is an error all the same.
 RETRY_BUDGET_S = 300
@@ -54,27 +51,26 @@ class Sender:
 
     last_sent: datetime
 
-    def __init__(self, session: aiohttp.ClientSession, host: str, key: bytes) -> None:
+    def __init__(self, session: aiohttp.ClientSession, host: str, told: Subscribed) -> None:
         self._session = session
         self._url = f"{host}/api/graph/notifications"
-        self._key = key
+        self._told = told
 
-    async def notify(self, connection_id: str) -> int:
-        """Deliver one notification and give the status of the answer."""
-        item = {
-            "subscriptionId": "7f105c7d-2dc5-4530-97cd-4e7ae6534c07",
-            "changeType": "updated",
-            "resource": f"Groups/{SAMPLE_GROUP_ID}",
-            "clientState": client_state(self._key, connection_id, "bench"),
-        }
-        if connection_id == CONNECTION:
-            self.last_sent = utc_now()
-        async with self._session.post(self._url, json={"value": [item]}) as answer:
+    async def notify(self) -> int:
+        """Say that the sample group has changed, and return the status of the answer."""
+        self.last_sent = utc_now()
+        return await self.send(post(self._told.members(SAMPLE_GROUP_ID)))
+
+    async def send(self, body: bytes) -> int:
+        headers = {"Content-Type": "application/json; charset=utf-8"}
+        async with self._session.post(self._url, data=body, headers=headers) as answer:
             await answer.read()
             return answer.status
 
 
-async def flood(sender: Sender, *, per_second: int, seconds: int) -> dict[str, Any]:
+async def flood(
+    sender: Sender, told: Subscribed, *, per_second: int, seconds: int
+) -> dict[str, Any]:
     """Send at a steady rate, whatever the answers take; times count from the planned moment."""
     loop = asyncio.get_running_loop()
     start = loop.time() + 0.1
@@ -83,7 +79,8 @@ async def flood(sender: Sender, *, per_second: int, seconds: int) -> dict[str, A
         planned = start + number / per_second
         await asyncio.sleep(planned - loop.time())
         known = number % 10 == 0
-        status = await sender.notify(CONNECTION if known else f"{UNKNOWN}-{number}")
+        body = post(told.user(str(uuid.uuid4())))
+        status = await (sender.notify() if known else sender.send(body))
         return status, loop.time() - planned
 
     answers = await asyncio.gather(*map(one, range(per_second * seconds)))
@@ -92,20 +89,6 @@ async def flood(sender: Sender, *, per_second: int, seconds: int) -> dict[str, A
         "refused": sum(status != 202 for status, _ in answers),
         "unknown": sum(number % 10 != 0 for number in range(len(answers))),
     }
-
-
-async def count_waiting() -> int:
-    """Take everything off the queue and count the unknown connections that it names."""
-    account = os.environ["AzureWebJobsStorage"]  # noqa: SIM112 -- the name that Functions gives it
-    found = set()
-    async with QueueClient.from_connection_string(
-        account, QUEUE, message_decode_policy=TextBase64DecodePolicy()
-    ) as queue:
-        # A request becomes visible when its burst is over.
-        await asyncio.sleep(DEBOUNCE_S + 1)
-        async for message in queue.receive_messages(messages_per_page=32, visibility_timeout=600):
-            found.add(SyncRequest.model_validate_json(message.content).connection_id)
-    return sum(connection_id.startswith(UNKNOWN) for connection_id in found)
 
 
 async def time_change(session: aiohttp.ClientSession, sender: Sender, services: Services) -> float:
@@ -118,7 +101,7 @@ async def time_change(session: aiohttp.ClientSession, sender: Sender, services: 
     async with session.post(members, json={"members": [object_id]}) as answer:
         answer.raise_for_status()
     table, began = await services.store.tables.table(USERS), loop.time()
-    await sender.notify(CONNECTION)
+    await sender.notify()
     partition = partition_key(CONNECTION, object_id)
     async with asyncio.timeout(RETRY_BUDGET_S):
         while await point(table, partition, object_id) is None:  # noqa: ASYNC110 -- a table calls nobody
@@ -158,18 +141,21 @@ async def main(task: dict[str, Any]) -> None:
         aiohttp.ClientSession() as session,
     ):
         loop = asyncio.get_running_loop()
-        sender = Sender(session, task["host"], await client_state_key(services.vault))
+        sender = Sender(session, task["host"], await subscribed(services, CONNECTION))
+        told = await subscribed(services, FLOOD)
+        held = Next("bench", Trigger.MANUAL.value, "auto")
+        until = utc_now() + timedelta(hours=1)
+        await services.store.leases.acquire(FLOOD, held, "bench", until)
         began = loop.time()
-        await sender.notify(CONNECTION)
+        await sender.notify()
         result: dict[str, Any] = {"firstSeconds": round(loop.time() - began, 3)}
         if task["changes"]:
             result["changeSeconds"] = await time_changes(session, sender, services, task["changes"])
-        result |= await flood(sender, per_second=task["perSecond"], seconds=task["seconds"])
+        result |= await flood(sender, told, per_second=task["perSecond"], seconds=task["seconds"])
         if task["changes"]:
             # None for the sample connection is lost if a run starts after the last of them.
             await wait_for_run(services, sender.last_sent)
-        else:
-            result["waiting"] = await count_waiting()
+        result["kept"] = len((await services.store.checkpoints.load(FLOOD)).cases)
         print(json.dumps(result))
 
 

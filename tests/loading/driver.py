@@ -42,6 +42,16 @@ class HttpAnswer:
         return json.loads(self.body)
 
 
+@dataclass(frozen=True)
+class Flooded:
+    """How often each status was answered, the slowest of the others in seconds, and the peak of memory."""
+
+    statuses: dict[int, int]
+    slowest_s: float
+    peak_mib: float
+    seconds: float
+
+
 class WorkerProcess:
     """One worker; one app a process."""
 
@@ -87,6 +97,30 @@ class WorkerProcess:
             route=dict(route or {}),
         )
         return HttpAnswer(**answer)
+
+    def flood(
+        self, function: str, url: str, bodies: list[str], others: list[str], *, seconds: int
+    ) -> Flooded:
+        """Post a thousand bodies a second, each hundredth of the others."""
+        answer = self._ask(
+            do="flood",
+            function=function,
+            method="POST",
+            url=f"http://localhost:7071{url}",
+            headers={"Content-Type": "application/json"},
+            route={},
+            bodies=bodies,
+            others=others,
+            every=100,
+            perSecond=1_000,
+            seconds=seconds,
+        )
+        return Flooded(
+            {int(status): count for status, count in answer["statuses"].items()},
+            answer["slowest"],
+            answer["peakMib"],
+            answer["seconds"],
+        )
 
     def timer(self, function: str, *, past_due: bool = False) -> None:
         self._ask(do="timer", function=function, pastDue=past_due)

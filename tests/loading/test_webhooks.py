@@ -5,9 +5,12 @@ Protocol: learn.microsoft.com/graph/change-notifications-delivery-webhooks
 
 import asyncio
 import json
+import sys
+import uuid
 from dataclasses import dataclass
 
 import pytest
+from hypothesis import settings
 
 from sync_core.domain.documents import Purpose, SyncRequest, Trigger
 from sync_core.domain.notifications import MAX_ITEMS, client_state
@@ -18,6 +21,7 @@ from tests.loading.conftest import LoadedApp
 from tests.loading.driver import HttpAnswer
 from tests.notified import post, subscribed
 
+PROOF_EXAMPLES = 5_000
 ANN = "aaaaaaaa-0000-4000-8000-00000000000a"
 BOB = "bbbbbbbb-0000-4000-8000-00000000000b"
 
@@ -155,6 +159,31 @@ async def test_a_forged_delivery_is_taken_and_asks_for_nothing(
     assert (answer.status, answer.body) == (202, "")
     await asyncio.sleep(DEBOUNCE_S + 0.5)
     assert app.requests() == []
+
+
+async def test_a_thousand_forged_bodies_a_second_take_no_memory_and_true_ones_arrive(
+    app: LoadedApp, services: Services, connection_id: str
+) -> None:
+    """With the profile "proof" for a minute."""
+    told = await subscribed(services, connection_id)
+    seconds = 60 if settings().max_examples >= PROOF_EXAMPLES else 1
+    people = [str(uuid.uuid4()) for _ in range(10 * seconds)]
+    forged = [
+        told.user(ANN) | {"clientState": client_state(b"a guess", f"forged-{number}", "n" * 22)}
+        for number in range(1_000)
+    ]
+    bodies = [post(*forged[start : start + 10]).decode() for start in range(0, 1_000, 10)]
+    bodies += ["<html>", json.dumps({"value": [{}] * MAX_ITEMS})]
+    true = [post(told.user(person)).decode() for person in people]
+    answered = app.worker.flood(
+        "graph_notifications", "/api/graph/notifications", bodies, true, seconds=seconds
+    )
+    kept = await services.store.checkpoints.load(connection_id)
+    sys.stdout.write(f"{answered}\n")
+
+    assert {object_id for object_id, _ in kept.cases} == set(people)
+    assert answered.statuses.keys() == {202, 400}
+    assert answered.peak_mib < 300
 
 
 @pytest.mark.parametrize(

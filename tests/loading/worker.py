@@ -9,17 +9,25 @@ host. It keeps one app a process, and the environment has to be ready when the p
     {"do": "http", "function": NAME, "method", "url", "headers", "body", "route"}
     {"do": "timer", "function": NAME, "pastDue": false}
     {"do": "queue", "function": NAME, "body": TEXT}              -> status, headers, body (HTTP only)
+    {"do": "flood", as http, "bodies": [...], "others": [...], "every": 100, "perSecond", "seconds"}
+        -> statuses, slowest of the others in seconds, peak memory of the process in MiB
+
+In a flood bodies are posted in turn, at a steady rate whatever the answers take; each so many-th is one of
+the others.
 
 An answer has "error" if the library reports a failure: an app it refuses, or a function that raised.
 Needs nothing but the library, so that it runs beside the packages that ship and no others.
 """
 
 import asyncio
+import itertools
 import json
 import os
+import resource
 import sys
 import time
 import uuid
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -89,6 +97,8 @@ class Worker:
                 return await self._load(command["app"])
             case "http":
                 return await self._http(command)
+            case "flood":
+                return await self._flood(command)
             case "timer":
                 return await self._invoke(command["function"], {"json": json.dumps(_tick(command))})
             case "queue":
@@ -127,6 +137,34 @@ class Worker:
             body=Message(bytes=command["body"].encode()),
         )
         return await self._invoke(command["function"], {"http": request})
+
+    async def _flood(self, command: dict[str, Any]) -> Answer:
+        loop, bodies = asyncio.get_running_loop(), itertools.cycle(command["bodies"])
+        others, posted, began = iter(command["others"]), [], asyncio.get_running_loop().time()
+
+        async def post(body: str) -> tuple[int, float]:
+            """Post until it is taken or refused, as Graph does."""
+            since = loop.time()
+            while True:
+                answer = await self._http(command | {"body": body})
+                if answer["status"] != 503:
+                    return answer["status"], loop.time() - since
+
+        slow = []
+        for number in range(command["perSecond"] * command["seconds"]):
+            await asyncio.sleep(began + number / command["perSecond"] - loop.time())
+            other = next(others, None) if number % command["every"] == 0 else None
+            task = asyncio.create_task(post(other or next(bodies)))
+            posted.append(task)
+            slow += [task] if other else []
+        answers = await asyncio.gather(*posted)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return {
+            "statuses": Counter(status for status, _ in answers),
+            "slowest": max(took for _, took in await asyncio.gather(*slow)),
+            "peakMib": peak / (1 << 20 if sys.platform == "darwin" else 1 << 10),
+            "seconds": loop.time() - began,
+        }
 
     async def _invoke(
         self, name: str, data: dict[str, Any], metadata: dict[str, Message] | None = None

@@ -39,7 +39,7 @@ class Rest:
 
     def after_nothing(self, now: datetime, longest_s: int) -> "Rest":
         """Return the rest after a run, or a look into the tables, that found nothing."""
-        pause_s = max(self.pause_s, min(longest_s, 2 * self.pause_s))
+        pause_s = min(longest_s, 2 * self.pause_s)
         return replace(self, pause_s=pause_s, quiet_until=now + timedelta(seconds=pause_s))
 
     def at_least(self, until: datetime) -> "Rest":

@@ -21,11 +21,11 @@ def test_the_pause_doubles_up_to_a_minute_while_runs_find_nothing() -> None:
 
 
 def test_looks_into_the_tables_wait_for_ten_seconds_at_most() -> None:
-    """Unless runs found nothing, either: theirs stays."""
+    """Also behind runs that found nothing: a leaver waits no longer for what others do."""
     rest = Rest(pause_s=8).after_nothing(NOW, LONGEST_OF_LOOKS_S)
 
     assert rest.pause_s == LONGEST_OF_LOOKS_S
-    assert Rest(pause_s=32).after_nothing(NOW, LONGEST_OF_LOOKS_S).pause_s == 32
+    assert Rest(pause_s=32).after_nothing(NOW, LONGEST_OF_LOOKS_S).pause_s == LONGEST_OF_LOOKS_S
 
 
 def test_a_run_that_wrote_ends_the_pause() -> None:
