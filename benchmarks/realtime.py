@@ -28,7 +28,7 @@ from benchmarks.ours import store_connection
 from benchmarks.sides import members_of
 from sync_core.connections import subscriptions
 from sync_core.domain.clock import Wake
-from sync_core.domain.documents import SyncRequest, Trigger
+from sync_core.domain.documents import Connection, SyncRequest, Trigger
 from sync_core.runs import worker
 from sync_core.runs.notifications import Deliveries
 from sync_core.services import Services, open_services
@@ -38,6 +38,7 @@ from sync_core.store.rows import partition_key
 from sync_core.store.tables import USERS
 from sync_core.store.wire import Entity, point
 from tests.notified import post, subscribed
+from tests.runs.world import NO_LIMITS
 
 CONNECTION = "bench"
 MEMBERS = 300
@@ -63,8 +64,8 @@ async def group_with_people(control: Control, services: Services) -> tuple[str, 
     group = (await control("POST", "/groups", {"displayName": "Bench", "members": people}))["id"]
     await store_connection(services, CONNECTION, members_of(group))
     found = await services.store.connections.get(CONNECTION)
-    wanted = found.connection.model_copy(update={"realtime": True})
-    await services.store.connections.replace(wanted, found)
+    document = found.connection.to_json() | {"realtime": True, "policy": {"guard": NO_LIMITS}}
+    await services.store.connections.replace(Connection.model_validate(document), found)
     await worker.handle(services, SyncRequest(connection_id=CONNECTION, trigger=Trigger.MANUAL))
     return group, people
 
@@ -132,9 +133,9 @@ async def noise(
     async def scheduled(self: RequestQueue, request: SyncRequest | Wake, *, delay_s: int = 0) -> None:
         nonlocal sent
         sent += 1
-        assert isinstance(request, SyncRequest)
         at = clock.now + timedelta(seconds=delay_s)
-        heapq.heappush(coming, (at, next(numbers), None, request))
+        if isinstance(request, SyncRequest):
+            heapq.heappush(coming, (at, next(numbers), None, request))
         await send(self, request, delay_s=delay_s)
 
     RequestQueue.send = scheduled  # type: ignore[method-assign]

@@ -70,9 +70,7 @@ class Latency(NamedTuple):
 
 
 class Untold(NamedTuple):
-    """One change that polling found and no notification told: of whom, when it was written, and not before
-    when it happened.
-    """
+    """One change that no notification told: of whom, when it was written, and not before when it happened."""
 
     person: str
     at: datetime
@@ -132,6 +130,11 @@ def disproved_at(state: RealtimeState, heard: Heard) -> datetime | None:
     return last_heard({one: at for one, at in heard.items() if not suspects or one in suspects})
 
 
+def ends_silence(state: RealtimeState, heard: Heard) -> bool:
+    """Whether a notification has come of a kind of which enough was not told: a run is to note it."""
+    return any(one in heard and _is_broken(state, one, heard[one]) for one in state.suspects())
+
+
 def without_told(
     state: RealtimeState, heard: Heard, notified: Mapping[str, datetime], now: datetime
 ) -> RealtimeState:
@@ -141,10 +144,7 @@ def without_told(
     wrote what it had found by itself. A channel that speaks again ends the silence of the other one as well:
     both go through the same address.
     """
-    spoken = {
-        one for one in state.suspects() if one in heard and _is_broken(state, one, heard[one])
-    }
-    over = state.suspects() if spoken else set[Channel]()
+    over = state.suspects() if ends_silence(state, heard) else set[Channel]()
     left = {
         slot: [one for one in some if not _was_told(one, slot, heard, notified, now)]
         for slot, some in state.untold.items()
@@ -253,6 +253,8 @@ class Account:
         or a person with other values. With `by_groups` nobody can say which subscription should have told of
         a person who is out of scope.
         """
+        if self.told.since is None:
+            return
         for change, at in self._unexplained:
             if change.object_id not in people or not change.action.is_removal:
                 continue

@@ -79,7 +79,7 @@ def _remedy(facts: Facts, failures: Sequence[str]) -> str:
         "comes all the same, something lets the app in and Microsoft Graph not: look at the access "
         "restrictions of the Function App, at a firewall or gateway in front of it (service tag "
         "MicrosoftGraphChangeNotification), at App Service authentication (excludedPaths), in the log for "
-        f"notifications.discarded, and at Microsoft's service health. {end}"
+        f"notifications that were discarded, and at Microsoft's service health. {end}"
     )
 
 

@@ -161,17 +161,9 @@ async def _note(
 
 async def fell_silent(
     services: Services, connection_id: str, finding: Finding, since: datetime
-) -> bool:
-    """Open the incident of notifications that do not arrive; whether it is a new one."""
-    opened = False
-
-    def change(known: Health) -> Step:
-        nonlocal opened
-        step = silenced(known, finding, since)
-        opened = step.health != known
-        return step
-
-    return await _note(services, connection_id, change) is not None and opened
+) -> None:
+    """Open the incident of notifications that do not arrive, unless it is open."""
+    await _note(services, connection_id, lambda known: silenced(known, finding, since))
 
 
 def _worked(run: Run, ears: Ears | None, now: datetime, known: Health) -> Step:

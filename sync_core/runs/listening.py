@@ -3,7 +3,8 @@
 from sync_core.domain.documents import Purpose, SyncRequest, Trigger
 from sync_core.domain.errors import SyncError
 from sync_core.domain.incidents import Ears
-from sync_core.domain.incremental.open_people import LAG, Cause
+from sync_core.domain.incremental.notified import of_notified
+from sync_core.domain.incremental.open_people import LAG
 from sync_core.domain.realtime import Told, disproved_at, is_in_time
 from sync_core.logs import log_event
 from sync_core.runs.checkpoint import learned_by
@@ -22,8 +23,8 @@ def begin(context: RunContext, way: Way) -> None:
     kept, now = context.kept, context.stamp.now
     notified = {
         case.object_id: case.told_at or case.since
-        for case in kept.cases.values()
-        if case.cause is Cause.NOTIFIED
+        for case in of_notified(kept.cases)
+        if case.words or kept.interest is None or case.object_id in kept.interest
     }
     context.account.state, context.account.told = kept.heard.state, Told(notified)
     if kept.checkpoint is None or not way.compares:

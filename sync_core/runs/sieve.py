@@ -6,6 +6,7 @@ from sync_core.domain.documents import Connection, SyncRequest
 from sync_core.domain.incremental.notified import matters, of_notified
 from sync_core.domain.incremental.open_people import next_look
 from sync_core.domain.incremental.rest import EARLY, LONGEST_OF_LOOKS_S
+from sync_core.domain.realtime import ends_silence
 from sync_core.domain.schedule import EPOCH
 from sync_core.domain.scope.compile import compile_scope
 from sync_core.logs import log_event
@@ -49,8 +50,9 @@ def _is_worth_a_run(
     checkpoint = kept.checkpoint
     if checkpoint is None or checkpoint.source != source_of(connection):
         return True
-    if request.mode == "full" or kept.reading is not None or kept.heard.state.suspects():
-        # Where notifications had been missing, the first that comes is noted by a run.
+    if request.mode == "full" or kept.reading is not None:
+        return True
+    if ends_silence(kept.heard.state, kept.heard.at):
         return True
     look_at = next_look(kept.cases.values(), lease.last_started_at or EPOCH)
     if look_at is not None and look_at <= now + EARLY:

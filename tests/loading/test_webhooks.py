@@ -91,16 +91,15 @@ def test_the_handshake_gives_the_token_back(
 
 
 @pytest.mark.parametrize(
-    "path",
+    ("path", "method"),
     [
-        pytest.param("/api/graph/notifications", id="as it is"),
-        pytest.param("/api/Graph/Lifecycle/", id="letters and a slash"),
-        pytest.param("/api/graph%2Fnotifications", id="an escaped slash"),
-        pytest.param("/api//graph//lifecycle", id="doubled slashes"),
-        pytest.param("/api/gr%61ph/notifications", id="an escaped letter"),
+        pytest.param("/api/graph/notifications", "POST", id="as it is"),
+        pytest.param("/api/Graph/Lifecycle/", "GET", id="letters and a slash"),
+        pytest.param("/api/graph%2Fnotifications", "POST", id="an escaped slash"),
+        pytest.param("/api//graph//lifecycle", "OPTIONS", id="doubled slashes"),
+        pytest.param("/api/gr%61ph/notifications", "POST", id="an escaped letter"),
     ],
 )
-@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
 def test_where_a_host_routes_a_webhook_to_the_api_the_handshake_is_answered_and_nothing_else(
     app: LoadedApp, path: str, method: str
 ) -> None:

@@ -102,16 +102,6 @@ async def test_one_that_is_lost_without_a_word_is_made_again_and_a_run_is_asked_
     assert await requests.taken() == [(app.connection_id, "sync", "auto")]
 
 
-async def test_one_that_has_ended_is_made_again(app: App) -> None:
-    await app.made()
-    await app.tend()
-    app.pass_time(days=40)
-
-    rows = await app.tend()
-
-    assert {row.subscription_id for row in rows} == {one["id"] for one in app.at_graph().values()}
-
-
 async def test_a_list_of_graph_decides_nothing(app: App) -> None:
     await app.made()
     before = await app.tend()

@@ -24,6 +24,7 @@ from sync_core.domain.realtime import (
     Told,
     Untold,
     disproved_at,
+    ends_silence,
     find_silence,
     is_in_time,
     latency_document,
@@ -143,7 +144,12 @@ def test_of_what_a_full_reading_found_out_only_removals_count(
     run.written(one, NOW)
     run.drifted({ANN}, LONG_AGO, by_groups=by_groups)
 
+    after_an_outage = account(since=None)
+    after_an_outage.written(one, NOW)
+    after_an_outage.drifted({ANN}, LONG_AGO, by_groups=by_groups)
+
     assert run.missed is counts
+    assert not after_an_outage.missed
     assert run.learned({}, NOW).untold == (
         {"users": [Untold(ANN, NOW, LONG_AGO)]} if counts else {}
     )
@@ -249,6 +255,21 @@ def test_a_row_that_is_broken_begins_with_what_came_after() -> None:
 
 def test_what_was_missed_a_month_ago_is_forgotten() -> None:
     assert without_told(three(), {}, {}, NOW + timedelta(days=40)).untold == {}
+
+
+@pytest.mark.parametrize(
+    ("state", "heard", "ends"),
+    [
+        pytest.param(three(), {Channel.USERS: NOW}, True, id="of the kind that was missing"),
+        pytest.param(three(), {Channel.GROUPS: NOW}, False, id="of the other kind"),
+        pytest.param(three(), {Channel.USERS: LONG_AGO}, False, id="the last one before"),
+        pytest.param(RealtimeState(), {Channel.USERS: NOW}, False, id="nothing is missing"),
+    ],
+)
+def test_which_notification_a_run_takes_note_of(
+    state: RealtimeState, heard: Heard, ends: bool
+) -> None:
+    assert ends_silence(state, heard) is ends
 
 
 def test_where_one_channel_speaks_again_the_other_begins_anew() -> None:

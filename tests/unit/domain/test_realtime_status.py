@@ -1,15 +1,13 @@
 """What the API tells of real time."""
 
-from datetime import datetime
-
 from sync_core.domain.health import Health
 from sync_core.domain.incidents import Finding, silenced
-from sync_core.domain.realtime import Channel, Kind, Latency, RealtimeState
+from sync_core.domain.realtime import Channel, Heard, Kind, Latency, RealtimeState
 from sync_core.domain.realtime_status import realtime_status, status_document
 from sync_core.domain.subscriptions import LIFE, Failure, State
 from tests.unit.domain.test_subscriptions import NOW, OUTER, connection, subscription
 
-NOTHING: tuple[RealtimeState, dict[Channel, datetime], None] = (RealtimeState(), {}, None)
+NOTHING: tuple[RealtimeState, Heard, None] = (RealtimeState(), {}, None)
 NO_CLOCK = {"p50Seconds": None, "p95Seconds": None, "sample": 0}
 
 
