@@ -20,7 +20,7 @@ from sync_core.directory import subscriptions as graph
 from sync_core.directory.client import GraphClient
 from sync_core.directory.own_address import LIFECYCLE, NOTIFICATIONS, check_own_address
 from sync_core.directory.retry_budget import RetryBudget
-from sync_core.domain.clouds import CloudName
+from sync_core.domain.clouds import CLOUDS, CloudName
 from sync_core.domain.documents import Connection, Purpose, SyncRequest, Trigger
 from sync_core.domain.errors import FixConnection, PreconditionFailed, RetryLater, SyncError
 from sync_core.domain.notifications import client_state
@@ -39,8 +39,10 @@ from sync_core.domain.subscriptions import (
     is_changed,
     is_of_groups,
     is_wide,
+    needed_still,
     place_of,
     removes_first,
+    replaced,
     strangers,
     todo,
     wishes_of,
@@ -58,9 +60,8 @@ PATIENCE_S = 60.0
 LIMIT_S = 300.0
 # Who deletes a connection waits for it.
 REMOVAL_LIMIT_S = 10.0
+# The end of a life is drawn from so many seconds: it tells one subscription from another.
 JITTER_S = 3_600
-# A 409 may be about a subscription that goes at the same moment.
-TRIES = 2
 
 
 class OwnAddress:
@@ -213,7 +214,8 @@ async def surveyed(services: Services, connection: Connection) -> Survey:
         and row.state in {State.ACTIVE, State.FAILING}
         and row.is_live(now)
     }
-    return Survey(rows, Wanted(connection.id, slots[connection.id], place, url, others), len(there))
+    count = sum(row.subscription_id is not None for row in there)
+    return Survey(rows, Wanted(connection.id, slots[connection.id], place, url, others), count)
 
 
 @dataclass(slots=True)
@@ -229,20 +231,20 @@ class Tending:
 
     async def do(self, work: Todo, *, sweeps: bool = False) -> None:
         """Do what there is to do, and ask for a run if changes may have been missed."""
+        wanted = set(work.create)
         if not await self._address_works(work):
             work.create, work.renew = [], []
         else:
-            early = _are_replaced(work)
-            if removes_first(work, self.survey.count):
-                early = work.remove
+            early = work.remove if removes_first(work, self.survey.count) else replaced(work)
             await remove(self.services, self.connection, early)
             work.remove = [row for row in work.remove if row not in early]
         for row in work.share:
             await self._share(row)
         if work.create or work.renew or work.check or sweeps:
             await self._with_graph(work, sweeps=sweeps)
-        unreplaced = [row for row in work.remove if row.slot not in self.survey.wanted.slots]
-        await remove(self.services, self.connection, unreplaced)
+        needed = needed_still(work, self.survey.wanted.slots, wanted - self.made)
+        late = [row for row in work.remove if row not in needed]
+        await remove(self.services, self.connection, late)
         await self._ask_for_run()
 
     async def _address_works(self, work: Todo) -> bool:
@@ -268,8 +270,10 @@ class Tending:
                 if sweeps:
                     await self._sweep(client)
         except (FixConnection, RetryLater) as error:
-            rows = {row.slot: row for row in [*self.survey.rows, *work.renew, *work.check]}
-            for slot in [*work.create, *(row.slot for row in [*work.renew, *work.check])]:
+            # Who cannot be asked for in passing trouble is no worse for it.
+            asked = [*work.renew, *(work.check if isinstance(error, FixConnection) else [])]
+            rows = {row.slot: row for row in [*self.survey.rows, *asked]}
+            for slot in [*work.create, *(row.slot for row in asked)]:
                 await self._fail(slot, rows.get(slot), error)
 
     async def replace_all(self, rows: Sequence[Subscription]) -> None:
@@ -287,7 +291,11 @@ class Tending:
 
     async def _replace(self, client: GraphClient, row: Subscription) -> None:
         """Remove first: Graph has one of an application for each thing."""
-        await graph.remove(client, row.subscription_id or "", row.slot)
+        try:
+            await graph.remove(client, row.subscription_id or "", row.slot)
+        except SyncError as error:
+            await self._fail(row.slot, row, error)
+            return
         await self.make_one(client, row.slot, replace(row, state=State.FAILING))
 
     # --- making -----------------------------------------------------------------------------------
@@ -356,16 +364,12 @@ class Tending:
             client_state=client_state(key, row.connection_id, row.nonce),
             expires_at=row.expires_at or self.services.clock() + LIFE,
         )
-        for attempt in range(1, TRIES + 1):
-            try:
-                return self._active(await graph.create(client, wanted))
-            except graph.AlreadyThere as clash:
-                found = await self._there(client, row, kept, clash)
-                if found is not None:
-                    return found
-                if attempt == TRIES:
-                    raise
-        raise AssertionError  # pragma: no cover -- the loop ends above
+        try:
+            return self._active(await graph.create(client, wanted))
+        except graph.AlreadyThere as clash:
+            found = await self._there(client, row, kept, clash)
+        # What was in the way is gone.
+        return found or self._active(await graph.create(client, wanted))
 
     async def _there(
         self,
@@ -459,6 +463,9 @@ class Tending:
         found: Sequence[Listed | SyncError | None]
         try:
             found = await graph.find_all(client, ids, slots)
+        except RetryLater as error:
+            log_event("subscriptions.notChecked", connection=self.connection.id, code=error.code)
+            return
         except SyncError as error:
             found = [error] * len(rows)
         for row, listed in zip(rows, found, strict=True):
@@ -574,11 +581,6 @@ def _nonce_of(found: Listed, row: Subscription, kept: Subscription | None) -> st
     return row.nonce if was_asked_before or found.was_asked_by(row) else None
 
 
-def _are_replaced(work: Todo) -> list[Subscription]:
-    """Return what has to go before its successor can be made."""
-    return [row for row in work.remove if row.slot in work.create]
-
-
 def _slot_of(listed: Listed) -> str:
     resource = listed.resource.strip("/").lower()
     return resource.partition("/")[0]
@@ -601,7 +603,8 @@ async def _remove_at(
     services: Services, connection: Connection, place: Place, rows: Sequence[Subscription]
 ) -> None:
     now, store = services.clock(), services.store.subscriptions
-    live = [row for row in rows if row.owner is None and row.is_live(now)]
+    is_known = place.cloud in CLOUDS  # else another release has made them
+    live = [row for row in rows if row.owner is None and row.is_live(now) and is_known]
     for row in rows:
         if row not in live:
             await store.delete(row)

@@ -60,6 +60,7 @@ from sync_core.domain.connections.checks import (
     given_expiry,
     groups_check,
     hidden_check,
+    notification_check,
     passed,
     paused_check,
     permission_check,
@@ -78,6 +79,7 @@ from sync_core.domain.connections.permissions import (
     USERS,
     Needs,
     needs_of,
+    notified_by,
     permissions,
 )
 from sync_core.domain.connections.token import TokenFacts, read_token
@@ -164,7 +166,8 @@ class _Trial:
         A token keeps the permissions of the moment it was issued for as long as it is cached.
         """
         facts = await _token(client, self.connection)
-        if facts and not all(one.granted(facts.roles) for one in permissions(self.needs)):
+        needed = [*permissions(self.needs), *notified_by(self.needs)]
+        if facts and not all(one.granted(facts.roles) for one in needed):
             await client.credential.renew()
             facts = await _token(client, self.connection)
         return facts
@@ -200,6 +203,11 @@ class _Trial:
             self.checks.append(check)
             if not check.ok:
                 missing.add(one.names[0])
+        self.checks += [
+            notification_check(one, self.needs.kind)
+            for one in notified_by(self.needs)
+            if not one.granted(facts.roles) and one.names[0] not in missing
+        ]
         return missing
 
     async def _life_cycle(self, client: GraphClient, check: Check) -> Check:

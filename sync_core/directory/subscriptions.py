@@ -83,7 +83,7 @@ async def create(client: GraphClient, wanted: NewSubscription) -> Listed:
 
 
 async def renew(client: GraphClient, subscription_id: str, slot: str, until: datetime) -> Listed:
-    """Give a subscription a new end, and reauthorize it; raises `Lost` where Graph has none."""
+    """Move the end of a subscription, and reauthorize it; raises `Lost` where Graph has none."""
     request = renewal(client.sdk, subscription_id, until)
     try:
         async with _explained(client, slot):

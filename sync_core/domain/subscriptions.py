@@ -292,6 +292,31 @@ def removes_first(todo: Todo, count: int) -> bool:
     return count + len(todo.create) > QUOTA
 
 
+def replaced(todo: Todo) -> list[Subscription]:
+    """Return what has to go before its successor can be made: Graph has one for each thing."""
+    return [row for row in todo.remove if row.slot in todo.create]
+
+
+def needed_still(
+    todo: Todo, slots: AbstractSet[str], unmade: AbstractSet[str]
+) -> list[Subscription]:
+    """Return what is to go and stays for now, because what takes its place could not be made.
+
+    That is a subscription at another address, and one to single groups or to all of them where a
+    connection goes over from the one to the other. `slots` are wanted, `unmade` those that are missing.
+    """
+    lacks_groups = any(map(is_of_groups, unmade))
+    return [
+        row
+        for row in todo.remove
+        if row.state is not State.REMOVING
+        and (
+            row.slot in unmade
+            or (lacks_groups and is_of_groups(row.slot) and ALL_GROUPS in {row.slot, *slots})
+        )
+    ]
+
+
 # --- what Graph has -------------------------------------------------------------------------------
 
 

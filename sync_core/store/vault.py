@@ -1,5 +1,6 @@
 """Key Vault: the only place where the secrets of connections are, and the keys of the app itself."""
 
+import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -30,6 +31,7 @@ class Vault:
     def __init__(self, client: SecretClient) -> None:
         self._client = client
         self._own_keys: dict[str, bytes] = {}
+        self._one_at_a_time = asyncio.Lock()
 
     async def get(self, name: str, version: str | None = None) -> str:
         """Read a secret or raise what an administrator, or time, can mend."""
@@ -48,7 +50,10 @@ class Vault:
     async def own_key(self, name: str) -> bytes:
         """Read a key of the app itself, once a process; make it where there is none."""
         if name not in self._own_keys:
-            self._own_keys[name] = (await self._found_or_made(name)).encode()
+            # Of two who find none at the same time, one makes it: else each would sign with its own.
+            async with self._one_at_a_time:
+                if name not in self._own_keys:
+                    self._own_keys[name] = (await self._found_or_made(name)).encode()
         return self._own_keys[name]
 
     async def _found_or_made(self, name: str) -> str:

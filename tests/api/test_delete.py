@@ -10,6 +10,7 @@ import httpx
 import orjson
 import pytest
 
+from local.sample import SAMPLE_CLIENT_ID, SAMPLE_TENANT_ID
 from sync_core import triggers
 from sync_core.connections import delete
 from sync_core.domain.connections.deletion import Deletion, Users
@@ -21,6 +22,7 @@ from sync_core.domain.matching.decide import Wait, Why
 from sync_core.domain.model import Action, Change
 from sync_core.domain.names import BoundName
 from sync_core.domain.plan.groups import KnownSize, KnownSizes
+from sync_core.domain.subscriptions import Place, Subscription
 from sync_core.runs.hold import held
 from sync_core.services import Services
 from sync_core.store.fences import Fence
@@ -48,6 +50,7 @@ from sync_core.store.tables import (
     RETENTION,
     RUNS,
     SPENDING,
+    SUBSCRIPTIONS,
     TABLES,
     TENANT_CLAIMS,
     USERS,
@@ -133,6 +136,7 @@ ROWS_OF_C = {
     BINDINGS: "RowKey eq 'c'",
     CHECKPOINTS: "PartitionKey eq 'c'",
     READINGS: "PartitionKey eq 'c'",
+    SUBSCRIPTIONS: "PartitionKey eq 'c'",
 }
 
 
@@ -162,6 +166,8 @@ async def lived_in(services: Services, connection_id: str) -> None:
     await store.checkpoints.open(connection_id, [opened(ANN, Cause.HELD, now)])
     table = await store.tables.table(READINGS)
     await table.upsert_entity({"PartitionKey": connection_id, "RowKey": "1f|000|00000"})
+    place = Place("public", SAMPLE_TENANT_ID, SAMPLE_CLIENT_ID)
+    await store.subscriptions.put(Subscription(connection_id, "users", place, "an address"))
     await store.leases.acquire(connection_id, Next(run.id, "timer", "auto"), "worker", now)
     await store.leases.release(connection_id, "worker")
 

@@ -1,5 +1,6 @@
 """Key Vault keeps every version of a secret: one is pinned, the others can be told of or disabled."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -68,6 +69,18 @@ async def test_a_key_of_the_app_is_made_once_for_all_processes(
             assert len(made) >= 32
             assert await other.own_key("usersync-cursor-key") == made
             assert await other.own_key("usersync-client-state-key") != made
+
+
+async def test_of_those_who_find_no_key_at_the_same_time_one_makes_it(
+    rig: Rig, services: Services
+) -> None:
+    """What two subscriptions are signed with, made side by side, is what the webhook checks by."""
+    with VaultInThread(rig.tls) as emulated:
+        async with opened(emulated.url, services) as vault:
+            asked = (vault.own_key("usersync-client-state-key") for _ in range(3))
+            keys = await asyncio.gather(*asked)
+
+            assert len(set(keys)) == 1
 
 
 async def test_a_key_from_before_the_prefix_is_moved(rig: Rig, services: Services) -> None:

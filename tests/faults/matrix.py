@@ -52,6 +52,7 @@ def failed(code: str, *, passes: bool = True) -> Cell:
 
 
 NO_PAGES = Never("a token is no list")
+NO_LIST = Never("no list: a subscription is made, read by its id and renewed")
 NO_CONNECTION = Never("an item has no connection of its own: see batch")
 FIRST_PAGE = Never("first pages only; the next ones are asked for outside: see members")
 ONLY_DELTA = Never("only a delta link has one")
@@ -76,14 +77,16 @@ def _of_waiting(name: str, kind: Kind) -> Cell | Never | None:
         return None
     if kind is Kind.BY_ID and name in _UNREACHABLE:
         return NO_CONNECTION
+    if kind is Kind.SUBSCRIPTION and name == "truncated JSON":
+        return Cell(WELL)  # Graph has taken it, says so when it is asked again, and it is adopted
     return failed(told[kind is Kind.TOKEN])
 
 
 def _of_pages(name: str, kind: Kind) -> Cell | Never | None:
     if BY_NAME[name].means is not Means.PAGE:
         return None
-    if kind is Kind.TOKEN:
-        return NO_PAGES
+    if kind in (Kind.TOKEN, Kind.SUBSCRIPTION):
+        return NO_PAGES if kind is Kind.TOKEN else NO_LIST
     # In an incremental run no list of members is read in a batch, unless a group came or went.
     modes = (FULL,) if kind is Kind.BATCH else ()
     if name == "link to a foreign host":
@@ -97,7 +100,12 @@ def _of_pages(name: str, kind: Kind) -> Cell | Never | None:
 def _of_page_tokens(name: str, kind: Kind) -> Cell | Never | None:
     if name != "expired page token":
         return None
-    told = {Kind.TOKEN: NO_PAGES, Kind.BATCH: FIRST_PAGE, Kind.BY_ID: FIRST_PAGE}
+    told = {
+        Kind.TOKEN: NO_PAGES,
+        Kind.BATCH: FIRST_PAGE,
+        Kind.BY_ID: FIRST_PAGE,
+        Kind.SUBSCRIPTION: NO_LIST,
+    }
     # A delta link of whose round not even the first page came is not good any more.
     read = Cell(READ_INSTEAD, READ_INSTEAD) if kind is Kind.DELTA else failed("graph.pageLinkLost")
     return told.get(kind) or read

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from tests.faults.matrix import Case, Never, Outcome, expected
-from tests.faults.strikes import FAULTS, MODES, NOT_ASKED_YET, Fault, Kind
+from tests.faults.strikes import FAULTS, MODES, Fault, Kind
 from tests.faults.trial import Sentence
 
 Key = tuple[str, Kind, str, bool]
@@ -34,11 +34,14 @@ holds a secret, a token, or a person's attributes.
 | – | cannot occur; the number says why |
 
 *Lists* of users and of *members* are read by full runs, *deltas* by the others; *batch* is a `$batch` as
-a whole, *by id* a person's item in it.
+a whole, *by id* a person's item in it. *Subscription*: the request that makes one. No run asks for it, and
+none fails by it: where a field has a code, the subscription has that state, the connection a warning, and
+the schedule finds the changes.
 """
 SENTENCES = "## What the administrator reads"
 OF_SENTENCES = """
-The error of the run, in its record, in the connection's health and in the log: what happened, and what to do.
+The error of the run, in its record, in the connection's health and in the log, or that of a subscription, in
+the connection's warnings: what happened, and what to do.
 Where several messages have one code, all that were seen. `{id}` and `{name}` stand for one.
 """
 
@@ -55,19 +58,18 @@ def key(case: Case) -> Key:
 def render(outcomes: Outcomes, sentences: Iterable[Sentence]) -> str:
     """Return the page."""
     notes: list[str] = []
-    names = [*Kind, NOT_ASKED_YET]
+    names = list(Kind)
     lines = [f"| fault | {' | '.join(names)} |", "| --- " * (len(names) + 1) + "|"]
     for fault in FAULTS:
         cells = [_cell(fault, kind, outcomes, notes) for kind in Kind]
-        lines.append(f"| {fault.name} | {' | '.join([*cells, '–'])} |")
+        lines.append(f"| {fault.name} | {' | '.join(cells)} |")
     numbered = [f"{number}. {note}" for number, note in enumerate(notes, 1)]
-    asked = f"`{NOT_ASKED_YET}`: the program does not ask for any yet."
     told = ["| code | message | what to do |", "| --- | --- | --- |"]
     told += [
         f"| `{one.code}` | {one.message} | {one.remedy} |"
         for one in sorted(set(sentences), key=lambda one: (one.code, one.message))
     ]
-    parts = [HEAD, *lines, "", *numbered, "", asked, "", SENTENCES, OF_SENTENCES, *told]
+    parts = [HEAD, *lines, "", *numbered, "", SENTENCES, OF_SENTENCES, *told]
     return "\n".join(parts) + "\n"
 
 

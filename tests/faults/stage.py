@@ -4,7 +4,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
@@ -14,13 +14,16 @@ import httpx
 
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_CLIENT_SECRET
+from sync_core.connections import subscriptions
 from sync_core.directory import client, credentials, requests
-from sync_core.domain.documents import Run, RunStatus
+from sync_core.domain.documents import Run, RunStatus, Scope
+from sync_core.domain.subscriptions import Failure
 from sync_core.runs import way
 from sync_core.services import Services, utc_now
 from sync_core.store.wire import Entity
 from tests.faults.matrix import Case
 from tests.faults.strikes import FULL, Kind, Means, strike
+from tests.rig.graph.webhook import Webhook, served
 from tests.system import Rig, group_scope, impatient, rows_of, run_now, set_clock, stored_connection
 
 # With guests and blocked accounts: a dozen are in scope.
@@ -67,6 +70,15 @@ class Seen:
         return {one for one in ids if self.before.get(one) != self.after.get(one)}
 
 
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """What became of a subscription: why it failed, if it did, and what Graph has."""
+
+    failure: Failure | None
+    at_graph: list[str]
+    logs: str
+
+
 @dataclass(slots=True)
 class Stage:
     """One tenant with one connection, whose table is up to date whenever a cell begins."""
@@ -75,6 +87,7 @@ class Stage:
     emulator: GraphEmulator
     connection_id: str
     everyone: bool
+    webhook: Webhook
     group: str = ""
     out: str = ""
     insiders: list[str] = field(default_factory=list)
@@ -160,6 +173,44 @@ class Stage:
             assert was_struck(), "the fault met no request"
         return seen
 
+    async def subscribed(self, case: Case | None = None) -> Subscribed:
+        """Look after the subscriptions, while a fault strikes or without one."""
+        control = self.emulator.control
+        with ExitStack() as stack:
+            was_struck = (
+                stack.enter_context(bringing_about(self.emulator, case)) if case else lambda: True
+            )
+            if case is None:
+                control.clear_faults()
+                control.add_secret(value=SAMPLE_CLIENT_SECRET)
+            slow = case is not None and case.fault.means is Means.TIMEOUT
+            async with self.services(budget_s=2.0 if slow else 30.0) as services:
+                if case is not None and case.fault.means is Means.CLOCK:
+                    off = timedelta(minutes=case.fault.options["minutes"])
+                    set_clock(services, lambda: utc_now() + off)
+                lines = stack.enter_context(heard())
+                failure = await self._tended(services, anew=case is not None)
+            assert was_struck(), "the fault met no request"
+        at_graph = [one["resource"] for one in control.subscriptions()]
+        return Subscribed(failure, at_graph, "\n".join(lines))
+
+    async def _tended(self, services: Services, *, anew: bool) -> Failure | None:
+        """Subscribe to users alone, as who looks at no group does; return why that failed."""
+        if anew:
+            await services.store.subscriptions.delete_all(self.connection_id)
+            for one in self.emulator.control.subscriptions():
+                self.emulator.control.drop_subscription(one["id"])
+        settings = replace(services.settings, public_base_url=self.webhook.url)
+        stored = await services.store.connections.get(self.connection_id)
+        changes = {"realtime": True, "scope": Scope(everyone=True)}
+        connection = stored.connection.model_copy(update=changes)
+        # An answer that was lost is asked for again when nobody else can be at it any more.
+        if not anew:
+            set_clock(services, lambda: utc_now() + HOUR)
+        await subscriptions.tend(replace(services, settings=settings), connection)
+        [row] = await services.store.subscriptions.of(self.connection_id)
+        return row.failure
+
     async def afterwards(self, mode: str) -> Seen:
         """Run when the fault is gone."""
         self.emulator.control.clear_faults()
@@ -172,12 +223,13 @@ class Stage:
 def staged(rig: Rig, connection_id: str, *, everyone: bool) -> Iterator[Stage]:
     """Make a tenant of a dozen people, which is read in pages of five."""
     with (
+        served(rig.tls, "http") as webhook,
         GraphEmulator(people=PEOPLE, groups=1, seed=7, tls=rig.tls) as emulator,
         patch.object(requests, "MAX_PAGE", 5),
         patch.object(way, "MOST_PAGES", 20),
         patch.object(client, "MOST_FRUITLESS_PAGES", 20),
     ):
-        yield Stage(rig, emulator, connection_id, everyone)
+        yield Stage(rig, emulator, connection_id, everyone, webhook)
 
 
 @contextmanager

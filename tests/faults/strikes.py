@@ -15,12 +15,12 @@ class Kind(StrEnum):
     DELTA = "delta"
     BATCH = "batch"
     BY_ID = "by id"
+    SUBSCRIPTION = "subscription"
 
-
-# The program makes no subscriptions yet, so no such request can fail. The column comes with them.
-NOT_ASKED_YET = "subscription"
 
 FULL, INCREMENTAL = "full", "incremental"
+# No run: subscriptions are looked after apart from them.
+TENDING = "subscribing"
 # In which runs a kind of request occurs.
 MODES: Mapping[Kind, tuple[str, ...]] = {
     Kind.TOKEN: (FULL, INCREMENTAL),
@@ -29,6 +29,7 @@ MODES: Mapping[Kind, tuple[str, ...]] = {
     Kind.DELTA: (INCREMENTAL,),
     Kind.BATCH: (FULL, INCREMENTAL),
     Kind.BY_ID: (FULL, INCREMENTAL),
+    Kind.SUBSCRIPTION: (TENDING,),
 }
 
 Options = Mapping[str, Any]
@@ -40,6 +41,7 @@ WHERE: Mapping[Kind, Options] = {
     Kind.DELTA: {"path": "/v1.0/*/delta**"},
     Kind.BATCH: {"path": "/v1.0/$batch"},
     Kind.BY_ID: {"path": "/v1.0/users/*", "where": "batch"},
+    Kind.SUBSCRIPTION: {"path": "/v1.0/subscriptions", "where": "direct"},
 }
 # Lists are struck in the middle: on their second page.
 LISTED = (Kind.LIST, Kind.MEMBERS)

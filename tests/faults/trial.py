@@ -7,7 +7,7 @@ from local.sample import SAMPLE_CLIENT_SECRET
 from sync_core.domain.documents import Run, RunStatus
 from tests.faults.matrix import Case, Outcome
 from tests.faults.stage import Change, Rows, Seen, Stage
-from tests.faults.strikes import FULL
+from tests.faults.strikes import FULL, Kind
 
 TOKEN = re.compile(r"eyJ[\w-]{8,}\.[\w-]{8,}")
 GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -37,6 +37,8 @@ class Observation:
 async def tried(stage: Stage, case: Case) -> Observation:
     """Run under the fault and once more without it; fail where a promise is broken."""
     await stage.settle()
+    if case.kind is Kind.SUBSCRIPTION:
+        return await _subscribed(stage, case)
     change = stage.change()
     seen = await stage.struck(case)
     after = await stage.afterwards(case.mode)
@@ -52,6 +54,27 @@ async def tried(stage: Stage, case: Case) -> Observation:
     assert_tells_nothing(seen)
     stage.is_settled = True
     return Observation(case, outcome_of(case, seen.run), sentence_of(seen.run))
+
+
+async def _subscribed(stage: Stage, case: Case) -> Observation:
+    """Subscribe under the fault and once more without it; no run is harmed by what became of it."""
+    seen = await stage.subscribed(case)
+    after = await stage.subscribed()
+    change = stage.change()
+    run = await stage.afterwards(FULL)
+
+    assert after.failure is None, after.failure
+    assert after.at_graph == ["users"], "the fault has left another subscription"
+    assert run.run.status is RunStatus.SUCCEEDED, run.run.error
+    assert_changed(change, run)
+    assert SAMPLE_CLIENT_SECRET not in seen.logs
+    assert TOKEN.search(seen.logs) is None
+    stage.is_settled = True
+    if seen.failure is None:
+        return Observation(case, Outcome("succeeded"), None)
+    assert seen.failure.remedy, seen.failure
+    told = Sentence(seen.failure.code, GUID.sub("{id}", seen.failure.message), seen.failure.remedy)
+    return Observation(case, Outcome("failed", told.code), told)
 
 
 def assert_changed(change: Change, seen: Seen) -> None:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import settings
 
-from sync_core.domain.documents import SyncRequest, Trigger
+from sync_core.domain.documents import Purpose, SyncRequest, Trigger
 from sync_core.domain.notifications import MAX_ITEMS, client_state
-from sync_core.runs.notifications import DEBOUNCE_S
+from sync_core.runs.notifications import DEBOUNCE_S, client_state_key
 from sync_core.services import Services
 from sync_core.triggers import MAX_DELIVERY_BYTES
 from tests.loading.conftest import LoadedApp
@@ -90,6 +90,30 @@ def test_the_handshake_gives_the_token_back(
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+@pytest.mark.parametrize(
+    ("path", "method"),
+    [
+        pytest.param("/api/graph/notifications", "POST", id="as it is"),
+        pytest.param("/api/Graph/Lifecycle/", "GET", id="letters and a slash"),
+        pytest.param("/api/graph%2Fnotifications", "POST", id="an escaped slash"),
+        pytest.param("/api//graph//lifecycle", "OPTIONS", id="doubled slashes"),
+        pytest.param("/api/gr%61ph/notifications", "POST", id="an escaped letter"),
+    ],
+)
+def test_where_a_host_routes_a_webhook_to_the_api_the_handshake_is_answered_and_nothing_else(
+    app: LoadedApp, path: str, method: str
+) -> None:
+    query, plain = "?validationToken=Testing%2B1", {"Content-Type": "text/plain"}
+    shaken = app.worker.http("admin", method, path + query, body="", headers=plain)
+    json_body = {"Content-Type": "application/json"}
+    other = app.worker.http("admin", method, path, body=delivery("x"), headers=json_body)
+
+    assert (shaken.status, shaken.body) == (200, "Testing+1")
+    assert shaken.headers["content-type"] == "text/plain; charset=utf-8"
+    assert (other.status, other.json()["code"]) == (404, "route.notFound")
+    assert other.headers["content-type"] == "application/problem+json"
+
+
 async def test_a_delivery_is_kept_and_asks_for_a_run(
     app: LoadedApp, services: Services, connection_id: str
 ) -> None:
@@ -106,6 +130,21 @@ async def test_a_delivery_is_kept_and_asks_for_a_run(
     assert app.requests() == [asked]
     kept = await services.store.checkpoints.load(connection_id)
     assert {object_id for object_id, _ in kept.cases} == {ANN, BOB}
+
+
+async def test_a_lifecycle_notification_becomes_a_message_about_the_subscription(
+    app: LoadedApp, services: Services, connection_id: str
+) -> None:
+    webhook = Webhook("graph_lifecycle", "/api/graph/lifecycle")
+    state = client_state(await client_state_key(services.vault), connection_id, "nonce")
+    event = {"subscriptionId": "s", "clientState": state, "lifecycleEvent": "missed"}
+
+    answer = webhook.post(app, json.dumps({"value": [event, event]}))
+
+    assert (answer.status, answer.body) == (202, "")
+    [request] = app.requests()
+    assert (request.connection_id, request.purpose) == (connection_id, Purpose.SUBSCRIBE)
+    assert [one.event.value for one in request.events] == ["missed"]
 
 
 async def test_a_forged_delivery_is_taken_and_asks_for_nothing(

@@ -5,7 +5,7 @@ import os
 import signal
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from local import __main__ as program
 from local.graph import GraphEmulator
 from local.graph.http.recorder import Recorded
 from local.identity import IDENTITY_OBJECT_ID
-from local.sample import SAMPLE_CLIENT_ID, SAMPLE_CLIENT_SECRET
+from local.sample import SAMPLE_CLIENT_ID, SAMPLE_CLIENT_SECRET, SAMPLE_TENANT_ID
 from local.tls import issue
 from tests.graph_requests import is_meant, problems, shape_of
 from tests.rig.up import Running, running, start
@@ -199,3 +199,59 @@ def test_commands_without_a_rig_say_how_to_start_one(
 ) -> None:
     assert program.main(["status", "--data", str(tmp_path)]) == 1
     assert "make run" in capsys.readouterr().err
+
+
+def told_connection(group: str) -> dict[str, Any]:
+    clause = {"attribute": "groups", "operator": "ARRAYCONTAINS", "value": [group]}
+    return {
+        "id": "told",
+        "displayName": "Told",
+        "tenantId": SAMPLE_TENANT_ID,
+        "clientId": SAMPLE_CLIENT_ID,
+        "credential": {"clientSecret": SAMPLE_CLIENT_SECRET},
+        "scope": {"filters": [{"clauses": [clause]}]},
+        "schedule": {"automatic": False},
+        "realtime": True,
+    }
+
+
+def test_a_connection_with_realtime_is_subscribed_told_and_unsubscribed(empty: Running) -> None:
+    """All of it through the host: the queue, both webhooks, and the handshakes of the emulator's Graph."""
+    ready, url = empty.ready, "/api/connections/told"
+    headers = {"Authorization": f"Bearer {ready['adminToken']}"}
+    context = ssl.create_default_context(cafile=ready["caFile"])
+    with (
+        httpx.Client(base_url=ready["url"], headers=headers, timeout=60) as http,
+        httpx.Client(base_url=f"{ready['graphUrl']}/_control", verify=context) as graph,
+    ):
+        person = graph.get("/people").json()[0]["id"]
+        group = graph.post("/groups", json={"displayName": "Told"}).json()["id"]
+        answer = http.post("/api/connections", json=told_connection(group))
+        assert answer.status_code == 201, answer.text
+
+        def states() -> list[str]:
+            status = http.get(url).json()["realtimeStatus"]
+            return [one["state"] for one in status["subscriptions"]]
+
+        def ran(trigger: str) -> bool:
+            runs = http.get(f"{url}/runs").json()["items"]
+            return any(run["trigger"] == trigger and run["finishedAt"] for run in runs)
+
+        wait_until(lambda: states() == ["active", "active"])
+        graph.request("POST", f"/groups/{group}/members", json={"members": [person]})
+        wait_until(lambda: ran("webhook"))
+        sent = graph.post("/lifecycle", json={"event": "subscriptionRemoved"}).json()["sent"]
+        wait_until(lambda: ran("lifecycle") and len(graph.get("/subscriptions").json()) == sent)
+        deleted = http.delete(url, params={"users": "keep"})
+        left = graph.get("/subscriptions").json()
+
+    assert sent == 2
+    assert deleted.status_code == 204, deleted.text
+    assert left == []
+
+
+def wait_until(is_so: Callable[[], bool], timeout_s: float = 30) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

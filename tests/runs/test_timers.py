@@ -30,8 +30,9 @@ from tests.system import Rig, connection, group_scope, stored_connection
 
 # Connections, health, leases, verifications, deletions.
 LISTS = 5
-# The lists above but the last two, twice the first two, consents, refused plans, and two passes.
-MAINTENANCE = 9
+# The lists above but the last two, thrice the first and twice the second, subscriptions, consents, refused
+# plans, and two passes.
+MAINTENANCE = 11
 
 
 @pytest.fixture(scope="module")

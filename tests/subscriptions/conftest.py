@@ -2,16 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 import pytest
-from azure.core.exceptions import ResourceExistsError
-from azure.storage.queue import TextBase64DecodePolicy
-from azure.storage.queue.aio import QueueClient
 
 from local.graph import GraphEmulator
 from local.graph.control.control import Control
@@ -21,13 +18,13 @@ from local.sample import SAMPLE_CLIENT_ID, SAMPLE_TENANT_ID
 from sync_core import triggers
 from sync_core.connections import subscriptions
 from sync_core.directory import own_address
-from sync_core.domain.documents import Connection, SyncRequest
+from sync_core.domain.documents import Connection
 from sync_core.domain.realtime_status import RealtimeStatus, realtime_status
 from sync_core.domain.subscriptions import Subscription
 from sync_core.runs import notifications
 from sync_core.services import Services, process, utc_now
-from sync_core.store.queue import QUEUE
 from sync_core.store.tables import CONNECTIONS, SUBSCRIPTIONS
+from tests.queue_of_requests import Requests, requests_of
 from tests.rig.graph.webhook import Webhook, served
 from tests.system import Rig, group_scope, set_clock, stored_connection
 
@@ -75,34 +72,10 @@ def webhook(package_webhook: Webhook) -> Webhook:
     return package_webhook
 
 
-class Requests:
-    """What the app puts on the queue."""
-
-    def __init__(self, queue: QueueClient) -> None:
-        self._queue = queue
-
-    async def all(self) -> list[SyncRequest]:
-        """Take every message."""
-        found = []
-        async for message in self._queue.receive_messages(messages_per_page=32):
-            found.append(SyncRequest.model_validate_json(message.content))
-            await self._queue.delete_message(message)
-        return found
-
-    async def taken(self) -> list[tuple[str, str, str]]:
-        """Take every message, as connection, purpose and mode."""
-        return [(one.connection_id, one.purpose.value, one.mode) for one in await self.all()]
-
-
 @pytest.fixture
 async def requests(rig: Rig) -> AsyncIterator[Requests]:
-    async with QueueClient.from_connection_string(
-        rig.azurite.connection_string, QUEUE, message_decode_policy=TextBase64DecodePolicy()
-    ) as queue:
-        with suppress(ResourceExistsError):
-            await queue.create_queue()
-        await queue.clear_messages()
-        yield Requests(queue)
+    async with requests_of(rig) as requests:
+        yield requests
 
 
 @dataclass

@@ -2,15 +2,19 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from sync_core.connections.delete import delete
 from sync_core.connections.subscriptions import make_anew
+from sync_core.domain.connections.deletion import Users
 from sync_core.domain.notifications import client_state
 from sync_core.domain.secret_names import CLIENT_STATE_KEY
 from sync_core.domain.subscriptions import LIFE, State
-from tests.subscriptions.conftest import App, Requests
-from tests.system import group_scope, run_now
+from tests.queue_of_requests import Requests
+from tests.subscriptions.conftest import App
+from tests.system import BY_HAND, group_scope, run_now
 
 
 def somebody(app: App) -> str:
@@ -96,16 +100,6 @@ async def test_one_that_is_lost_without_a_word_is_made_again_and_a_run_is_asked_
     assert kept.subscription_id == members.subscription_id
     assert app.at_graph().keys() == {"users", members.resource}
     assert await requests.taken() == [(app.connection_id, "sync", "auto")]
-
-
-async def test_one_that_has_ended_is_made_again(app: App) -> None:
-    await app.made()
-    await app.tend()
-    app.pass_time(days=40)
-
-    rows = await app.tend()
-
-    assert {row.subscription_id for row in rows} == {one["id"] for one in app.at_graph().values()}
 
 
 async def test_a_list_of_graph_decides_nothing(app: App) -> None:
@@ -215,16 +209,26 @@ async def test_two_connections_of_one_application_share_a_subscription(
     "changes",
     [
         pytest.param({"realtime": False}, id="realtime off"),
-        pytest.param({"enabled": False}, id="disabled"),
         pytest.param({"tenantId": None, "enabled": False}, id="tenant taken away"),
     ],
 )
-async def test_who_wants_none_keeps_none(app: App, changes: dict[str, object]) -> None:
+async def test_who_wants_none_keeps_none(app: App, changes: dict[str, Any]) -> None:
     await app.made()
     await app.tend()
     await app.change(**changes)
 
     await app.maintain()
+
+    assert await app.rows() == []
+    assert app.at_graph() == {}
+
+
+async def test_a_connection_that_is_deleted_takes_them_along(app: App) -> None:
+    await app.made()
+    await app.tend()
+    stored = await app.services.store.connections.get(app.connection_id)
+
+    await delete(app.services, stored, Users.KEEP, (), BY_HAND)
 
     assert await app.rows() == []
     assert app.at_graph() == {}
@@ -289,6 +293,10 @@ async def test_above_the_quota_all_groups_are_told_of_by_one_subscription(
     await app.tend()
     single = set(app.at_graph())
     await app.change(scope=group_scope(*groups))
+    app.webhook.status = 401
+    await app.tend()
+    assert set(app.at_graph()) == single, "thrown away without a successor"
+    app.webhook.status = 200
     await app.tend()
     wide = set(app.at_graph())
     await app.change(scope=group_scope(*groups[:2]))

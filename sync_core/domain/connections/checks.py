@@ -36,6 +36,7 @@ READ_MEMBERS = "read group members"
 READ_ASSIGNED = "read who is assigned"
 PAUSED_RULES = "rules of dynamic groups"
 LEAST_PRIVILEGE = "least privilege"
+NOTIFICATIONS = "notifications"
 EXPIRY = "secret expiry"
 CERTIFICATE = "certificate"
 WHOLE = "the whole check"
@@ -220,6 +221,20 @@ def permission_check(
         f"{' or '.join(permission.names)} is not granted.",
         remedy=grant_remedy(name, kind),
         retryable=True,
+    )
+
+
+def notification_check(permission: Permission, kind: CredentialKind) -> Check:
+    """Warn of a permission without which Graph tells of no changes; nothing stops for it."""
+    [name] = permission.names
+    return Check(
+        name=NOTIFICATIONS,
+        ok=True,
+        code="realtime.permissionMissing",
+        message=f"The app may not {permission.purpose}: the application permission {name} is not granted, "
+        "and no wider one counts for that. The schedule finds the changes.",
+        remedy=grant_remedy(name, kind),
+        severity=Severity.WARNING,
     )
 
 

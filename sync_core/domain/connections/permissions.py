@@ -101,19 +101,24 @@ def needs_of(connection: Connection) -> Needs:
     )
 
 
-def permissions(needs: Needs) -> list[Permission]:
-    """Name what is needed, users first.
+def notified_by(needs: Needs) -> list[Permission]:
+    """Name what `realtime` takes besides; without it the schedule finds the changes.
 
-    Notifications take the very permission named there and no wider one: "subscriptions don't support
-    write permissions where read is enough", learn.microsoft.com/graph/api/subscription-post-subscriptions.
+    The very permission and no wider one: "subscriptions don't support write permissions where read is
+    enough", learn.microsoft.com/graph/api/subscription-post-subscriptions.
     """
-    nothing: frozenset[str] = frozenset()
-    needed = [
-        Permission((USERS,), nothing if needs.realtime else USERS_WIDER, "read users"),
-    ]
-    if needs.members and needs.realtime:
-        needed.append(Permission((GROUPS,), nothing, "be told of changes in groups"))
-    elif needs.members:
+    if not needs.realtime:
+        return []
+    needed = [Permission((USERS,), frozenset(), "be told of changes of users")]
+    if needs.members:
+        needed.append(Permission((GROUPS,), frozenset(), "be told of changes in groups"))
+    return needed
+
+
+def permissions(needs: Needs) -> list[Permission]:
+    """Name what runs need, users first."""
+    needed = [Permission((USERS,), USERS_WIDER, "read users")]
+    if needs.members:
         needed.append(Permission((MEMBERS, GROUPS), GROUPS_WIDER, "read groups and their members"))
     if needs.applications:
         # serviceprincipal-list-approleassignedto

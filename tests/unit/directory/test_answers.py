@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sync_core.directory.answers import (
+    Clash,
     Decoded,
     Gone,
     GraphNotFound,
@@ -280,7 +281,7 @@ def error(
         ),
         pytest.param(404, "Request_ResourceNotFound", GraphNotFound, "graph.notFound", id="404"),
         pytest.param(408, "", RetryLater, "graph.unavailable", id="408"),
-        pytest.param(409, "", IncompleteReading, "graph.refused", id="409"),
+        pytest.param(409, "", Clash, "graph.refused", id="409"),
         pytest.param(410, "syncStateNotFound", Gone, "graph.refused", id="410"),
         pytest.param(429, "TooManyRequests", Throttled, "graph.throttled", id="429"),
         pytest.param(500, "", RetryLater, "graph.unavailable", id="500"),

@@ -847,7 +847,7 @@ def test_a_request_crosses_the_queue(mode: str) -> None:
 
     request = SyncRequest.model_validate_json(orjson.dumps(document))
 
-    assert request.to_json() == document | {"purpose": "sync"}
+    assert request.to_json() == document | {"purpose": "sync", "events": []}
     assert SyncRequest.model_validate_json(request.model_dump_json(by_alias=True)) == request
 
 

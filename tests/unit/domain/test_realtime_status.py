@@ -1,8 +1,8 @@
 """What the API tells of real time."""
 
 from sync_core.domain.realtime_status import realtime_status, status_document
-from sync_core.domain.subscriptions import Failure, State
-from tests.unit.domain.test_subscriptions import LIFE, NOW, OUTER, connection, subscription
+from sync_core.domain.subscriptions import LIFE, Failure, State
+from tests.unit.domain.test_subscriptions import NOW, OUTER, connection, subscription
 
 
 def test_who_has_no_realtime_has_no_status() -> None:

@@ -28,8 +28,10 @@ from sync_core.domain.subscriptions import (
     is_changed,
     is_of_groups,
     is_wide,
+    needed_still,
     place_of,
     removes_first,
+    replaced,
     strangers,
     todo,
     wishes_of,
@@ -311,6 +313,33 @@ def test_the_old_goes_first_only_where_there_is_no_room() -> None:
 
     assert not removes_first(work, QUOTA - 1)
     assert removes_first(work, QUOTA)
+
+
+@pytest.mark.parametrize(
+    ("row", "slots", "unmade", "stays"),
+    [
+        pytest.param(subscription(address="old"), {USERS}, {USERS}, True, id="at the old address"),
+        pytest.param(subscription(address="old"), {USERS}, set(), False, id="which is replaced"),
+        pytest.param(subscription(OUTER), {ALL_GROUPS}, {ALL_GROUPS}, True, id="a single one"),
+        pytest.param(subscription(OUTER), {ALL_GROUPS}, {USERS}, False, id="users are missing"),
+        pytest.param(subscription(OUTER), {ALL_GROUPS}, set(), False, id="all are told of"),
+        pytest.param(subscription(ALL_GROUPS), {OUTER}, {OUTER}, True, id="the way back"),
+        pytest.param(subscription(OUTER), {INNER}, {INNER}, False, id="another scope"),
+        pytest.param(
+            subscription(state=State.REMOVING), {USERS}, {USERS}, False, id="being removed already"
+        ),
+    ],
+)
+def test_what_goes_stays_until_its_successor_is_made(
+    row: Subscription, slots: set[str], unmade: set[str], stays: bool
+) -> None:
+    assert bool(needed_still(Todo(remove=[row]), slots, unmade)) is stays
+
+
+def test_what_has_a_successor_at_the_same_slot_goes_before_it() -> None:
+    work = Todo(create=[USERS], remove=[subscription(), subscription(OUTER)])
+
+    assert [row.slot for row in replaced(work)] == [USERS]
 
 
 def test_it_lives_until_its_end() -> None:

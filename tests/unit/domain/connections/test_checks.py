@@ -23,6 +23,7 @@ from sync_core.domain.connections.checks import (
     given_expiry,
     groups_check,
     hidden_check,
+    notification_check,
     passed,
     paused_check,
     permission_check,
@@ -32,7 +33,7 @@ from sync_core.domain.connections.checks import (
     unfinished_check,
     with_check,
 )
-from sync_core.domain.connections.permissions import needs_of, permissions
+from sync_core.domain.connections.permissions import needs_of, notified_by, permissions
 from sync_core.domain.connections.token import TokenFacts, read_token
 from sync_core.domain.documents import Connection, CredentialKind
 from sync_core.domain.errors import FixConnection, RetryLater
@@ -163,10 +164,6 @@ EVERYONE = {"everyone": True}
             EVERYONE, False, ["Directory.Read.All"], {"User.Read.All": True}, id="a wider one"
         ),
         pytest.param(
-            EVERYONE, True, ["Directory.Read.All"], {"User.Read.All": False},
-            id="notifications of users take the very one",
-        ),
-        pytest.param(
             IN_GROUP, False, ["User.Read.All", "GroupMember.Read.All"],
             {"User.Read.All": True, "GroupMember.Read.All": True}, id="the narrowest for groups",
         ),
@@ -184,11 +181,7 @@ EVERYONE = {"everyone": True}
         ),
         pytest.param(
             IN_GROUP, True, ["User.Read.All", "GroupMember.Read.All"],
-            {"User.Read.All": True, "Group.Read.All": False}, id="too narrow for notifications",
-        ),
-        pytest.param(
-            IN_GROUP, True, ["User.Read.All", "Group.ReadWrite.All"],
-            {"User.Read.All": True, "Group.Read.All": False}, id="writing is not reading there",
+            {"User.Read.All": True, "GroupMember.Read.All": True}, id="runs need no more in real time",
         ),
         pytest.param(
             IN_GROUP, True, ["User.Read.All", "Group.Read.All"],
@@ -215,6 +208,35 @@ def test_permissions_are_judged_by_what_this_connection_needs(
     checks = [permission_check(one, frozenset(roles), needs.kind) for one in permissions(needs)]
 
     assert {check.name: check.ok for check in checks} == expected
+
+
+@pytest.mark.parametrize(
+    ("scope", "realtime", "roles", "lacking"),
+    [
+        pytest.param(IN_GROUP, False, [], [], id="no real time"),
+        pytest.param(EVERYONE, True, ["Directory.Read.All"], ["User.Read.All"], id="no wider one"),
+        pytest.param(EVERYONE, True, ["User.Read.All"], [], id="no groups"),
+        pytest.param(
+            IN_GROUP, True, ["User.Read.All", "GroupMember.Read.All"], ["Group.Read.All"], id="too narrow"
+        ),
+        pytest.param(
+            IN_GROUP, True, ["User.Read.All", "Group.ReadWrite.All"], ["Group.Read.All"],
+            id="writing is not reading there",
+        ),
+        pytest.param(IN_GROUP, True, ["User.Read.All", "Group.Read.All"], [], id="enough"),
+    ],
+)  # fmt: skip
+def test_what_notifications_take_is_a_warning_and_no_wider_one_counts(
+    scope: dict[str, Any], realtime: bool, roles: list[str], lacking: list[str]
+) -> None:
+    """As subscription-post-subscriptions has it; without, the schedule finds the changes."""
+    needs = needs_of(connection(scope=scope, realtime=realtime))
+    missing = [one for one in notified_by(needs) if not one.granted(frozenset(roles))]
+    checks = [notification_check(one, needs.kind) for one in missing]
+
+    assert [one.names[0] for one in missing] == lacking
+    assert all(check.ok and check.severity is Severity.WARNING for check in checks)
+    assert all(name in check.remedy for name, check in zip(lacking, checks, strict=True))
 
 
 def test_a_missing_permission_names_all_that_would_do() -> None:

@@ -1,0 +1,43 @@
+"""What the app puts on the queue, for tests that look at it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from azure.core.exceptions import ResourceExistsError
+from azure.storage.queue import TextBase64DecodePolicy
+from azure.storage.queue.aio import QueueClient
+
+from sync_core.domain.documents import SyncRequest
+from sync_core.store.queue import QUEUE
+from tests.system import Rig
+
+
+class Requests:
+    """The queue, from which each message is taken once."""
+
+    def __init__(self, queue: QueueClient) -> None:
+        self._queue = queue
+
+    async def all(self) -> list[SyncRequest]:
+        """Take every message."""
+        found = []
+        async for message in self._queue.receive_messages(messages_per_page=32):
+            found.append(SyncRequest.model_validate_json(message.content))
+            await self._queue.delete_message(message)
+        return found
+
+    async def taken(self) -> list[tuple[str, str, str]]:
+        """Take every message, as connection, purpose and mode."""
+        return [(one.connection_id, one.purpose.value, one.mode) for one in await self.all()]
+
+
+@asynccontextmanager
+async def requests_of(rig: Rig) -> AsyncIterator[Requests]:
+    """Open the queue, without what other tests have left in it."""
+    async with QueueClient.from_connection_string(
+        rig.azurite.connection_string, QUEUE, message_decode_policy=TextBase64DecodePolicy()
+    ) as queue:
+        with suppress(ResourceExistsError):
+            await queue.create_queue()
+        await queue.clear_messages()
+        yield Requests(queue)
