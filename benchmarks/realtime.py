@@ -130,7 +130,9 @@ async def noise(
         heapq.heappush(coming, (at, next(numbers), stranger, None))
     send, sent = RequestQueue.send, 0
 
-    async def scheduled(self: RequestQueue, request: SyncRequest | Wake, *, delay_s: int = 0) -> None:
+    async def scheduled(
+        self: RequestQueue, request: SyncRequest | Wake, *, delay_s: int = 0
+    ) -> None:
         nonlocal sent
         sent += 1
         at = clock.now + timedelta(seconds=delay_s)
