@@ -83,6 +83,7 @@ async def _decide(
 ) -> Change | None:
     if evidence.is_unclear:
         return context.ledger.take(evidence.object_id, unanswered())
+    evidence = draft.judge.as_by_hand(evidence, known)
     person = draft.judge.staying(evidence, known)
     if person is None:
         return await removal_of(context, draft.gatherer, draft.judge, evidence)

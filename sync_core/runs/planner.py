@@ -289,8 +289,10 @@ class _Planner:
         return check_guard(tally, self.context.connection.policy.guard).hold_removals
 
     def _leave_unconfirmed(self, object_ids: Sequence[str]) -> dict[str, StoredPerson]:
-        self.decided.extend(Change(Action.DISABLE, object_id) for object_id in object_ids)
-        return {object_id: self.stored.people[object_id] for object_id in object_ids}
+        known = {object_id: self.stored.people[object_id] for object_id in object_ids}
+        active = {oid: one for oid, one in known.items() if one.status is Status.ACTIVE}
+        self.decided.extend(Change(Action.DISABLE, object_id) for object_id in active)
+        return active
 
     async def _by_evidence(self, evidence: Evidence) -> Change | None:
         """Remove a person who is shown to be gone; update one who stays like anyone else."""

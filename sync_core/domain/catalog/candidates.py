@@ -22,7 +22,9 @@ CANDIDATE_FIELDS = (
     "userType",
     "accountEnabled",
 )
-SEARCHED = ("displayName", "givenName", "surname", "mail", "userPrincipalName")
+SEARCHED = ("displayName", "mail", "userPrincipalName")
+# Where only beginnings are compared, a last name has to be looked for by itself.
+COMPARED = ("displayName", "givenName", "surname", "mail", "userPrincipalName")
 
 
 class ImportedBy(StrEnum):
@@ -112,7 +114,7 @@ def search_for(text: str) -> str:
 def filter_for(text: str) -> str:
     """Return the $filter that finds the beginning of names and addresses, where there is no $search."""
     escaped = text.replace("'", "''")
-    return " or ".join(f"startswith({name},'{escaped}')" for name in SEARCHED)
+    return " or ".join(f"startswith({name},'{escaped}')" for name in COMPARED)
 
 
 def is_searchable(text: str) -> bool:

@@ -13,6 +13,7 @@ from sync_core.domain.errors import (
     RetryLater,
     SyncError,
     Throttled,
+    Unconfirmed,
 )
 
 
@@ -58,3 +59,9 @@ def test_invalid_names_each_field(remedy: str, said: str) -> None:
 
     assert error.problems == (problem,)
     assert (error.status, error.remedy) == (422, said)
+
+
+def test_what_is_not_confirmed_says_who_is_concerned() -> None:
+    error = Unconfirmed("release.needsConfirmation", "No.", "Confirm it.", {"planHash": "1f"})
+
+    assert (error.status, error.members) == (409, {"planHash": "1f"})
