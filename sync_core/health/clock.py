@@ -31,10 +31,12 @@ async def silent_timer(services: Services) -> Clock | None:
     One that was never seen is watched from now on: in a new deployment it may never have fired.
     """
     now = services.clock()
-    known = [one async for one in services.store.clocks.all()]
-    for unseen in {*Timer} - {one.name for one in known}:
-        await _look(services, Timer(unseen), now)
-    silent = [one for one in known if one.is_silent(now)]
+    # Another release may have a timer more.
+    known = {one.name: one async for one in services.store.clocks.all() if one.name in {*Timer}}
+    for timer in Timer:
+        if timer not in known:
+            await _look(services, timer, now)
+    silent = [one for one in known.values() if one.is_silent(now)]
     return min(silent, key=lambda one: one.fired_at or one.seen_at or now, default=None)
 
 

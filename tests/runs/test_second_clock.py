@@ -14,7 +14,7 @@ from azure.storage.queue.aio import QueueClient
 from local.azurite import Azurite
 from local.graph import GraphEmulator
 from sync_core import triggers
-from sync_core.domain.clock import Timer, Wake
+from sync_core.domain.clock import Clock, Timer, Wake
 from sync_core.domain.documents import Trigger
 from sync_core.health import clock
 from sync_core.services import Looked, Services, process
@@ -158,6 +158,16 @@ async def test_a_silent_timer_is_woken_once_however_many_ask(
         again = await work(own_rig)
 
     assert (patient, woken, again) == (0, 1, 0)
+
+
+async def test_a_timer_of_another_release_is_not_missed(alone: Services) -> None:
+    """After a rollback nothing of this app fires it."""
+    now = stop_clock(alone)
+    await alone.store.clocks.put(Clock(name="anotherTimer", seen_at=now.now, fired_at=now.now))
+    now.skip(hours=5)
+    await tick(now)
+
+    assert await clock.silent_timer(alone) is None
 
 
 async def test_what_cannot_be_noted_fails_no_request(
