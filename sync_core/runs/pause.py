@@ -21,13 +21,14 @@ class Pause:
     """How a pause changes by a run or a look that ended `now`, and when somebody is to be looked at again.
 
     Handed to the lease, which may ask for the change several times; `sends` is the time of the message to
-    be sent then, None where one comes before that anyway.
+    be sent then, None where one comes before that anyway. `ends_pause`: nobody has to ask before it comes.
     """
 
     rested: Rested
     now: datetime
     look_at: datetime | None = None
     sends: datetime | None = None
+    ends_pause: bool = False
 
     def __call__(self, rest: Rest) -> Rest:
         after = self.rested(rest)
@@ -37,7 +38,7 @@ class Pause:
         at = max(self.look_at, after.quiet_until or self.look_at)
         woken = after.woken(at, self.now)
         if woken != after:
-            self.sends = at
+            self.sends, self.ends_pause = at, at == after.quiet_until
         return woken
 
     async def send(self, services: Services, connection_id: str) -> None:
@@ -47,4 +48,5 @@ class Pause:
         request = SyncRequest(connection_id=connection_id, trigger=Trigger.WEBHOOK)
         left_s = max(1, math.ceil((self.sends - services.clock()).total_seconds()))
         await services.queue.send(request, delay_s=left_s)
-        services.wakes.note(connection_id, self.sends)
+        if self.ends_pause:
+            services.wakes.note(connection_id, self.sends)
