@@ -62,6 +62,18 @@ def test_with_a_registration_it_ends_with_a_token_and_the_first_connection(
     assert "docs/connect.md" in end
 
 
+@pytest.mark.parametrize(
+    ("action", "told"),
+    [("AllowAnonymous", "/api/health, and"), ("Return401", "/api/health with a")],
+)
+def test_monitoring_is_told_what_health_takes(
+    azure: Programs, deploy: Deploy, app_url: str, action: str, told: str
+) -> None:
+    deploys(azure, app_url, USERSYNC_UNAUTHENTICATED_ACTION=action)
+
+    assert told in deploy("up", *QUICK).stdout.split("The app stands at")[1]
+
+
 def test_a_workflow_tells_of_the_registration_by_its_environment(
     azure: Programs, deploy: Deploy, app_url: str
 ) -> None:
