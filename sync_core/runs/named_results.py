@@ -17,7 +17,7 @@ from sync_core.domain.explain.words import (
 )
 from sync_core.domain.incremental.open_people import Cause
 from sync_core.domain.incremental.witness import is_out_by_attributes
-from sync_core.domain.model import Change, Evidence, Reason, Status
+from sync_core.domain.model import Change, Evidence, Origin, Reason, Status
 from sync_core.domain.plan.by_hand import outcome_of
 from sync_core.runs.context import RunContext
 from sync_core.runs.named import NamedLooks
@@ -86,7 +86,8 @@ class Named:
                 return ImportOutcome.EXCLUDED, "match.ignored"
             return ImportOutcome.MAPPING_FAILED, "mapping.skipped"
         known = self.looks.known.get(object_id)
-        if known is not None and known.status is Status.ACTIVE:
+        by_hand = known is not None and known.origin is Origin.MANUAL
+        if known is not None and by_hand and known.status is Status.ACTIVE:
             return ImportOutcome.ALREADY_IN, "untilChanged"
         return ImportOutcome.IMPORTED, None
 

@@ -210,6 +210,23 @@ async def test_somebody_who_was_disabled_comes_back_by_hand(tenant: Tenant) -> N
     assert (row["Status"], row["Origin"]) == ("active", "manual")
 
 
+async def test_who_has_left_the_scope_unnoticed_is_not_thrown_out_after_being_picked(
+    tenant: Tenant,
+) -> None:
+    """The row is active by the rules, and the next run would remove it."""
+    left, stays = tenant.members
+    tenant.control.remove_members(tenant.group, left)
+    run = await imported(tenant.services, tenant.id, [left, stays])
+    await tenant.run("full")
+    await tenant.run(times=2)
+    rows = await tenant.rows()
+
+    assert result(run, left) == ("imported", None)
+    assert result(run, stays) == ("alreadyIn", "scope")
+    assert (rows[left]["Status"], rows[left]["Origin"]) == ("active", "manual")
+    assert rows[stays]["Origin"] == "auto"
+
+
 # --- who stays out, or waits ----------------------------------------------------------------------
 
 

@@ -157,6 +157,7 @@ def test_a_blocked_account_stays_where_the_policy_keeps_it() -> None:
         ),
         pytest.param(seen(accountEnabled=False), None, Pick(), ("blocked", None), id="blocked"),
         pytest.param(seen(None), stored(), Pick(), ("alreadyIn", "scope"), id="in by the rules"),
+        pytest.param(seen(), stored(), Pick(), None, id="in by the rules, and about to leave"),
         pytest.param(seen(), by_hand(), Pick(), ("alreadyIn", "manual"), id="in by hand"),
         pytest.param(
             seen(), by_hand(until=TOMORROW), Pick(TOMORROW), ("alreadyIn", "manual"), id="same day"
@@ -216,7 +217,12 @@ def judged(known: StoredPerson | None, pick: Pick | None = None) -> Change | Non
             stored(Status.DISABLED), Pick(), ("reenable", MANUAL, ""), id="was in by the rules"
         ),
         pytest.param(by_hand(Status.DISABLED), None, ("reenable", None, ""), id="comes back"),
-        pytest.param(stored(digest=DIGEST), Pick(), None, id="in by the rules"),
+        pytest.param(
+            stored(digest=DIGEST),
+            Pick(TOMORROW),
+            ("update", MANUAL, TOMORROW),
+            id="in by the rules",
+        ),
         pytest.param(by_hand(digest=DIGEST), None, None, id="nothing new"),
         pytest.param(by_hand(), None, ("update", None, ""), id="new values"),
         pytest.param(by_hand(digest=DIGEST), Pick(), None, id="picked twice"),
