@@ -32,6 +32,7 @@ from sync_core.runs import record
 from sync_core.runs.apply import apply
 from sync_core.runs.checkpoint import open_cases
 from sync_core.runs.context import RunContext, run_context
+from sync_core.runs.continuation import set_apart
 from sync_core.runs.hold import Hold, UnderWay, Unfinished, held
 from sync_core.runs.named import NamedLooks
 from sync_core.runs.named_results import Named, SyncResults
@@ -292,7 +293,7 @@ class _NamedRun:
         context.ledger.set("held", draft.plan.held)
         await self._hold.check()
         await context.linking.note(self._hold.check)
-        await self._set_apart(context, looks)
+        await set_apart(context, looks.evidence, self._hold.fence)
         if cases:
             await self._hold.check()
             await context.checkpoints.open(self._connection.id, cases)
@@ -302,15 +303,6 @@ class _NamedRun:
             documents = draft.plan.documents()
             await self._services.store.plans.save(self._connection.id, self._run.id, documents)
             await apply(context, draft.plan, draft.inventory, self._hold.fence)
-
-    async def _set_apart(self, context: RunContext, looks: NamedLooks) -> None:
-        """Have a full reading that goes on later leave these people as they are now."""
-        kept = context.kept
-        if kept.reading is None:
-            return
-        apart = list(dict.fromkeys([*kept.reading.apart, *looks.evidence]))
-        reading = kept.reading.model_copy(update={"apart": apart})
-        await context.checkpoints.keep(self._connection.id, kept, reading, self._hold.fence)
 
     def _finish(self, draft: Draft, results: list[PersonResult]) -> None:
         if draft.plan.verdict.red and draft.plan.held:

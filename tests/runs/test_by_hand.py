@@ -8,7 +8,7 @@ import pytest
 
 from local.graph import GraphEmulator
 from sync_core.domain.documents import RunStatus, Trigger
-from sync_core.domain.errors import Conflict, Unconfirmed
+from sync_core.domain.errors import Conflict, RetryLater, Unconfirmed
 from sync_core.domain.matching.decide import Decision, DecisionKind
 from sync_core.people.release import Outcome
 from sync_core.runs import worker
@@ -455,6 +455,42 @@ async def test_who_is_protected_or_asserted_does_not_leave_by_a_release(
     assert "policy.protected" in found.message
     assert refused.value.code == "release.assertionBroken"
     assert await tenant.active() >= {ann, ben}
+
+
+async def test_nobody_is_given_back_while_it_is_not_known_whether_they_stay(
+    tenant: Tenant,
+) -> None:
+    """The next run would remove them, and nobody has been asked."""
+    ann = tenant.person("Ann")
+    await imported(tenant.services, tenant.id, [ann])
+    tenant.control.add_fault("notFound", path="/v1.0/users/*/**", where="batch")
+    with pytest.raises(RetryLater) as unanswered:
+        await released(tenant.services, tenant.id, ann)
+    tenant.control.clear_faults()
+    tenant.control.delete_group(tenant.group)
+    with pytest.raises(Unconfirmed) as refused:
+        await released(tenant.services, tenant.id, ann)
+    row = (await tenant.rows())[ann]
+
+    assert unanswered.value.code == "release.unanswered"
+    assert refused.value.members["changes"][0]["action"] == "disable"
+    assert (row["Status"], row["Origin"]) == ("active", "manual")
+
+
+async def test_what_a_release_would_do_is_what_the_policy_wants(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    """Also where one look of Graph is not proof enough to do it at once."""
+    tenant = Tenant(services, emulator, connection_id)
+    await tenant.begin(policy={"guard": NO_LIMITS, "leftScope": "delete", "hardDeleted": "delete"})
+    ann = tenant.person("Ann")
+    await imported(services, tenant.id, [ann])
+    tenant.control.soft_delete(ann)
+    tenant.control.hard_delete(ann)
+    with pytest.raises(Unconfirmed) as refused:
+        await released(services, tenant.id, ann)
+
+    assert refused.value.members["changes"][0]["action"] == "delete"
 
 
 # --- several people now ---------------------------------------------------------------------------

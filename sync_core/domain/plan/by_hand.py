@@ -167,11 +167,11 @@ def with_origin(
     also where the rules had brought them in; one whose day has come is given back to the rules; a day that is
     named anew takes the place of the old one.
     """
-    by_hand = known is not None and known.origin is Origin.MANUAL
+    by_hand = known if known is not None and known.origin is Origin.MANUAL else None
     if pick is not None:
         stays_as_is = change is None or change.action not in COMES
-        if by_hand and stays_as_is and not _is_renewed(known, pick, now):
+        if by_hand is not None and stays_as_is and not _is_renewed(by_hand, pick, now):
             return change
         return replace(change or unchanged, origin=Origin.MANUAL, until=pick.until)
-    over = by_hand and is_over(known.until, now)
+    over = by_hand is not None and is_over(by_hand.until, now)
     return replace(change or unchanged, origin=Origin.AUTO) if over else change
