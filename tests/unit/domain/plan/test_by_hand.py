@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sync_core.domain.documents import ImportOutcome
+from sync_core.domain.documents import ImportOutcome, PersonResult
 from sync_core.domain.mapping.compile import compile_mapping
 from sync_core.domain.model import (
     Action,
@@ -182,6 +182,24 @@ def test_who_is_brought_in(
 )
 def test_what_a_failure_is_called(code: str, outcome: ImportOutcome) -> None:
     assert outcome_of(code) is outcome
+
+
+@pytest.mark.parametrize(
+    ("result", "object_id", "told"),
+    [
+        pytest.param("imported", ANN, ("ann@contoso.com", "why"), id="in"),
+        pytest.param("blocked", ANN, (None, None), id="out"),
+        pytest.param("notFound", None, ("ann@contoso.com", None), id="nobody"),
+    ],
+)
+def test_values_are_left_out_of_who_is_not_in(
+    result: str, object_id: str | None, told: tuple[str | None, str | None]
+) -> None:
+    """Of a name that nobody has, the name is all that there is to say."""
+    one = PersonResult(object_id=object_id, result=result, message="why", who="ann@contoso.com")
+    found = one.without_values()
+
+    assert (found.who, found.message) == told
 
 
 # --- what is written ------------------------------------------------------------------------------
