@@ -5,12 +5,13 @@ So a run that was killed goes on under its own name, and one that met another is
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
 
 from sync_core.directory.client import GraphClient
-from sync_core.directory.lookup import groups_among, ids_by_name
+from sync_core.directory.lookup import groups_among, ids_by_address, ids_by_name
 from sync_core.domain.documents import (
     GUID,
     Connection,
@@ -26,6 +27,7 @@ from sync_core.domain.documents import (
 )
 from sync_core.domain.errors import LeaseLost, SyncError
 from sync_core.domain.incremental.open_people import Cause, OpenCase, opened
+from sync_core.domain.names import askable
 from sync_core.domain.plan.by_hand import Pick, day_begins, refusal
 from sync_core.logs import log_event
 from sync_core.runs import record
@@ -259,10 +261,18 @@ class _NamedRun:
         await self._ask_again(results.to_be_asked_again)
 
     async def _ids(self, client: GraphClient) -> dict[str, str]:
-        """Return the object id of each who was named; people whom nobody knows are not among them."""
+        """Return the object id of each who was named; people whom nobody knows are not among them.
+
+        A sign-in name goes before an address, and an address that two people share names neither.
+        """
         ids = {who: who.lower() for who in self._named.who if GUID.fullmatch(who)}
-        names = [who for who in self._named.who if who not in ids]
+        names = [who for who in self._named.who if who not in ids and askable(who)]
         known = {name.casefold(): oid for name, oid in await ids_by_name(client, names)}
+        others = [name for name in names if name.casefold() not in known]
+        by_address: defaultdict[str, set[str]] = defaultdict(set)
+        for address, object_id in await ids_by_address(client, others):
+            by_address[address.casefold()].add(object_id)
+        known |= {address: min(one) for address, one in by_address.items() if len(one) == 1}
         return ids | {who: known[who.casefold()] for who in names if who.casefold() in known}
 
     async def _ask_again(self, who: list[str]) -> None:

@@ -28,6 +28,11 @@ HELD = "assertion.failed"
 # Cases that say that the delta, or an earlier look, has told something else of somebody than the look of now.
 _CONTRADICTED = (Cause.CONTRADICTED, Cause.RECENT)
 
+_NOBODY = "Entra has no such person, and neither has the table."
+_NOT_NAMED = (
+    "Entra has nobody with this sign-in name or address, or more than one person. Give the object id: so is "
+    "somebody found who was deleted."
+)
 _AGAIN = "they are asked for again for 10 minutes."
 _SHOWN_LATE = f"Entra does not show a change of their groups everywhere yet: {_AGAIN}"
 _MAY_BE_LATE = f"If a group was changed a moment ago, Entra may not show it yet: {_AGAIN}"
@@ -127,7 +132,7 @@ class SyncResults:
         return PersonResult(
             object_id=object_id,
             result=SyncOutcome.NOT_FOUND.value,
-            message="Entra has no such person, and neither has the table.",
+            message=_NOBODY if object_id else _NOT_NAMED,
             who=who,
         )
 

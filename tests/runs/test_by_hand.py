@@ -521,6 +521,20 @@ async def test_several_people_are_synced_and_each_is_answered_for(tenant: Tenant
     assert [one.who for one in run.results] == who
 
 
+async def test_people_are_named_by_address_too_where_it_names_one_person(tenant: Tenant) -> None:
+    ann = tenant.person("Ann", mail="Ann.O'Neil@mail.contoso.com")
+    for name in ("Ben", "Eve"):
+        tenant.person(name, mail="team@mail.contoso.com")
+    tenant.control.add_members(tenant.group, ann)
+    who = ["ann.o'neil@mail.contoso.com", "team@mail.contoso.com", "no\x00body@contoso.com"]
+    run = await synced(tenant.services, tenant.id, who)
+    told = [(one.object_id, one.result) for one in run.results or []]
+
+    assert run.error is None
+    assert told == [(ann, "in"), (None, "notFound"), (None, "notFound")]
+    assert "or more than one" in str((run.results or [])[1].message)
+
+
 async def test_a_change_of_a_group_that_entra_does_not_show_yet_is_asked_for_again(
     tenant: Tenant,
 ) -> None:
