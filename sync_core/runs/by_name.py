@@ -28,7 +28,7 @@ from sync_core.domain.documents import (
 from sync_core.domain.errors import LeaseLost, SyncError
 from sync_core.domain.incremental.open_people import Cause, OpenCase, opened
 from sync_core.domain.names import askable
-from sync_core.domain.plan.by_hand import Pick, day_begins, refusal
+from sync_core.domain.plan.by_hand import Pick, refusal
 from sync_core.logs import log_event
 from sync_core.runs import record
 from sync_core.runs.apply import apply
@@ -201,7 +201,7 @@ class _NamedRun:
         await self._explain_absent(client, results)
         await self._was_here_before(results)
         async with draft_plan(context, looks, by_name=True, all_known=True) as draft:
-            await self._apply(context, looks, draft, self._cases_of_import(context, draft, pick))
+            await self._apply(context, looks, draft, self._cases_of_import(context, draft))
             results |= Named(context, looks, draft).imported()
         self._finish(draft, [results[object_id] for object_id in self._named.who])
 
@@ -226,20 +226,17 @@ class _NamedRun:
                 if person is not None and person.import_run_id == self._run.id:
                     results[object_id] = _result(object_id, ImportOutcome.IMPORTED)
 
-    def _cases_of_import(self, context: RunContext, draft: Draft, pick: Pick) -> list[OpenCase]:
+    def _cases_of_import(self, context: RunContext, draft: Draft) -> list[OpenCase]:
         """Return what later runs have to know: who waits, whom to look at next, and on which day again.
 
         An incremental run learns of them by that, since no delta has told of them.
         """
-        now, ends = self._began, day_begins(pick.until) if pick.until else None
-        cases = [one for one in open_cases(context, draft.plan) if one.cause is Cause.MATCH]
+        known = {Cause.MATCH, Cause.UNTIL}
+        cases = [one for one in open_cases(context, draft.plan) if one.cause in known]
         for change in draft.plan.changes:
-            if change.origin is None or draft.plan.is_held(change):
-                continue
-            cases.append(opened(change.object_id, Cause.BY_HAND, now))
-            cases.append(opened(change.object_id, Cause.RECENT, now))
-            if ends is not None:
-                cases.append(OpenCase(change.object_id, Cause.UNTIL, now, ends))
+            if change.origin is not None and not draft.plan.is_held(change):
+                cases.append(opened(change.object_id, Cause.BY_HAND, self._began))
+                cases.append(opened(change.object_id, Cause.RECENT, self._began))
         return cases
 
     # --- synced now -----------------------------------------------------------------------------

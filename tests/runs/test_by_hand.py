@@ -15,7 +15,7 @@ from sync_core.runs import worker
 from sync_core.runs.by_name import message_for
 from sync_core.runs.hold import held
 from sync_core.services import Services, utc_now
-from sync_core.store.tables import USERS
+from sync_core.store.tables import CHECKPOINTS, USERS
 from tests.runs.by_hand import asked_for, done, imported, released, result, results, synced
 from tests.runs.world import NO_LIMITS
 from tests.system import (
@@ -334,6 +334,44 @@ async def test_somebody_with_a_row_of_the_application_waits_and_comes_in_by_hand
     assert before == set(tenant.members)
     assert (linked["Origin"], linked["LinkedBy"], linked["seats"]) == ("manual", "email", 3)
     assert (decided["Origin"], decided["LinkedBy"]) == ("manual", "decision")
+
+
+async def test_the_day_holds_for_who_had_to_wait_for_a_match_also_without_full_runs(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    tenant = Tenant(services, emulator, connection_id)
+    mapping = [*MAPPING, {"target": "email", "source": "mail"}]
+    await tenant.begin(mapping=mapping, matching=["email"])
+    ann, day = tenant.person("Ann", mail="ann@contoso.com"), timedelta(days=1)
+    tenant.now = tenant.now.replace(hour=20)
+    await application_row(services, tenant.id, "app-1", email="ann@contoso.com")
+    await imported(services, tenant.id, [ann], (tenant.now + day).date())
+    await tenant.run()
+    before = await tenant.active()
+    tenant.now = tenant.now.replace(hour=0) + day
+    await tenant.run(times=2)
+
+    assert ann in before
+    assert ann not in await tenant.active()
+
+
+async def test_a_full_run_writes_down_again_on_which_day_somebody_leaves(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    """Nothing else brings a run by the delta to look at them then."""
+    tenant = Tenant(services, emulator, connection_id)
+    await tenant.begin(schedule={"everyMinutes": 60, "fullEveryHours": 168})
+    ann, until = tenant.person("Ann"), (tenant.now + timedelta(days=2)).date()
+    await imported(tenant.services, tenant.id, [ann], until)
+    table = await tenant.services.store.tables.table(CHECKPOINTS)
+    rows = [row async for row in table.query_entities(f"PartitionKey eq '{tenant.id}'")]
+    [case] = [row["RowKey"] for row in rows if "until" in row["RowKey"]]
+    await table.delete_entity(tenant.id, case)
+    await tenant.run("full")
+    tenant.now += timedelta(days=2)
+    await tenant.run(times=2)
+
+    assert ann not in await tenant.active()
 
 
 # --- what goes wrong ------------------------------------------------------------------------------
