@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -49,6 +50,29 @@ async def test_what_several_posts_say_of_a_person_adds_up(
     assert (case.object_id, case.cause, case.itself) == (ANN, Cause.NOTIFIED, True)
     assert set(case.words) == {Word(GROUP, True, began), Word(OTHER, False, None)}
     assert case.since == clock.now
+
+
+@pytest.mark.parametrize(
+    ("said", "has_times", "last"),
+    [((False, True), True, False), ((True, False), True, True), ((True, False), False, None)],
+    ids=["left before", "came before", "without times"],
+)
+async def test_an_old_word_that_comes_last_takes_no_place(
+    services: Services,
+    connection_id: str,
+    *,
+    said: tuple[bool, bool],
+    has_times: bool,
+    last: bool | None,
+) -> None:
+    """What was said last comes first; of what has no time nobody knows which that was."""
+    clock, told = stop_clock(services), await subscribed(services, connection_id)
+    times = [clock.now, clock.now - timedelta(seconds=5)] if has_times else [None, None]
+    for left, at in zip(said, times, strict=True):
+        await take(services, told.members(GROUP, {ANN: left}, at))
+    [case] = await kept(services, connection_id)
+
+    assert case.words == (Word(GROUP, last, times[0]),)
 
 
 async def test_one_subscription_serves_the_connections_that_share_it(
