@@ -208,7 +208,7 @@ async def lifecycle_notified(body: bytes, media_type: str | None) -> Answer:
 
     async def take() -> Answer:
         _check_delivery(body, media_type or "")
-        await lifecycle.take(await process.services(), body)
+        await lifecycle.take(await process.services(), deliveries.known, body)
         return 202, b""
 
     return await _answered(take)
