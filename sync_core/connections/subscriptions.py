@@ -612,6 +612,7 @@ async def _remove_at(
     live = [row for row in rows if row.owner is None and row.is_live(now) and is_known]
     for row in rows:
         if row not in live:
+            await _leave_owner(services, row)
             await store.delete(row)
     if not live:
         return
@@ -631,6 +632,18 @@ async def _remove_at(
     except SyncError as error:
         for row in live:
             await _left(services, connection, row, error)
+
+
+async def _leave_owner(services: Services, row: Subscription) -> None:
+    """Have another connection's subscription serve this one no longer."""
+    store = services.store.subscriptions
+    for _ in range(3):
+        owned = await store.find(row.owner, row.slot) if row.owner is not None else None
+        if owned is None or row.connection_id not in owned.sharers:
+            return
+        sharers = tuple(one for one in owned.sharers if one != row.connection_id)
+        with suppress(PreconditionFailed):
+            await store.put(replace(owned, sharers=sharers))
 
 
 async def _remove_one(

@@ -387,14 +387,18 @@ async def test_a_quarantined_connection_keeps_no_notifications(story: Story) -> 
     assert (story.people[0], Cause.NOTIFIED) not in await story.cases()
 
 
-@pytest.mark.parametrize("is_there", [True, False], ids=["disabled", "deleted"])
+@pytest.mark.parametrize(
+    "off",
+    [{"enabled": False}, {"realtime": False}, None],
+    ids=["disabled", "realtime off", "deleted"],
+)
 async def test_a_connection_out_of_use_keeps_no_notifications(
-    story: Story, *, is_there: bool
+    story: Story, off: dict[str, bool] | None
 ) -> None:
     stored = await story.services.store.connections.get(story.id)
-    if is_there:
-        off = stored.connection.model_copy(update={"enabled": False})
-        await story.services.store.connections.replace(off, stored)
+    if off is not None:
+        changed = stored.connection.model_copy(update=off)
+        await story.services.store.connections.replace(changed, stored)
     else:
         await story.services.store.connections.delete(story.id, stored.etag)
     await story.told_left(story.people[0])
