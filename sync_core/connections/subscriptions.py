@@ -28,6 +28,7 @@ from sync_core.domain.secret_names import CLIENT_STATE_KEY
 from sync_core.domain.subscriptions import (
     ALL_GROUPS,
     LIFE,
+    PAUSE,
     Failure,
     Listed,
     Place,
@@ -688,10 +689,19 @@ async def remove_all(services: Services, connection: Connection) -> None:
 
 
 async def make_anew(services: Services, connection: Connection, slots: Iterable[str]) -> None:
-    """Make subscriptions anew that live and tell nothing; what cannot be made anew now stays as it is."""
-    wanted = set(slots)
+    """Make subscriptions anew that live and tell nothing; what cannot be made anew now stays as it is.
+
+    One that was made minutes ago stays: another worker may have found the same silence.
+    """
+    wanted, now = set(slots), services.clock()
     survey = await surveyed(services, connection)
-    rows = [row for row in survey.rows if row.slot in wanted and survey.wanted.fits(row)]
+    rows = [
+        row
+        for row in survey.rows
+        if row.slot in wanted
+        and survey.wanted.fits(row)
+        and (row.created_at is None or now - row.created_at >= PAUSE)
+    ]
     for owner in sorted({row.owner for row in rows if row.owner is not None}):
         stored = await services.store.connections.find(owner)
         if stored is not None:

@@ -153,6 +153,30 @@ async def test_what_nobody_has_signed_makes_the_table_be_read_once_a_second(
     assert len(await kept(services, connection_id)) == 2
 
 
+async def test_where_the_rows_are_not_read_in_time_nobody_waits_with_what_is_unsigned(
+    services: Services, connection_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, reading, goes_on = stop_clock(services), asyncio.Event(), asyncio.Event()
+    told, deliveries = await subscribed(services, connection_id), Deliveries()
+
+    async def hanging(*_: object) -> list[Subscription]:
+        reading.set()
+        await goes_on.wait()
+        return []
+
+    monkeypatch.setattr(SubscriptionStore, "of", hanging)
+    forged = post(told.user(ANN) | {"clientState": told.state[:-4] + "0000"})
+    first = asyncio.create_task(deliveries.take(services, forged))
+    await reading.wait()
+    clock.skip(seconds=2)
+    await asyncio.wait_for(deliveries.take(services, forged), timeout=1)
+    waits = not first.done()
+    goes_on.set()
+    await first
+
+    assert waits, "only who reads waits"
+
+
 async def test_where_the_rows_cannot_be_read_the_proof_decides(
     services: Services, connection_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

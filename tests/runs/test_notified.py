@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from local.graph import GraphEmulator
-from sync_core.domain.documents import Mode, Run, SyncRequest, Trigger
+from sync_core.domain.documents import Mode, Purpose, Run, SyncRequest, Trigger
 from sync_core.domain.incremental.notified import cases_of
 from sync_core.domain.incremental.open_people import LAG, Cause, Key
 from sync_core.domain.incremental.rest import Rest
@@ -226,6 +226,16 @@ async def test_a_nested_group_among_the_members_is_read_again(story: Story) -> N
 
     assert person in await story.active()
     assert (await story.services.store.checkpoints.load(story.id)).checkpoint.tree.edges  # type: ignore[union-attr]
+
+
+async def test_a_nested_group_that_a_run_finds_is_subscribed_to_at_once(story: Story) -> None:
+    inner = str(story.control.create_group("Inner")["id"])
+    story.control.add_members(story.group, inner)
+    for _ in range(2):
+        await run_now(story.services, story.id, mode="incremental")
+    asked = [request.purpose for request, _ in story.sent]
+
+    assert asked == [Purpose.SUBSCRIBE], "once: the next run finds the same groups"
 
 
 # --- when a case is used up -------------------------------------------------------------------------

@@ -331,8 +331,10 @@ async def test_made_anew_it_has_another_proof_and_a_run_looks_for_what_was_misse
     connection = await app.made()
     [users, members] = await app.tend()
     await requests.taken()
+    app.pass_time(minutes=11)
 
-    await make_anew(app.services, connection, ["users"])
+    for _ in range(2):  # two workers may have found the same silence
+        await make_anew(app.services, connection, ["users"])
 
     [anew, kept] = await app.rows()
     assert anew.subscription_id == app.at_graph()["users"]["id"] != users.subscription_id
