@@ -208,6 +208,18 @@ async def test_it_is_answered_within_three_seconds_also_where_nothing_answers_be
     assert (status, orjson.loads(told)["code"]) == (503, "notifications.notTaken")
 
 
+async def test_a_delivery_does_not_wait_for_the_second_clock(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hanging(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(triggers.clock, "wake", hanging)
+    monkeypatch.setattr(triggers, "WAKES_WITHIN_S", 0.05)
+
+    assert await asyncio.wait_for(app.post("notifications", []), timeout=2) == 202
+
+
 async def test_of_a_connection_without_realtime_nothing_is_heeded(
     app: App, requests: Requests
 ) -> None:
