@@ -201,7 +201,8 @@ async def notified(body: bytes, media_type: str | None) -> Answer:
         _check_delivery(body, media_type or "")
         services = await process.services()
         await deliveries.take(services, body)
-        with suppress(TimeoutError):  # Graph waits for three seconds, and the next minute asks again
+        # Graph waits for three seconds, and the next request asks again.
+        with suppress(TimeoutError):
             async with asyncio.timeout(WAKES_WITHIN_S):
                 await clock.wake(services)
         return 202, b""

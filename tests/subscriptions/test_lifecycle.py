@@ -214,7 +214,7 @@ async def test_a_delivery_does_not_wait_for_the_second_clock(
     async def hanging(*_: object) -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(triggers.clock, "wake", hanging)
+    monkeypatch.setattr("sync_core.health.clock.wake", hanging)
     monkeypatch.setattr(triggers, "WAKES_WITHIN_S", 0.05)
 
     assert await asyncio.wait_for(app.post("notifications", []), timeout=2) == 202
