@@ -344,24 +344,6 @@ async def test_in_the_pause_one_message_is_put_off_and_all_others_are_done_with(
     assert run is not None
 
 
-async def test_a_notification_does_not_wait_for_a_look_that_is_to_come(story: Story) -> None:
-    """A removal with one witness is looked at again in five minutes; who is told of now is looked at now."""
-    story.lag("delta", minutes=15)
-    leaver, other = story.people
-    story.control.remove_members(story.group, leaver)
-    await story.told_left(leaver, with_time=False)
-    await story.wake()
-    delays = [delay for _, delay in story.sent]
-    story.pass_time(seconds=10)
-    story.control.remove_members(story.group, other)
-    await story.told_left(other)
-
-    assert delays == [1, 300]
-    assert [delay for _, delay in story.sent][2:] == [1]
-    assert await story.wake() is not None
-    assert await story.active() == {leaver}
-
-
 async def test_a_run_that_ends_the_pause_ends_what_is_waited_for(story: Story) -> None:
     for _ in range(3):
         await story.deliver(story.told.user(story.people[0]))
