@@ -14,19 +14,25 @@ PURE := sync_core/domain/*
 # Two processes, each with an Azurite, tables and tenants of its own. Whole files, because a module shares
 # its hosts and emulators; in their order, because the short ones come last and fill both to the end.
 TWO := -n 2 --dist loadfile --no-loadscope-reorder
+# Tests with the rig wait a quarter of their time, for what has to be over before they go on.
+THREE := -n 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: run test quick proof scan check pure lint types imports bench lock setup clean
+.PHONY: run test units quick proof scan check pure lint types imports bench lock setup clean
 
 run: setup
 	@$(BIN)/python -m local up $(ARGS)
 
 # Everything; ARGS go to the tests that need the rig. Only the unit tests are measured: they have to reach
-# every branch of the pure part by themselves, and measuring makes the others slower by half.
-test: check
+# every branch of the pure part by themselves, and measuring makes the others slower by half. Lint and types
+# take one processor, so they run beside them.
+test: setup
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target check units
+	$(BIN)/python -m pytest --ignore=tests/unit $(THREE) $(ARGS)
+
+units: setup
 	$(BIN)/python -m pytest tests/unit $(TWO) --quiet --cov --cov-report=
 	@echo "Branch coverage of the pure part, which has to be 100 %:"
 	@$(BIN)/coverage report --include="$(PURE)" --fail-under=100
-	$(BIN)/python -m pytest --ignore=tests/unit $(TWO) $(ARGS)
 
 # While working, in less than a minute: lint, types, contracts, and the tests that need no rig (tests/unit,
 # tests/infra), side by side. The first time it takes longer, as mypy has nothing to go on.

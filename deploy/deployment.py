@@ -8,6 +8,8 @@ from deploy import commands
 from deploy.errors import DeployError
 
 OUTPUT = "AZURE_FUNCTION_APP_URL"
+# With what the names of choices begin: the parameters of `infra/main.parameters.json`.
+CHOICE = "USERSYNC_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +52,15 @@ def of_hook() -> Deployment:
 
 
 def read() -> Deployment:
-    """Return what azd knows; nothing where there is no azd or no environment."""
+    """Return what azd knows; nothing where there is no azd or no environment.
+
+    azd takes a choice from the machine's environment as well, where its own has none: a workflow gives it so.
+    """
     if not commands.has("azd"):
         return Deployment({})
+    chosen = {name: value for name, value in os.environ.items() if name.startswith(CHOICE)}
     try:
-        return Deployment(parse(commands.ask("azd", "env", "get-values")))
+        return Deployment(chosen | parse(commands.ask("azd", "env", "get-values")))
     except commands.CommandFailed:
         # No environment has been made or chosen yet: whoever needs a value says so.
         return Deployment({})

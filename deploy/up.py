@@ -34,7 +34,7 @@ CONNECT = """  1. A token, for about an hour:
          TOKEN=$(az account get-access-token --query accessToken -o tsv \\
                  --scope "api://{client_id}/user_impersonation")
      then connect a tenant: docs/connect.md, with URL={url}"""
-LATER = """  2. Let your monitoring ask {url}/api/health, and read docs/operate.md once."""
+LATER = """  2. Let your monitoring ask {url}/api/health{how}, and read docs/operate.md once."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -84,5 +84,6 @@ def _deploy(pause_s: float) -> None:
 
 def _next(known: Deployment) -> str:
     first = CONNECT if known.api_client_id else ENTRA
-    steps = f"{first}\n{LATER}".format(url=known.url, client_id=known.api_client_id)
+    how = " with a reader's token" if known.get(app.WALL) == "Return401" else ""
+    steps = f"{first}\n{LATER}".format(url=known.url, client_id=known.api_client_id, how=how)
     return NEXT.format(url=known.url, steps=steps)

@@ -12,8 +12,9 @@ from deploy.entra.registrations import Place
 TOKEN = "GRAPH_TOKEN"  # noqa: S105 -- its name
 SETTING = "USERSYNC_API_CLIENT_ID"
 READER = """  client id {app_id}
-  Make a connection with it ("credential": {{"kind": "federated"}}, no tenant), and let the other tenant's
-  administrator follow {url}/api/consent/start?connection=<id>
+  Make a connection with it ("credential": {{"kind": "federated"}}, no tenant). Then ask for the link that the
+  other tenant's administrator follows; it is good once, for half an hour:
+      curl -s -o /dev/null -w '%{{redirect_url}}\\n' -H "$AUTH" "{url}/api/consent/start?connection=<id>"
   The consent alone, which connects nothing: {link}"""
 
 

@@ -20,6 +20,8 @@ from deploy.probe.findings import Finding, fails, ok, unknown
 GUARDED = "/api/connections"
 READABLE = "/api/health/details"
 WEBHOOKS = ("/api/graph/notifications", "/api/graph/lifecycle")
+# The choice of what App Service does with a call without a token: `Return401` refuses health as well.
+WALL = "USERSYNC_UNAUTHENTICATED_ACTION"
 # Graph gives up on a handshake after so long: change-notifications-delivery-webhooks
 HANDSHAKE_S = 10.0
 NOT_ASSIGNED = (
@@ -28,7 +30,8 @@ NOT_ASSIGNED = (
 )
 # Log Analytics shows what was logged some minutes later.
 LOGGED_MINUTES = 30
-SCHEDULE = "schedule.checked"
+# Not a look by a request in the timer's place.
+TICK = "schedule.checked clock=timer "
 OPEN = (
     "ANYBODY MAY BE AN ADMINISTRATOR. Stop the app: `az functionapp stop`. Was WEBSITE_AUTH_ENABLED set by "
     "hand? Take it out: it is App Service's own."
@@ -71,10 +74,10 @@ def _answers(app: App) -> Finding:
     name, deadline = "the app answers", time.monotonic() + app.patience_s
     while True:
         try:
-            answer = app.get("/api/health")
+            answer = _first(app)
             if answer.status == 200:
                 return ok(name, f"in {answer.seconds:.1f} s")
-            told = f"GET /api/health: {answer.status} {answer.body[:200]!r}"
+            told = f"its first answer: {answer.status} {answer.body[:200]!r}"
         except https.Unreachable as error:
             told = error.message
         if time.monotonic() >= deadline:
@@ -85,6 +88,13 @@ def _answers(app: App) -> Finding:
                 "(`az webapp log tail`) for settings.invalid, and whether the functions below are there.",
             )
         time.sleep(app.pause_s)
+
+
+def _first(app: App) -> https.Answer:
+    """Ask for what everybody may ask: health, or a handshake where App Service lets nothing else pass."""
+    answer = app.get("/api/health")
+    is_walled = app.known.get(WALL) == "Return401"
+    return _shake_hands(app, WEBHOOKS[0], "x") if answer.status == 401 and is_walled else answer
 
 
 def _forged(app: App) -> Finding:
@@ -165,12 +175,7 @@ def _handshake(app: App, path: str) -> Finding:
     """Do as Graph does before it subscribes: the token comes back decoded, as plain text, in time."""
     name = f"{path} answers Graph's handshake"
     token = f"Validation: a+b/{secrets.token_urlsafe(12)}"
-    answer = https.send(
-        "POST",
-        f"{app.url}{path}?validationToken={quote(token, safe='')}",
-        headers={"Content-Type": "text/plain; charset=utf-8"},
-        body=b"",
-    )
+    answer = _shake_hands(app, path, token)
     kind = answer.headers.get("content-type", "").partition(";")[0]
     is_right = (answer.status, kind, answer.body) == (200, "text/plain", token.encode())
     if is_right and answer.seconds < HANDSHAKE_S:
@@ -179,8 +184,17 @@ def _handshake(app: App, path: str) -> Finding:
         name,
         f"{answer.status} {kind} after {answer.seconds:.1f} s",
         f"Graph waits for {HANDSHAKE_S:g} s. Nothing may stand before this path: no sign-in "
-        "(USERSYNC_UNAUTHENTICATED_ACTION), no access restriction, no gateway. Too slow: "
+        f"({WALL}), no access restriction, no gateway. Too slow: "
         "USERSYNC_ALWAYS_READY_HTTP=1.",
+    )
+
+
+def _shake_hands(app: App, path: str, token: str) -> https.Answer:
+    return https.send(
+        "POST",
+        f"{app.url}{path}?validationToken={quote(token, safe='')}",
+        headers={"Content-Type": "text/plain; charset=utf-8"},
+        body=b"",
     )
 
 
@@ -264,7 +278,7 @@ def _ticks(app: App) -> int:
     query = (
         f"AppTraces | where TimeGenerated > ago({LOGGED_MINUTES}m)"
         f" | where AppRoleName =~ '{app.known.get('AZURE_FUNCTION_APP_NAME')}'"
-        f" | where Message startswith '{SCHEDULE}' | count"
+        f" | where Message startswith '{TICK}' | count"
     )
     answer = commands.ask_json(
         *("az", "rest", "--method", "post", "--resource", str(host)),

@@ -484,7 +484,7 @@ class ImportBody(Document):
 
 
 class PeopleBody(Document):
-    """Whom to sync now: object ids, or sign-in names."""
+    """Whom to sync now: object ids, sign-in names, or e-mail addresses."""
 
     who: list[Who] = Field(min_length=1, max_length=100, examples=[["ann@contoso.com"]])
 

@@ -61,11 +61,23 @@ async def find_by_name(client: GraphClient, principal_name: str) -> str | None:
 
 async def ids_by_name(client: GraphClient, names: Iterable[str]) -> list[tuple[str, str]]:
     """Return a sign-in name and the object id of each person who has one of these names."""
-    requests = [users_with_names(client.sdk, some) for some in _portions(sorted(set(names)))]
+    return await _ids_by(client, "userPrincipalName", names)
+
+
+async def ids_by_address(client: GraphClient, addresses: Iterable[str]) -> list[tuple[str, str]]:
+    """Return an e-mail address and the object id of each person who has one of these; two may share one."""
+    return await _ids_by(client, "mail", addresses)
+
+
+async def _ids_by(
+    client: GraphClient, attribute: str, values: Iterable[str]
+) -> list[tuple[str, str]]:
+    portions = _portions(sorted(set(values)))
+    requests = [users_with_names(client.sdk, some, attribute) for some in portions]
     answers = await client.batch(requests, needs=USERS_READ)
     people = [person for answer in answers if answer for person in to_page(answer).items]
     await check_attributes(client, people, "people asked for by name")
-    return [(str(person["userPrincipalName"]), str(person["id"])) for person in people]
+    return [(str(person[attribute]), str(person["id"])) for person in people]
 
 
 async def who_exists(client: GraphClient, object_ids: Iterable[str]) -> set[str]:

@@ -161,12 +161,14 @@ def users_named(sdk: GraphServiceClient, principal_name: str) -> RequestInformat
     return sdk.users.to_get_request_information(RequestConfiguration(query_parameters=query))
 
 
-def users_with_names(sdk: GraphServiceClient, names: Sequence[str]) -> RequestInformation:
-    """Ask who has one of up to 15 sign-in names."""
+def users_with_names(
+    sdk: GraphServiceClient, names: Sequence[str], attribute: str = "userPrincipalName"
+) -> RequestInformation:
+    """Ask who has one of up to 15 sign-in names, or (`mail`) addresses."""
     wanted = ",".join("'" + name.replace("'", "''") + "'" for name in names)
     query = UsersRequestBuilder.UsersRequestBuilderGetQueryParameters(
-        filter=f"userPrincipalName in ({wanted})",
-        select=["id", "userPrincipalName"],
+        filter=f"{attribute} in ({wanted})",
+        select=["id", "userPrincipalName", *(["mail"] if attribute == "mail" else [])],
         top=MAX_VALUES,
     )
     return sdk.users.to_get_request_information(RequestConfiguration(query_parameters=query))

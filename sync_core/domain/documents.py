@@ -765,6 +765,9 @@ class SyncOutcome(StrEnum):
     FAILED = "failed"
 
 
+IS_IN = frozenset({ImportOutcome.IMPORTED, ImportOutcome.ALREADY_IN, SyncOutcome.IN})
+
+
 class PersonResult(Document):
     """What a run of people who were named answers for one of them; `code` says it more exactly.
 
@@ -780,6 +783,13 @@ class PersonResult(Document):
     user_principal_name: str | None = None
     action: str | None = None
     fields: list[str] = Field(default_factory=list)
+
+    def without_values(self) -> "PersonResult":
+        """Return it without what only the directory knows of somebody who is not in: names and values."""
+        if self.result in IS_IN:
+            return self
+        hidden = {"message": None, "user_principal_name": None}
+        return self.model_copy(update=hidden | ({"who": None} if self.object_id else {}))
 
 
 class Run(Document):

@@ -16,7 +16,8 @@ from sync_core.services import Services
 
 # A mark in the cursor: that two people of two pages have the same is less than one in a billion.
 MARK_BYTES = 6
-# With so many marks the cursor stays below the 8 KiB that a web server takes for an address.
+# With so many marks the cursor stays below the 8 KiB that a web server takes for an address; so a page has no
+# more people than can be known again.
 MOST_MARKED = 400
 # A filter of the table looks at so many pages of the directory at most, while somebody waits.
 PAGES_A_CALL = 10
@@ -59,10 +60,13 @@ async def candidates(
     top: int,
     position: str | None,
 ) -> Candidates:
-    """Return up to `top` people; with `imported` a page may be short, or empty, and have a next one."""
+    """Return up to `top` people, and at most `MOST_MARKED`.
+
+    With `imported` a page may be short, or empty, and have a next one.
+    """
     before: frozenset[bytes] = frozenset()
     if position is None:
-        found = await find_people(client, wanted, top)
+        found = await find_people(client, wanted, min(top, MOST_MARKED))
     else:
         how, marks, link = position.split(" ", 2)
         before = _marked(marks)

@@ -30,6 +30,7 @@ from sync_core.domain.errors import (
 from sync_core.domain.explain.words import next_run, standing_of, verdict
 from sync_core.domain.incremental.open_people import Cause, opened
 from sync_core.domain.model import Action, Change, Origin, Status
+from sync_core.domain.plan.decide import plan_removal
 from sync_core.domain.plan.digest import PlanDigest
 from sync_core.domain.plan.plan import FewChanges
 from sync_core.logs import log_event
@@ -37,6 +38,7 @@ from sync_core.people.why import names_of
 from sync_core.runs.apply import apply
 from sync_core.runs.checkpoint import open_cases
 from sync_core.runs.context import RunContext, run_context
+from sync_core.runs.continuation import set_apart
 from sync_core.runs.hold import Hold, held
 from sync_core.runs.names import keep
 from sync_core.runs.one import OnePlan, plan_one
@@ -147,6 +149,8 @@ class _Release:
         stored = await self._services.store.people(self._connection.id).find(self._object_id)
         if stored is None:
             raise _no_person(self._object_id)
+        if decided.evidence.is_unclear:
+            raise _unanswered(self._object_id)
         outcome, leaving = _outcome(context, decided)
         message = self._message(decided, stored, outcome)
         if decided.blocked is not None:
@@ -235,6 +239,7 @@ class _Release:
             note=note,
         )
         await self._hold.begin(run)
+        await set_apart(context, [self._object_id], self._hold.fence)
         try:
             return await self._applied(context, decided, change, run)
         except LeaseLost:
@@ -268,9 +273,10 @@ def _outcome(context: RunContext, decided: OnePlan) -> tuple[Outcome, Change | N
     if planned is not None and planned.action.is_removal:
         return Outcome.LEAVES, planned
     waiting = context.ledger.unconfirmed.get(object_id)
-    if waiting is not None:
-        return Outcome.WAITS, Change(Action.DISABLE, object_id, reason=waiting)
-    return Outcome.STAYS, None
+    if waiting is None and object_id in context.ledger.unfinished:
+        waiting = decided.evidence.reason  # out of scope, but a group that the scope names is gone
+    removal = plan_removal(object_id, waiting, context.connection.policy) if waiting else None
+    return (Outcome.WAITS, removal) if removal else (Outcome.STAYS, None)
 
 
 def _change(decided: OnePlan, leaving: Change | None, stored: Person) -> Change:
@@ -292,6 +298,15 @@ def _plan_hash(connection_id: str, leaving: Change) -> str:
     digest = PlanDigest(connection_id)
     digest.add(leaving)
     return digest.text
+
+
+def _unanswered(object_id: str) -> RetryLater:
+    return RetryLater(
+        "release.unanswered",
+        f"Graph did not say all that it takes to tell whether {object_id} stays by the rules, so nothing was "
+        "changed.",
+        "Ask again in a while.",
+    )
 
 
 def _no_person(object_id: str) -> NotFound:

@@ -35,6 +35,7 @@ from sync_core.people.why import names_of
 from sync_core.runs.apply import apply
 from sync_core.runs.checkpoint import open_cases
 from sync_core.runs.context import RunContext, run_context
+from sync_core.runs.continuation import set_apart
 from sync_core.runs.hold import Hold, held
 from sync_core.runs.names import keep
 from sync_core.runs.one import OnePlan, plan_one
@@ -226,19 +227,11 @@ class _OnePerson:
             await self._hold.check()
             await context.checkpoints.open(self._connection.id, cases)
 
-    async def _set_apart(self, context: RunContext) -> None:
-        """Have a full reading that goes on later leave this person as they are now."""
-        kept = context.kept
-        if kept.reading is None or self._object_id in kept.reading.apart:
-            return
-        reading = kept.reading.model_copy(update={"apart": [*kept.reading.apart, self._object_id]})
-        await context.checkpoints.keep(self._connection.id, kept, reading, self._hold.fence)
-
     async def _apply(self, context: RunContext, decided: OnePlan) -> None:
         plan = decided.plan
         self._run = self._run.replaced(plan_hash=plan.plan_hash)
         await self._hold.begin(self._run)
-        await self._set_apart(context)
+        await set_apart(context, [self._object_id], self._hold.fence)
         await move_one(self._services, context, self._object_id, self._hold.fence)
         if decided.planned is None:
             self._step("apply", "Nothing to write.")

@@ -5,12 +5,13 @@ So a run that was killed goes on under its own name, and one that met another is
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
 
 from sync_core.directory.client import GraphClient
-from sync_core.directory.lookup import groups_among, ids_by_name
+from sync_core.directory.lookup import groups_among, ids_by_address, ids_by_name
 from sync_core.domain.documents import (
     GUID,
     Connection,
@@ -26,12 +27,14 @@ from sync_core.domain.documents import (
 )
 from sync_core.domain.errors import LeaseLost, SyncError
 from sync_core.domain.incremental.open_people import Cause, OpenCase, opened
-from sync_core.domain.plan.by_hand import Pick, day_begins, refusal
+from sync_core.domain.names import askable
+from sync_core.domain.plan.by_hand import Pick, refusal
 from sync_core.logs import log_event
 from sync_core.runs import record
 from sync_core.runs.apply import apply
 from sync_core.runs.checkpoint import open_cases
 from sync_core.runs.context import RunContext, run_context
+from sync_core.runs.continuation import set_apart
 from sync_core.runs.hold import Hold, UnderWay, Unfinished, held
 from sync_core.runs.named import NamedLooks
 from sync_core.runs.named_results import Named, SyncResults
@@ -198,7 +201,7 @@ class _NamedRun:
         await self._explain_absent(client, results)
         await self._was_here_before(results)
         async with draft_plan(context, looks, by_name=True, all_known=True) as draft:
-            await self._apply(context, looks, draft, self._cases_of_import(context, draft, pick))
+            await self._apply(context, looks, draft, self._cases_of_import(context, draft))
             results |= Named(context, looks, draft).imported()
         self._finish(draft, [results[object_id] for object_id in self._named.who])
 
@@ -223,20 +226,17 @@ class _NamedRun:
                 if person is not None and person.import_run_id == self._run.id:
                     results[object_id] = _result(object_id, ImportOutcome.IMPORTED)
 
-    def _cases_of_import(self, context: RunContext, draft: Draft, pick: Pick) -> list[OpenCase]:
+    def _cases_of_import(self, context: RunContext, draft: Draft) -> list[OpenCase]:
         """Return what later runs have to know: who waits, whom to look at next, and on which day again.
 
         An incremental run learns of them by that, since no delta has told of them.
         """
-        now, ends = self._began, day_begins(pick.until) if pick.until else None
-        cases = [one for one in open_cases(context, draft.plan) if one.cause is Cause.MATCH]
+        known = {Cause.MATCH, Cause.UNTIL}
+        cases = [one for one in open_cases(context, draft.plan) if one.cause in known]
         for change in draft.plan.changes:
-            if change.origin is None or draft.plan.is_held(change):
-                continue
-            cases.append(opened(change.object_id, Cause.BY_HAND, now))
-            cases.append(opened(change.object_id, Cause.RECENT, now))
-            if ends is not None:
-                cases.append(OpenCase(change.object_id, Cause.UNTIL, now, ends))
+            if change.origin is not None and not draft.plan.is_held(change):
+                cases.append(opened(change.object_id, Cause.BY_HAND, self._began))
+                cases.append(opened(change.object_id, Cause.RECENT, self._began))
         return cases
 
     # --- synced now -----------------------------------------------------------------------------
@@ -258,10 +258,18 @@ class _NamedRun:
         await self._ask_again(results.to_be_asked_again)
 
     async def _ids(self, client: GraphClient) -> dict[str, str]:
-        """Return the object id of each who was named; people whom nobody knows are not among them."""
+        """Return the object id of each who was named; people whom nobody knows are not among them.
+
+        A sign-in name goes before an address, and an address that two people share names neither.
+        """
         ids = {who: who.lower() for who in self._named.who if GUID.fullmatch(who)}
-        names = [who for who in self._named.who if who not in ids]
+        names = [who for who in self._named.who if who not in ids and askable(who)]
         known = {name.casefold(): oid for name, oid in await ids_by_name(client, names)}
+        others = [name for name in names if name.casefold() not in known]
+        by_address: defaultdict[str, set[str]] = defaultdict(set)
+        for address, object_id in await ids_by_address(client, others):
+            by_address[address.casefold()].add(object_id)
+        known |= {address: min(one) for address, one in by_address.items() if len(one) == 1}
         return ids | {who: known[who.casefold()] for who in names if who.casefold() in known}
 
     async def _ask_again(self, who: list[str]) -> None:
@@ -292,7 +300,7 @@ class _NamedRun:
         context.ledger.set("held", draft.plan.held)
         await self._hold.check()
         await context.linking.note(self._hold.check)
-        await self._set_apart(context, looks)
+        await set_apart(context, looks.evidence, self._hold.fence)
         if cases:
             await self._hold.check()
             await context.checkpoints.open(self._connection.id, cases)
@@ -302,15 +310,6 @@ class _NamedRun:
             documents = draft.plan.documents()
             await self._services.store.plans.save(self._connection.id, self._run.id, documents)
             await apply(context, draft.plan, draft.inventory, self._hold.fence)
-
-    async def _set_apart(self, context: RunContext, looks: NamedLooks) -> None:
-        """Have a full reading that goes on later leave these people as they are now."""
-        kept = context.kept
-        if kept.reading is None:
-            return
-        apart = list(dict.fromkeys([*kept.reading.apart, *looks.evidence]))
-        reading = kept.reading.model_copy(update={"apart": apart})
-        await context.checkpoints.keep(self._connection.id, kept, reading, self._hold.fence)
 
     def _finish(self, draft: Draft, results: list[PersonResult]) -> None:
         if draft.plan.verdict.red and draft.plan.held:

@@ -38,6 +38,7 @@ from sync_core.domain.incremental.open_people import (
 )
 from sync_core.domain.model import HEX_DIGITS, Action, Reason
 from sync_core.domain.names import with_ids
+from sync_core.domain.plan.by_hand import day_begins
 from sync_core.domain.plan.plan import Plan
 from sync_core.domain.plan.window import Marks
 from sync_core.domain.realtime import RealtimeState
@@ -79,6 +80,9 @@ def open_cases(context: RunContext, plan: Plan) -> Iterator[OpenCase]:
         elif change.action is Action.CREATE and plan.approved.hold_creates:
             # Nobody could refer to them yet: they were held when the plan was made.
             yield opened(change.object_id, Cause.BY_HAND, now)
+    written = (one for one in plan.changes if one.until and not plan.is_held(one))
+    for object_id, day in (ledger.ends | {one.object_id: one.until for one in written}).items():
+        yield OpenCase(object_id, Cause.UNTIL, now, day_begins(day))
 
 
 def _left_open(context: RunContext, plan: Plan) -> list[OpenCase]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from itertools import islice
 
@@ -20,6 +20,7 @@ from sync_core.runs.context import RunContext
 from sync_core.runs.hold import Hold, Unfinished
 from sync_core.runs.rounds import Links, Rounds, source_of
 from sync_core.services import Services
+from sync_core.store.fences import Fence
 from sync_core.store.readings import ReadingBroken
 
 # Fewer pages than these are read again in a minute or less; to keep them is not worth it.
@@ -215,3 +216,13 @@ async def continuing(
         raise
     finally:
         await in_thread(found.transcript.close)
+
+
+async def set_apart(context: RunContext, object_ids: Iterable[str], fence: Fence) -> None:
+    """Have a full reading that goes on later leave these people as they are now."""
+    kept = context.kept
+    if kept.reading is None:
+        return
+    apart = list(dict.fromkeys([*kept.reading.apart, *object_ids]))
+    reading = kept.reading.model_copy(update={"apart": apart})
+    await context.checkpoints.keep(context.connection.id, kept, reading, fence)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 
 from sync_core.concurrency import in_thread
+from sync_core.directory.assignments import read_assignments
 from sync_core.directory.groups import inside
 from sync_core.directory.members import member_ids
 from sync_core.directory.reading import Reading
@@ -69,17 +70,20 @@ class NamedLooks:
 
     async def look_at_all(self, object_ids: Sequence[str]) -> None:
         """Ask Graph for everybody, and the table for what is stored of them."""
-        found: dict[str, Evidence] = {}
+        context, found = self._context, dict[str, Evidence]()
+        # Once for all of them: who is assigned to an application may be a list of many pages.
+        assignments = await read_assignments(context.client, context.scope.applications)
 
         async def look(part: Sequence[str]) -> None:
-            found.update({one.object_id: one for one in await self._context.look(part)})
+            looked = await context.look(part, assignments=assignments)
+            found.update({one.object_id: one for one in looked})
 
         parts = [
             object_ids[n : n + LOOKS_AT_ONCE] for n in range(0, len(object_ids), LOOKS_AT_ONCE)
         ]
         await bounded(LOOKS_SIDE_BY_SIDE, (partial(look, part) for part in parts))
         self.evidence = {object_id: found[object_id] for object_id in object_ids}
-        stored = await self._context.users.load_some(object_ids)
+        stored = await context.users.load_some(object_ids)
         self.known, self.taken = dict(stored.people), stored.taken
         self._foreign = stored.foreign
 

@@ -17,7 +17,7 @@ from sync_core.domain.explain.words import (
 )
 from sync_core.domain.incremental.open_people import Cause
 from sync_core.domain.incremental.witness import is_out_by_attributes
-from sync_core.domain.model import Change, Evidence, Reason, Status
+from sync_core.domain.model import Change, Evidence, Origin, Reason, Status
 from sync_core.domain.plan.by_hand import outcome_of
 from sync_core.runs.context import RunContext
 from sync_core.runs.named import NamedLooks
@@ -28,6 +28,11 @@ HELD = "assertion.failed"
 # Cases that say that the delta, or an earlier look, has told something else of somebody than the look of now.
 _CONTRADICTED = (Cause.CONTRADICTED, Cause.RECENT)
 
+_NOBODY = "Entra has no such person, and neither has the table."
+_NOT_NAMED = (
+    "Entra has nobody with this sign-in name or address, or more than one person. Give the object id: so is "
+    "somebody found who was deleted."
+)
 _AGAIN = "they are asked for again for 10 minutes."
 _SHOWN_LATE = f"Entra does not show a change of their groups everywhere yet: {_AGAIN}"
 _MAY_BE_LATE = f"If a group was changed a moment ago, Entra may not show it yet: {_AGAIN}"
@@ -86,7 +91,8 @@ class Named:
                 return ImportOutcome.EXCLUDED, "match.ignored"
             return ImportOutcome.MAPPING_FAILED, "mapping.skipped"
         known = self.looks.known.get(object_id)
-        if known is not None and known.status is Status.ACTIVE:
+        by_hand = known is not None and known.origin is Origin.MANUAL
+        if known is not None and by_hand and known.status is Status.ACTIVE:
             return ImportOutcome.ALREADY_IN, "untilChanged"
         return ImportOutcome.IMPORTED, None
 
@@ -126,7 +132,7 @@ class SyncResults:
         return PersonResult(
             object_id=object_id,
             result=SyncOutcome.NOT_FOUND.value,
-            message="Entra has no such person, and neither has the table.",
+            message=_NOBODY if object_id else _NOT_NAMED,
             who=who,
         )
 

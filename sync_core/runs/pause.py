@@ -21,36 +21,32 @@ class Pause:
     """How a pause changes by a run or a look that ended `now`, and when somebody is to be looked at again.
 
     Handed to the lease, which may ask for the change several times; `sends` is the time of the message to
-    be sent then, None where one comes before that anyway. `ends_at` is when the pause ends.
+    be sent then, None where one comes before that anyway. `ends_pause`: nobody has to ask before it comes.
     """
 
     rested: Rested
     now: datetime
     look_at: datetime | None = None
     sends: datetime | None = None
-    ends_at: datetime | None = None
+    ends_pause: bool = False
 
     def __call__(self, rest: Rest) -> Rest:
         after = self.rested(rest)
-        self.sends, self.ends_at = None, after.quiet_until
+        self.sends, self.ends_pause = None, False
         if self.look_at is None:
             return after
         at = max(self.look_at, after.quiet_until or self.look_at)
         woken = after.woken(at, self.now)
         if woken != after:
-            self.sends = at
+            self.sends, self.ends_pause = at, at == after.quiet_until
         return woken
 
     async def send(self, services: Services, connection_id: str) -> None:
-        """Send the message, if there is one to be sent; it asks like a notification does.
-
-        Only one that comes when the pause ends stands for the notifications that come until then: they start
-        nothing earlier. One that comes later has somebody looked at again, and they do not wait for that.
-        """
+        """Send the message, if there is one to be sent; it asks like a notification does."""
         if self.sends is None:
             return
         request = SyncRequest(connection_id=connection_id, trigger=Trigger.WEBHOOK)
         left_s = max(1, math.ceil((self.sends - services.clock()).total_seconds()))
         await services.queue.send(request, delay_s=left_s)
-        if self.sends == self.ends_at:
+        if self.ends_pause:
             services.wakes.note(connection_id, self.sends)

@@ -24,6 +24,7 @@ from sync_core.domain.model import (
     StoredIndex,
     StoredPerson,
 )
+from sync_core.domain.plan.by_hand import is_by_hand
 from sync_core.domain.plan.clauses import Answers, check_clauses
 from sync_core.domain.plan.decide import is_blocked
 from sync_core.domain.plan.guard import (
@@ -241,6 +242,7 @@ class _Planner:
                 # Taken out of the index, so that those left in it at the end were not found in scope,
                 # and so that the memory of those who were is free again while the reading goes on.
                 known = self.stored.people.pop(person["id"], None)
+                self._note_day(person["id"], known)
                 is_new = known is None or not (known.status is Status.ACTIVE or known.returns)
                 if person["id"] not in self.judge.picks:  # of these no clause has to be true
                     self.answers.present(person, groups, is_new=is_new)
@@ -254,6 +256,11 @@ class _Planner:
             self.deferred.add(outcome)
             return None
         return self.context.ledger.take(object_id, outcome)
+
+    def _note_day(self, object_id: str, known: StoredPerson | None) -> None:
+        """Note until when somebody is in by hand: no delta tells of that day, so a case has to."""
+        if known is not None and known.until and is_by_hand(known, self.judge.now):
+            self.context.ledger.ends[object_id] = known.until
 
     def _keep(self, change: Change) -> None:
         self.context.linking.see(change)
@@ -300,6 +307,7 @@ class _Planner:
             self.context.ledger.reject(evidence.object_id, unanswered())
             return None
         known = self.stored.people[evidence.object_id]
+        self._note_day(evidence.object_id, known)
         evidence = self.judge.as_by_hand(evidence, known)
         person = self.judge.staying(evidence, known)
         if person is not None:

@@ -13,6 +13,7 @@ import pytest
 
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_CLIENT_ID, SAMPLE_TENANT_ID
+from sync_core.people import candidates
 from sync_core.runs import worker
 from sync_core.runs.by_name import message_for
 from sync_core.services import Services
@@ -106,6 +107,16 @@ async def test_everybody_of_the_directory_is_listed_once_in_one_order(
 
     assert sorted(ids) == sorted(everybody)
     assert [one["objectId"] for one in again] == ids
+
+
+async def test_a_large_page_that_graph_gives_twice_is_listed_once(
+    *, made: str, listed: List, emulator: GraphEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(candidates, "MOST_MARKED", 5)
+    emulator.control.add_fault("repeatedPage", path="/v1.0/users", times=1)
+    ids = [one["objectId"] for one in await walk(listed, top=999)]
+
+    assert sorted(ids) == sorted(one["id"] for one in emulator.control.people(top=1_000))
 
 
 @pytest.mark.parametrize(
@@ -385,3 +396,33 @@ async def test_several_people_are_synced_while_the_caller_waits(
         (who[2], "notFound", None),
     ]
     assert answer.json()["counts"]["created"] == 1
+
+
+async def test_of_people_who_are_not_in_a_reader_is_told_no_values(
+    *,
+    made: str,
+    admin: httpx.AsyncClient,
+    reader: httpx.AsyncClient,
+    emulator: GraphEmulator,
+    services: Services,
+    connection_id: str,
+) -> None:
+    sales = {"attribute": "department", "operator": "EQUALS", "value": "Sales"}
+    scope = {"filters": [{"clauses": [sales]}]}
+    await admin.patch(f"/api/connections/{connection_id}", json={"scope": scope})
+    ann, eve = (
+        emulator.control.create_person({"displayName": name, "department": department})
+        for name, department in (("Ann", "Sales"), ("Eve Secret", "Merger"))
+    )
+    who = [ann["userPrincipalName"], eve["userPrincipalName"]]
+    async with by_the_queue(services, connection_id):
+        asked = await admin.post(
+            url(connection_id, "users/sync"), json={"who": who}, headers={"Prefer": "wait=20"}
+        )
+    seen = (await reader.get(url(connection_id, f"runs/{asked.json()['id']}"))).json()["results"]
+
+    assert "Merger" in asked.json()["results"][1]["message"]
+    assert (seen[0]["who"], seen[0]["result"]) == (who[0], "in")
+    assert (seen[1]["objectId"], seen[1]["result"]) == (eve["id"], "notInScope")
+    assert seen[1]["code"] == "notInScope"
+    assert [seen[1][one] for one in ("who", "message", "userPrincipalName")] == [None] * 3

@@ -116,6 +116,7 @@ EVERYTHING = dict.fromkeys(TABLES, 1) | {
     AUDIT: 0,
     RETENTION: 0,
     SPENDING: 0,
+    CLOCKS: 0,
 }
 # Who deleted it is told for good, and how often it was held counts on.
 NOTHING = dict.fromkeys(TABLES, 0) | {AUDIT: 1, LEASES: 1}

@@ -19,6 +19,8 @@ from local.graph import GraphEmulator
 from local.graph.entra.accounts import find_account
 from local.identity import EXCHANGE, IDENTITY_CLIENT_ID, IDENTITY_OBJECT_ID, ISSUER
 from local.sample import FABRIKAM_TENANT_ID, SAMPLE_TENANT_ID
+from sync_core.api.app import ROUTES
+from sync_core.api.http.auth import Role
 from sync_core.domain.connections.token import read_token
 from tests.deploy.conftest import Deploy, deployed
 from tests.deploy.programs import Programs
@@ -212,6 +214,20 @@ def test_a_busy_graph_is_waited_for(entra: Entra) -> None:
     entra.emulator.control.add_fault("throttled", times=3, retryAfter=0.25)
 
     assert entra.run() == 0
+
+
+def test_the_link_for_the_other_tenant_is_asked_for_by_an_administrator_of_this_app(
+    entra: Entra,
+) -> None:
+    """Its page asks for a role, which nobody of another tenant has: what is printed has to send a token."""
+    [start] = [one for one in ROUTES if one.path == "/api/consent/start"]
+    entra.run("--reader")
+    [line] = [one for one in entra.told().splitlines() if start.path in one]
+
+    assert start.role is Role.ADMIN
+    assert "curl" in line
+    assert "$AUTH" in line
+    assert "%{redirect_url}" in line
 
 
 @pytest.mark.parametrize("words", [(), ("--reader", "--graph")])

@@ -1,11 +1,12 @@
 """The app in the local host, looked at from outside: what is well, what is not, what cannot be told."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from deploy.deployment import Deployment
@@ -14,6 +15,7 @@ from deploy.probe.findings import Finding, Verdict
 from local import loopback
 from tests.deploy.conftest import CLIENT_ID, Deploy, azure_answers, deployed
 from tests.deploy.programs import Programs
+from tests.infra.infrastructure import INFRA
 from tests.loading.test_listing import WANTED
 
 SIGNED_IN = {"USERSYNC_API_CLIENT_ID": CLIENT_ID}
@@ -118,6 +120,51 @@ def test_a_timer_that_the_app_itself_misses_is_a_fault(azure: Programs, open_app
     finding = found(open_app)["the timer has fired"]
 
     assert (finding.verdict, finding.detail) == (Verdict.FAILS, "The timer has never fired.")
+
+
+@pytest.fixture
+def walled_app() -> Iterator[str]:
+    """What App Service makes of the app with `Return401`: nobody gets through without a token but on the
+    excluded paths, and its own refusal is empty.
+    """
+
+    async def answer(request: Request) -> Response:
+        if request.url.path in code_paths():
+            return PlainTextResponse(request.query_params["validationToken"])
+        signed_in = request.headers.get("authorization") == "Bearer admin-token"
+        return JSONResponse({"status": "ok"}) if signed_in else Response(status_code=401)
+
+    route = Route("/{path:path}", answer, methods=["GET", "POST"])
+    bound = loopback.listen()
+    with loopback.InThread(Starlette(routes=[route]), bound):
+        yield loopback.url_of(bound)
+
+
+def code_paths() -> list[str]:
+    paths: list[str] = json.loads((INFRA / "app" / "from_code.json").read_text())["excludedPaths"]
+    return paths
+
+
+def test_app_service_may_refuse_by_itself_whoever_has_no_token(
+    azure: Programs, walled_app: str
+) -> None:
+    findings = found(walled_app, USERSYNC_UNAUTHENTICATED_ACTION="Return401", **SIGNED_IN)
+
+    assert verdicts(findings) == {Verdict.OK}
+    assert len(findings) == 8
+
+
+def test_what_refuses_everybody_without_being_told_to_is_a_fault(
+    azure: Programs, walled_app: str
+) -> None:
+    assert found(walled_app)["the app answers"].verdict is Verdict.FAILS
+
+
+def test_a_look_of_a_request_in_the_timers_place_is_no_tick(azure: Programs, app_url: str) -> None:
+    found(app_url, **SIGNED_IN)
+
+    [asked] = [call for call in azure.calls("az") if call.startswith("az rest")]
+    assert "startswith 'schedule.checked clock=timer '" in asked
 
 
 def test_what_nobody_answers_is_told_once_and_not_looked_at_further(

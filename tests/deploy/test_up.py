@@ -63,6 +63,30 @@ def test_with_a_registration_it_ends_with_a_token_and_the_first_connection(
 
 
 @pytest.mark.parametrize(
+    ("action", "told"),
+    [("AllowAnonymous", "/api/health, and"), ("Return401", "/api/health with a")],
+)
+def test_monitoring_is_told_what_health_takes(
+    azure: Programs, deploy: Deploy, app_url: str, action: str, told: str
+) -> None:
+    deploys(azure, app_url, USERSYNC_UNAUTHENTICATED_ACTION=action)
+
+    assert told in deploy("up", *QUICK).stdout.split("The app stands at")[1]
+
+
+def test_a_workflow_tells_of_the_registration_by_its_environment(
+    azure: Programs, deploy: Deploy, app_url: str
+) -> None:
+    """The azd environment of a job is new, and has what provisioning has answered, and nothing else."""
+    deploys(azure, app_url)
+
+    done = deploy("up", "--no-prompt", *QUICK, USERSYNC_API_CLIENT_ID=CLIENT_ID)
+
+    assert "a real token is taken\n" in done.stdout
+    assert f'--scope "api://{CLIENT_ID}/user_impersonation"' in done.stdout
+
+
+@pytest.mark.parametrize(
     "failures",
     [
         pytest.param([FORBIDDEN], id="the role has not arrived"),

@@ -52,8 +52,8 @@ KINDS = {
         "storage account",
         "",
         "operations of tables and queues, gigabytes kept",
-        "the app. There are no keys, so Owner and Contributor of the group read nothing without "
-        "a data role of their own",
+        "the app. Keys are off, and who has no data role reads nothing; but Owner and Contributor "
+        "of the group can switch keys on, or deploy code of theirs that reads as the app",
     ),
     "Storage/storageAccounts/blobServices": Kind(within="storage account"),
     "Storage/storageAccounts/blobServices/containers": Kind(within="storage account: the package"),

@@ -12,6 +12,7 @@ from functools import cache
 import pytest
 
 from sync_core.events import BY_NAME, FIELDS
+from sync_core.runs.notifications import ANSWER_WITHIN_S, not_stored
 from tests.infra.infrastructure import deployment, scenarios
 from tests.infra.sources import ROOT, shipped
 from tests.infra.workspace import TABLES, WORKBOOK, Query, alerts, queries
@@ -88,10 +89,6 @@ def texts_of_the_code() -> frozenset[str]:
     )
 
 
-# Comes with real time; then this is taken out.
-COMING = {"realtime.silent"}
-
-
 def test_what_a_query_compares_with_is_what_the_code_writes() -> None:
     compared = {
         text
@@ -101,7 +98,17 @@ def test_what_a_query_compares_with_is_what_the_code_writes() -> None:
     }
 
     assert {"timer", "succeeded", "connection.overdue", "guard.held"} <= compared
-    assert compared - texts_of_the_code() <= COMING
+    assert compared <= texts_of_the_code()
+
+
+def test_a_late_delivery_is_told_by_its_refusal_as_no_answer_takes_longer() -> None:
+    """The webhook gives up before Graph does, so a query for slower answers would find none."""
+    [late] = [one for one in queries() if one.name == "alert webhook-slow"]
+
+    assert late.events == {"trigger.refused"}
+    assert f"code == '{not_stored().code}'" in late.text
+    slower = [int(ms) for query in queries() for ms in re.findall(r"\bms >=? (\d+)", query.text)]
+    assert all(ms < ANSWER_WITHIN_S * 1000 for ms in slower)
 
 
 def test_a_query_looks_at_this_app_only() -> None:

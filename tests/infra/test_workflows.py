@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from tests.infra.sources import ROOT
+from tests.infra.test_azd import variables
 
 FOLDER = ROOT / ".github" / "workflows"
 WORKFLOWS = sorted(FOLDER.glob("*.yml"))
@@ -118,3 +119,16 @@ def test_a_pull_request_shows_what_it_would_change_and_changes_nothing() -> None
     assert "head.repo.full_name == github.repository" in jobs["preview"]["if"]
     assert "python -m deploy up --no-prompt" in steps("azure-dev.yml", "deploy")
     assert "github.event_name != 'pull_request'" in jobs["deploy"]["if"]
+
+
+def test_a_job_is_told_every_choice() -> None:
+    """Else a push to `main` sets it back: sign-in off, the mail address of alerts gone, storage public again.
+
+    azd copies all variables of the parameters to GitHub (learn.microsoft.com/azure/developer/
+    azure-developer-cli/pipeline-advanced-features); a job has those that its workflow names.
+    """
+    to_sign_in = {"AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_SUBSCRIPTION_ID"}
+    told = workflow("azure-dev.yml")["env"]
+
+    assert {*told} - to_sign_in == {*variables()}
+    assert told == {name: f"${{{{ vars.{name} }}}}" for name in told}

@@ -8,8 +8,10 @@ from sync_core.directory.checks import check_connection
 from sync_core.domain.documents import Connection, RunStatus
 from sync_core.people.sync_now import sync_person
 from sync_core.people.why import explain
+from sync_core.runs import named
 from sync_core.runs.preview import preview
 from sync_core.services import Services
+from tests.runs.by_hand import imported, results
 from tests.switches import either_way
 from tests.system import (
     BY_HAND,
@@ -245,3 +247,27 @@ async def test_an_assigned_group_that_is_emptied_is_held(
     assert held.error is not None
     assert "group Team North lost 8 of 12, and is dynamic" in held.error.message
     assert active(await rows_of(services, connection_id)) == {people["directly"], *team}
+
+
+async def test_an_import_reads_once_who_is_assigned_however_many_are_picked(
+    services: Services,
+    emulator: GraphEmulator,
+    connection_id: str,
+    people: dict[str, str],
+    application: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(named, "LOOKS_AT_ONCE", 1)
+    await connect(services, connection_id, application)
+    await run_now(services, connection_id)
+    emulator.control.reset_requests()
+    run = await imported(services, connection_id, list(people.values()))
+    asked = [one.path for one in emulator.control.requests() if "appRoleAssignedTo" in one.path]
+
+    assert results(run) == {
+        people["directly"]: "alreadyIn",
+        people["inGroup"]: "alreadyIn",
+        people["inNested"]: "imported",
+        people["notAtAll"]: "imported",
+    }
+    assert len(asked) == 1

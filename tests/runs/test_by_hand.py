@@ -8,14 +8,14 @@ import pytest
 
 from local.graph import GraphEmulator
 from sync_core.domain.documents import RunStatus, Trigger
-from sync_core.domain.errors import Conflict, Unconfirmed
+from sync_core.domain.errors import Conflict, RetryLater, Unconfirmed
 from sync_core.domain.matching.decide import Decision, DecisionKind
 from sync_core.people.release import Outcome
 from sync_core.runs import worker
 from sync_core.runs.by_name import message_for
 from sync_core.runs.hold import held
 from sync_core.services import Services, utc_now
-from sync_core.store.tables import USERS
+from sync_core.store.tables import CHECKPOINTS, USERS
 from tests.runs.by_hand import asked_for, done, imported, released, result, results, synced
 from tests.runs.world import NO_LIMITS
 from tests.system import (
@@ -210,6 +210,23 @@ async def test_somebody_who_was_disabled_comes_back_by_hand(tenant: Tenant) -> N
     assert (row["Status"], row["Origin"]) == ("active", "manual")
 
 
+async def test_who_has_left_the_scope_unnoticed_is_not_thrown_out_after_being_picked(
+    tenant: Tenant,
+) -> None:
+    """The row is active by the rules, and the next run would remove it."""
+    left, stays = tenant.members
+    tenant.control.remove_members(tenant.group, left)
+    run = await imported(tenant.services, tenant.id, [left, stays])
+    await tenant.run("full")
+    await tenant.run(times=2)
+    rows = await tenant.rows()
+
+    assert result(run, left) == ("imported", None)
+    assert result(run, stays) == ("alreadyIn", "scope")
+    assert (rows[left]["Status"], rows[left]["Origin"]) == ("active", "manual")
+    assert rows[stays]["Origin"] == "auto"
+
+
 # --- who stays out, or waits ----------------------------------------------------------------------
 
 
@@ -317,6 +334,44 @@ async def test_somebody_with_a_row_of_the_application_waits_and_comes_in_by_hand
     assert before == set(tenant.members)
     assert (linked["Origin"], linked["LinkedBy"], linked["seats"]) == ("manual", "email", 3)
     assert (decided["Origin"], decided["LinkedBy"]) == ("manual", "decision")
+
+
+async def test_the_day_holds_for_who_had_to_wait_for_a_match_also_without_full_runs(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    tenant = Tenant(services, emulator, connection_id)
+    mapping = [*MAPPING, {"target": "email", "source": "mail"}]
+    await tenant.begin(mapping=mapping, matching=["email"])
+    ann, day = tenant.person("Ann", mail="ann@contoso.com"), timedelta(days=1)
+    tenant.now = tenant.now.replace(hour=20)
+    await application_row(services, tenant.id, "app-1", email="ann@contoso.com")
+    await imported(services, tenant.id, [ann], (tenant.now + day).date())
+    await tenant.run()
+    before = await tenant.active()
+    tenant.now = tenant.now.replace(hour=0) + day
+    await tenant.run(times=2)
+
+    assert ann in before
+    assert ann not in await tenant.active()
+
+
+async def test_a_full_run_writes_down_again_on_which_day_somebody_leaves(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    """Nothing else brings a run by the delta to look at them then."""
+    tenant = Tenant(services, emulator, connection_id)
+    await tenant.begin(schedule={"everyMinutes": 60, "fullEveryHours": 168})
+    ann, until = tenant.person("Ann"), (tenant.now + timedelta(days=2)).date()
+    await imported(tenant.services, tenant.id, [ann], until)
+    table = await tenant.services.store.tables.table(CHECKPOINTS)
+    rows = [row async for row in table.query_entities(f"PartitionKey eq '{tenant.id}'")]
+    [case] = [row["RowKey"] for row in rows if "until" in row["RowKey"]]
+    await table.delete_entity(tenant.id, case)
+    await tenant.run("full")
+    tenant.now += timedelta(days=2)
+    await tenant.run(times=2)
+
+    assert ann not in await tenant.active()
 
 
 # --- what goes wrong ------------------------------------------------------------------------------
@@ -440,6 +495,42 @@ async def test_who_is_protected_or_asserted_does_not_leave_by_a_release(
     assert await tenant.active() >= {ann, ben}
 
 
+async def test_nobody_is_given_back_while_it_is_not_known_whether_they_stay(
+    tenant: Tenant,
+) -> None:
+    """The next run would remove them, and nobody has been asked."""
+    ann = tenant.person("Ann")
+    await imported(tenant.services, tenant.id, [ann])
+    tenant.control.add_fault("notFound", path="/v1.0/users/*/**", where="batch")
+    with pytest.raises(RetryLater) as unanswered:
+        await released(tenant.services, tenant.id, ann)
+    tenant.control.clear_faults()
+    tenant.control.delete_group(tenant.group)
+    with pytest.raises(Unconfirmed) as refused:
+        await released(tenant.services, tenant.id, ann)
+    row = (await tenant.rows())[ann]
+
+    assert unanswered.value.code == "release.unanswered"
+    assert refused.value.members["changes"][0]["action"] == "disable"
+    assert (row["Status"], row["Origin"]) == ("active", "manual")
+
+
+async def test_what_a_release_would_do_is_what_the_policy_wants(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    """Also where one look of Graph is not proof enough to do it at once."""
+    tenant = Tenant(services, emulator, connection_id)
+    await tenant.begin(policy={"guard": NO_LIMITS, "leftScope": "delete", "hardDeleted": "delete"})
+    ann = tenant.person("Ann")
+    await imported(services, tenant.id, [ann])
+    tenant.control.soft_delete(ann)
+    tenant.control.hard_delete(ann)
+    with pytest.raises(Unconfirmed) as refused:
+        await released(services, tenant.id, ann)
+
+    assert refused.value.members["changes"][0]["action"] == "delete"
+
+
 # --- several people now ---------------------------------------------------------------------------
 
 
@@ -466,6 +557,20 @@ async def test_several_people_are_synced_and_each_is_answered_for(tenant: Tenant
     ]
     assert "Out is out: the filter does not match" in str(run.results[1].message)
     assert [one.who for one in run.results] == who
+
+
+async def test_people_are_named_by_address_too_where_it_names_one_person(tenant: Tenant) -> None:
+    ann = tenant.person("Ann", mail="Ann.O'Neil@mail.contoso.com")
+    for name in ("Ben", "Eve"):
+        tenant.person(name, mail="team@mail.contoso.com")
+    tenant.control.add_members(tenant.group, ann)
+    who = ["ann.o'neil@mail.contoso.com", "team@mail.contoso.com", "no\x00body@contoso.com"]
+    run = await synced(tenant.services, tenant.id, who)
+    told = [(one.object_id, one.result) for one in run.results or []]
+
+    assert run.error is None
+    assert told == [(ann, "in"), (None, "notFound"), (None, "notFound")]
+    assert "or more than one" in str((run.results or [])[1].message)
 
 
 async def test_a_change_of_a_group_that_entra_does_not_show_yet_is_asked_for_again(

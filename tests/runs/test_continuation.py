@@ -12,7 +12,7 @@ from azure.data.tables.aio import TableClient
 from local.graph import GraphEmulator
 from sync_core.directory import requests
 from sync_core.domain.documents import Run, RunStatus, SyncRequest
-from sync_core.domain.errors import RetryLater
+from sync_core.domain.errors import RetryLater, Unconfirmed
 from sync_core.domain.incremental.kept_reading import READING_LIFE
 from sync_core.domain.incremental.open_people import Cause
 from sync_core.draining import Draining
@@ -23,6 +23,7 @@ from sync_core.services import Services, utc_now
 from sync_core.store import fences, readings, wire
 from sync_core.store.tables import READINGS
 from sync_core.store.wire import Operation
+from tests.runs.by_hand import imported, released
 from tests.runs.recovery import assert_history_is_whole, essence
 from tests.runs.test_draining import asked_slowly
 from tests.system import (
@@ -223,6 +224,29 @@ async def test_who_was_synced_alone_while_a_reading_is_left_stays_as_that_has_ma
     assert before == after
     assert {hired} == {hired, dismissed} & after
     assert {(dismissed, Cause.RECENT), (hired, Cause.RECENT)} <= kept.cases.keys()
+
+
+async def test_who_was_given_back_to_the_rules_while_a_reading_is_left_does_not_come_back_by_it(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    """The pages that were read before say that the account was in scope."""
+    control = emulator.control
+    everyone_of = {"attribute": "department", "operator": "NOT EQUALS", "value": "Left"}
+    await stored_connection(
+        services, connection_id, scope={"filters": [{"clauses": [everyone_of]}]}
+    )
+    dismissed = control.people()[0]["id"]
+    await imported(services, connection_id, [dismissed])
+    await run_now(services, connection_id)
+    await stopped(services, emulator, connection_id, after=3, mode="full")
+    control.patch_person(dismissed, {"department": "Left"})
+    with pytest.raises(Unconfirmed) as refused:
+        await released(services, connection_id, dismissed)
+    await released(services, connection_id, dismissed, refused.value.members["planHash"])
+    run = await run_now(services, connection_id)
+
+    assert (run.mode, run.counts.reenabled) == ("full", 0)
+    assert dismissed not in active(await rows_of(services, connection_id))
 
 
 async def change_mapping(services: Services, _: GraphEmulator, connection_id: str) -> None:

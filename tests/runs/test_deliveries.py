@@ -9,13 +9,14 @@ from uuid import uuid4
 
 import pytest
 
+from sync_core import triggers
 from sync_core.domain.errors import Invalid, RetryLater
 from sync_core.domain.incremental.open_people import Cause, OpenCase, Word
 from sync_core.domain.secret_names import CLIENT_STATE_KEY
 from sync_core.domain.subscriptions import Subscription
 from sync_core.runs import known_subscriptions, notifications
 from sync_core.runs.notifications import Deliveries
-from sync_core.services import Services
+from sync_core.services import Services, process
 from sync_core.store.checkpoints import CheckpointStore
 from sync_core.store.queue import RequestQueue
 from sync_core.store.subscriptions import SubscriptionStore
@@ -271,6 +272,24 @@ async def test_a_storage_that_hangs_is_not_waited_for(
     with pytest.raises(RetryLater, match="could not be kept in time"):
         await deliveries.take(services, post(*two))
     hangs.set()
+
+
+async def test_each_delivery_that_came_too_late_is_logged_as_the_alert_counts_it(
+    services: Services,
+    connection_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """`webhook-slow` of infra/app/alerts.json counts these lines."""
+    told = await subscribed(services, connection_id)
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(process, "_services", services)
+    monkeypatch.setattr(notifications, "ANSWER_WITHIN_S", 0.0)
+    answers = [await triggers.notified(post(told.user(ANN)), "application/json") for _ in range(6)]
+    lines = [one.getMessage() for one in caplog.records]
+
+    assert [status for status, _ in answers] == [503] * 6
+    assert lines.count("trigger.refused code=notifications.notKept") == 6
 
 
 async def test_a_flood_is_told_now_and_then_in_numbers(

@@ -215,6 +215,25 @@ async def test_a_stale_look_at_a_leaver_is_tried_again_in_a_minute(story: Story)
     assert leaver not in await story.active()
 
 
+async def test_a_second_look_that_is_to_come_keeps_no_other_notification_waiting(
+    story: Story,
+) -> None:
+    story.lag("memberOf", "delta", minutes=3)
+    doubted, leaver = story.people
+    story.control.remove_members(story.group, doubted)
+    await story.told_left(doubted)
+    await story.wake()
+    story.control.clear_faults()
+    story.pass_time(seconds=5)
+    story.sent.clear()
+    story.control.remove_members(story.group, leaver)
+    await story.told_left(leaver)
+    await story.wake()
+
+    assert [delay for _, delay in story.sent][:1] == [1]
+    assert leaver not in await story.active()
+
+
 async def test_a_nested_group_among_the_members_is_read_again(story: Story) -> None:
     inner = str(story.control.create_group("Inner")["id"])
     story.control.add_members(story.group, inner)

@@ -37,7 +37,7 @@ def line(caplog: pytest.LogCaptureFixture, **fields: Any) -> str:
 def test_a_value_cannot_leave_its_field(
     caplog: pytest.LogCaptureFixture, value: object, written: str
 ) -> None:
-    assert line(caplog, value=value, last=1) == f"run.finished value={written} last=1"
+    assert line(caplog, code=value, created=1) == f"run.finished code={written} created=1"
 
 
 def test_fields_without_a_value_are_left_out(caplog: pytest.LogCaptureFixture) -> None:
@@ -49,6 +49,6 @@ def test_an_event_may_have_no_fields(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_the_level_is_the_callers(caplog: pytest.LogCaptureFixture) -> None:
-    log_event("connection.overdue", level=logging.ERROR)
+    log_event("run.gaveUp", level=logging.ERROR)
 
     assert caplog.records[-1].levelno == logging.ERROR

@@ -67,10 +67,16 @@ async def list_runs(
 
 
 async def get_run(
-    services: ServicesHere, connection_id: ConnectionIdHere, run_id: RunIdHere
+    services: ServicesHere, caller: CallerHere, connection_id: ConnectionIdHere, run_id: RunIdHere
 ) -> Response:
-    """Load a run; the one that deletes a connection is there when the connection is gone."""
-    return json_answer(await _run(services, connection_id, run_id))
+    """Load a run; the one that deletes a connection is there when the connection is gone.
+
+    Of people who were named and are not in, a reader is told what became of them, and no values.
+    """
+    run = await _run(services, connection_id, run_id)
+    if run.results is not None and not caller.may(Role.ADMIN):
+        run = run.replaced(results=[one.without_values() for one in run.results])
+    return json_answer(run)
 
 
 async def list_run_changes(

@@ -199,6 +199,8 @@ def _continued(case: OpenCase, before: OpenCase | None) -> OpenCase:
     """
     if before is None or before.reason is not case.reason or case.cause in BY_LATE_LOOK:
         return case
+    if case.cause is Cause.UNTIL and before.due_at != case.due_at:
+        return case  # another day was named
     return replace(case, since=before.since, due_at=before.due_at)
 
 

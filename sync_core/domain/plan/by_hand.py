@@ -101,6 +101,8 @@ def refusal(
     """Return why somebody who was picked is not brought in; None for who is.
 
     Whoever is in by hand already comes again only where the pick names another day, or the old one is over.
+    Somebody who is stored by the rules and has left the scope is not in for long: the next run would remove
+    whom an administrator has just picked.
     """
     person = evidence.person
     if person is None:
@@ -110,9 +112,14 @@ def refusal(
     if known is None or known.status is not Status.ACTIVE:
         return None
     if known.origin is Origin.AUTO:
-        return ImportOutcome.ALREADY_IN, "scope"
-    renewed = is_over(known.until, now) or (pick.until and pick.until != known.until)
-    return None if renewed else (ImportOutcome.ALREADY_IN, "manual")
+        leaves = evidence.reason is Reason.LEFT_SCOPE
+        return None if leaves else (ImportOutcome.ALREADY_IN, "scope")
+    return None if _is_renewed(known, pick, now) else (ImportOutcome.ALREADY_IN, "manual")
+
+
+def _is_renewed(known: StoredPerson, pick: Pick, now: datetime) -> bool:
+    """Whether a pick says of somebody who is in by hand what their row does not."""
+    return is_over(known.until, now) or (bool(pick.until) and pick.until != known.until)
 
 
 def _kept_out(evidence: Evidence, person: Attributes) -> Refusal | None:
@@ -156,18 +163,15 @@ def with_origin(
 ) -> Change | None:
     """Return a change of somebody who is there with what the row says from now on of how they came in.
 
-    `unchanged` is written where nothing else would be. Somebody who is in by the rules stays so; one whose
-    day has come is given back to them; a day that is named anew takes the place of the old one.
+    `unchanged` is written where nothing else would be. Who is picked is the administrator's from now on,
+    also where the rules had brought them in; one whose day has come is given back to the rules; a day that is
+    named anew takes the place of the old one.
     """
-    by_hand = known is not None and known.origin is Origin.MANUAL
-    over = known is not None and is_over(known.until, now)
-    if pick is not None and change is not None and change.action in COMES:
-        return replace(change, origin=Origin.MANUAL, until=pick.until)
-    if pick is not None and known is not None and by_hand:
-        renewed = over or (pick.until and pick.until != known.until)
-        return (
-            replace(change or unchanged, origin=Origin.MANUAL, until=pick.until)
-            if renewed
-            else change
-        )
-    return replace(change or unchanged, origin=Origin.AUTO) if by_hand and over else change
+    by_hand = known if known is not None and known.origin is Origin.MANUAL else None
+    if pick is not None:
+        stays_as_is = change is None or change.action not in COMES
+        if by_hand is not None and stays_as_is and not _is_renewed(by_hand, pick, now):
+            return change
+        return replace(change or unchanged, origin=Origin.MANUAL, until=pick.until)
+    over = by_hand is not None and is_over(by_hand.until, now)
+    return replace(change or unchanged, origin=Origin.AUTO) if over else change

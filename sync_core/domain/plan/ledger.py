@@ -22,7 +22,8 @@ class Ledger:
     """Filled while a run decides and writes; its counts, errors and warnings go into the run's record.
 
     `unfinished` are all people whom the run could not finish with, by the code of the reason, however many;
-    `unconfirmed` those who would be removed and have one witness, by what that one says.
+    `unconfirmed` those who would be removed and have one witness, by what that one says; `ends` those of whom
+    the row says that they are in by hand until a day, with the day.
     """
 
     errors: list[RecordError] = field(default_factory=list)
@@ -31,6 +32,7 @@ class Ledger:
     warnings: list[RunWarning] = field(default_factory=list)
     unfinished: dict[str, str] = field(default_factory=dict)
     unconfirmed: dict[str, Reason] = field(default_factory=dict)
+    ends: dict[str, str] = field(default_factory=dict)
     _counts: dict[str, int] = field(default_factory=dict)
 
     @property

@@ -735,6 +735,8 @@ def test_a_run_as_the_api_gives_it() -> None:
         "modeReason": None,
         "status": "queued",
         "requestedAt": "2026-05-04T03:02:01Z",
+        "note": None,
+        "results": None,
         "startedAt": None,
         "finishedAt": None,
         "counts": dict.fromkeys(
@@ -813,7 +815,7 @@ def test_a_run_ends_once(status: str, final: bool) -> None:
 @pytest.mark.parametrize(
     ("kind", "names"),
     [
-        (Trigger, "timer manual webhook lifecycle import approval undo byHand"),
+        (Trigger, "timer manual webhook lifecycle import approval undo person byHand"),
         (RunStatus, "queued running succeeded partial held failed rejected"),
     ],
 )

@@ -177,6 +177,20 @@ def test_a_day_is_waited_for_whatever_looks_find_before(
 
 
 @pytest.mark.parametrize(
+    ("days", "written"),
+    [pytest.param(2, False, id="the same day"), pytest.param(4, True, id="another day")],
+)
+def test_a_day_that_is_named_anew_takes_the_place_of_the_old_one(days: int, written: bool) -> None:
+    """One that had come first would close the case before the new one."""
+    case = OpenCase(ANN, Cause.UNTIL, NOW, NOW + 2 * DAY)
+    again = OpenCase(ANN, Cause.UNTIL, NOW + DAY, NOW + days * DAY)
+
+    found = settle(known(case), [again], {ANN}, (), NOW + DAY)
+
+    assert found == Settlement((again,) if written else (), ())
+
+
+@pytest.mark.parametrize(
     ("after_s", "expected_s"),
     [(0, 60), (60, 120), (119, 120), (120, 240), (240, 480), (480, 900), (900, None)],
 )

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sync_core.domain.documents import ImportOutcome
+from sync_core.domain.documents import ImportOutcome, PersonResult
 from sync_core.domain.mapping.compile import compile_mapping
 from sync_core.domain.model import (
     Action,
@@ -157,6 +157,7 @@ def test_a_blocked_account_stays_where_the_policy_keeps_it() -> None:
         ),
         pytest.param(seen(accountEnabled=False), None, Pick(), ("blocked", None), id="blocked"),
         pytest.param(seen(None), stored(), Pick(), ("alreadyIn", "scope"), id="in by the rules"),
+        pytest.param(seen(), stored(), Pick(), None, id="in by the rules, and about to leave"),
         pytest.param(seen(), by_hand(), Pick(), ("alreadyIn", "manual"), id="in by hand"),
         pytest.param(
             seen(), by_hand(until=TOMORROW), Pick(TOMORROW), ("alreadyIn", "manual"), id="same day"
@@ -181,6 +182,24 @@ def test_who_is_brought_in(
 )
 def test_what_a_failure_is_called(code: str, outcome: ImportOutcome) -> None:
     assert outcome_of(code) is outcome
+
+
+@pytest.mark.parametrize(
+    ("result", "object_id", "told"),
+    [
+        pytest.param("imported", ANN, ("ann@contoso.com", "why"), id="in"),
+        pytest.param("blocked", ANN, (None, None), id="out"),
+        pytest.param("notFound", None, ("ann@contoso.com", None), id="nobody"),
+    ],
+)
+def test_values_are_left_out_of_who_is_not_in(
+    result: str, object_id: str | None, told: tuple[str | None, str | None]
+) -> None:
+    """Of a name that nobody has, the name is all that there is to say."""
+    one = PersonResult(object_id=object_id, result=result, message="why", who="ann@contoso.com")
+    found = one.without_values()
+
+    assert (found.who, found.message) == told
 
 
 # --- what is written ------------------------------------------------------------------------------
@@ -216,7 +235,12 @@ def judged(known: StoredPerson | None, pick: Pick | None = None) -> Change | Non
             stored(Status.DISABLED), Pick(), ("reenable", MANUAL, ""), id="was in by the rules"
         ),
         pytest.param(by_hand(Status.DISABLED), None, ("reenable", None, ""), id="comes back"),
-        pytest.param(stored(digest=DIGEST), Pick(), None, id="in by the rules"),
+        pytest.param(
+            stored(digest=DIGEST),
+            Pick(TOMORROW),
+            ("update", MANUAL, TOMORROW),
+            id="in by the rules",
+        ),
         pytest.param(by_hand(digest=DIGEST), None, None, id="nothing new"),
         pytest.param(by_hand(), None, ("update", None, ""), id="new values"),
         pytest.param(by_hand(digest=DIGEST), Pick(), None, id="picked twice"),
