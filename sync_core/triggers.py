@@ -1,6 +1,8 @@
 """What each trigger asks for: plain values in, a status and a body out; no Functions types in here."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, partial
@@ -38,6 +40,9 @@ Answer = tuple[int, bytes]
 MAX_DELIVERY_BYTES = 1024 * 1024
 # learn.microsoft.com/graph/change-notifications-delivery-webhooks
 DELIVERED_AS = "application/json"
+
+# Of the seconds in which Graph wants an answer, after what has come was kept.
+WAKES_WITHIN_S = 0.5
 
 # Until then a process that ends has ended.
 HANDED_ON_S = 5
@@ -196,7 +201,10 @@ async def notified(body: bytes, media_type: str | None) -> Answer:
         _check_delivery(body, media_type or "")
         services = await process.services()
         await deliveries.take(services, body)
-        await clock.wake(services)
+        # Graph waits for three seconds, and the next request asks again.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WAKES_WITHIN_S):
+                await clock.wake(services)
         return 202, b""
 
     # Anybody may post anything; how much of it came is told now and then.
@@ -208,7 +216,7 @@ async def lifecycle_notified(body: bytes, media_type: str | None) -> Answer:
 
     async def take() -> Answer:
         _check_delivery(body, media_type or "")
-        await lifecycle.take(await process.services(), body)
+        await lifecycle.take(await process.services(), deliveries.known, body)
         return 202, b""
 
     return await _answered(take)

@@ -19,6 +19,10 @@ class Wakes:
             self._until.clear()
         self._until[connection_id] = at
 
+    def forget(self, connection_id: str) -> None:
+        """Forget what was sent: the pause that it was to end is another one by now."""
+        self._until.pop(connection_id, None)
+
     def is_awaited(self, connection_id: str, now: datetime) -> bool:
         """Whether a message is still to come: it finds whatever is written before."""
         at = self._until.get(connection_id)

@@ -24,21 +24,24 @@ from sync_core.domain.documents import (
     Trigger,
 )
 from sync_core.domain.errors import PreconditionFailed, RetryLater
-from sync_core.domain.lifecycle import read_lifecycle
+from sync_core.domain.lifecycle import LifecycleDelivery, read_lifecycle
+from sync_core.domain.notifications import Notification
 from sync_core.domain.secret_names import CLIENT_STATE_KEY
 from sync_core.domain.subscriptions import PAUSE, Subscription, Todo, has_realtime
 from sync_core.logs import log_event
+from sync_core.runs.known_subscriptions import KnownSubscriptions
 from sync_core.services import Services
 
 # Of the three seconds in which Graph wants an answer; it sends again what is not taken.
 LIMIT_S = 2.5
 
 
-async def take(services: Services, body: bytes) -> None:
+async def take(services: Services, known: KnownSubscriptions, body: bytes) -> None:
     """Put what Graph tells on the queue; raise `Invalid` if it is nothing of the kind."""
     try:
         async with asyncio.timeout(LIMIT_S):
             told = read_lifecycle(body, await services.vault.own_key(CLIENT_STATE_KEY))
+            await _judge(services, known, told)
             for connection_id, events in told.events.items():
                 request = SyncRequest(
                     connection_id=connection_id,
@@ -58,6 +61,16 @@ async def take(services: Services, body: bytes) -> None:
         connections=",".join(told.events) or None,
         discarded=told.discarded or None,
     )
+
+
+async def _judge(services: Services, known: KnownSubscriptions, told: LifecycleDelivery) -> None:
+    """Add what another key has signed: a subscription keeps its state for as long as it is renewed."""
+    for connection_id, event in told.unproven:
+        origin = Notification(connection_id, event.nonce, False, event.subscription_id)
+        if await known.served_by(services, origin):
+            told.add(connection_id, event)
+        else:
+            told.discarded += 1
 
 
 @dataclass(slots=True)

@@ -28,6 +28,7 @@ from sync_core.domain.secret_names import CLIENT_STATE_KEY
 from sync_core.domain.subscriptions import (
     ALL_GROUPS,
     LIFE,
+    PAUSE,
     Failure,
     Listed,
     Place,
@@ -612,6 +613,7 @@ async def _remove_at(
     live = [row for row in rows if row.owner is None and row.is_live(now) and is_known]
     for row in rows:
         if row not in live:
+            await _leave_owner(services, row)
             await store.delete(row)
     if not live:
         return
@@ -631,6 +633,18 @@ async def _remove_at(
     except SyncError as error:
         for row in live:
             await _left(services, connection, row, error)
+
+
+async def _leave_owner(services: Services, row: Subscription) -> None:
+    """Have another connection's subscription serve this one no longer."""
+    store = services.store.subscriptions
+    for _ in range(3):
+        owned = await store.find(row.owner, row.slot) if row.owner is not None else None
+        if owned is None or row.connection_id not in owned.sharers:
+            return
+        sharers = tuple(one for one in owned.sharers if one != row.connection_id)
+        with suppress(PreconditionFailed):
+            await store.put(replace(owned, sharers=sharers))
 
 
 async def _remove_one(
@@ -675,10 +689,19 @@ async def remove_all(services: Services, connection: Connection) -> None:
 
 
 async def make_anew(services: Services, connection: Connection, slots: Iterable[str]) -> None:
-    """Make subscriptions anew that live and tell nothing; what cannot be made anew now stays as it is."""
-    wanted = set(slots)
+    """Make subscriptions anew that live and tell nothing; what cannot be made anew now stays as it is.
+
+    One that was made minutes ago stays: another worker may have found the same silence.
+    """
+    wanted, now = set(slots), services.clock()
     survey = await surveyed(services, connection)
-    rows = [row for row in survey.rows if row.slot in wanted and survey.wanted.fits(row)]
+    rows = [
+        row
+        for row in survey.rows
+        if row.slot in wanted
+        and survey.wanted.fits(row)
+        and (row.created_at is None or now - row.created_at >= PAUSE)
+    ]
     for owner in sorted({row.owner for row in rows if row.owner is not None}):
         stored = await services.store.connections.find(owner)
         if stored is not None:

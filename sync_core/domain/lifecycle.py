@@ -4,18 +4,18 @@ learn.microsoft.com/graph/change-notifications-lifecycle-events. Each item is ch
 a change notification is.
 """
 
-import hmac
 from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
 
 from sync_core.domain.documents import LifecycleEvent, SubscriptionEvent
 from sync_core.domain.notifications import (
-    MAX_CLIENT_STATE,
     MAX_ITEMS,
+    Origin,
     TooManyItems,
-    client_state,
     not_notifications,
+    origin_of,
 )
 
 # Of all that Graph sends; what it may send one day is left alone.
@@ -26,10 +26,21 @@ MOST_OF_ONE = 200
 
 @dataclass(slots=True)
 class LifecycleDelivery:
-    """What one POST told, by connection; `discarded` items were not signed by us, or say nothing known."""
+    """What one POST told, by connection.
+
+    `unproven` are the events whose state nobody has signed, or the key of before or after it was replaced.
+    `discarded` items have no state that this app makes, or say nothing known.
+    """
 
     events: dict[str, list[SubscriptionEvent]] = field(default_factory=dict)
+    unproven: list[tuple[str, SubscriptionEvent]] = field(default_factory=list)
     discarded: int = 0
+
+    def add(self, connection_id: str, told: SubscriptionEvent) -> None:
+        """Add an event of a connection, once."""
+        of_one = self.events.setdefault(connection_id, [])
+        if told not in of_one and len(of_one) < MOST_OF_ONE:
+            of_one.append(told)
 
 
 def read_lifecycle(body: bytes, key: bytes) -> LifecycleDelivery:
@@ -52,31 +63,26 @@ def read_lifecycle(body: bytes, key: bytes) -> LifecycleDelivery:
         )
     found = LifecycleDelivery()
     for item in items:
-        origin = _origin(key, item.get("clientState"))
-        event = EVENTS.get(str(item.get("lifecycleEvent")))
-        subscription_id = item.get("subscriptionId")
-        if origin is None or event is None or not _is_id(subscription_id):
+        origin = origin_of(item.get("clientState"), key)
+        told = _event(item, origin) if origin is not None else None
+        if origin is None or told is None:
             found.discarded += 1
-            continue
-        connection_id, nonce = origin
-        told = SubscriptionEvent(subscription_id=subscription_id, nonce=nonce, event=event)
-        of_one = found.events.setdefault(connection_id, [])
-        if told not in of_one and len(of_one) < MOST_OF_ONE:
-            of_one.append(told)
+        elif origin.is_proven:
+            found.add(origin.connection_id, told)
+        else:
+            found.unproven.append((origin.connection_id, told))
     return found
 
 
-def _is_id(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= 64 and value.isprintable()
-
-
-def _origin(key: bytes, state: object) -> tuple[str, str] | None:
-    """Return the connection and the nonce of a `clientState` that this app has signed."""
-    if not isinstance(state, str) or len(state) > MAX_CLIENT_STATE or state.count(".") != 2:
+def _event(item: dict[str, Any], origin: Origin) -> SubscriptionEvent | None:
+    event = EVENTS.get(str(item.get("lifecycleEvent")))
+    subscription_id = item.get("subscriptionId")
+    if event is None or not isinstance(subscription_id, str) or not _is_id(subscription_id):
         return None
-    connection_id, nonce, _ = state.split(".")
-    expected = client_state(key, connection_id, nonce)
-    # Bytes: compare_digest refuses text that is not ASCII.
-    return (
-        (connection_id, nonce) if hmac.compare_digest(expected.encode(), state.encode()) else None
+    return SubscriptionEvent(
+        subscription_id=subscription_id.lower(), nonce=origin.nonce, event=event
     )
+
+
+def _is_id(text: str) -> bool:
+    return 0 < len(text) <= 64 and text.isprintable()

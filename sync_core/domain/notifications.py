@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -73,6 +73,23 @@ def client_state(key: bytes, connection_id: str, nonce: str) -> str:
     return f"{connection_id}.{nonce}.{proof}"
 
 
+class Origin(NamedTuple):
+    """What a `clientState` says: whose it is, its nonce, and whether this key has signed it."""
+
+    connection_id: str
+    nonce: str
+    is_proven: bool
+
+
+def origin_of(state: object, key: bytes) -> Origin | None:
+    """Read a `clientState`; None for one that no release of this app makes."""
+    parts = _STATE.fullmatch(state) if isinstance(state, str) else None
+    if parts is None:
+        return None
+    expected = client_state(key, parts[1], parts[2])
+    return Origin(parts[1], parts[2], hmac.compare_digest(expected, parts[0]))
+
+
 def read_delivery(body: bytes, key: bytes) -> Delivery:
     """Read a POST; raise `Invalid` or `TooManyItems` for what Graph would not send.
 
@@ -106,16 +123,15 @@ def not_notifications() -> Invalid:
 
 
 def _notification(item: Mapping[str, Any], key: bytes) -> Notification | None:
-    state = item.get("clientState")
-    parts = _STATE.fullmatch(state) if isinstance(state, str) else None
-    if parts is None:
+    origin = origin_of(item.get("clientState"), key)
+    if origin is None:
         return None
     given = item.get("resourceData")
     data = given if isinstance(given, dict) else {}
     return Notification(
-        connection_id=parts[1],
-        nonce=parts[2],
-        is_proven=hmac.compare_digest(client_state(key, parts[1], parts[2]), parts[0]),
+        connection_id=origin.connection_id,
+        nonce=origin.nonce,
+        is_proven=origin.is_proven,
         subscription_id=_text(item.get("subscriptionId")).lower(),
         object_id=_object_id(data.get("id")),
         members=_members(data.get("members@delta")),

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sync_core.concurrency import in_thread
 from sync_core.directory.lookup import who_can_return
 from sync_core.domain.attributes import MANAGER
-from sync_core.domain.errors import SyncError
+from sync_core.domain.documents import Purpose, SyncRequest, Trigger
+from sync_core.domain.errors import RetryLater, SyncError
 from sync_core.domain.incremental.checkpoint import (
     GONE_GROUP_KEPT,
     MOST_TOLD,
@@ -40,6 +42,7 @@ from sync_core.domain.plan.by_hand import day_begins
 from sync_core.domain.plan.plan import Plan
 from sync_core.domain.plan.window import Marks
 from sync_core.domain.realtime import RealtimeState
+from sync_core.domain.subscriptions import has_realtime, wishes_of
 from sync_core.logs import log_event
 from sync_core.runs.candidates import by_application, tracked_of
 from sync_core.runs.context import RunContext
@@ -312,6 +315,20 @@ class Leaving:
         if learned != context.kept.heard.state:
             move = replace(move, realtime=learned)
         await services.store.checkpoints.move(context.connection.id, context.kept, move, self.fence)
+        if move.checkpoint is not None and has_realtime(context.connection):
+            await self._follow(move.checkpoint.tree)
+
+    async def _follow(self, tree: TrackedGroups) -> None:
+        """Have the subscriptions looked after where nested groups came or are gone, at once."""
+        connection, before = self.context.connection, self.context.kept.checkpoint
+        known = wishes_of(connection, before.tree if before is not None else None)
+        if wishes_of(connection, tree) == known:
+            return
+        request = SyncRequest(
+            connection_id=connection.id, trigger=Trigger.TIMER, purpose=Purpose.SUBSCRIBE
+        )
+        with suppress(RetryLater):  # the maintenance does it within the hour
+            await self.services.queue.send(request)
 
     async def _were_settings_changed(self) -> bool:
         context = self.context

@@ -200,6 +200,7 @@ class Hold:
         if lease.next is not None:
             await self._services.queue.send(lease.next.message(self.connection_id))
         if self.pause is not None:
+            self._services.wakes.forget(self.connection_id)
             await self.pause.send(self._services, self.connection_id)
 
     def count_on(self, attempts: int) -> None:

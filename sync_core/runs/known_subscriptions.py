@@ -63,7 +63,9 @@ class KnownSubscriptions:
         return [found.connection_id, *found.sharers] if found is not None else []
 
     async def _page(self, services: Services, notification: Notification) -> Page | None:
-        if self._is_read_for(notification, services.clock()):
+        # Whoever floods does not wait in memory for a storage that hangs.
+        may_wait = notification.is_proven or not self._reading.locked()
+        if may_wait and self._is_read_for(notification, services.clock()):
             async with self._reading:
                 # Whoever was first has read it for all who waited.
                 if self._is_read_for(notification, services.clock()):

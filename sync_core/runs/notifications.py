@@ -113,7 +113,7 @@ class Deliveries:
 
     def __init__(self) -> None:
         self._lines: dict[str, Line] = {}
-        self._known = KnownSubscriptions()
+        self.known = KnownSubscriptions()
         self._tally = Tally()
 
     async def take(self, services: Services, body: bytes) -> None:
@@ -138,7 +138,7 @@ class Deliveries:
         heard: dict[str, set[Channel]] = {}
         discarded, now = delivery.discarded, services.clock()
         for notification in delivery.notifications:
-            served = await self._known.served_by(services, notification)
+            served = await self.known.served_by(services, notification)
             discarded += not served
             for connection_id in served:
                 add(cases.setdefault(connection_id, {}), cases_of(notification, now))

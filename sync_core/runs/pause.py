@@ -32,7 +32,7 @@ class Pause:
 
     def __call__(self, rest: Rest) -> Rest:
         after = self.rested(rest)
-        self.sends = None
+        self.sends, self.ends_pause = None, False
         if self.look_at is None:
             return after
         at = max(self.look_at, after.quiet_until or self.look_at)

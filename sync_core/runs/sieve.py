@@ -30,13 +30,13 @@ async def passes(services: Services, request: SyncRequest) -> bool:
         await _rest(services, request, Pause(as_it_is, now, lease.rest.quiet_until))
         return False
     found = await services.store.connections.find(request.connection_id)
-    if found is not None and found.connection.enabled and not found.connection.realtime:
-        return True
     kept = await services.store.checkpoints.load(request.connection_id)
-    if found is None or not found.connection.enabled:
-        # Notifications under way when it was switched off, or deleted; whoever else asks is told so.
-        await _use_up(services, request, kept, None)
-        return not any(of_notified(kept.cases))
+    if found is None or not found.connection.enabled or not found.connection.realtime:
+        # Notifications under way when it was switched off, or deleted; whoever else asks goes on.
+        is_notified = any(of_notified(kept.cases))
+        if is_notified:
+            await _use_up(services, request, kept, None)
+        return not is_notified
     if _is_worth_a_run(found.connection, request, kept, lease, now):
         return True
     look_at = next_look(kept.cases.values(), lease.last_started_at or EPOCH)

@@ -21,6 +21,7 @@ from sync_core.domain.compatibility import read
 from sync_core.domain.incremental.checkpoint import Checkpoint, TrackedGroups
 from sync_core.domain.incremental.interest import InterestSet
 from sync_core.domain.incremental.kept_reading import KeptReading
+from sync_core.domain.incremental.notified import last_word
 from sync_core.domain.incremental.open_people import (
     Cause,
     Key,
@@ -56,9 +57,10 @@ DIRTY = "dirty"
 OPEN = "open|"
 READING = "reading"
 KINDS = ("checkpoint", "window", "interest", READING)
-# What a notification says of a group stands in a column of the group, so that several add up.
-GROUP = "Group_"
-LEFT, CAME = "left", "came"
+# What a notification says of a group stands in a column of the group and of what it says, so that several
+# add up, and an old word that comes last takes the place of no newer one that says otherwise.
+WORDS = {"Left_": True, "Came_": False, "Told_": None}
+PREFIXES = {left: prefix for prefix, left in WORDS.items()}
 # Opened by whoever changes something, or is told of a change, while a run may be under way.
 OPENED_OUTSIDE = frozenset({Cause.BY_HAND, Cause.NOTIFIED})
 
@@ -317,12 +319,15 @@ def _case(row: Entity) -> OpenCase | None:
 
 
 def _words(row: Entity) -> Iterator[Word]:
-    for column, told in row.items():
-        if column.startswith(GROUP) and "@" not in column:
-            way, _, at = str(told).partition(" ")
-            left = {LEFT: True, CAME: False}.get(way)
-            group = str(UUID(column.removeprefix(GROUP)))
-            yield Word(group, left, datetime.fromisoformat(at) if at else None)
+    """Yield what was said of each group last."""
+    found: dict[str, Word] = {}
+    for column, at in row.items():
+        prefix, group = column[:5], column[5:]
+        if prefix in WORDS and "@" not in column:
+            time = datetime.fromisoformat(at) if at else None
+            word = Word(str(UUID(group)), WORDS[prefix], time)
+            found[word.group] = last_word(found.get(word.group), word)
+    yield from found.values()
 
 
 def _unpack(kept: Kept, pieces: Mapping[str, list[bytes]]) -> None:
@@ -359,9 +364,8 @@ def _notified(connection_id: str, case: OpenCase) -> Operation:
     if case.itself:
         columns["Itself"] = True
     for word in case.words:
-        way = {True: LEFT, False: CAME, None: ""}[word.left]
         at = word.at.astimezone(UTC).isoformat() if word.at is not None else ""
-        columns[GROUP + UUID(word.group).hex] = f"{way} {at}".rstrip()
+        columns[PREFIXES[word.left] + UUID(word.group).hex] = at
     keys = {"PartitionKey": connection_id, "RowKey": _case_key(case)}
     return Operation(Verb.ADD, keys | columns)
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import re
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -50,6 +52,29 @@ async def test_what_several_posts_say_of_a_person_adds_up(
     assert (case.object_id, case.cause, case.itself) == (ANN, Cause.NOTIFIED, True)
     assert set(case.words) == {Word(GROUP, True, began), Word(OTHER, False, None)}
     assert case.since == clock.now
+
+
+@pytest.mark.parametrize(
+    ("said", "has_times", "last"),
+    [((False, True), True, False), ((True, False), True, True), ((True, False), False, None)],
+    ids=["left before", "came before", "without times"],
+)
+async def test_an_old_word_that_comes_last_takes_no_place(
+    services: Services,
+    connection_id: str,
+    *,
+    said: tuple[bool, bool],
+    has_times: bool,
+    last: bool | None,
+) -> None:
+    """What was said last comes first; of what has no time nobody knows which that was."""
+    clock, told = stop_clock(services), await subscribed(services, connection_id)
+    times = [clock.now, clock.now - timedelta(seconds=5)] if has_times else [None, None]
+    for left, at in zip(said, times, strict=True):
+        await take(services, told.members(GROUP, {ANN: left}, at))
+    [case] = await kept(services, connection_id)
+
+    assert case.words == (Word(GROUP, last, times[0]),)
 
 
 async def test_one_subscription_serves_the_connections_that_share_it(
@@ -129,6 +154,30 @@ async def test_what_nobody_has_signed_makes_the_table_be_read_once_a_second(
     assert len(await kept(services, connection_id)) == 2
 
 
+async def test_where_the_rows_are_not_read_in_time_nobody_waits_with_what_is_unsigned(
+    services: Services, connection_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, reading, goes_on = stop_clock(services), asyncio.Event(), asyncio.Event()
+    told, deliveries = await subscribed(services, connection_id), Deliveries()
+
+    async def hanging(*_: object) -> list[Subscription]:
+        reading.set()
+        await goes_on.wait()
+        return []
+
+    monkeypatch.setattr(SubscriptionStore, "of", hanging)
+    forged = post(told.user(ANN) | {"clientState": told.state[:-4] + "0000"})
+    first = asyncio.create_task(deliveries.take(services, forged))
+    await reading.wait()
+    clock.skip(seconds=2)
+    await asyncio.wait_for(deliveries.take(services, forged), timeout=1)
+    waits = not first.done()
+    goes_on.set()
+    await first
+
+    assert waits, "only who reads waits"
+
+
 async def test_where_the_rows_cannot_be_read_the_proof_decides(
     services: Services, connection_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,9 +214,9 @@ async def test_posts_that_come_while_one_is_written_are_written_together(
     write, send = CheckpointStore.notify, RequestQueue.send
     written, sent = list[int](), list[object]()
 
-    async def counted(self: CheckpointStore, one: str, cases: Any) -> None:
+    async def counted(self: CheckpointStore, one: str, cases: Any, heard: Any) -> None:
         written.append(len(cases))
-        await write(self, one, cases)
+        await write(self, one, cases, heard)
 
     async def noted(self: RequestQueue, request: Any, *, delay_s: int = 0) -> None:
         sent.append(request)
@@ -257,7 +306,7 @@ async def test_a_flood_is_told_now_and_then_in_numbers(
     await deliveries.take(services, forged)
     told = [one.getMessage() for one in caplog.records if "notifications." in one.getMessage()]
 
-    assert told == [
+    assert [re.sub(r" ms=\d+", "", one) for one in told] == [
         "notifications.received posts=1 discarded=2",
         "notifications.received posts=20 discarded=40 refused=1",
     ]

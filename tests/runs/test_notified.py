@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from local.graph import GraphEmulator
-from sync_core.domain.documents import Mode, Run, SyncRequest, Trigger
+from sync_core.domain.documents import Mode, Purpose, Run, SyncRequest, Trigger
 from sync_core.domain.incremental.notified import cases_of
 from sync_core.domain.incremental.open_people import LAG, Cause, Key
 from sync_core.domain.incremental.rest import Rest
@@ -247,6 +247,16 @@ async def test_a_nested_group_among_the_members_is_read_again(story: Story) -> N
     assert (await story.services.store.checkpoints.load(story.id)).checkpoint.tree.edges  # type: ignore[union-attr]
 
 
+async def test_a_nested_group_that_a_run_finds_is_subscribed_to_at_once(story: Story) -> None:
+    inner = str(story.control.create_group("Inner")["id"])
+    story.control.add_members(story.group, inner)
+    for _ in range(2):
+        await run_now(story.services, story.id, mode="incremental")
+    asked = [request.purpose for request, _ in story.sent]
+
+    assert asked == [Purpose.SUBSCRIBE], "once: the next run finds the same groups"
+
+
 # --- when a case is used up -------------------------------------------------------------------------
 
 
@@ -353,6 +363,21 @@ async def test_in_the_pause_one_message_is_put_off_and_all_others_are_done_with(
     assert run is not None
 
 
+async def test_a_run_that_ends_the_pause_ends_what_is_waited_for(story: Story) -> None:
+    for _ in range(3):
+        await story.deliver(story.told.user(story.people[0]))
+        story.pass_time(minutes=2)
+        await story.wake()
+    await story.deliver(story.told.user(story.people[0]))
+    assert await story.wake() is None  # a message comes in seven seconds
+    story.control.patch_person(story.people[0], {"displayName": "Zoë O'Brien"})
+    await run_now(story.services, story.id, mode="incremental")
+    story.sent.clear()
+    await story.deliver(story.told.user(story.people[1]))
+
+    assert [delay for _, delay in story.sent] == [1]
+
+
 async def test_other_triggers_ignore_the_pause(story: Story) -> None:
     for _ in range(2):
         await story.deliver(story.told.user(story.people[0]))
@@ -373,14 +398,18 @@ async def test_a_quarantined_connection_keeps_no_notifications(story: Story) -> 
     assert (story.people[0], Cause.NOTIFIED) not in await story.cases()
 
 
-@pytest.mark.parametrize("is_there", [True, False], ids=["disabled", "deleted"])
+@pytest.mark.parametrize(
+    "off",
+    [{"enabled": False}, {"realtime": False}, None],
+    ids=["disabled", "realtime off", "deleted"],
+)
 async def test_a_connection_out_of_use_keeps_no_notifications(
-    story: Story, *, is_there: bool
+    story: Story, off: dict[str, bool] | None
 ) -> None:
     stored = await story.services.store.connections.get(story.id)
-    if is_there:
-        off = stored.connection.model_copy(update={"enabled": False})
-        await story.services.store.connections.replace(off, stored)
+    if off is not None:
+        changed = stored.connection.model_copy(update=off)
+        await story.services.store.connections.replace(changed, stored)
     else:
         await story.services.store.connections.delete(story.id, stored.etag)
     await story.told_left(story.people[0])

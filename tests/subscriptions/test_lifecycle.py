@@ -131,7 +131,7 @@ async def test_what_is_forged_or_old_changes_nothing(app: App, requests: Request
     app.pass_time(minutes=11)
     app.control.reset_requests()
     states = [
-        client_state(b"another key", app.connection_id, users.nonce),
+        client_state(b"another key", app.connection_id, "nonce"),
         "theirs",
         None,
         await _state(app, "somebody-else"),
@@ -157,6 +157,23 @@ async def test_what_is_forged_or_old_changes_nothing(app: App, requests: Request
 async def _state(app: App, connection_id: str = "", nonce: str = "nonce") -> str:
     key = await app.services.vault.own_key(CLIENT_STATE_KEY)
     return client_state(key, connection_id or app.connection_id, nonce)
+
+
+async def test_what_was_signed_with_the_key_of_before_is_heeded(
+    app: App, requests: Requests
+) -> None:
+    """A subscription keeps its state for as long as it is renewed, and the key may be replaced meanwhile."""
+    await app.made()
+    [users, _] = await app.tend()
+    await requests.all()
+    told = await item(app, users, "missed")
+    app.services.vault._own_keys[CLIENT_STATE_KEY] = b"another key"
+    try:
+        await app.post("lifecycle", [told])
+    finally:
+        app.services.vault._own_keys.clear()
+
+    assert await heeded(app, requests) == [(app.connection_id, "sync", "auto")]
 
 
 async def test_one_that_is_being_made_is_known_by_its_nonce(app: App, requests: Requests) -> None:
@@ -189,6 +206,18 @@ async def test_it_is_answered_within_three_seconds_also_where_nothing_answers_be
     status, told = await triggers.lifecycle_notified(body, "application/json")
 
     assert (status, orjson.loads(told)["code"]) == (503, "notifications.notTaken")
+
+
+async def test_a_delivery_does_not_wait_for_the_second_clock(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hanging(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("sync_core.health.clock.wake", hanging)
+    monkeypatch.setattr(triggers, "WAKES_WITHIN_S", 0.05)
+
+    assert await asyncio.wait_for(app.post("notifications", []), timeout=2) == 202
 
 
 async def test_of_a_connection_without_realtime_nothing_is_heeded(

@@ -17,7 +17,7 @@ INCIDENTS = ("incident.opened", "incident.resolved")
 
 
 @pytest.fixture(autouse=True)
-def logged(caplog: pytest.LogCaptureFixture) -> None:
+def everything_is_captured(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", logger="entra_user_sync")
 
 

@@ -71,7 +71,7 @@ def joined(one: OpenCase, other: OpenCase) -> OpenCase:
     """
     words = {word.group: word for word in one.words}
     for word in other.words:
-        words[word.group] = _last(words.get(word.group), word)
+        words[word.group] = last_word(words.get(word.group), word)
     return replace(
         other,
         since=max(one.since, other.since),
@@ -82,7 +82,7 @@ def joined(one: OpenCase, other: OpenCase) -> OpenCase:
     )
 
 
-def _last(before: Word | None, after: Word) -> Word:
+def last_word(before: Word | None, after: Word) -> Word:
     """Return what is said of a group last, by Graph's own time; where that does not tell, no direction."""
     if before is None:
         return after

@@ -45,9 +45,6 @@ def test_events_are_sorted_by_connection_and_each_is_told_once() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        pytest.param({"clientState": client_state(b"x", "contoso", "nonce")}, id="another key"),
-        pytest.param({"clientState": OURS.replace("nonce", "other")}, id="another nonce"),
-        pytest.param({"clientState": OURS.replace("contoso", "fabrikam")}, id="another connection"),
         pytest.param({"clientState": OURS + "." + OURS}, id="too many parts"),
         pytest.param({"clientState": "x" * 129}, id="too long"),
         pytest.param({"clientState": "é.è.ê"}, id="no ASCII"),
@@ -64,6 +61,24 @@ def test_what_is_not_signed_or_not_known_is_discarded(changes: dict[str, Any]) -
     told = read_lifecycle(post(item(**changes)), KEY)
 
     assert (told.events, told.discarded) == ({}, 1)
+
+
+@pytest.mark.parametrize(
+    ("state", "origin"),
+    [
+        (client_state(b"x", "contoso", "nonce"), ("contoso", "nonce")),
+        (OURS.replace("nonce", "other"), ("contoso", "other")),
+        (OURS.replace("contoso", "fabrikam"), ("fabrikam", "nonce")),
+    ],
+    ids=["another key", "another nonce", "another connection"],
+)
+def test_what_this_key_has_not_signed_is_left_to_whoever_knows_the_rows(
+    state: str, origin: tuple[str, str]
+) -> None:
+    told = read_lifecycle(post(item(clientState=state)), KEY)
+
+    assert (told.events, told.discarded) == ({}, 0)
+    assert [(connection_id, event.nonce) for connection_id, event in told.unproven] == [origin]
 
 
 def test_one_post_fills_no_more_than_one_message() -> None:
