@@ -51,6 +51,7 @@ proof: setup scan
 	$(BIN)/python -m pytest tests/runs/test_incremental_equals_full.py --hypothesis-profile=proof -s
 	$(BIN)/python -m pytest tests/loading/test_webhooks.py -k forged_bodies --hypothesis-profile=proof -s
 	GRAPH_SWITCHES=other $(BIN)/python -m pytest --ignore=tests/unit --ignore=tests/infra $(TWO) $(ARGS)
+	LOADING=all $(BIN)/python -m pytest tests/loading --quiet $(ARGS)
 	FAULTS=all $(BIN)/python -m pytest tests/faults --quiet $(ARGS)
 	KILLS=all $(BIN)/python -m pytest tests/runs/test_takeover.py --quiet $(ARGS)
 

@@ -1,5 +1,6 @@
 """What the app puts on the queue, for tests that look at it."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -22,7 +23,9 @@ class Requests:
         """Take every message."""
         found = []
         async for message in self._queue.receive_messages(messages_per_page=32):
-            found.append(SyncRequest.model_validate_json(message.content))
+            # One that wakes a timer's work asks for no connection.
+            if "wake" not in json.loads(message.content):
+                found.append(SyncRequest.model_validate_json(message.content))
             await self._queue.delete_message(message)
         return found
 

@@ -99,7 +99,7 @@ class NotUnderstood(Conflict):
     """A newer release stored values that this one does not know; it touches them as little as it can."""
 
 
-class Unconfirmed(Conflict):
+class Unconfirmed(RequestRefused):
     """Somebody would come or go by it, and the caller has not confirmed that; `members` say who."""
 
     def __init__(self, code: str, message: str, remedy: str, members: Mapping[str, Any]) -> None:

@@ -102,6 +102,7 @@ async def test_a_run_is_asked_for_once(
             "runId": run["id"],
             "askedAt": None,
             "by": by,
+            "events": [],
         }
     ]
 

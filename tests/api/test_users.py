@@ -132,6 +132,8 @@ async def test_a_person_has_the_columns_and_the_attributes(
         "disabledAt": None,
         "disabledReason": None,
         "lastRunId": RUN,
+        "importRunId": None,
+        "until": None,
         "attributes": {"userName": "ann@contoso.com"} | values,
         "linkedFrom": None,
         "linkedBy": None,

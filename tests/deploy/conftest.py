@@ -54,7 +54,8 @@ def app_url(rig: Rig, emulator: GraphEmulator) -> Iterator[str]:
         "PATH": str(Path(sys.executable).parent),
         "SYNC_SCHEDULE": "0 */5 * * * *",
         "SSL_CERT_FILE": str(rig.tls.bundle_file),
-        **rig.environment(emulator),
+        # Storage of its own: a host takes every message that it finds.
+        **rig.apart().environment(emulator),
     }
     command = [sys.executable, "-m", "local.host", "--port", "0", "--root", str(ROOT)]
     with Child("host", command, env=env, cwd=ROOT) as child:

@@ -1,5 +1,6 @@
 """One worker for each interpreter, over storage of its own and a small sample tenant."""
 
+import json
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
@@ -19,7 +20,10 @@ from tests.system import Rig
 
 QUEUE = "sync-requests"
 INHERITED = ("HOME", "LANG", "PATH", "TMPDIR")
-VERSIONS = list(dict.fromkeys([interpreters.OURS, interpreters.NEWEST]))
+# What Azure runs, where it is on this machine; with LOADING=all (`make proof`) this interpreter as well.
+EVERY = list(dict.fromkeys([interpreters.OURS, interpreters.NEWEST]))
+NEWEST = EVERY[-1:] if interpreters.find_newest() is not None else EVERY[:1]
+VERSIONS = EVERY if os.environ.get("LOADING") == "all" else NEWEST
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,9 @@ class LoadedApp:
             taken = list(queue.receive_messages(messages_per_page=32))
             for message in taken:
                 queue.delete_message(message)
-            return [SyncRequest.model_validate_json(message.content) for message in taken]
+            # One that wakes a timer's work asks for no connection.
+            asked = [one.content for one in taken if "wake" not in json.loads(one.content)]
+            return [SyncRequest.model_validate_json(content) for content in asked]
         return []
 
 

@@ -44,9 +44,13 @@ def own() -> Bare:
     return _bare(Path(sys.executable), OURS)
 
 
+def find_newest() -> Path | None:
+    """Return a Python 3.13 of this machine that really runs, or None."""
+    return next((found for found in _candidates() if _runs(found)), None)
+
+
 def newest() -> Bare | None:
-    """A Python 3.13 of this machine that really runs, or None."""
-    found = next((found for found in _candidates() if _runs(found)), None)
+    found = find_newest()
     return _bare(found, NEWEST) if found else None
 
 

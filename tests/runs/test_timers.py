@@ -29,8 +29,8 @@ from tests.system import Rig, connection, group_scope, stored_connection
 # Connections, health, leases, verifications, deletions; and the tick.
 LISTS = 6
 # The lists above but the last two, thrice the first and twice the second, subscriptions, consents, refused
-# plans, two passes, and the tick.
-MAINTENANCE = 12
+# plans, imports that wait, two passes, and the tick.
+MAINTENANCE = 13
 
 
 @pytest.fixture(scope="module")
