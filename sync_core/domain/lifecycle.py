@@ -7,16 +7,8 @@ a change notification is.
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-
 from sync_core.domain.documents import LifecycleEvent, SubscriptionEvent
-from sync_core.domain.notifications import (
-    MAX_ITEMS,
-    Origin,
-    TooManyItems,
-    not_notifications,
-    origin_of,
-)
+from sync_core.domain.notifications import Origin, items_of, origin_of
 
 # Of all that Graph sends; what it may send one day is left alone.
 EVENTS = {event.value: event for event in LifecycleEvent}
@@ -48,21 +40,8 @@ def read_lifecycle(body: bytes, key: bytes) -> LifecycleDelivery:
 
     Raises `Invalid` or `TooManyItems` for what Graph would not send.
     """
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise not_notifications() from error
-    items = document.get("value") if isinstance(document, dict) else None
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise not_notifications()
-    if len(items) > MAX_ITEMS:
-        raise TooManyItems(
-            "notifications.tooMany",
-            f"The body holds {len(items)} notifications; at most {MAX_ITEMS} are taken.",
-            "Send them in several requests.",
-        )
     found = LifecycleDelivery()
-    for item in items:
+    for item in items_of(body):
         origin = origin_of(item.get("clientState"), key)
         told = _event(item, origin) if origin is not None else None
         if origin is None or told is None:

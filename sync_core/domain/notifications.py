@@ -96,19 +96,23 @@ def read_delivery(body: bytes, key: bytes) -> Delivery:
     Items without a state are discarded and the POST is accepted all the same: Graph would send the whole of
     it again otherwise.
     """
-    items = _items(body)
+    items = items_of(body)
     found = [one for item in items if (one := _notification(item, key)) is not None]
     return Delivery(tuple(found), len(items) - len(found))
 
 
-def _items(body: bytes) -> list[dict[str, Any]]:
+def items_of(body: bytes) -> list[dict[str, Any]]:
+    """Return the items of a POST, of either webhook.
+
+    Raises `Invalid` or `TooManyItems` for what Graph would not send.
+    """
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise not_notifications() from error
+        raise _not_notifications() from error
     items = document.get("value") if isinstance(document, dict) else None
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise not_notifications()
+        raise _not_notifications()
     if len(items) > MAX_ITEMS:
         raise TooManyItems(
             "notifications.tooMany",
@@ -118,7 +122,7 @@ def _items(body: bytes) -> list[dict[str, Any]]:
     return items
 
 
-def not_notifications() -> Invalid:
+def _not_notifications() -> Invalid:
     return Invalid("The body is not a collection of change notifications.", [])
 
 
