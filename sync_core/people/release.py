@@ -27,14 +27,14 @@ from sync_core.domain.errors import (
     SyncError,
     Unconfirmed,
 )
-from sync_core.domain.explain.words import next_run, standing_of, verdict
+from sync_core.domain.explain.words import next_run
 from sync_core.domain.incremental.open_people import Cause, opened
 from sync_core.domain.model import Action, Change, Origin, Status
 from sync_core.domain.plan.decide import plan_removal
 from sync_core.domain.plan.digest import PlanDigest
 from sync_core.domain.plan.plan import FewChanges
 from sync_core.logs import log_event
-from sync_core.people.why import names_of
+from sync_core.people.verdict import verdict_on
 from sync_core.runs.apply import apply
 from sync_core.runs.checkpoint import open_cases
 from sync_core.runs.context import RunContext, run_context
@@ -169,18 +169,7 @@ class _Release:
         )
 
     def _message(self, decided: OnePlan, stored: Person, outcome: Outcome) -> str:
-        evidence = decided.evidence
-        principal_name, display_name = names_of(evidence.person, stored)
-        standing = standing_of(
-            self._connection,
-            evidence,
-            decided.mapped_from,
-            name=display_name or principal_name or self._object_id,
-            error=decided.error,
-            now=self._began,
-            matched=decided.matched,
-        )
-        _, sentence = verdict(standing)
+        sentence = verdict_on(self._connection, decided, stored, self._began)
         told = next_run(
             decided.change,
             protected=decided.is_kept_back,

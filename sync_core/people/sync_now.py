@@ -24,14 +24,12 @@ from sync_core.domain.errors import Conflict, LeaseLost, RetryLater, SyncError
 from sync_core.domain.explain.words import (
     evidence_in_words,
     next_run,
-    standing_of,
     unknown_person,
-    verdict,
 )
 from sync_core.domain.model import Reason
 from sync_core.logs import log_event
 from sync_core.people.stored import stored_person
-from sync_core.people.why import names_of
+from sync_core.people.verdict import verdict_on
 from sync_core.runs.apply import apply
 from sync_core.runs.checkpoint import open_cases
 from sync_core.runs.context import RunContext, run_context
@@ -205,17 +203,7 @@ class _OnePerson:
         stored = await stored_person(self._services, context, self._object_id)
         if evidence.reason is Reason.HARD_DELETED and stored is None:
             raise unknown_person(self._object_id)
-        principal_name, display_name = names_of(evidence.person, stored)
-        standing = standing_of(
-            self._connection,
-            evidence,
-            decided.mapped_from,
-            name=display_name or principal_name or self._object_id,
-            error=decided.error,
-            now=self._began,
-            matched=decided.matched,
-        )
-        _, sentence = verdict(standing)
+        sentence = verdict_on(self._connection, decided, stored, self._began)
         self._step("read", evidence_in_words(evidence))
         self._step("scope", sentence, ok=decided.error is None)
 
