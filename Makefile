@@ -13,9 +13,10 @@ ARGS ?=
 PURE := sync_core/domain/*
 # Two processes, each with an Azurite, tables and tenants of its own. Whole files, because a module shares
 # its hosts and emulators; in their order, because the short ones come last and fill both to the end.
-TWO := -n 2 --dist loadfile --no-loadscope-reorder
+# A process that dies ends the run: xdist starts another one, but what the dead one had left is never run.
+TWO := -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart=0
 # Tests with the rig wait a quarter of their time, for what has to be over before they go on.
-THREE := -n 3 --dist loadfile --no-loadscope-reorder
+THREE := $(subst -n 2,-n 3,$(TWO))
 
 .PHONY: run test units quick proof scan check pure lint types imports bench lock setup clean
 

@@ -1,7 +1,7 @@
 """``python -m local``: the whole system on this machine, and small commands for it."""
 
 import argparse
-import signal
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -124,14 +124,18 @@ def _file(text: str) -> Path:
 def main(arguments: Sequence[str]) -> int:
     given = vars(_parser().parse_args(arguments))
     verb: Callable[..., int] = given.pop("verb")
-    if verb is not _start:
-        # `… users | head` ends in silence, as with other commands; the rig itself must not end so.
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
-        return verb(**given)
+        code = verb(**given)
+        sys.stdout.flush()
     except ApiError as error:
         print(error, file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        # `… users | head` ends in silence, as with other commands. Not by SIGPIPE's default, which would end
+        # the process for any connection that closes: docs.python.org/3/library/signal.html#note-on-sigpipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code
 
 
 if __name__ == "__main__":

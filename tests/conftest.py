@@ -40,6 +40,23 @@ def pytest_report_header() -> str:
     return ", ".join(f"{name}: {place or 'none'}" for name, place in found.items())
 
 
+class AtOnce:
+    """Tells of a failure when it happens, so that it is known even where the run is ended from outside."""
+
+    def __init__(self, terminal: pytest.TerminalReporter) -> None:
+        self._terminal = terminal
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self._terminal.write_line(f"\nFAILED {report.nodeid}\n{report.longreprtext}")
+
+
+@pytest.hookimpl(trylast=True)  # after the reporter is there
+def pytest_configure(config: pytest.Config) -> None:
+    if terminal := config.pluginmanager.get_plugin("terminalreporter"):
+        config.pluginmanager.register(AtOnce(terminal))
+
+
 @pytest.fixture(scope="session")
 def rig() -> Iterator[Rig]:
     with running_rig() as running:

@@ -13,6 +13,11 @@ from sync_core.store.queue import QUEUE
 from tests.system import Rig
 
 
+def request_in(content: str) -> SyncRequest | None:
+    """Read a message; None for one that wakes a timer's work, as it asks for no connection."""
+    return None if "wake" in json.loads(content) else SyncRequest.model_validate_json(content)
+
+
 class Requests:
     """The queue, from which each message is taken once."""
 
@@ -23,9 +28,8 @@ class Requests:
         """Take every message."""
         found = []
         async for message in self._queue.receive_messages(messages_per_page=32):
-            # One that wakes a timer's work asks for no connection.
-            if "wake" not in json.loads(message.content):
-                found.append(SyncRequest.model_validate_json(message.content))
+            if request := request_in(message.content):
+                found.append(request)
             await self._queue.delete_message(message)
         return found
 

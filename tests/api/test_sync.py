@@ -52,7 +52,7 @@ async def silent_queue(rig: Rig) -> AsyncIterator[RequestQueue]:
 async def requests_for(queue: QueueClient, connection_id: str) -> list[dict[str, Any]]:
     """Take every request off the queue and give those of this connection."""
     found = [orjson.loads(message.content) async for message in queue.receive_messages()]
-    return [request for request in found if request["connectionId"] == connection_id]
+    return [request for request in found if request.get("connectionId") == connection_id]
 
 
 async def finish(services: Services, run: dict[str, Any], **changes: Any) -> None:

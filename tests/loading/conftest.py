@@ -1,6 +1,5 @@
 """One worker for each interpreter, over storage of its own and a small sample tenant."""
 
-import json
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
@@ -16,6 +15,7 @@ from sync_core.services import Services
 from tests.loading import interpreters
 from tests.loading.driver import Loaded, WorkerProcess
 from tests.loading.interpreters import Bare
+from tests.queue_of_requests import request_in
 from tests.system import Rig
 
 QUEUE = "sync-requests"
@@ -48,9 +48,7 @@ class LoadedApp:
             taken = list(queue.receive_messages(messages_per_page=32))
             for message in taken:
                 queue.delete_message(message)
-            # One that wakes a timer's work asks for no connection.
-            asked = [one.content for one in taken if "wake" not in json.loads(one.content)]
-            return [SyncRequest.model_validate_json(content) for content in asked]
+            return list(filter(None, (request_in(one.content) for one in taken)))
         return []
 
 

@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import ssl
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -199,6 +201,17 @@ def test_commands_without_a_rig_say_how_to_start_one(
 ) -> None:
     assert program.main(["status", "--data", str(tmp_path)]) == 1
     assert "make run" in capsys.readouterr().err
+
+
+def test_a_command_whose_reader_has_gone_ends_in_silence(empty: Running) -> None:
+    """As `people | head` does."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "local", "people", "--data", str(empty.data)]
+    with os.fdopen(writer, "w") as gone:
+        ended = subprocess.run(command, stdout=gone, stderr=subprocess.PIPE, check=False)
+
+    assert (ended.returncode, ended.stderr) == (1, b"")
 
 
 def told_connection(group: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from sync_core.health.overdue import report_overdue
 from sync_core.runs.request import request_due
 from sync_core.services import Services, utc_now
 from sync_core.store.queue import QUEUE
+from tests.queue_of_requests import request_in
 from tests.system import Rig, set_clock
 
 
@@ -69,8 +70,8 @@ async def asked_for(services: Services, rig: Rig, connection_id: str) -> list[Sy
             await queue.create_queue()
         found = []
         async for message in queue.receive_messages(messages_per_page=32, visibility_timeout=1):
-            request = SyncRequest.model_validate_json(message.content)
-            if request.connection_id == connection_id:
+            request = request_in(message.content)
+            if request and request.connection_id == connection_id:
                 found.append(request)
                 await queue.delete_message(message)
         return found

@@ -3,7 +3,6 @@
 import asyncio
 from datetime import timedelta
 
-import orjson
 import pytest
 from azure.storage.queue import TextBase64DecodePolicy
 from azure.storage.queue.aio import QueueClient
@@ -19,6 +18,7 @@ from sync_core.services import Services, utc_now
 from sync_core.store.leases import DURATION, Next
 from sync_core.store.queue import QUEUE
 from sync_core.store.runs import new_run_id
+from tests.queue_of_requests import request_in
 from tests.runs.events import stop_clock
 from tests.system import ADMINISTRATOR, Rig, rows_of, run_now, stored_connection
 
@@ -34,8 +34,8 @@ async def messages(rig: Rig, connection_id: str) -> list[SyncRequest]:
     ) as queue:
         found = []
         async for message in queue.receive_messages(messages_per_page=32):
-            request = SyncRequest.model_validate(orjson.loads(message.content))
-            if request.connection_id == connection_id:
+            request = request_in(message.content)
+            if request and request.connection_id == connection_id:
                 found.append(request)
                 await queue.delete_message(message)
         return found

@@ -23,6 +23,7 @@ from sync_core.services import Services, process
 from sync_core.store.leases import Next
 from sync_core.store.queue import QUEUE
 from sync_core.store.runs import new_run_id
+from tests.queue_of_requests import request_in
 from tests.runs.events import forget_others, stop_clock
 from tests.system import Rig, connection, group_scope, stored_connection
 
@@ -157,7 +158,8 @@ async def taken(rig: Rig) -> list[SyncRequest]:
         rig.azurite.connection_string, QUEUE, message_decode_policy=TextBase64DecodePolicy()
     ) as queue:
         async for message in queue.receive_messages(messages_per_page=32):
-            found.append(SyncRequest.model_validate_json(message.content))
+            if request := request_in(message.content):
+                found.append(request)
             await queue.delete_message(message)
     return found
 
