@@ -82,7 +82,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _picking(people: int) -> Picking:
     with Surroundings(people=people) as around:
-        result = in_a_process(around, "benchmarks.by_hand", {"connection": "bench"})
+        result = in_a_process(around.environment, "benchmarks.by_hand", {"connection": "bench"})
     return Picking(people=people, **result)
 
 
@@ -164,7 +164,7 @@ def _told(rows: Iterator[Row]) -> Iterator[Row]:
 def _naive(people: int) -> Iterator[Row]:
     with Surroundings(people=people) as around:
         around.forget_requests()
-        result = in_a_process(around, "benchmarks.naive")
+        result = in_a_process(around.environment, "benchmarks.naive")
         reading, writing = result["reading"], result["writing"]
         requests = around.graph_requests()
     yield Row(
@@ -199,7 +199,7 @@ def _idle(connections: int) -> Idle:
         people = [around.control("POST", "/people", {})["id"] for _ in range(IDLE_MEMBERS)]
         group = around.control("POST", "/groups", {"displayName": "Idle", "members": people})["id"]
         task = {"connections": connections, "group": group}
-        result = in_a_process(around, "benchmarks.idle", task)
+        result = in_a_process(around.environment, "benchmarks.idle", task)
     return Idle(connections, **result)
 
 
@@ -207,14 +207,16 @@ def _webhook_alone(seconds: int) -> Webhook:
     """Measure the HTTP functions on an instance of their own, as in Azure."""
     with Surroundings(people=WEBHOOK_PEOPLE) as around, http_host(around) as host:
         task = {"host": host, "perSecond": 100, "seconds": seconds, "changes": 0}
-        return judged("HTTP functions alone", in_a_process(around, "benchmarks.webhook", task))
+        return judged(
+            "HTTP functions alone", in_a_process(around.environment, "benchmarks.webhook", task)
+        )
 
 
 def _webhook_with_runs(seconds: int) -> Webhook:
     """Measure one process that does everything, as in the local rig."""
     with Surroundings(people=WEBHOOK_PEOPLE) as around:
         task = {"host": around.host(REPOSITORY), "perSecond": 100, "seconds": seconds}
-        result = in_a_process(around, "benchmarks.webhook", task | {"changes": 5})
+        result = in_a_process(around.environment, "benchmarks.webhook", task | {"changes": 5})
     return judged("all in one process", result)
 
 

@@ -86,7 +86,7 @@ class Realtime:
     """Sorted seconds from changes to rows, answers while workers were busy, and the noise of an hour."""
 
     changes: list[float]
-    busy: Webhook
+    busy: list[Webhook]
     noise: Noise
 
     def percentile(self, percent: int) -> float:

@@ -77,7 +77,7 @@ def realtime_lines(found: Realtime) -> Iterator[str]:
         f"{len(found.changes)} changes (joiners, leavers, blocked, soft-deleted), change to row: "
         f"p50 {found.percentile(50):.2f} s, p99 {found.percentile(99):.2f} s."
     )
-    yield webhook_line(found.busy)
+    yield from map(webhook_line, found.busy)
     yield (
         f"{noise.notifications:,} changes outside of the scope in a tenant of {noise.people:,} people: "
         f"{noise.graph:,} Graph requests, {noise.tables:,} table calls, {noise.queues:,} queue operations "

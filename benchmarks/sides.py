@@ -40,9 +40,9 @@ def ours(
     """
     around.forget_requests()
     task = {"connection": "bench", "scope": scope, "mode": mode, "hoursAgo": hours_ago}
-    results = [in_a_process(around, "benchmarks.ours", task)]
+    results = [in_a_process(around.environment, "benchmarks.ours", task)]
     while _goes_on(results[-1]["run"]) and len(results) < most_runs:
-        results.append(in_a_process(around, "benchmarks.ours", task | {"scope": None}))
+        results.append(in_a_process(around.environment, "benchmarks.ours", task | {"scope": None}))
     around.check_tables()
     run = results[-1]["run"]
     if run["status"] != "succeeded":
@@ -74,13 +74,13 @@ def change(around: Surroundings, people: int, *, skip: int = 0, value: str = "Ch
 
 
 def in_a_process(
-    around: Surroundings | None, module: str, task: dict[str, Any] | None = None
+    environment: dict[str, str] | None, module: str, task: dict[str, Any] | None = None
 ) -> Any:
-    """Run one side, with or without a tenant; its last line is its result."""
+    """Run one side, in the environment of its tenant or in ours; its last line is its result."""
     arguments = [] if task is None else [json.dumps(task)]
     done = subprocess.run(
         [sys.executable, "-m", module, *arguments],
-        env=around.environment if around else None,
+        env=environment,
         cwd=REPOSITORY,
         capture_output=True,
         text=True,

@@ -121,7 +121,8 @@ def realtime_targets(found: Realtime) -> Iterator[Target]:
         f"{slowest:.2f} s (p50 {found.percentile(50):.2f} s)",
         slowest < 5,
     )
-    yield from _webhook(found.busy)
+    apart, _ = found.busy
+    yield from _webhook(apart)
     # The filter of who can matter has 0.8 % false hits (domain/incremental/interest.py).
     most = found.noise.notifications // 20
     yield Target(
