@@ -20,7 +20,7 @@ from sync_core.directory.candidates import Wanted
 from sync_core.domain.catalog.candidates import CandidatePerson
 from sync_core.domain.documents import Actor, Connection, Run, SyncRequest, Trigger
 from sync_core.people.by_hand import ask_for_import
-from sync_core.people.candidates import Candidates, candidates
+from sync_core.people.candidates import MOST_MARKED, Candidates, candidates
 from sync_core.runs import worker
 from sync_core.runs.by_name import message_for
 from sync_core.services import Services, open_services
@@ -28,7 +28,6 @@ from sync_core.settings import Settings
 
 FEW = {"attribute": "displayName", "operator": "STARTS WITH", "value": "Ngozi"}
 PICKED = 1_000
-TOP = 999
 BY = Actor(name="an administrator")
 
 
@@ -74,7 +73,7 @@ class Picker:
         """Follow the cursor to the end; the time of the last page is what stays."""
         position: str | None = None
         while True:
-            found = await self._page("last_s", Wanted(), position, TOP)
+            found = await self._page("last_s", Wanted(), position, MOST_MARKED)
             self.people += found.people
             position = found.position
             if position is None:
