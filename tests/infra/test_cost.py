@@ -58,6 +58,8 @@ def test_the_alerts_and_endpoints_that_are_paid_for_are_those_that_are_made() ->
     accounts = len(made.of("Storage/storageAccounts"))
 
     assert len(alerts()) == monthly.LOG_ALERTS
+    # What looks more often, costs more than `log_alert`.
+    assert not {alert["every"] for alert in alerts()} & {"PT1M", "PT5M", "PT10M"}
     assert len(made.of("Insights/metricAlerts")) == monthly.METRIC_ALERTS
     # One more for the tables, where they have an account of their own.
     assert len(made.of("Network/privateEndpoints")) == monthly.ENDPOINTS + accounts - 1
@@ -72,3 +74,11 @@ def test_more_of_anything_costs_no_less() -> None:
     assert totals == sorted(totals)
     assert by_mode == sorted(by_mode)
     assert cost(Use(200, Mode("small")), Prices())["compute"] == 0.0, "within the grant"
+
+
+@pytest.mark.parametrize(("free", "paid"), [(0, 0.10), (1, 0.0), (10, 0.0)])
+def test_metrics_with_alerts_are_paid_for_beyond_the_free_ones(free: int, paid: float) -> None:
+    prices = Prices(free_metric_alerts=free)
+
+    rules = monthly.LOG_ALERTS * prices.log_alert
+    assert cost(Use(200, MODES[0]), prices)["alerts"] == pytest.approx(rules + paid)
