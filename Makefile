@@ -17,6 +17,8 @@ PURE := sync_core/domain/*
 TWO := -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart=0
 # Tests with the rig wait a quarter of their time, for what has to be over before they go on.
 THREE := $(subst -n 2,-n 3,$(TWO))
+# A long proof is no test that stands still.
+PATIENT := -o faulthandler_timeout=0
 
 .PHONY: run test units quick proof scan check pure lint types imports bench lock setup clean
 
@@ -48,13 +50,13 @@ pure: setup
 # with its other choices where sources about Graph disagree; every fault of every kind of request; a
 # takeover killed before each of its writes; and what scanners find in templates and package.
 proof: setup scan
-	$(BIN)/python -m pytest tests/unit $(TWO) --quiet --hypothesis-profile=proof $(ARGS)
-	$(BIN)/python -m pytest tests/runs/test_incremental_equals_full.py --hypothesis-profile=proof -s
-	$(BIN)/python -m pytest tests/loading/test_webhooks.py -k forged_bodies --hypothesis-profile=proof -s
-	GRAPH_SWITCHES=other $(BIN)/python -m pytest --ignore=tests/unit --ignore=tests/infra $(TWO) $(ARGS)
-	LOADING=all $(BIN)/python -m pytest tests/loading --quiet $(ARGS)
-	FAULTS=all $(BIN)/python -m pytest tests/faults --quiet $(ARGS)
-	KILLS=all $(BIN)/python -m pytest tests/runs/test_takeover.py --quiet $(ARGS)
+	$(BIN)/python -m pytest $(PATIENT) tests/unit $(TWO) --quiet --hypothesis-profile=proof $(ARGS)
+	$(BIN)/python -m pytest $(PATIENT) tests/runs/test_incremental_equals_full.py --hypothesis-profile=proof -s
+	$(BIN)/python -m pytest $(PATIENT) tests/loading/test_webhooks.py -k forged_bodies --hypothesis-profile=proof -s
+	GRAPH_SWITCHES=other $(BIN)/python -m pytest $(PATIENT) --ignore=tests/unit --ignore=tests/infra $(TWO) $(ARGS)
+	LOADING=all $(BIN)/python -m pytest $(PATIENT) tests/loading --quiet $(ARGS)
+	FAULTS=all $(BIN)/python -m pytest $(PATIENT) tests/faults --quiet $(ARGS)
+	KILLS=all $(BIN)/python -m pytest $(PATIENT) tests/runs/test_takeover.py --quiet $(ARGS)
 
 # checkov and azure-functions-doctor over the evaluated templates and what ships. Not a part of `make test`: an
 # environment of 202 MB, and 25 s of processor time to look.
