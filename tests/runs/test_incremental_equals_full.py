@@ -10,8 +10,8 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.runs.directory_machine import DirectoryMachine
 from tests.system import Rig
 
-# A sample of short walks; with the profile "proof" long ones of 100,000 steps in all, which take hours: a walk
-# of at most a hundred steps has 82 on average.
+# A sample of short walks; with the profile "proof" long ones of 100,000 steps in all, which take hours: a
+# walk of at most a hundred steps has 82 on average.
 SAMPLE = (2, 30)
 PROOF = (1_250, 100)
 PROOF_EXAMPLES = 5_000
