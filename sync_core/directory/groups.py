@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from sync_core.directory.client import GraphClient
@@ -14,6 +15,7 @@ from sync_core.domain.errors import FixConnection
 from sync_core.domain.plan.groups import GroupNow
 
 HIDDEN_MEMBERSHIP = "HiddenMembership"
+NO_GROUPS: Mapping[str, Iterable[str]] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -33,10 +35,15 @@ class GroupTree:
     hiding: set[str] = field(default_factory=set)
     unreadable: set[str] = field(default_factory=set)
 
-    def above(self, roots: Iterable[str]) -> Mapping[str, frozenset[str]]:
-        """For each group, the given roots that contain it, directly or through nesting, itself too."""
+    def above(
+        self, roots: Iterable[str], awaited: Mapping[str, Iterable[str]] = NO_GROUPS
+    ) -> Mapping[str, frozenset[str]]:
+        """For each group, the given roots that contain it, directly or through nesting, itself too.
+
+        `awaited` are nested groups, by their groups, that count although no list shows them.
+        """
         contained: dict[str, set[str]] = defaultdict(set)
-        children: dict[str, set[str]] = defaultdict(set)
+        children = defaultdict(set, {group: set(below) for group, below in awaited.items()})
         for child, parents in self.parents.items():
             for parent in parents:
                 children[parent].add(child)

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from sync_core.directory.assignments import Assignments, read_assignments
 from sync_core.directory.delta import NoDelta, NoLinkNow
-from sync_core.directory.groups import GroupTree, existing, read_group_tree
+from sync_core.directory.groups import NO_GROUPS, GroupTree, existing, read_group_tree
 from sync_core.directory.lookup import who_exists
 from sync_core.directory.members import member_ids
 from sync_core.domain.attributes import MANAGER
@@ -127,13 +127,15 @@ class CandidateSearch:
             await self._read_again(now)
             self._count_members()
             return
-        old = found.tree.above(roots)
+        old = [found.tree.above(roots, nested) for nested in (NO_GROUPS, before.awaited)]
         found.tree = await self._tree_with_streams(roots)
         if found.tree.unreadable:
             raise ReadEverything
         if scope.nested_groups:
             found.awaited = before.lacks(found.tree.names.keys(), found.tree.parents, news.nested)
-        changed = self._changed(old, found.tree.above(roots))
+        # Who is in a group that was awaited, and is no longer, has left with it as from one that was shown.
+        new = [found.tree.above(roots, nested) for nested in (NO_GROUPS, found.awaited)]
+        changed = set().union(*map(self._changed, old, new))
         found.entered = dict.fromkeys(sorted(changed | back), now) | found.entered
         await self._read_again(now)
         self._count_members()
@@ -168,7 +170,11 @@ class CandidateSearch:
         # One that was told of just now and seems to be there is asked for again by the next run.
         told = self._hints.groups.gone
         self._found.gone = {one: since for one, since in gone.items() if one in still | told}
-        return there & (known.gone.keys() | known.missing)
+        back = there & (known.gone.keys() | set(known.missing))
+        # What was nested in a named group that was gone is not known any more, and may be gone meanwhile.
+        if back & roots and self._context.scope.nested_groups:
+            raise ReadEverything
+        return back
 
     def _changed(
         self, old: Mapping[str, frozenset[str]], new: Mapping[str, frozenset[str]]

@@ -497,6 +497,49 @@ async def test_a_nested_group_that_a_list_lacked_is_deleted_and_takes_its_people
     assert await team.members() == {colleague}
 
 
+async def test_what_is_below_a_nested_group_that_lists_lacked_leaves_with_it(team: Team) -> None:
+    [person] = team.hire()
+    deep = team.control.create_group("Deep", members=[person])["id"]
+    middle = team.control.create_group("Middle", members=[deep])["id"]
+    team.control.add_members(team.group, middle)
+    team.control.remove_members(team.group, person)
+    [colleague] = team.hire()
+    await team.connect()
+    team.control.add_fault("flappingCast", share=1.0)
+    for group in (middle, team.group):
+        team.control.add_members(group, team.control.create_group("Other")["id"])
+        await team.looked()
+        team.pass_time(LAG + 1)
+    team.control.clear_faults()
+
+    team.control.remove_members(team.group, middle)
+    await team.looked()
+    team.pass_time(LAG + 1)
+    await team.looked()
+
+    assert await team.members() == {colleague}
+
+
+async def test_a_nested_group_is_deleted_while_the_named_one_above_it_is_gone(team: Team) -> None:
+    [person] = team.hire()
+    nested = team.control.create_group("Nested", members=[person])["id"]
+    team.control.add_members(team.group, nested)
+    team.control.remove_members(team.group, person)
+    [colleague] = team.hire()
+    await team.connect()
+    team.control.delete_group(team.group)
+    await team.looked()
+    team.control.delete_group(nested)
+    await team.looked()
+    assert await team.members() == {colleague, person}
+
+    team.control.restore_group(team.group)
+    team.pass_time(LAG + 1)
+    await team.run()
+
+    assert await team.members() == {colleague}
+
+
 @pytest.mark.parametrize("when", ["before the first run", "between two runs"])
 async def test_somebody_who_was_never_seen_is_restored_into_the_groups_of_before(
     team: Team, when: str
