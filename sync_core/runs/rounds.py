@@ -71,6 +71,7 @@ async def drained(
     """Read what changed since the checkpoint; raises `LinkRefused` where a link does not go on."""
     client, now = context.client, context.stamp.now
     stop = too_many or (lambda pages: pages > MOST_PAGES)
+    tracked = checkpoint.tree.known()
     found = Rounds(tracked=checkpoint.tracked, refused=checkpoint.refused, is_fresh=False)
     if checkpoint.users is not None:
         users = await drain_users(client, checkpoint.users.link, stop)
@@ -83,7 +84,7 @@ async def drained(
         told = await drain_groups(client, stream.link, stop)
         for row in told.rows:
             await context.turns.take()
-            found.hints.add_group(row, checkpoint.tree.names)
+            found.hints.add_group(row, tracked)
         found.streams.append(GroupStream(link=told.link, taken_at=now, groups=stream.groups))
 
     calls = (partial(drain_stream, stream) for stream in checkpoint.streams)

@@ -6,6 +6,7 @@ in which they came and then compared with a look.
 """
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,8 +89,8 @@ class Hints:
         if MANAGER_DELTA in row:
             hint.told_manager, hint.manager = True, _last_manager(row[MANAGER_DELTA])
 
-    def add_group(self, row: Mapping[str, Any], tracked: Mapping[str, str]) -> None:
-        """Learn from a row of groups/delta; `tracked` are the groups of the tree."""
+    def add_group(self, row: Mapping[str, Any], tracked: AbstractSet[str]) -> None:
+        """Learn from a row of groups/delta; `tracked` are the groups that can matter."""
         group = str(row["id"])
         if row.get(REMOVED) is not None:
             self.groups.gone.add(group)
@@ -99,9 +100,7 @@ class Hints:
         for member in row.get(MEMBERS_DELTA) or ():
             self._add_member(group, member, tracked)
 
-    def _add_member(
-        self, group: str, member: Mapping[str, Any], tracked: Mapping[str, str]
-    ) -> None:
+    def _add_member(self, group: str, member: Mapping[str, Any], tracked: AbstractSet[str]) -> None:
         object_id, kind = str(member["id"]), str(member.get("@odata.type") or "").lower()
         if kind.endswith(".group") or object_id in tracked:
             self.groups.edges.add(group)

@@ -14,7 +14,7 @@ PERSON, LATE, GROUP, NESTED = (f"{number}0000000-0000-4000-8000-000000000000" fo
 
 def told(*members: dict[str, Any]) -> Rounds:
     hints = Hints()
-    hints.add_group({"id": GROUP, "members@delta": list(members)}, {GROUP: "Staff"})
+    hints.add_group({"id": GROUP, "members@delta": list(members)}, {GROUP})
     return Rounds(hints=hints)
 
 

@@ -9,7 +9,7 @@ from tests.unit.builders import ADMINS, ANN, SALES
 
 BOB = "b0000000-0000-4000-8000-00000000000b"
 NESTED = "aaaaaaaa-0000-0000-0000-000000000009"
-TRACKED = {SALES: "Sales", ADMINS: "Admins"}
+TRACKED = {SALES, ADMINS}
 USER = "#microsoft.graph.user"
 GROUP = "#microsoft.graph.group"
 GONE = {"@removed": {"reason": "deleted"}}
