@@ -327,21 +327,6 @@ def a_group_enters_and_leaves_in_one_round_and_a_cycle_is_made_and_cut(world: Wo
     assert (world.is_in(person), world.is_in(passing)) == (True, False)
 
 
-@alone
-def a_root_answers_404_once_and_is_there_again(world: World) -> Steps:
-    root, group = world.root(), world.group("group")
-    goes = world.person(root)
-    yield
-    fault = world.fault("notFound", f"groups/{root}")
-    world.control.add_members(root, group)
-    yield
-    world.mend(fault)
-    yield
-    world.control.remove_members(root, goes)
-    yield
-    assert not world.is_in(goes)
-
-
 @pytest.fixture(scope="module")
 def played(rig: Rig) -> Iterator[World]:
     with closing(World(rig, "sequences")) as world:

@@ -540,6 +540,25 @@ async def test_a_nested_group_is_deleted_while_the_named_one_above_it_is_gone(te
     assert await team.members() == {colleague}
 
 
+async def test_a_named_group_that_answers_404_once_removes_nobody_and_is_read_whole_afterwards(
+    team: Team,
+) -> None:
+    goes, stays = team.hire(2)
+    await team.connect()
+    fault = team.control.add_fault("notFound", path=f"/v1.0/groups/{team.group}**")
+    team.control.add_members(team.group, team.control.create_group("Nested")["id"])
+    await team.looked()
+    team.control.remove_fault(fault["id"])
+    assert await team.members() == {goes, stays}
+
+    assert (await team.run()).mode is Mode.FULL
+    team.control.remove_members(team.group, goes)
+    team.pass_time(LAG + 1)
+    await team.looked()
+
+    assert await team.members() == {stays}
+
+
 @pytest.mark.parametrize("when", ["before the first run", "between two runs"])
 async def test_somebody_who_was_never_seen_is_restored_into_the_groups_of_before(
     team: Team, when: str
