@@ -33,9 +33,10 @@ class Candidates:
     """The people to look at, and the groups as they are now.
 
     `entered` are groups whose members were read, since when; `edges` those whose nested groups were told to
-    come or go; `awaited` nested groups that no list shows yet; `sizes` how many people groups have.
-    `restored` are people who were soft-deleted and are there again. `missing` are named groups that are gone.
-    `notified` are the cases of notifications that are of interest, by person; `passed_over` all others.
+    come or go, or which came back and are in no list; `awaited` nested groups that no list shows yet; `sizes`
+    how many people groups have. `restored` are people who were soft-deleted and are there again. `missing`
+    are named groups that are gone. `notified` are the cases of notifications that are of interest, by person;
+    `passed_over` all others.
     """
 
     ids: set[str] = field(default_factory=set)
@@ -133,6 +134,8 @@ class CandidateSearch:
             raise ReadEverything
         if scope.nested_groups:
             found.awaited = before.lacks(found.tree.names.keys(), found.tree.parents, news.nested)
+        # One that is there again and in no list yet: the tree is read until lists are as new as that.
+        found.edges |= dict.fromkeys(sorted(back - found.tree.names.keys()), now)
         # Who is in a group that was awaited, and is no longer, has left with it as from one that was shown.
         new = [found.tree.above(roots, nested) for nested in (NO_GROUPS, found.awaited)]
         changed = set().union(*map(self._changed, old, new))

@@ -540,6 +540,37 @@ async def test_a_nested_group_is_deleted_while_the_named_one_above_it_is_gone(te
     assert await team.members() == {colleague}
 
 
+async def test_a_nested_group_that_is_restored_and_not_listed_yet_is_known_afterwards(
+    team: Team,
+) -> None:
+    [person] = team.hire()
+    nested = team.control.create_group("Nested", members=[person])["id"]
+    team.control.add_members(team.group, nested)
+    team.control.remove_members(team.group, person)
+    [colleague] = team.hire()
+    await team.connect()
+    team.control.delete_group(nested)
+    await team.run()
+    team.pass_time(LAG + 1)
+    await team.looked()
+    assert await team.members() == {colleague}
+    team.control.add_fault("flappingCast", share=1.0)
+    team.control.restore_group(nested)
+    await team.run()
+    team.control.clear_faults()
+    for _ in range(2):
+        team.pass_time(LAG + 1)
+        await team.run()
+    assert await team.members() == {colleague, person}
+
+    team.control.remove_members(team.group, nested)
+    await team.looked()
+    team.pass_time(LAG + 1)
+    await team.looked()
+
+    assert await team.members() == {colleague}
+
+
 async def test_a_named_group_that_answers_404_once_removes_nobody_and_is_read_whole_afterwards(
     team: Team,
 ) -> None:

@@ -44,8 +44,9 @@ class TrackedGroups(Document):
     `parents` are the groups that a group is a direct member of, `people` how many people are directly in
     it. `gone` are deleted ones that may be restored, since when. `entered` came lately: their members are
     read again, as lists lag behind; and so is the tree, until some time after nested groups of the groups in
-    `edges` came or went. `awaited` are nested groups by the group that they should be in, and which the last
-    reading of it did not show. Members of `unreadable` ones are hidden from this app.
+    `edges` came or went, or they themselves came back. `awaited` are nested groups by the group that they
+    should be in, and which the last reading of it did not show. Members of `unreadable` ones are hidden from
+    this app.
     """
 
     names: dict[str, str] = Field(default_factory=dict)
