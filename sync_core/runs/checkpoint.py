@@ -139,6 +139,8 @@ class Leaving:
         # A look at whom an earlier run was told of may be older than that run's, and undo what it wrote.
         recent = {one: at for one, at in told.items() if one in candidates.ids}
         recent |= dict.fromkeys(candidates.new_members & candidates.ids, now)
+        news = rounds.hints.people.keys() | candidates.notified.keys()
+        recent = _reports_of(told | dict.fromkeys(news, now), gatherer.managers) | recent
         found = [
             *await in_thread(_left_open, self.context, self.plan),
             *gatherer.contradictions(),
@@ -168,8 +170,7 @@ class Leaving:
                 ),
             }
         )
-        news = (rounds.hints.people.keys() | candidates.notified.keys()) & candidates.ids
-        checkpoint = _with_told(checkpoint, told | dict.fromkeys(news, now), now)
+        checkpoint = _with_told(checkpoint, told | dict.fromkeys(news & candidates.ids, now), now)
         interest = self.context.kept.interest
         newcomers = []
         if interest is not None:
@@ -385,6 +386,13 @@ def _with_told(checkpoint: Checkpoint, told: Mapping[str, datetime], now: dateti
         by_time.setdefault(told[person], []).append(person)
     kept = [ToldPeople(at=at, people=people) for at, people in sorted(by_time.items())]
     return checkpoint.model_copy(update={"told": kept})
+
+
+def _reports_of(
+    told: Mapping[str, datetime], managers: Mapping[str, AbstractSet[str]]
+) -> dict[str, datetime]:
+    """Return who reports to those who were told of: they may show what was before of their manager."""
+    return {one: at for manager, at in told.items() for one in managers.get(manager, ())}
 
 
 def _recent(groups: Mapping[str, datetime], now: datetime) -> dict[str, datetime]:

@@ -476,6 +476,26 @@ async def test_a_list_lacks_somebody_who_stays_and_whose_manager_is_renamed(team
     assert await team.names() == {person: "Bea"}
 
 
+async def test_a_manager_is_renamed_and_a_report_shows_the_former_name_for_a_while(
+    team: Team,
+) -> None:
+    """The look at the manager says what was told, so nothing contradicts."""
+    boss, person = team.hire(2)
+    team.control.patch_person(person, {"manager": boss})
+    await team.connect(mapping=[{"target": "name", "source": "manager.displayName"}])
+    team.pass_time(LAG + 1)
+    team.rename(boss, "Bea")
+    team.control.add_fault("lag", what=["user", "list"], maxSeconds=900)
+    await team.looked()
+    assert (await team.names())[person] == "Before"
+    team.control.clear_faults()
+
+    team.pass_time(LAG + 1)
+    await team.looked()
+
+    assert (await team.names())[person] == "Bea"
+
+
 async def test_a_nested_group_that_a_list_lacked_is_deleted_and_takes_its_people_with_it(
     team: Team,
 ) -> None:
