@@ -188,8 +188,11 @@ def wishes_of(connection: Connection, tree: TrackedGroups | None = None) -> Wish
 
 
 def _nested(groups: AbstractSet[str], tree: TrackedGroups) -> frozenset[str]:
-    """Return the groups of a tree that are in some of the given ones, at any depth."""
-    below: dict[str, set[str]] = {}
+    """Return the groups of a tree that are in some of the given ones, at any depth.
+
+    Those that lists lack for a while keep their subscriptions.
+    """
+    below = {parent: set(children) for parent, children in tree.awaited.items()}
     for child, parents in tree.parents.items():
         for parent in parents:
             below.setdefault(parent, set()).add(child)

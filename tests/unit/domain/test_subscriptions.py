@@ -112,6 +112,12 @@ TREE = TrackedGroups(
         pytest.param({}, None, {OUTER}, id="before the first run"),
         pytest.param({}, TREE, {OUTER, INNER, INMOST}, id="nested"),
         pytest.param(
+            {},
+            TrackedGroups(names={OUTER: "Outer"}, awaited={OUTER: [INNER], INNER: [INMOST]}),
+            {OUTER, INNER, INMOST},
+            id="nested and in no list",
+        ),
+        pytest.param(
             {"scope": scope("groups", [OUTER], nestedGroups=False)}, TREE, {OUTER}, id="direct only"
         ),
         pytest.param(
