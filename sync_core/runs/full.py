@@ -17,7 +17,7 @@ from sync_core.domain.model import (
     StoredIndex,
     StoredPerson,
 )
-from sync_core.domain.plan.by_hand import to_be_asked_for
+from sync_core.domain.plan.by_hand import ids_by_hand, to_be_asked_for
 from sync_core.domain.plan.decide import may_delete, removal_action
 from sync_core.domain.plan.groups import losses, remembered
 from sync_core.domain.plan.roster import Roster
@@ -179,10 +179,14 @@ class FullReading:
         return MANAGER in self._context.mapping.attributes
 
     def absent(self, unseen: Mapping[str, StoredPerson]) -> list[str]:
-        """Return the people to be asked for by id; only a complete reading may say who is absent."""
+        """Return the people to be asked for by id; only a complete reading may say who is absent.
+
+        Whoever is in by hand was not to be found by it anyway, and is to be brought up to date.
+        """
         earlier = self._continuation.requests if self._continuation is not None else 0
         self.requests = earlier + self._context.client.usage.requests
-        return to_be_asked_for(unseen, self._context.stamp.now) if self.reading.complete else []
+        now = self._context.stamp.now
+        return to_be_asked_for(unseen, now) if self.reading.complete else ids_by_hand(unseen, now)
 
     async def look(self, object_ids: Sequence[str]) -> list[Evidence]:
         found = await self._context.look(object_ids, self.reading.tree)
@@ -225,6 +229,8 @@ class FullReading:
         A row is deleted for good, and an object that exists may answer 404 for a while; so that takes the
         delta's word, or another look of some time ago.
         """
+        if not self.reading.complete:
+            return False
         policy = self._context.connection.policy
         deletes = removal_action(policy, Reason.HARD_DELETED) is RemovalAction.DELETE
         if evidence.reason is not Reason.HARD_DELETED or not deletes:

@@ -179,6 +179,24 @@ async def test_they_stay_and_stay_right_until_account_or_day_end_it(
     assert set(origins.values()) == {"manual"}
 
 
+@MODES
+async def test_while_a_named_group_is_missing_they_are_brought_up_to_date_and_nobody_leaves(
+    tenant: Tenant, mode: str
+) -> None:
+    ann, bob = tenant.person("Ann"), tenant.person("Bob")
+    await imported(tenant.services, tenant.id, [ann, bob])
+    tenant.control.delete_group(tenant.group)
+    tenant.control.patch_person(ann, {"department": "Sales"})
+    everybody = await tenant.active()
+
+    await tenant.run(mode)
+    assert (await tenant.rows())[ann]["department"] == "Sales"
+
+    tenant.control.soft_delete(bob)
+    await tenant.run("full", times=2)
+    assert await tenant.active() == everybody
+
+
 async def test_the_day_is_kept_by_runs_by_the_delta_and_may_be_named_anew(tenant: Tenant) -> None:
     ann, ben = tenant.person("Ann"), tenant.person("Ben")
     tenant.now = tenant.now.replace(hour=20)

@@ -51,6 +51,11 @@ def is_by_hand(known: StoredPerson, now: datetime) -> bool:
     return known.origin is Origin.MANUAL and not is_over(known.until, now)
 
 
+def ids_by_hand(remaining: Mapping[str, StoredPerson], now: datetime) -> list[str]:
+    """Return those of the stored people who are in by hand, or were and may come back."""
+    return ids_in_order(remaining, lambda known: is_by_hand(known, now))
+
+
 def to_be_asked_for(remaining: Mapping[str, StoredPerson], now: datetime) -> list[str]:
     """Return those of the stored people not found in scope who are asked for by id, those by hand first.
 
@@ -58,11 +63,10 @@ def to_be_asked_for(remaining: Mapping[str, StoredPerson], now: datetime) -> lis
     unblocked or restored comes back like one of the scope, and nothing else would show it. First, so that a
     run which does not ask for all of too many leavers has asked for everybody by hand.
     """
-    picked = ids_in_order(remaining, lambda known: is_by_hand(known, now))
     others = ids_in_order(
         remaining, lambda known: known.status is Status.ACTIVE and not is_by_hand(known, now)
     )
-    return picked + others
+    return ids_by_hand(remaining, now) + others
 
 
 def is_picked(person: Attributes, picks: Picks) -> bool:
