@@ -10,6 +10,7 @@ from sync_core.domain.documents import (
     SyncOutcome,
 )
 from sync_core.domain.explain.words import (
+    by_hand_in_words,
     display_name_of,
     principal_name_of,
     standing_of,
@@ -25,9 +26,6 @@ from sync_core.runs.one import has_left
 from sync_core.runs.planner import Draft
 
 HELD = "assertion.failed"
-# Cases that say that the delta, or an earlier look, has told something else of somebody than the look of now.
-_CONTRADICTED = (Cause.CONTRADICTED, Cause.RECENT)
-
 _NOBODY = "Entra has no such person, and neither has the table."
 _NOT_NAMED = (
     "Entra has nobody with this sign-in name or address, or more than one person. Give the object id: so is "
@@ -165,8 +163,14 @@ class SyncResults:
             error=self._named.errors.get(evidence.object_id),
             now=context.stamp.now,
             matched=context.linking.outcome_of(evidence.object_id),
+            by_hand=self._by_hand(evidence.object_id),
         )
         return verdict(standing)
+
+    def _by_hand(self, object_id: str) -> str | None:
+        known = self._named.looks.known.get(object_id)
+        now = self._named.context.stamp.now
+        return by_hand_in_words(known.origin, known.until, now) if known is not None else None
 
     def _stays(self, object_id: str) -> bool:
         """Whether somebody outside of the scope is in all the same: brought in by hand, or protected."""
@@ -188,8 +192,11 @@ class SyncResults:
     async def _is_contradicted(self, evidence: Evidence) -> bool:
         """Whether the delta, an earlier look or another answer says that somebody is in a group already."""
         context, object_id = self._named.context, evidence.object_id
-        if any((object_id, cause) in context.kept.cases for cause in _CONTRADICTED):
+        if (object_id, Cause.CONTRADICTED) in context.kept.cases:
             return True
+        waits = object_id in context.ledger.unconfirmed
+        if waits and (object_id, Cause.RECENT) in context.kept.cases:
+            return True  # in by what was told lately, and out by this one look
         looks, person = self._named.looks, evidence.person
         listed = await looks.listed_groups(object_id) | looks.reading.assignments.of(object_id)
         if person is not None and context.scope.matches(person, listed):

@@ -556,7 +556,26 @@ async def test_several_people_are_synced_and_each_is_answered_for(tenant: Tenant
         ("notFound", None, []),
     ]
     assert "Out is out: the filter does not match" in str(run.results[1].message)
+    assert run.results[2].code == "byHand"
+    assert "Hand is in: brought in by hand. By the rules alone" in str(run.results[2].message)
     assert [one.who for one in run.results] == who
+
+
+async def test_who_has_just_left_is_not_said_to_be_shown_late(tenant: Tenant) -> None:
+    """The delta has told of them lately, and no answer shows a group that lets them in."""
+    ann, ben = tenant.person("Ann"), tenant.person("Ben")
+    tenant.control.add_members(tenant.group, ann)
+    await imported(tenant.services, tenant.id, [ben])
+    await tenant.run()
+    tenant.control.remove_members(tenant.group, ann)
+    await run_now(tenant.services, tenant.id, mode="incremental")
+    with pytest.raises(Unconfirmed) as refused:
+        await released(tenant.services, tenant.id, ben)
+    await released(tenant.services, tenant.id, ben, refused.value.members["planHash"])
+    run = await synced(tenant.services, tenant.id, [ann, ben])
+
+    assert {ann, ben}.isdisjoint(await tenant.active())
+    assert [result(run, one) for one in (ann, ben)] == [("notInScope", "notInScope")] * 2
 
 
 async def test_people_are_named_by_address_too_where_it_names_one_person(tenant: Tenant) -> None:
