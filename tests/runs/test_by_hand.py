@@ -1,6 +1,6 @@
 """People brought in by hand: what an import answers, that they stay and stay right, and what ends it."""
 
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -8,7 +8,7 @@ import pytest
 
 from local.graph import GraphEmulator
 from sync_core.domain.documents import RunStatus, Trigger
-from sync_core.domain.errors import Conflict, RetryLater, Unconfirmed
+from sync_core.domain.errors import Conflict, Invalid, RetryLater, Unconfirmed
 from sync_core.domain.matching.decide import Decision, DecisionKind
 from sync_core.people.release import Outcome
 from sync_core.runs import worker
@@ -195,6 +195,25 @@ async def test_the_day_is_kept_by_runs_by_the_delta_and_may_be_named_anew(tenant
     assert result(run, ben) == ("alreadyIn", "untilChanged")
     assert before == {ann, ben, *tenant.members}
     assert await tenant.active() == {ben, *tenant.members}
+
+
+@pytest.mark.parametrize(
+    ("today", "last"),
+    [
+        pytest.param("2026-11-30", "2027-11-30", id="a year"),
+        pytest.param("2027-03-01", "2028-03-01", id="with a leap day"),
+        pytest.param("2028-02-29", "2029-03-01", id="from a leap day"),
+    ],
+)
+async def test_the_day_is_at_most_a_year_ahead(tenant: Tenant, today: str, last: str) -> None:
+    tenant.now = datetime.fromisoformat(f"{today}T23:59:59+00:00")
+    day, who = date.fromisoformat(last), [tenant.person()]
+    run = await asked_for(tenant.services, tenant.id, who, day)
+    with pytest.raises(Invalid) as refused:
+        await asked_for(tenant.services, tenant.id, who, day + timedelta(days=1))
+
+    assert run.status is RunStatus.QUEUED
+    assert refused.value.problems[0].message == f"must be at most a year away, not after {last}"
 
 
 async def test_somebody_who_was_disabled_comes_back_by_hand(tenant: Tenant) -> None:
