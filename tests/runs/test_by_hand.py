@@ -114,6 +114,42 @@ async def test_each_is_answered_for_once_and_only_these_come_in(tenant: Tenant) 
     assert (await history_of(tenant.services, tenant.id, ann))[0]["Origin"] == "manual"
 
 
+@pytest.mark.parametrize(
+    ("roles", "kinds"),
+    [
+        pytest.param(["User.Read.All", "Group.Read.All"], {None}, id="of groups alone"),
+        pytest.param(
+            ["Directory.Read.All"], {"device", "servicePrincipal", "orgContact"}, id="of every kind"
+        ),
+    ],
+)
+async def test_what_is_no_person_is_said_as_far_as_the_app_may_know(
+    tenant: Tenant, roles: list[str], kinds: set[str | None]
+) -> None:
+    control, nobody = tenant.control, str(uuid4())
+    others = next(group["others"] for group in control.groups() if group["others"])
+    control.set_roles(roles)
+    run = await imported(tenant.services, tenant.id, [tenant.group, nobody, *others])
+    found = [result(run, one) for one in others]
+
+    assert run.status is RunStatus.SUCCEEDED
+    assert result(run, nobody) == ("notFound", None)
+    assert result(run, tenant.group) == ("notAPerson", "group")
+    assert {outcome for outcome, _ in found} == {"notFound" if None in kinds else "notAPerson"}
+    assert {kind for _, kind in found} == kinds
+
+
+async def test_a_wide_permission_that_is_refused_all_the_same_hides_no_group(
+    tenant: Tenant,
+) -> None:
+    tenant.control.set_roles(["Directory.Read.All"])
+    tenant.control.add_fault("denied", path="/v1.0/directoryObjects/**")
+    run = await imported(tenant.services, tenant.id, [tenant.group])
+
+    assert run.status is RunStatus.SUCCEEDED
+    assert result(run, tenant.group) == ("notAPerson", "group")
+
+
 async def test_the_same_import_again_changes_nothing(tenant: Tenant) -> None:
     ann = tenant.person()
     await imported(tenant.services, tenant.id, [ann])
