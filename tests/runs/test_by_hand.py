@@ -318,6 +318,9 @@ async def test_assertions_hold_for_them(
     # That somebody is in who is not was not true before, and nobody else makes it worse.
     assert results(one) == {ann: "imported"}
     assert result(two, ben) == ("held", "assertion.failed")
+    assert "2 people would be active; at most 1 are asserted." in str(
+        (two.results or [])[0].message
+    )
     assert (two.status, two.error and two.error.code) == (RunStatus.HELD, "assertion.failed")
     assert await tenant.active() == {ann}
 
@@ -610,7 +613,10 @@ async def test_several_people_are_synced_and_each_is_answered_for(tenant: Tenant
         ("notFound", None, []),
         ("notFound", None, []),
     ]
-    assert "Out is out: the filter does not match" in str(run.results[1].message)
+    assert (
+        "Out is out: the filter does not match, because of groups ARRAYCONTAINS Few (in none of them)."
+        in str(run.results[1].message)
+    )
     assert run.results[2].code == "byHand"
     assert "Hand is in: brought in by hand. By the rules alone" in str(run.results[2].message)
     assert [one.who for one in run.results] == who
