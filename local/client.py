@@ -19,7 +19,7 @@ WAIT_S = 20
 
 
 class ApiError(RuntimeError):
-    """The API refused; the message is its detail and remedy."""
+    """The API refused; the message is its detail, the fields that are wrong, and its remedy."""
 
 
 def read_ready_file(data: Path) -> Json:
@@ -61,12 +61,16 @@ class Api:
     def users(self, connection: str, search: str = "") -> Iterator[Json]:
         """The rows of a connection, page by page."""
         query = {"top": "999"} | ({"search": search} if search else {})
+        return self.items(f"/api/connections/{connection}/users", query)
+
+    def items(self, path: str, query: dict[str, str]) -> Iterator[Json]:
+        """A list, page by page."""
         while True:
-            page = self.request("GET", f"/api/connections/{connection}/users", params=query).json()
+            page = self.request("GET", path, params=query).json()
             yield from page["items"]
             if page["next"] is None:
                 return
-            query["cursor"] = page["next"]
+            query = query | {"cursor": page["next"]}
 
     def sync(self, connection: str, progress: Callable[[Json], None]) -> Json:
         """One run, followed to its end."""
@@ -110,5 +114,6 @@ def _problem(answer: httpx.Response) -> str:
         body = answer.json()
     except ValueError:
         return answer.text[:500]
-    told = " ".join(filter(None, (body.get("detail"), body.get("remedy"))))
+    wrong = (f"{one['path']} {one['message']}." for one in body.get("errors", ()))
+    told = " ".join(filter(None, (body.get("detail"), *wrong, body.get("remedy"))))
     return told or answer.text[:500]

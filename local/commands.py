@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+from itertools import islice
 from pathlib import Path
 from urllib.parse import quote
 
@@ -129,13 +130,14 @@ def users(data: Path, search: str, connection: str, **how: bool) -> int:
 
 def candidates(data: Path, search: str, connection: str, *, imported: str | None) -> int:
     """People of the directory to pick from, and by what they are in already."""
+    path = f"/api/connections/{connection}/candidates"
     query = {"search": search} if search else {}
-    query |= {"imported": imported} if imported else {}
+    # By what people are in, a page may be short, or empty, and have a next one.
+    query |= {"imported": imported, "top": "999"} if imported else {}
     with _api(data) as api:
-        path = f"/api/connections/{connection}/candidates"
-        found = api.request("GET", path, params=query | {"top": str(SHOWN_CANDIDATES)}).json()
-    print_table(map(_candidate, found["items"]), CANDIDATES)
-    if found["next"]:
+        found = list(islice(api.items(path, query), SHOWN_CANDIDATES + 1))
+    print_table(map(_candidate, found[:SHOWN_CANDIDATES]), CANDIDATES)
+    if len(found) > SHOWN_CANDIDATES:
         print(f"There are more: narrow the search, or GET {path}")
     return 0
 

@@ -36,6 +36,7 @@ LEAST: dict[str, frozenset[str]] = {
     "GET applications/{id}/extensionProperties": frozenset({APPLICATIONS}),
     # directoryobject-getavailableextensionproperties
     "POST directoryObjects/getAvailableExtensionProperties": frozenset({DIRECTORY}),
+    "POST directoryObjects/getByIds": frozenset({DIRECTORY}),  # directoryobject-getbyids
     # subscription-post-subscriptions, by resource; GroupMember.Read.All is not listed, and "subscriptions
     # don't support write permissions where read is enough". The same of the other calls' pages.
     "POST subscriptions": frozenset({USERS, GROUPS}),

@@ -4,6 +4,7 @@ And whether people came with their attributes, which every answer about people h
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from sync_core.directory.answers import to_page
@@ -11,21 +12,28 @@ from sync_core.directory.client import GraphClient
 from sync_core.directory.denials import PermissionMissing, denied_all_the_same
 from sync_core.directory.members import is_group
 from sync_core.directory.requests import (
+    DIRECTORY_READ,
     GROUPS_READ,
     MAX_VALUES,
     USERS_READ,
     count_users,
     deleted_users,
     groups_of_user,
+    objects_by_ids,
     one_group,
     users_by_id,
     users_named,
     users_with_names,
 )
+from sync_core.domain.connections.permissions import has_all
 from sync_core.domain.errors import FixConnection, IncompleteReading
 
 # A count is a plausibility check and not worth the patience that a run has for its people.
 COUNT_BUDGET_S = 10.0
+# learn.microsoft.com/graph/api/directoryobject-getbyids
+MOST_IDS = 1_000
+USER = "user"
+PEOPLE = frozenset({USER, "agentUser"})
 
 
 async def count_people(client: GraphClient, condition: str | None = None) -> int | None:
@@ -96,19 +104,36 @@ async def who_can_return(client: GraphClient) -> set[str]:
     return found
 
 
-async def groups_among(client: GraphClient, object_ids: Sequence[str]) -> set[str]:
-    """Return those of these ids that are groups, as far as this app may know.
+async def kinds_among(client: GraphClient, object_ids: Sequence[str]) -> dict[str, str]:
+    """Return what those of these ids are that are objects of the directory and no people.
 
-    It is only said, never acted on. Whether an id is a device's or an application's takes permissions that
-    nothing else here needs.
+    It is only said, never acted on. That an id is a device's or an application's takes a permission that
+    nothing needs; where the app has it all the same, it is asked, and else for groups alone.
     """
+    roles = await client.roles()
+    if roles is not None and has_all(DIRECTORY_READ, roles):
+        with suppress(FixConnection):
+            return await _kinds(client, object_ids)
     requests = [one_group(client.sdk, object_id) for object_id in object_ids]
     answers = await client.batch(requests, needs=GROUPS_READ, keep_denied=True)
     return {
-        object_id
+        object_id: "group"
         for object_id, answer in zip(object_ids, answers, strict=True)
         if isinstance(answer, dict)
     }
+
+
+async def _kinds(client: GraphClient, object_ids: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for start in range(0, len(object_ids), MOST_IDS):
+        request = objects_by_ids(client.sdk, object_ids[start : start + MOST_IDS])
+        page = to_page(await client.get(request, needs=DIRECTORY_READ))
+        found |= {str(one["id"]): _kind_of(one) for one in page.items}
+    return {object_id: kind for object_id, kind in found.items() if kind not in PEOPLE}
+
+
+def _kind_of(item: Mapping[str, Any]) -> str:
+    return str(item.get("@odata.type") or USER).rpartition(".")[2]
 
 
 def _portions(values: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -61,6 +61,7 @@ GROUP_PROPERTIES = [
 
 USERS_READ = "User.Read.All"
 GROUPS_READ = "GroupMember.Read.All (or Group.Read.All)"
+DIRECTORY_READ = "Directory.Read.All"
 # learn.microsoft.com/graph/api/serviceprincipal-list-approleassignedto
 APPLICATIONS_READ = "Application.Read.All"
 
@@ -222,6 +223,18 @@ def checked_groups(
     request = RequestInformation(Method.POST, builder.url_template, builder.path_parameters)
     request.headers.add("Accept", "application/json")
     request.set_stream_content(orjson.dumps({"groupIds": list(groups)}), "application/json")
+    return request
+
+
+def objects_by_ids(sdk: GraphServiceClient, object_ids: Sequence[str]) -> RequestInformation:
+    """Ask what up to 1,000 ids are, of whatever kind; unknown ones are left out.
+
+    learn.microsoft.com/graph/api/directoryobject-getbyids
+    """
+    builder = sdk.directory_objects.get_by_ids
+    request = RequestInformation(Method.POST, builder.url_template, builder.path_parameters)
+    request.headers.add("Accept", "application/json")
+    request.set_stream_content(orjson.dumps({"ids": list(object_ids)}), "application/json")
     return request
 
 

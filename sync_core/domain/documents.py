@@ -56,8 +56,18 @@ MAX_KEYS = 10
 DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])")
 
 
+def _is_dated(value: object) -> bool:
+    return (isinstance(value, str) and bool(DATE.match(value))) or isinstance(value, date)
+
+
+def _day(value: object) -> object:
+    if _is_dated(value):
+        return value
+    raise ValueError("must be a date like 2027-01-31")
+
+
 def _dated(value: object) -> object:
-    if (isinstance(value, str) and DATE.match(value)) or isinstance(value, date):
+    if _is_dated(value):
         return value
     msg = "must be a date like 2027-01-31, with its time where that matters (2027-01-31T08:00:00Z)"
     raise ValueError(msg)
@@ -109,7 +119,7 @@ ExcludedName = Annotated[
 ]
 TargetName = Annotated[str, StringConstraints(pattern=TARGET)]
 # As a caller sends them, in words and not in seconds.
-Day = Annotated[date, BeforeValidator(_dated)]
+Day = Annotated[date, BeforeValidator(_day)]
 Moment = Annotated[datetime, BeforeValidator(_dated)]
 
 

@@ -17,8 +17,6 @@ from sync_core.runs.by_name import message_for
 from sync_core.services import Services
 from sync_core.store.runs import new_run_id
 
-# A day more than a leap year has between the same dates.
-LONGEST = timedelta(days=366)
 ASK_FOR = timedelta(minutes=10)
 
 
@@ -125,16 +123,25 @@ def _check_day(until: date | None, now: datetime) -> None:
     if until is None:
         return
     today = now.date()
+    last = _a_year_after(today)
     if until <= today:
         problem = f"must be a day after today ({today.isoformat()}, UTC)"
-    elif until > today + LONGEST:
-        problem = f"must be at most a year away, not after {(today + LONGEST).isoformat()}"
+    elif until > last:
+        problem = f"must be at most a year away, not after {last.isoformat()}"
     else:
         return
     raise Invalid(
         "The day until which people are brought in is not possible.",
         [FieldProblem("until", problem)],
     )
+
+
+def _a_year_after(day: date) -> date:
+    """Return the same date of the next year; of February 29th, March 1st."""
+    try:
+        return day.replace(year=day.year + 1)
+    except ValueError:
+        return date(day.year + 1, 3, 1)
 
 
 def _check_enabled(connection: Connection) -> None:

@@ -169,7 +169,7 @@ class _Release:
         )
 
     def _message(self, decided: OnePlan, stored: Person, outcome: Outcome) -> str:
-        sentence = verdict_on(self._connection, decided, stored, self._began)
+        sentence = verdict_on(self._connection, decided, stored, self._began, by_rules=True)
         told = next_run(
             decided.change,
             protected=decided.is_kept_back,

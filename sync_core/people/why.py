@@ -28,6 +28,7 @@ from sync_core.domain.explain.facts import (
 )
 from sync_core.domain.explain.words import (
     NextRun,
+    by_hand_in_words,
     display_name_of,
     next_run,
     principal_name_of,
@@ -168,6 +169,7 @@ class Explainer:
             now=self._context.stamp.now,
             matched=decided.matched,
             groups=told.groups,
+            by_hand=by_hand_of(told.stored, self._context.stamp.now),
         )
         _, sentence = verdict(replace(standing, scope=scope))
         return told.model_copy(
@@ -239,9 +241,10 @@ class Explainer:
             now=self._context.stamp.now,
             matched=decided.matched,
             groups=groups,
+            by_hand=by_hand_of(stored, self._context.stamp.now),
         )
         code, sentence = verdict(standing)
-        if stored is not None and stored.origin is Origin.MANUAL:
+        if stored is not None and stored.origin is Origin.MANUAL and code != "byHand":
             sentence += f" {self._by_hand(stored)}"
         return PersonExplained(
             verdict=sentence,
@@ -362,7 +365,7 @@ def _seen(group: str, evidence: Evidence, tree: GroupTree, direct: AbstractSet[s
 
 def _is_in(told: PersonExplained) -> bool:
     """Whether the person is in the table and stays, or is about to come in."""
-    if told.code == "inScope":
+    if told.code in {"inScope", "byHand"}:
         return True
     stored = told.stored
     if stored is None or stored.status is not Status.ACTIVE:
@@ -375,6 +378,14 @@ def _without_values(error: RecordError | None) -> RecordError | None:
     if error is None or error.code in {"record.notOwned", "match.waiting"}:
         return error
     return error.model_copy(update={"message": f"{error.code}."})
+
+
+def by_hand_of(stored: Person | None, now: datetime) -> str | None:
+    """Say how somebody was brought in whom leaving the scope does not remove; None of anybody else."""
+    if stored is None:
+        return None
+    until = stored.until.isoformat() if stored.until else ""
+    return by_hand_in_words(stored.origin, until, now)
 
 
 def names_of(

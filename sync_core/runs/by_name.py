@@ -11,7 +11,7 @@ from datetime import timedelta
 from functools import partial
 
 from sync_core.directory.client import GraphClient
-from sync_core.directory.lookup import groups_among, ids_by_address, ids_by_name
+from sync_core.directory.lookup import ids_by_address, ids_by_name, kinds_among
 from sync_core.domain.documents import (
     GUID,
     Connection,
@@ -206,14 +206,14 @@ class _NamedRun:
         self._finish(draft, [results[object_id] for object_id in self._named.who])
 
     async def _explain_absent(self, client: GraphClient, results: dict[str, PersonResult]) -> None:
-        """Say of ids that name nobody whether they are groups, as somebody may have copied one of these."""
+        """Say of ids that name nobody what they are, as somebody may have copied that of a group."""
         absent = [
             object_id
             for object_id, one in results.items()
             if one.result == ImportOutcome.NOT_FOUND and one.code is None
         ]
-        for object_id in await groups_among(client, absent):
-            results[object_id] = _result(object_id, ImportOutcome.NOT_A_PERSON, "group")
+        for object_id, kind in (await kinds_among(client, absent)).items():
+            results[object_id] = _result(object_id, ImportOutcome.NOT_A_PERSON, kind)
 
     async def _was_here_before(self, results: dict[str, PersonResult]) -> None:
         """Answer as imported for those whom a worker of this very run has written before it died."""

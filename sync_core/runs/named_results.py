@@ -1,6 +1,6 @@
 """What a run of people who were named answers for each of them: the plan and the ledger in, results out."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sync_core.domain.documents import (
     Connection,
@@ -10,6 +10,7 @@ from sync_core.domain.documents import (
     SyncOutcome,
 )
 from sync_core.domain.explain.words import (
+    by_hand_in_words,
     display_name_of,
     principal_name_of,
     standing_of,
@@ -25,9 +26,6 @@ from sync_core.runs.one import has_left
 from sync_core.runs.planner import Draft
 
 HELD = "assertion.failed"
-# Cases that say that the delta, or an earlier look, has told something else of somebody than the look of now.
-_CONTRADICTED = (Cause.CONTRADICTED, Cause.RECENT)
-
 _NOBODY = "Entra has no such person, and neither has the table."
 _NOT_NAMED = (
     "Entra has nobody with this sign-in name or address, or more than one person. Give the object id: so is "
@@ -64,6 +62,10 @@ class Named:
         error = self.errors.get(object_id)
         return error.message if error is not None else None
 
+    def held_by(self, object_id: str) -> str | None:
+        """Return which assertion somebody would break, or somebody else of the same run."""
+        return self.draft.plan.blocked(self.changes.get(object_id))
+
     def imported(self) -> dict[str, PersonResult]:
         """Return the result of each who was to come in."""
         return {object_id: self._imported(object_id) for object_id in self.looks.coming}
@@ -75,7 +77,7 @@ class Named:
             object_id=object_id,
             result=outcome.value,
             code=code,
-            message=self.message(object_id),
+            message=self.message(object_id) or self.held_by(object_id),
             user_principal_name=principal_name_of(person),
             action=change.action.value if change and outcome is ImportOutcome.IMPORTED else None,
         )
@@ -141,8 +143,7 @@ class SyncResults:
         if code := named.failed(object_id):
             return SyncOutcome.FAILED, code, named.message(object_id) or f"{code}."
         if named.is_held(object_id):
-            change = named.changes.get(object_id)
-            return SyncOutcome.HELD, HELD, named.draft.plan.blocked(change) or "Held."
+            return SyncOutcome.HELD, HELD, named.held_by(object_id) or "Held."
         code, sentence = self._verdict(evidence)
         if code == "inScope" or self._stays(object_id):
             return SyncOutcome.IN, code, sentence
@@ -150,6 +151,9 @@ class SyncResults:
             return SyncOutcome.NOT_IN_SCOPE, code, sentence
         self.to_be_asked_again.append(who)
         contradicted = await self._is_contradicted(evidence)
+        code, sentence = self._verdict(
+            evidence
+        )  # for that the groups were read, and have names now
         outcome = SyncOutcome.NOT_SHOWN_YET if contradicted else SyncOutcome.NOT_IN_SCOPE
         return outcome, code, f"{sentence} {_SHOWN_LATE if contradicted else _MAY_BE_LATE}"
 
@@ -165,8 +169,14 @@ class SyncResults:
             error=self._named.errors.get(evidence.object_id),
             now=context.stamp.now,
             matched=context.linking.outcome_of(evidence.object_id),
+            by_hand=self._by_hand(evidence.object_id),
         )
-        return verdict(standing)
+        return verdict(replace(standing, groups=self._named.looks.reading.tree.names))
+
+    def _by_hand(self, object_id: str) -> str | None:
+        known = self._named.looks.known.get(object_id)
+        now = self._named.context.stamp.now
+        return by_hand_in_words(known.origin, known.until, now) if known is not None else None
 
     def _stays(self, object_id: str) -> bool:
         """Whether somebody outside of the scope is in all the same: brought in by hand, or protected."""
@@ -188,8 +198,11 @@ class SyncResults:
     async def _is_contradicted(self, evidence: Evidence) -> bool:
         """Whether the delta, an earlier look or another answer says that somebody is in a group already."""
         context, object_id = self._named.context, evidence.object_id
-        if any((object_id, cause) in context.kept.cases for cause in _CONTRADICTED):
+        if (object_id, Cause.CONTRADICTED) in context.kept.cases:
             return True
+        waits = object_id in context.ledger.unconfirmed
+        if waits and (object_id, Cause.RECENT) in context.kept.cases:
+            return True  # in by what was told lately, and out by this one look
         looks, person = self._named.looks, evidence.person
         listed = await looks.listed_groups(object_id) | looks.reading.assignments.of(object_id)
         if person is not None and context.scope.matches(person, listed):

@@ -320,7 +320,8 @@ async def test_an_import_is_a_run_that_can_be_waited_for(
     assert (person["origin"], person["importRunId"]) == ("manual", loaded["id"])
     assert past["items"][0]["origin"] == "manual"
     told = (await admin.get(url(connection_id, f"why/{ann}"))).json()
-    assert "Brought in by hand" in told["verdict"]
+    assert told["code"] == "byHand"
+    assert " is in: brought in by hand. By the rules alone they would be out: " in told["verdict"]
     assert told["nextRun"]["action"] is None
 
 

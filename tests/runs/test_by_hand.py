@@ -1,6 +1,6 @@
 """People brought in by hand: what an import answers, that they stay and stay right, and what ends it."""
 
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -8,7 +8,7 @@ import pytest
 
 from local.graph import GraphEmulator
 from sync_core.domain.documents import RunStatus, Trigger
-from sync_core.domain.errors import Conflict, RetryLater, Unconfirmed
+from sync_core.domain.errors import Conflict, Invalid, RetryLater, Unconfirmed
 from sync_core.domain.matching.decide import Decision, DecisionKind
 from sync_core.people.release import Outcome
 from sync_core.runs import worker
@@ -114,6 +114,42 @@ async def test_each_is_answered_for_once_and_only_these_come_in(tenant: Tenant) 
     assert (await history_of(tenant.services, tenant.id, ann))[0]["Origin"] == "manual"
 
 
+@pytest.mark.parametrize(
+    ("roles", "kinds"),
+    [
+        pytest.param(["User.Read.All", "Group.Read.All"], {None}, id="of groups alone"),
+        pytest.param(
+            ["Directory.Read.All"], {"device", "servicePrincipal", "orgContact"}, id="of every kind"
+        ),
+    ],
+)
+async def test_what_is_no_person_is_said_as_far_as_the_app_may_know(
+    tenant: Tenant, roles: list[str], kinds: set[str | None]
+) -> None:
+    control, nobody = tenant.control, str(uuid4())
+    others = next(group["others"] for group in control.groups() if group["others"])
+    control.set_roles(roles)
+    run = await imported(tenant.services, tenant.id, [tenant.group, nobody, *others])
+    found = [result(run, one) for one in others]
+
+    assert run.status is RunStatus.SUCCEEDED
+    assert result(run, nobody) == ("notFound", None)
+    assert result(run, tenant.group) == ("notAPerson", "group")
+    assert {outcome for outcome, _ in found} == {"notFound" if None in kinds else "notAPerson"}
+    assert {kind for _, kind in found} == kinds
+
+
+async def test_a_wide_permission_that_is_refused_all_the_same_hides_no_group(
+    tenant: Tenant,
+) -> None:
+    tenant.control.set_roles(["Directory.Read.All"])
+    tenant.control.add_fault("denied", path="/v1.0/directoryObjects/**")
+    run = await imported(tenant.services, tenant.id, [tenant.group])
+
+    assert run.status is RunStatus.SUCCEEDED
+    assert result(run, tenant.group) == ("notAPerson", "group")
+
+
 async def test_the_same_import_again_changes_nothing(tenant: Tenant) -> None:
     ann = tenant.person()
     await imported(tenant.services, tenant.id, [ann])
@@ -215,6 +251,25 @@ async def test_the_day_is_kept_by_runs_by_the_delta_and_may_be_named_anew(tenant
     assert await tenant.active() == {ben, *tenant.members}
 
 
+@pytest.mark.parametrize(
+    ("today", "last"),
+    [
+        pytest.param("2026-11-30", "2027-11-30", id="a year"),
+        pytest.param("2027-03-01", "2028-03-01", id="with a leap day"),
+        pytest.param("2028-02-29", "2029-03-01", id="from a leap day"),
+    ],
+)
+async def test_the_day_is_at_most_a_year_ahead(tenant: Tenant, today: str, last: str) -> None:
+    tenant.now = datetime.fromisoformat(f"{today}T23:59:59+00:00")
+    day, who = date.fromisoformat(last), [tenant.person()]
+    run = await asked_for(tenant.services, tenant.id, who, day)
+    with pytest.raises(Invalid) as refused:
+        await asked_for(tenant.services, tenant.id, who, day + timedelta(days=1))
+
+    assert run.status is RunStatus.QUEUED
+    assert refused.value.problems[0].message == f"must be at most a year away, not after {last}"
+
+
 async def test_somebody_who_was_disabled_comes_back_by_hand(tenant: Tenant) -> None:
     left = tenant.members[0]
     tenant.control.remove_members(tenant.group, left)
@@ -281,6 +336,9 @@ async def test_assertions_hold_for_them(
     # That somebody is in who is not was not true before, and nobody else makes it worse.
     assert results(one) == {ann: "imported"}
     assert result(two, ben) == ("held", "assertion.failed")
+    assert "2 people would be active; at most 1 are asserted." in str(
+        (two.results or [])[0].message
+    )
     assert (two.status, two.error and two.error.code) == (RunStatus.HELD, "assertion.failed")
     assert await tenant.active() == {ann}
 
@@ -573,8 +631,30 @@ async def test_several_people_are_synced_and_each_is_answered_for(tenant: Tenant
         ("notFound", None, []),
         ("notFound", None, []),
     ]
-    assert "Out is out: the filter does not match" in str(run.results[1].message)
+    assert (
+        "Out is out: the filter does not match, because of groups ARRAYCONTAINS Few (in none of them)."
+        in str(run.results[1].message)
+    )
+    assert run.results[2].code == "byHand"
+    assert "Hand is in: brought in by hand. By the rules alone" in str(run.results[2].message)
     assert [one.who for one in run.results] == who
+
+
+async def test_who_has_just_left_is_not_said_to_be_shown_late(tenant: Tenant) -> None:
+    """The delta has told of them lately, and no answer shows a group that lets them in."""
+    ann, ben = tenant.person("Ann"), tenant.person("Ben")
+    tenant.control.add_members(tenant.group, ann)
+    await imported(tenant.services, tenant.id, [ben])
+    await tenant.run()
+    tenant.control.remove_members(tenant.group, ann)
+    await run_now(tenant.services, tenant.id, mode="incremental")
+    with pytest.raises(Unconfirmed) as refused:
+        await released(tenant.services, tenant.id, ben)
+    await released(tenant.services, tenant.id, ben, refused.value.members["planHash"])
+    run = await synced(tenant.services, tenant.id, [ann, ben])
+
+    assert {ann, ben}.isdisjoint(await tenant.active())
+    assert [result(run, one) for one in (ann, ben)] == [("notInScope", "notInScope")] * 2
 
 
 async def test_people_are_named_by_address_too_where_it_names_one_person(tenant: Tenant) -> None:

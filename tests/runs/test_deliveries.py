@@ -112,6 +112,15 @@ async def test_what_was_replaced_or_forged_counts_for_nothing(
     assert await kept(services, connection_id) == []
 
 
+async def test_the_state_of_one_subscription_is_no_proof_of_another(
+    services: Services, connection_id: str
+) -> None:
+    told = await subscribed(services, connection_id)
+    await take(services, told.user(ANN) | {"subscriptionId": str(uuid4())})
+
+    assert await kept(services, connection_id) == []
+
+
 async def test_a_key_that_is_replaced_while_notifications_come_stops_none(
     services: Services, connection_id: str
 ) -> None:

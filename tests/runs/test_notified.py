@@ -260,9 +260,15 @@ async def test_a_nested_group_that_a_run_finds_is_subscribed_to_at_once(story: S
 # --- when a case is used up -------------------------------------------------------------------------
 
 
-async def test_a_notification_is_used_up_only_by_a_round_that_began_after_it(story: Story) -> None:
-    key = (story.people[0], Cause.NOTIFIED)
-    await story.deliver(story.told.members(story.group, {story.people[0]: False}))
+@pytest.mark.parametrize("matters", [True, False], ids=["who matters", "who does not matter yet"])
+async def test_a_notification_is_used_up_only_by_a_round_that_began_after_it(
+    story: Story, *, matters: bool
+) -> None:
+    person = story.people[0] if matters else str(story.control.create_person({})["id"])
+    key, told = (person, Cause.NOTIFIED), story.told
+    await story.deliver(
+        told.members(story.group, {person: False}) if matters else told.user(person)
+    )
     await run_now(story.services, story.id, mode="incremental")
     at_once = await story.cases()
     story.pass_time(seconds=1)

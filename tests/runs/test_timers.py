@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from azure.core.pipeline.transport import AioHttpTransport
@@ -14,7 +15,7 @@ from azure.storage.queue.aio import QueueClient
 
 from local.graph import GraphEmulator
 from sync_core import triggers
-from sync_core.domain.documents import RunStatus, SyncRequest
+from sync_core.domain.documents import RunStatus, SyncRequest, Trigger
 from sync_core.domain.health import LOOK_EVERY
 from sync_core.domain.schedule import has_begun
 from sync_core.runs import worker
@@ -23,7 +24,8 @@ from sync_core.services import Services, process
 from sync_core.store.leases import Next
 from sync_core.store.queue import QUEUE
 from sync_core.store.runs import new_run_id
-from tests.queue_of_requests import request_in
+from tests.queue_of_requests import request_in, requests_of
+from tests.runs.by_hand import asked_for
 from tests.runs.events import forget_others, stop_clock
 from tests.system import Rig, connection, group_scope, stored_connection
 
@@ -103,6 +105,27 @@ async def test_a_look_of_a_timer_that_finds_nothing_due(
     assert maintenance == {"tables": MAINTENANCE}
     assert of_graph == 0
     assert a_day_later["vault"] >= len(connections)
+
+
+async def test_an_import_that_has_waited_for_half_an_hour_is_asked_for_again(
+    alone: Services, own_rig: Rig
+) -> None:
+    """Its message was lost; a person who is to be looked at again later is asked for when that is over."""
+    services, clock = alone, stop_clock(alone)
+    await stored_connection(services, "c0")
+    run = await asked_for(services, "c0", [str(uuid4())])
+    [named] = await services.store.named.waiting("c0")
+    later = {"run_id": "later", "not_before": clock.now + timedelta(minutes=20)}
+    await services.store.named.save(named.model_copy(update=later))
+    found: list[set[str | None]] = []
+    async with requests_of(own_rig) as queue:
+        for minutes in (29, 2, 20):
+            clock.skip(minutes=minutes)
+            await triggers.maintained(past_due=False)
+            imports = [one for one in await queue.all() if one.trigger is Trigger.IMPORT]
+            found.append({one.run_id for one in imports})
+
+    assert found == [set(), {run.id}, {run.id, "later"}]
 
 
 def without_daily_looks(now: datetime, names: Iterable[str], how_long: timedelta) -> datetime:

@@ -29,6 +29,7 @@ from local.graph.service import Service
 _LIST_OPTIONS = frozenset(("$select", "$top", "$count"))
 _APP_KEY = re.compile(r"applications\(appId='([0-9A-Fa-f-]{36})'\)")
 _MAX_IDS = 1000
+_ALL_KINDS = ["user", "group", "device", "servicePrincipal", "orgContact"]
 
 
 async def list_deleted_users(service: Service, request: GraphRequest) -> Answer:
@@ -186,7 +187,8 @@ async def get_by_ids(service: Service, request: GraphRequest) -> Answer:
     )  # fmt: skip
     request.cost = 2 if select else 5
     body = request.json()
-    ids, types = body.get("ids"), body.get("types", ["user", "group"])
+    # Without types every kind is meant: learn.microsoft.com/graph/api/directoryobject-getbyids
+    ids, types = body.get("ids"), body.get("types", _ALL_KINDS)
     if not isinstance(ids, list) or not isinstance(types, list):
         raise bad_request("Invalid value specified for property 'ids' or 'types'.")
     if len(ids) > _MAX_IDS:
@@ -215,6 +217,14 @@ def _object(
         names = [n for n in select or USER_DEFAULTS if n in USER_PROPERTIES]
         values = {name: directory.value(number, name) for name in names}
         return {"@odata.type": user_type(directory, number), **values}
+    if other := directory.others.get(object_id):
+        known = {"id": other.id, "displayName": other.display_name}
+        values = {name: known.get(name) for name in select or known}
+        return (
+            {"@odata.type": f"#microsoft.graph.{other.kind}", **values}
+            if other.kind in types
+            else None
+        )
     try:
         group = directory.group(object_id)
     except NotInDirectory:

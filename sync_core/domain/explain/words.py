@@ -25,7 +25,8 @@ from sync_core.domain.explain.facts import (
 )
 from sync_core.domain.letters import with_hidden_letters
 from sync_core.domain.matching.decide import Ignored, Outcome
-from sync_core.domain.model import Action, Attributes, Change, Evidence, Reason, Value
+from sync_core.domain.model import Action, Attributes, Change, Evidence, Origin, Reason, Value
+from sync_core.domain.plan.by_hand import is_over
 from sync_core.domain.plan.decide import is_turned_away
 from sync_core.domain.plan.groups import paused_in_words
 
@@ -39,7 +40,8 @@ class Standing:
     """What is known of a person, for the sentence; `reason` is Graph's answer against staying.
 
     `groups` are the names of the groups by id, as far as they are known; `paused` those of groups whose rule
-    is paused, and on which the person's membership depends.
+    is paused, and on which the person's membership depends. `by_hand` is how somebody was brought in whom
+    leaving the scope does not remove.
     """
 
     name: str
@@ -54,6 +56,14 @@ class Standing:
     deleted_at: str | None = None
     groups: Mapping[str, str] = field(default_factory=dict)
     paused: Sequence[str] = ()
+    by_hand: str | None = None
+
+
+def by_hand_in_words(origin: Origin, until: str, now: datetime) -> str | None:
+    """Say how a stored person was brought in about whom the rules have no say; None of anybody else."""
+    if origin is not Origin.MANUAL or is_over(until, now):
+        return None
+    return f"brought in by hand until {until}" if until else "brought in by hand"
 
 
 def standing_of(
@@ -66,11 +76,13 @@ def standing_of(
     now: datetime,
     matched: Outcome | None,
     groups: Sequence[GroupSeen] = (),
+    by_hand: str | None = None,
 ) -> Standing:
     """Put together what is known of a person who was asked for by id.
 
     `error` is why nothing can be written, `mapped_from` the person as the mapping reads it, `matched`
-    what matching says of a newcomer, `groups` what was seen of the groups that the connection names.
+    what matching says of a newcomer, `groups` what was seen of the groups that the connection names,
+    `by_hand` how somebody was brought in about whom the rules have no say.
     """
     person, inside = evidence.person, evidence.groups
     hidden, code = hidden_attributes(connection.mapping), error.code if error else None
@@ -90,6 +102,7 @@ def standing_of(
         deleted_at=evidence.facts.get("deletedDateTime"),
         groups={group.id: group.name for group in groups if group.name},
         paused=[name for group in groups for name in group.paused_rules],
+        by_hand=by_hand,
     )
 
 
@@ -134,32 +147,46 @@ def verdict(standing: Standing) -> tuple[str, str]:
     scope = standing.scope
     if scope is None:
         return _gone(standing)
-    code, sentence = _inside(standing, scope) if scope.in_scope else _outside(standing, scope)
+    code, sentence = _by_rules_or_hand(standing, scope)
     if standing.paused and code in BY_MEMBERSHIP:
         sentence += f" {paused_in_words(standing.paused)}"
     return code, sentence
 
 
-def _inside(standing: Standing, scope: ScopeSeen) -> tuple[str, str]:
+def _by_rules_or_hand(standing: Standing, scope: ScopeSeen) -> tuple[str, str]:
+    name, by_hand = standing.name, standing.by_hand
+    if scope.in_scope:
+        return _kept_out(standing, "in scope") or ("inScope", f"{name} is in: {_because(scope)}.")
+    code, why = _outside(standing, scope)
+    if by_hand is None or scope.excluded:
+        return code, f"{name} is out: {why}."
+    return _kept_out(standing, by_hand) or (
+        "byHand",
+        f"{name} is in: {by_hand}. By the rules alone they would be out: {why}.",
+    )
+
+
+def _kept_out(standing: Standing, how: str) -> tuple[str, str] | None:
+    """Return what keeps somebody out all the same; `how` they would be in."""
     name = standing.name
     if standing.turned_away:
         return "blocked", (
-            f"{name} is out: in scope, but the account is blocked in Entra (accountEnabled is false)."
+            f"{name} is out: {how}, but the account is blocked in Entra (accountEnabled is false)."
         )
     if not standing.owned:
         return "notOwned", (
-            f"{name} is in scope, but a row with this id exists that this connection did not write; "
+            f"{name} is {how}, but a row with this id exists that this connection did not write; "
             "it is left alone."
         )
     if kept_out := _kept_out_by_match(standing):
         return kept_out
     if standing.error is not None:
-        return "mappingFailed", f"{name} is in scope, but cannot be written: {standing.error}"
+        return "mappingFailed", f"{name} is {how}, but cannot be written: {standing.error}"
     if standing.skipped:
         return "skipped", (
-            f"{name} is in scope, but an expression of the mapping says to leave them out."
+            f"{name} is {how}, but an expression of the mapping says to leave them out."
         )
-    return "inScope", f"{name} is in: {_because(scope)}."
+    return None
 
 
 def _kept_out_by_match(standing: Standing) -> tuple[str, str] | None:
@@ -187,23 +214,20 @@ def _gone(standing: Standing) -> tuple[str, str]:
 
 
 def _outside(standing: Standing, scope: ScopeSeen) -> tuple[str, str]:
-    name = standing.name
+    """Return why the rules keep somebody out, as the rest of a sentence."""
     if scope.excluded:
-        return "excluded", f"{name} is out: scope.exclude names them."
+        return "excluded", "scope.exclude names them"
     if not scope.guests.ok:
         rule = (
             "guests stay out (scope.guests is exclude)"
             if scope.guests.rule is Guests.EXCLUDE
             else "only guests come in (scope.guests is only)"
         )
-        return (
-            "guests",
-            f"{name} is out: {rule}, and userType is {scope.guests.user_type or 'not set'}.",
-        )
+        return "guests", f"{rule}, and userType is {scope.guests.user_type or 'not set'}"
     if not scope.agents.ok:
-        return "agents", f"{name} is out: {_about_agents(scope.agents)}."
+        return "agents", _about_agents(scope.agents)
     if not scope.filters:
-        return "nobody", f"{name} is out: the scope has no filters, so nobody is in."
+        return "nobody", "the scope has no filters, so nobody is in"
     number, closest = min(
         enumerate(scope.filters),
         key=lambda found: sum(not clause.ok for clause in found[1].clauses),
@@ -213,7 +237,7 @@ def _outside(standing: Standing, scope: ScopeSeen) -> tuple[str, str]:
     )
     which = "the filter does not match" if len(scope.filters) == 1 else "no filter matches"
     where = "" if len(scope.filters) == 1 else f"; closest is filter {number + 1}"
-    return "notInScope", f"{name} is out: {which}{where}, because of {failing}."
+    return "notInScope", f"{which}{where}, because of {failing}"
 
 
 def _about_agents(seen: AgentsSeen) -> str:

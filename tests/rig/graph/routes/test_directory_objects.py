@@ -45,6 +45,23 @@ def test_get_by_ids_leaves_out_what_it_cannot_find(application: Application) -> 
     assert kinds == {user: "#microsoft.graph.user", SALES: "#microsoft.graph.group"}
 
 
+def test_get_by_ids_without_types_finds_every_kind(application: Application) -> None:
+    control = application.emulator.control
+    control.set_roles(["Directory.Read.All"])
+    application.sign_in()
+    others = next(group["others"] for group in control.groups() if group["others"])
+    path = "/directoryObjects/getByIds"
+
+    found = application.ask(path, method="POST", json={"ids": [SALES, *others]}).json()["value"]
+    body = {"ids": [SALES, *others], "types": ["device"]}
+    devices = application.ask(path, method="POST", json=body).json()["value"]
+
+    assert {item["@odata.type"] for item in found} == {
+        f"#microsoft.graph.{kind}" for kind in ("group", "device", "servicePrincipal", "orgContact")
+    }
+    assert [item["@odata.type"] for item in devices] == ["#microsoft.graph.device"]
+
+
 def test_get_by_ids_needs_directory_read_all(reader: Application) -> None:
     answer = reader.ask("/directoryObjects/getByIds", method="POST", json={"ids": []})
 

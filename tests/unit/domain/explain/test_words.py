@@ -8,6 +8,7 @@ from sync_core.domain.documents import RecordError, Scope
 from sync_core.domain.explain.facts import GroupSeen, ScopeSeen, explain_scope
 from sync_core.domain.explain.words import (
     Standing,
+    by_hand_in_words,
     display_name_of,
     evidence_in_words,
     next_run,
@@ -17,7 +18,7 @@ from sync_core.domain.explain.words import (
     verdict,
 )
 from sync_core.domain.matching.decide import Ignored
-from sync_core.domain.model import Action, Change, Evidence, Reason
+from sync_core.domain.model import Action, Change, Evidence, Origin, Reason
 from tests.unit.builders import (
     ADMINS,
     ANN,
@@ -314,6 +315,73 @@ def test_somebody_protected_is_not_held() -> None:
 
     assert found.held_by is None
     assert ANN not in found.message
+
+
+# --- a person who was brought in by hand ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("origin", "until", "words"),
+    [
+        pytest.param(Origin.AUTO, "", None, id="by the rules"),
+        pytest.param(Origin.MANUAL, "", "brought in by hand", id="for good"),
+        pytest.param(
+            Origin.MANUAL, "2999-01-31", "brought in by hand until 2999-01-31", id="until a day"
+        ),
+        pytest.param(Origin.MANUAL, "2001-01-31", None, id="whose day has come"),
+    ],
+)
+def test_how_somebody_was_brought_in(origin: Origin, until: str, words: str | None) -> None:
+    assert by_hand_in_words(origin, until, NOW) == words
+
+
+@pytest.mark.parametrize(
+    ("found", "known", "code", "sentence"),
+    [
+        pytest.param(
+            seen({"department": "Sales"}, IN_LEGAL),
+            {},
+            "byHand",
+            "Ann is in: brought in by hand. By the rules alone they would be out: the filter does not "
+            "match, because of department EQUALS Legal (it is Sales).",
+            id="out of scope",
+        ),
+        pytest.param(IN, {}, "inScope", "Ann is in: the filter matches.", id="in scope as well"),
+        pytest.param(
+            seen({"id": ANN}, IN_SALES, exclude=[ANN]),
+            {},
+            "excluded",
+            "Ann is out: scope.exclude names them.",
+            id="excluded",
+        ),
+        pytest.param(
+            seen({}, IN_LEGAL),
+            {"turned_away": True},
+            "blocked",
+            "Ann is out: brought in by hand, but the account is blocked in Entra (accountEnabled is "
+            "false).",
+            id="blocked",
+        ),
+        pytest.param(
+            seen({}, IN_LEGAL),
+            {"error": "No date."},
+            "mappingFailed",
+            "Ann is brought in by hand, but cannot be written: No date.",
+            id="cannot be written",
+        ),
+        pytest.param(
+            None,
+            {"reason": Reason.HARD_DELETED},
+            "hardDeleted",
+            "Ann is out: Entra has no such person, also not among those deleted in the last 30 days.",
+            id="deleted",
+        ),
+    ],
+)
+def test_who_was_brought_in_by_hand_is_in_whatever_the_rules_say(
+    found: ScopeSeen | None, known: dict[str, Any], code: str, sentence: str
+) -> None:
+    assert said(found, by_hand="brought in by hand", **known) == (code, sentence)
 
 
 # --- a person who was asked for by id -------------------------------------------------------------
