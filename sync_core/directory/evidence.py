@@ -5,17 +5,17 @@ memberships Graph does not tell, it is not known which groups they are in.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kiota_abstractions.request_information import RequestInformation
 
 from sync_core.directory.answers import to_page
 from sync_core.directory.assignments import Assignments, read_assignments
-from sync_core.directory.client import GraphClient
+from sync_core.directory.client import MAX_BATCH, GraphClient
 from sync_core.directory.groups import GroupTree, inside, members_hidden
 from sync_core.directory.lookup import check_attributes
-from sync_core.directory.managers import check_hidden, told_managers
+from sync_core.directory.managers import check_hidden, told_managers, who_has_manager
 from sync_core.directory.members import is_group
 from sync_core.directory.requests import (
     GROUPS_READ,
@@ -57,7 +57,8 @@ async def read_evidence(
     """
     wanted = scope.groups | asked_groups
     answers = await _asked(client, object_ids, select, wanted, nested=scope.nested_groups)
-    await _check(client, [one.user for one in answers.values() if one.user is not None], select)
+    users = [one.user for one in answers.values() if one.user is not None]
+    unsure = await _check(client, users, select)
     if assignments is None:
         # Read again, as proof: a list that was cut short once must not remove anybody.
         assignments = await read_assignments(client, scope.applications)
@@ -73,7 +74,10 @@ async def read_evidence(
             continue
         groups = inside(answer.memberships or frozenset(), wanted, above)
         groups |= assignments.of(object_id)
-        found.append(_judge(answer, answer.user, groups, scope, asks_groups=bool(wanted)))
+        judged = _judge(answer, answer.user, groups, scope, asks_groups=bool(wanted))
+        if object_id in unsure:
+            judged = replace(judged, reason=None, is_unclear=True)
+        found.append(judged)
     return found
 
 
@@ -113,12 +117,20 @@ async def _ids(client: GraphClient, request: RequestInformation, first: Any) -> 
 
 async def _check(
     client: GraphClient, users: Sequence[dict[str, Any]], select: frozenset[str]
-) -> None:
-    """Refuse people that come without what was asked for: a permission is gone."""
+) -> set[str]:
+    """Refuse people that come without what was asked for: a permission is gone.
+
+    Returns those of a few who come without the manager that Graph tells when it is asked for directly: one of
+    the two answers is older than the other. Of many it would be no matter of age.
+    """
     await check_attributes(client, users, "a person asked for by id")
     await check_attributes(client, told_managers(users), "the manager of a person asked for by id")
     if MANAGER in select and not any(user.get(MANAGER) for user in users):
-        await check_hidden(client, [user["id"] for user in users])
+        ids = [user["id"] for user in users]
+        if len(ids) <= MAX_BATCH:
+            return await who_has_manager(client, ids)
+        await check_hidden(client, ids)
+    return set()
 
 
 def _absent(evidence: Evidence, answer: _Answer) -> Evidence:

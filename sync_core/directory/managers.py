@@ -70,13 +70,18 @@ async def check_hidden(client: GraphClient, without: Sequence[str]) -> None:
     An app that may read people, but not who their manager is, might get people without the property,
     just as if they had none; every reference would be cleared.
     """
-    requests = [manager_of_user(client.sdk, object_id) for object_id in without[:MAX_BATCH]]
+    if await who_has_manager(client, without[:MAX_BATCH]):
+        raise await _hidden(client)
+
+
+async def who_has_manager(client: GraphClient, people: Sequence[str]) -> set[str]:
+    """Ask directly who of a few people has a manager; raises `FixConnection` where this app may not ask."""
+    requests = [manager_of_user(client.sdk, object_id) for object_id in people]
     try:
         answers = await client.batch(requests, needs=USERS_READ)
     except FixConnection as error:
         raise await _hidden(client) from error
-    if any(answer is not None for answer in answers):
-        raise await _hidden(client)
+    return {one for one, answer in zip(people, answers, strict=True) if answer is not None}
 
 
 def told_managers(people: Iterable[Manager]) -> list[Manager]:

@@ -549,6 +549,26 @@ async def test_a_hidden_manager_neither_blanks_nor_removes_one_person_alone(
     assert await rows_of(services, connection_id) == before
 
 
+async def test_a_first_manager_who_is_told_by_one_answer_and_not_by_another_is_asked_for_again(
+    services: Services, emulator: GraphEmulator, connection_id: str
+) -> None:
+    """Right after the change, as a notification has them looked at: no permission is missing."""
+    boss, person = hire(emulator, "Boss"), hire(emulator, "Person")
+    await connect(services, connection_id, group(emulator, boss, person))
+    await succeeded(services, connection_id)
+    before = await rows_of(services, connection_id)
+    emulator.control.patch_person(person, {"manager": boss})
+    lag = emulator.control.add_fault("lag", what=["user", "list"], minSeconds=900, maxSeconds=900)
+
+    late = (await sync_person(services, connection_id, person, ADMINISTRATOR)).run
+    assert [(one.object_id, one.code) for one in late.errors] == [(person, "record.unanswered")]
+    assert await rows_of(services, connection_id) == before
+
+    emulator.control.remove_fault(lag["id"])
+    await sync_person(services, connection_id, person, ADMINISTRATOR)
+    assert (await managers_of(services, connection_id))[person] == boss
+
+
 async def test_nobody_with_a_manager_is_believed_after_asking_directly(
     services: Services, emulator: GraphEmulator, connection_id: str
 ) -> None:
