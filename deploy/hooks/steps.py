@@ -45,18 +45,19 @@ def _register() -> int:
     known = deployment.of_hook()
     if not known.is_on(PRIVATE):
         return 0
-    if not known.get("AZURE_SUBSCRIPTION_ID") or not commands.has("az"):
+    if not known.in_subscription or not commands.has("az"):
         # azd asks for the subscription after this hook; provisioning is not stopped for a check.
         print(
             f"Not looked at: is {PROVIDER} registered? `az provider register -n {PROVIDER} --wait`"
         )
         return 0
-    subscription = ("--subscription", known.get("AZURE_SUBSCRIPTION_ID"))
     shown = ("az", "provider", "show", "--namespace", PROVIDER, "--query", "registrationState")
-    if commands.ask_json(*shown, *subscription) == "Registered":
+    if commands.ask_json(*shown, *known.in_subscription) == "Registered":
         return 0
     print(f"Registering {PROVIDER} in the subscription; this takes some minutes.")
-    commands.ask("az", "provider", "register", "--namespace", PROVIDER, "--wait", *subscription)
+    commands.ask(
+        "az", "provider", "register", "--namespace", PROVIDER, "--wait", *known.in_subscription
+    )
     return 0
 
 
