@@ -88,8 +88,10 @@ def _answers(app: App) -> Finding:
             return fails(
                 name,
                 told,
-                "503 by the app itself: storage does not answer it. Anything else: look at the log stream "
-                "(`az webapp log tail`) for settings.invalid, and whether the functions below are there.",
+                "503 by the app itself: storage does not answer it. Anything else: look in the log (portal, "
+                "Application Insights, Logs; Flex Consumption has no log stream) for "
+                "`traces | where message startswith 'settings.invalid'` and for `exceptions`, and whether "
+                "`az functionapp function list` names any.",
             )
         time.sleep(app.pause_s)
 
