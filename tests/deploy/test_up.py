@@ -1,7 +1,11 @@
 """One command: provision, deploy until Azure is ready for it, probe, and say what comes next."""
 
+import subprocess
+import sys
+
 import pytest
 
+from deploy.places import ROOT
 from tests.deploy.conftest import CLIENT_ID, Deploy, azure_answers, deployed
 from tests.deploy.programs import Programs
 
@@ -141,3 +145,18 @@ def test_without_azd_it_says_where_to_get_it(deploy: Deploy) -> None:
 
     assert done.returncode == 1
     assert "install-azd" in done.stderr
+
+
+def test_a_python_that_is_too_old_is_told_so() -> None:
+    """As the first thing: what follows does not even load there."""
+    pretending = "import sys; sys.version_info = (3, 9, 2); import deploy"
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", pretending],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert "Python 3.11 to 3.14 is needed, and this is 3.9" in done.stderr
