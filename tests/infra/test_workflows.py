@@ -121,6 +121,14 @@ def test_a_pull_request_shows_what_it_would_change_and_changes_nothing() -> None
     assert "github.event_name != 'pull_request'" in jobs["deploy"]["if"]
 
 
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_a_job_that_may_sign_in_runs_no_package_of_others(path: Path) -> None:
+    """GitHub's token for Azure is there for whatever runs in such a job."""
+    for name, job in workflow(path.name)["jobs"].items():
+        if "id-token" in job["permissions"]:
+            assert not re.search(r"\b(make|pip|npm|uv|\.venv)\b", steps(path.name, name)), name
+
+
 def test_a_job_is_told_every_choice() -> None:
     """Else a push to `main` sets it back: sign-in off, the mail address of alerts gone, storage public again.
 
