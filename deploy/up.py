@@ -31,7 +31,7 @@ ENTRA = """  1. The registration in Entra, once; no secret is made. It needs no 
      Another person can do it: `python -m deploy entra --what-if` prints every call. Then switch it on:
          python -m deploy up"""
 CONNECT = """  1. A token, for about an hour:
-         TOKEN=$(az account get-access-token --query accessToken -o tsv \\
+         TOKEN=$(az account get-access-token --query accessToken -o tsv --tenant {tenant} \\
                  --scope "api://{client_id}/user_impersonation")
      then connect a tenant: docs/connect.md, with URL={url}"""
 LATER = """  2. Let your monitoring ask {url}/api/health{how}, and read docs/operate.md once."""
@@ -85,5 +85,7 @@ def _deploy(pause_s: float) -> None:
 def _next(known: Deployment) -> str:
     first = CONNECT if known.api_client_id else ENTRA
     how = " with a reader's token" if known.get(app.WALL) == "Return401" else ""
-    steps = f"{first}\n{LATER}".format(url=known.url, client_id=known.api_client_id, how=how)
+    steps = f"{first}\n{LATER}".format(
+        url=known.url, client_id=known.api_client_id, tenant=known.get("AZURE_TENANT_ID"), how=how
+    )
     return NEXT.format(url=known.url, steps=steps)

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from deploy.places import ROOT
+from local.sample import SAMPLE_TENANT_ID
 from tests.deploy.conftest import CLIENT_ID, Deploy, azure_answers, deployed
 from tests.deploy.programs import Programs
 
@@ -63,6 +64,8 @@ def test_with_a_registration_it_ends_with_a_token_and_the_first_connection(
     end = deploy("up", *QUICK).stdout.split("The app stands at")[1]
 
     assert f'--scope "api://{CLIENT_ID}/user_impersonation"' in end
+    # az may have chosen a tenant that is read, which knows nothing of the API.
+    assert f"--tenant {SAMPLE_TENANT_ID} " in end
     assert "docs/connect.md" in end
 
 
