@@ -54,6 +54,10 @@ def test_it_ends_with_the_address_and_the_one_command_for_entra(
     assert app_url in end
     assert "python -m deploy entra\n" in end
     assert "Application Developer" in end
+    # What somebody else needs for it, who does not have this azd environment.
+    values = deployed(app_url)
+    assert f"--identity {values['AZURE_IDENTITY_PRINCIPAL_ID']} --key id-abc" in end
+    assert f"--url {app_url} --tenant {SAMPLE_TENANT_ID} " in end
 
 
 def test_with_a_registration_it_ends_with_a_token_and_the_first_connection(
