@@ -32,6 +32,12 @@ class Deployment:
             )
         return value
 
+    @property
+    def in_subscription(self) -> tuple[str, ...]:
+        """Return the words that make `az` look there: it has a subscription of its own, often another one."""
+        found = self.get("AZURE_SUBSCRIPTION_ID")
+        return ("--subscription", found) if found else ()
+
     def is_on(self, name: str) -> bool:
         return self.get(name).lower() == "true"
 

@@ -131,9 +131,16 @@ def _uv_of_its_own() -> Path:
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     uv = _uv_beside(python)
     if not uv.exists():
-        venv.create(folder, with_pip=True, clear=True)
         pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "--require-hashes", "-r", str(UV_LOCK)], check=True)
+        try:
+            venv.create(folder, with_pip=True, clear=True)
+            subprocess.run([*pip, "--require-hashes", "-r", str(UV_LOCK)], check=True)
+        except subprocess.CalledProcessError as error:
+            raise DeployError(
+                "uv, which puts the package together, could not be installed.",
+                "On Debian and Ubuntu Python makes no environment without the package python3-venv: "
+                "install it. Else see whether this machine reaches the package index. Then run it again.",
+            ) from error
     return uv
 
 

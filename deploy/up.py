@@ -28,10 +28,14 @@ Next:
 ENTRA = """  1. The registration in Entra, once; no secret is made. It needs no Azure role, but the Entra role
      Application Developer where the tenant does not let everybody register applications:
          python -m deploy entra
-     Another person can do it: `python -m deploy entra --what-if` prints every call. Then switch it on:
+     `--what-if` prints every call. Another person, without azd and a role in Azure, does it with
+         az login --tenant {tenant} --allow-no-subscriptions
+         python -m deploy entra --url {url} --tenant {tenant} \\
+                 --identity {identity} --key {key} --administrator <object id>
+     Then switch it on:
          python -m deploy up"""
 CONNECT = """  1. A token, for about an hour:
-         TOKEN=$(az account get-access-token --query accessToken -o tsv \\
+         TOKEN=$(az account get-access-token --query accessToken -o tsv --tenant {tenant} \\
                  --scope "api://{client_id}/user_impersonation")
      then connect a tenant: docs/connect.md, with URL={url}"""
 LATER = """  2. Let your monitoring ask {url}/api/health{how}, and read docs/operate.md once."""
@@ -85,5 +89,12 @@ def _deploy(pause_s: float) -> None:
 def _next(known: Deployment) -> str:
     first = CONNECT if known.api_client_id else ENTRA
     how = " with a reader's token" if known.get(app.WALL) == "Return401" else ""
-    steps = f"{first}\n{LATER}".format(url=known.url, client_id=known.api_client_id, how=how)
+    steps = f"{first}\n{LATER}".format(
+        url=known.url,
+        client_id=known.api_client_id,
+        tenant=known.get("AZURE_TENANT_ID"),
+        identity=known.get("AZURE_IDENTITY_PRINCIPAL_ID"),
+        key=known.get("AZURE_IDENTITY_NAME"),
+        how=how,
+    )
     return NEXT.format(url=known.url, steps=steps)

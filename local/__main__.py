@@ -24,6 +24,10 @@ def _parser() -> argparse.ArgumentParser:
     status.set_defaults(verb=commands.status)
     variables = verbs.add_parser("variables", help="URL, TOKEN and more, for the pages' commands")
     variables.set_defaults(verb=commands.variables)
+    settings = verbs.add_parser(
+        "settings", help="the app's settings, for what reads as the app does"
+    )
+    settings.set_defaults(verb=commands.settings)
     people = verbs.add_parser("people", help="who is in the sample tenant")
     people.set_defaults(verb=commands.people)
     people.add_argument("search", nargs="?", default="", metavar="SEARCH")

@@ -49,6 +49,13 @@ def variables(data: Path) -> int:
     return 0
 
 
+def settings(data: Path) -> int:
+    """The settings of the app: who has them reads storage, vault and directory as the app does."""
+    for name, value in read_ready_file(data)["appSettings"].items():
+        print(f"export {name}={shlex.quote(value)}")
+    return 0
+
+
 def people(data: Path, search: str) -> int:
     """People of the sample tenant."""
     found = _control(read_ready_file(data), "GET", "/people", params={"search": search})

@@ -193,7 +193,7 @@ class Rig:
 
     def _start_worker(self, name: str, port: int) -> Child:
         command = ("local.host", "--port", str(port), "--root", str(REPOSITORY))
-        return self._python(name, *command, env=self._app_settings())
+        return self._python(name, *command, env=self.app_settings())
 
     def _python(self, name: str, *arguments: str, env: Mapping[str, str]) -> Child:
         return Child(
@@ -204,7 +204,8 @@ class Rig:
             on_line=self.log.writer(name),
         )
 
-    def _app_settings(self) -> dict[str, str]:
+    def app_settings(self) -> dict[str, str]:
+        """Return what the hosts have in their environment."""
         bundle = str(self.tls.bundle_file.resolve())
         settings = {
             "FUNCTIONS_WORKER_RUNTIME": "python",

@@ -188,6 +188,7 @@ def _write(files: list[Path], rig: Rig) -> None:
         "readerToken": rig.keys.reader_token,
         "functionKey": rig.keys.function_key,
         "masterKey": rig.keys.master_key,
+        "appSettings": rig.app_settings(),
         "pids": rig.pids,
     }
     for file in files:

@@ -15,8 +15,8 @@ BUSY = frozenset((429, 500, 502, 503, 504))
 # What is written in the place of an id that does not exist yet.
 UNKNOWN = "<"
 TO_READ = (
-    "Sign in with an account of the deployment's tenant that is no guest there (`az login --tenant ...`), or "
-    "let somebody with the Entra role Application Developer run it."
+    "Sign in with an account of the deployment's tenant that is no guest there (`az login --tenant ... "
+    "--allow-no-subscriptions`), or let somebody with the Entra role Application Developer run it."
 )
 
 

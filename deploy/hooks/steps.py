@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 
 from deploy import commands, deployment, package
+from deploy.commands import CommandFailed
 from deploy.errors import DeployError
 from deploy.package import Target
 from deploy.places import PACKAGE
@@ -45,18 +46,28 @@ def _register() -> int:
     known = deployment.of_hook()
     if not known.is_on(PRIVATE):
         return 0
-    if not known.get("AZURE_SUBSCRIPTION_ID") or not commands.has("az"):
+    if not known.in_subscription or not commands.has("az"):
         # azd asks for the subscription after this hook; provisioning is not stopped for a check.
-        print(
-            f"Not looked at: is {PROVIDER} registered? `az provider register -n {PROVIDER} --wait`"
-        )
-        return 0
-    subscription = ("--subscription", known.get("AZURE_SUBSCRIPTION_ID"))
+        return _not_looked_at()
     shown = ("az", "provider", "show", "--namespace", PROVIDER, "--query", "registrationState")
-    if commands.ask_json(*shown, *subscription) == "Registered":
+    try:
+        state = commands.ask_json(*shown, *known.in_subscription)
+    except CommandFailed as error:
+        # azd signs in by itself, and az may not have.
+        return _not_looked_at(error.text.strip())
+    if state == "Registered":
         return 0
     print(f"Registering {PROVIDER} in the subscription; this takes some minutes.")
-    commands.ask("az", "provider", "register", "--namespace", PROVIDER, "--wait", *subscription)
+    commands.ask(
+        "az", "provider", "register", "--namespace", PROVIDER, "--wait", *known.in_subscription
+    )
+    return 0
+
+
+def _not_looked_at(why: str = "") -> int:
+    print(f"Not looked at: is {PROVIDER} registered? `az provider register -n {PROVIDER} --wait`")
+    if why:
+        print(why)
     return 0
 
 

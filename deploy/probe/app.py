@@ -28,6 +28,10 @@ NOT_ASSIGNED = (
     "Who runs this has to be assigned Sync.Reader or Sync.Admin, and the registration to know the Azure CLI: "
     "`python -m deploy entra` does both."
 )
+SIGN_IN = (
+    "Sign in to the tenant of the subscription (`az login --tenant ...`), and choose it with "
+    "`az account set --subscription ...`."
+)
 # Log Analytics shows what was logged some minutes later.
 LOGGED_MINUTES = 30
 # Not a look by a request in the timer's place.
@@ -84,8 +88,10 @@ def _answers(app: App) -> Finding:
             return fails(
                 name,
                 told,
-                "503 by the app itself: storage does not answer it. Anything else: look at the log stream "
-                "(`az webapp log tail`) for settings.invalid, and whether the functions below are there.",
+                "503 by the app itself: storage does not answer it. Anything else: look in the log (portal, "
+                "Application Insights, Logs; Flex Consumption has no log stream) for "
+                "`traces | where message startswith 'settings.invalid'` and for `exceptions`, and whether "
+                "`az functionapp function list` names any.",
             )
         time.sleep(app.pause_s)
 
@@ -139,7 +145,7 @@ def _signed_in(app: App) -> Finding:
             name, "no registration guards the API yet", "Make it: `python -m deploy entra`."
         )
     try:
-        token = app.token or token_of(client_id)
+        token = app.token or token_of(app.known)
     except CommandFailed as error:
         return unknown(name, error.text.strip(), NOT_ASSIGNED)
     except DeployError as error:
@@ -160,15 +166,19 @@ def _of_token(code: object) -> str:
             f"The app does not see the sign-in of App Service (WEBSITE_AUTH_ENABLED). {BEGIN_AGAIN}"
         )
     return (
-        "`python -m deploy entra` and `azd provision` make registration and sign-in fit each other."
+        "`python -m deploy entra` and `azd provision` make registration and sign-in fit each other. "
+        "A program, as of a workflow, has to stand in USERSYNC_API_CALLER_CLIENT_IDS."
     )
 
 
-def token_of(client_id: str) -> str:
-    """Return a token for the API from the Azure CLI."""
-    command = ("az", "account", "get-access-token", "--scope")
-    scope = f"api://{client_id}/user_impersonation"
-    return str(commands.ask_json(*command, scope)["accessToken"])
+def token_of(known: Deployment) -> str:
+    """Return a token for the API from the Azure CLI.
+
+    A program, as of a workflow, has to ask for `.default` (AADSTS1002012); a person gets by it what the
+    Azure CLI is authorized for in advance, `user_impersonation`.
+    """
+    command = ("az", "account", "get-access-token", *known.in_subscription, "--scope")
+    return str(commands.ask_json(*command, f"api://{known.api_client_id}/.default")["accessToken"])
 
 
 def _handshake(app: App, path: str) -> Finding:
@@ -201,13 +211,13 @@ def _shake_hands(app: App, path: str, token: str) -> https.Answer:
 def _functions(app: App) -> Finding:
     """An import that fails gives a deployment that looks well and has no functions."""
     name, wanted = "every function is listed", expected_functions()
-    command = (
-        *("az", "functionapp", "function", "list", "--query", "[].name"),
-        *("--resource-group", app.known.get("AZURE_RESOURCE_GROUP")),
-        *("--name", app.known.get("AZURE_FUNCTION_APP_NAME")),
-    )
     try:
-        listed = {one.rpartition("/")[2] for one in commands.ask_json(*command)}
+        names = commands.ask_json(
+            *("az", "functionapp", "function", "list", "--query", "[].name"),
+            *("--resource-group", app.known.need("AZURE_RESOURCE_GROUP")),
+            *("--name", app.known.need("AZURE_FUNCTION_APP_NAME"), *app.known.in_subscription),
+        )
+        listed = {one.rpartition("/")[2] for one in names}
     except DeployError as error:
         return _not_told(name, error)
     if listed == wanted:
@@ -263,16 +273,16 @@ def _timer(app: App) -> Finding:
 def _not_told(name: str, error: DeployError) -> Finding:
     """Without `az`, or without a right of who runs it, a question stays open; it says nothing of the app."""
     if isinstance(error, CommandFailed):
-        return unknown(name, error.text.strip(), "Sign in with `az login`.")
+        return unknown(name, error.text.strip(), SIGN_IN)
     return unknown(name, error.message, error.remedy)
 
 
 def _ticks(app: App) -> int:
     """Count the timer's ticks that Log Analytics has: learn.microsoft.com/azure/azure-monitor/logs/api."""
-    group, name = app.known.get("AZURE_RESOURCE_GROUP"), app.known.get("AZURE_LOG_WORKSPACE_NAME")
+    group, name = app.known.need("AZURE_RESOURCE_GROUP"), app.known.need("AZURE_LOG_WORKSPACE_NAME")
     workspace = commands.ask_json(
         *("az", "monitor", "log-analytics", "workspace", "show", "--query", "customerId"),
-        *("--resource-group", group, "--workspace-name", name),
+        *("--resource-group", group, "--workspace-name", name, *app.known.in_subscription),
     )
     host = commands.ask_json("az", "cloud", "show", "--query", "endpoints.logAnalyticsResourceId")
     query = (

@@ -11,6 +11,9 @@ TOKEN = "TOKEN"  # noqa: S105 -- its name
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = (
+        f"A token for the API is taken from {TOKEN} in the environment, else from the Azure CLI."
+    )
     parser.add_argument(
         "--url", help="address of the function app (default: of the azd environment)"
     )

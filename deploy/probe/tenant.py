@@ -64,7 +64,7 @@ def environment(known: Deployment) -> Mapping[str, str]:
         return os.environ
     vault = commands.ask_json(
         *("az", "keyvault", "show", "--name", known.need("AZURE_KEY_VAULT_NAME")),
-        *("--query", "properties.vaultUri"),
+        *("--query", "properties.vaultUri", *known.in_subscription),
     )
     settings = {
         "AzureWebJobsStorage__accountName": known.need("AZURE_HOST_STORAGE_ACCOUNT"),

@@ -199,7 +199,7 @@ def test_the_settings_of_a_deployment_are_those_of_its_app(
     programs: Programs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     programs.install("az")
-    programs.answer("az keyvault show kv-abc", '"https://kv-abc.vault.azure.net/"')
+    programs.answer("az keyvault show kv-abc --subscription", '"https://kv-abc.vault.azure.net/"')
     monkeypatch.setenv("PATH", programs.env["PATH"])
     monkeypatch.delenv("KEY_VAULT_URL", raising=False)
     known = deployed(

@@ -61,6 +61,18 @@ def test_before_a_subscription_is_chosen_it_says_what_was_not_looked_at(programs
     assert "az provider register" in done.stdout
 
 
+def test_an_az_that_is_not_signed_in_stops_no_provisioning(programs: Programs) -> None:
+    """As it is without az: azd signs in by itself."""
+    programs.install("az")
+    programs.answer("az provider show", code=1, err="Please run 'az login' to setup account.")
+
+    done = hook(programs, "preprovision", **deployed("https://x.azurewebsites.net", **PRIVATE))
+
+    assert done.returncode == 0, done.stderr
+    assert "az provider register" in done.stdout
+    assert "az login" in done.stdout
+
+
 def test_a_provider_that_cannot_be_registered_stops_the_provisioning(programs: Programs) -> None:
     programs.install("az")
     programs.answer("az provider show", '"NotRegistered"')

@@ -51,13 +51,36 @@ def test_an_app_that_is_well_passes_every_probe(
     assert [line.split()[0] for line in lines] == ["ok"] * 8
 
 
-def test_the_token_is_asked_for_the_scope_of_the_registration(
+def test_the_token_is_asked_for_as_people_and_programs_get_one(
     azure: Programs, app_url: str
 ) -> None:
+    """A workflow signs in as a program, which gets none for `user_impersonation`: AADSTS1002012."""
     found(app_url, **SIGNED_IN)
 
     [asked] = [call for call in azure.calls("az") if "get-access-token" in call]
-    assert f"--scope api://{CLIENT_ID}/user_impersonation" in asked
+    assert f"--scope api://{CLIENT_ID}/.default" in asked
+
+
+def test_az_is_told_the_subscription(azure: Programs, app_url: str) -> None:
+    """Its own is often another one, where nothing of the app would be found."""
+    found(app_url, **SIGNED_IN)
+
+    asked = [
+        call for call in azure.calls("az") if " show " in call or "list" in call or "token" in call
+    ]
+    there = [call for call in asked if "--subscription 5ab5c91d-" in call]
+    assert [call for call in asked if call not in there] == [
+        "az cloud show --query endpoints.logAnalyticsResourceId --output json"
+    ]
+    assert len(there) == 3
+
+
+def test_without_a_deployment_what_az_would_tell_stays_open(azure: Programs, app_url: str) -> None:
+    findings = {one.name: one for one in probe(App(app_url, Deployment({}), "admin-token"))}
+
+    for name in ("every function is listed", "the timer has fired"):
+        assert findings[name].verdict is Verdict.UNKNOWN
+        assert "azd env select" in findings[name].remedy
 
 
 def test_the_functions_are_those_that_the_worker_lists() -> None:
@@ -178,6 +201,9 @@ def test_what_nobody_answers_is_told_once_and_not_looked_at_further(
     assert done.returncode == 1
     assert done.stdout.count("FAILS") == 1
     assert "localhost did not answer" in done.stdout
+    # Flex Consumption has no log stream: github.com/Azure/azure-functions-core-tools/issues/4585
+    assert "log tail" not in done.stdout
+    assert "exceptions" in done.stdout
 
 
 def test_without_a_deployment_it_says_what_to_do(deploy: Deploy, programs: Programs) -> None:

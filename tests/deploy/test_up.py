@@ -1,7 +1,12 @@
 """One command: provision, deploy until Azure is ready for it, probe, and say what comes next."""
 
+import subprocess
+import sys
+
 import pytest
 
+from deploy.places import ROOT
+from local.sample import SAMPLE_TENANT_ID
 from tests.deploy.conftest import CLIENT_ID, Deploy, azure_answers, deployed
 from tests.deploy.programs import Programs
 
@@ -49,6 +54,10 @@ def test_it_ends_with_the_address_and_the_one_command_for_entra(
     assert app_url in end
     assert "python -m deploy entra\n" in end
     assert "Application Developer" in end
+    # What somebody else needs for it, who does not have this azd environment.
+    values = deployed(app_url)
+    assert f"--identity {values['AZURE_IDENTITY_PRINCIPAL_ID']} --key id-abc" in end
+    assert f"--url {app_url} --tenant {SAMPLE_TENANT_ID} " in end
 
 
 def test_with_a_registration_it_ends_with_a_token_and_the_first_connection(
@@ -59,6 +68,8 @@ def test_with_a_registration_it_ends_with_a_token_and_the_first_connection(
     end = deploy("up", *QUICK).stdout.split("The app stands at")[1]
 
     assert f'--scope "api://{CLIENT_ID}/user_impersonation"' in end
+    # az may have chosen a tenant that is read, which knows nothing of the API.
+    assert f"--tenant {SAMPLE_TENANT_ID} " in end
     assert "docs/connect.md" in end
 
 
@@ -141,3 +152,18 @@ def test_without_azd_it_says_where_to_get_it(deploy: Deploy) -> None:
 
     assert done.returncode == 1
     assert "install-azd" in done.stderr
+
+
+def test_a_python_that_is_too_old_is_told_so() -> None:
+    """As the first thing: what follows does not even load there."""
+    pretending = "import sys; sys.version_info = (3, 9, 2); import deploy"
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", pretending],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert "Python 3.11 to 3.14 is needed, and this is 3.9" in done.stderr

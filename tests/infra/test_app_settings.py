@@ -186,7 +186,7 @@ def test_the_rig_sets_what_the_list_says() -> None:
     (method,) = [
         node
         for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef) and node.name == "_app_settings"
+        if isinstance(node, ast.FunctionDef) and node.name == "app_settings"
     ]
     keys = [key for node in ast.walk(method) if isinstance(node, ast.Dict) for key in node.keys]
     names = {ast.unparse(key).strip("'") for key in keys if key}

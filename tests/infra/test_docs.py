@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from deploy.__main__ import main
 from sync_core.api.app import ROUTES, Route
 from sync_core.domain.documents import Operator
+from tests.infra.infrastructure import deployment
 from tests.infra.sources import shipped
+from tests.infra.test_azd import variables
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -22,6 +25,11 @@ FROM_ROOT = re.compile(rf"{BEGIN}(?:{FOLDERS})/[\w./-]*")
 FROM_ROOMS = re.compile(rf"{BEGIN}(?:{ROOMS})/(?:[\w/]+\.py|(?:\w+/)+(?=`))")
 LINK = re.compile(r"\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]*))?\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+DEPLOYS = re.compile(r"python3? -m deploy (\w+)((?: +-[^`|\n#]*)?)")
+OPTION = re.compile(r"(?<!\S)--[\w-]+")
+OF_AZD = re.compile(r"\b(?:AZURE|USERSYNC)_[A-Z_]+\b")
+# Of azd and GitHub themselves, and settings of the app.
+OF_OTHERS = {"AZURE_SUBSCRIPTION_ID", "AZURE_CLIENT_ID", "AZURE_AUTHORITY_HOST"}
 # A browser makes these calls, not a program: they are told where they matter to an administrator.
 BY_BROWSER = "/api/consent/"
 # Where a reader looks for a warning; one of a run stands in the page of what it is about.
@@ -139,3 +147,30 @@ def test_every_warning_is_told(kind: str, code: str) -> None:
 def test_the_warnings_are_found() -> None:
     """Else the test above would look at nothing."""
     assert {"scope.everyone", "name.unbound", "guard.confirmed"} <= {code for _, code in warnings()}
+
+
+def deploying() -> Iterator[tuple[str, str]]:
+    """Return every command of `python -m deploy` that a page gives, with each of its options."""
+    for page in PAGES:
+        for command, options in DEPLOYS.findall(page.read_text(encoding="utf-8")):
+            yield from ((command, option) for option in [*OPTION.findall(options), "--help"])
+
+
+@pytest.mark.parametrize(("command", "option"), sorted({*deploying()}))
+def test_a_command_that_deploys_takes_what_a_page_gives_it(
+    command: str, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+
+    assert ended.value.code == 0
+    assert re.search(rf"{option}\b", capsys.readouterr().out)
+
+
+def test_what_pages_name_of_the_azd_environment_is_there() -> None:
+    told = {name for page in PAGES for name in OF_AZD.findall(page.read_text(encoding="utf-8"))}
+    there = {*deployment("plain").outputs, *variables()}
+
+    assert len([*deploying()]) > 20
+    assert {"AZURE_FUNCTION_APP_URL", "USERSYNC_API_CLIENT_ID"} <= told
+    assert told - there == OF_OTHERS

@@ -3,12 +3,15 @@
 import json
 import re
 import subprocess
+import sys
+import venv
 from pathlib import Path
 
 import pathspec
 import pytest
 
 from deploy import package
+from deploy.errors import DeployError
 
 ROOT = Path(__file__).parents[2]
 
@@ -74,3 +77,21 @@ def test_the_host_gives_a_run_more_time_than_the_run_takes() -> None:
     assert budget is not None
     assert host["functionTimeout"] == "00:30:00"
     assert int(budget[1]) < 30
+
+
+def test_a_python_that_makes_no_environment_is_told_what_it_lacks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Debian's, without a package of its own: it ends with a traceback of `ensurepip`."""
+
+    def lacking(*_: object, **__: object) -> None:
+        raise subprocess.CalledProcessError(1, ["python", "-m", "ensurepip"])
+
+    monkeypatch.setattr(package, "ROOT", tmp_path)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python3"))
+    monkeypatch.setattr(venv, "create", lacking)
+
+    with pytest.raises(DeployError) as told:
+        package.find_uv()
+
+    assert "python3-venv" in told.value.remedy

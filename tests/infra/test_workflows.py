@@ -121,6 +121,29 @@ def test_a_pull_request_shows_what_it_would_change_and_changes_nothing() -> None
     assert "github.event_name != 'pull_request'" in jobs["deploy"]["if"]
 
 
+def test_a_probe_asks_with_a_sign_in_that_is_new() -> None:
+    """GitHub's token is good for minutes, and provisioning takes more: Azure/login issue 372."""
+    order = [
+        one.get("uses") or one["run"]
+        for one in workflow("azure-dev.yml")["jobs"]["deploy"]["steps"]
+    ]
+    up, probe = (
+        next(place for place, one in enumerate(order) if f"python -m deploy {command}" in one)
+        for command in ("up", "probe")
+    )
+
+    assert probe == up + 2
+    assert order[up + 1].startswith("azure/login@")
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_a_job_that_may_sign_in_runs_no_package_of_others(path: Path) -> None:
+    """GitHub's token for Azure is there for whatever runs in such a job."""
+    for name, job in workflow(path.name)["jobs"].items():
+        if "id-token" in job["permissions"]:
+            assert not re.search(r"\b(make|pip|npm|uv|\.venv)\b", steps(path.name, name)), name
+
+
 def test_a_job_is_told_every_choice() -> None:
     """Else a push to `main` sets it back: sign-in off, the mail address of alerts gone, storage public again.
 

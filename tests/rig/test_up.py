@@ -22,11 +22,12 @@ from local.identity import IDENTITY_OBJECT_ID
 from local.sample import SAMPLE_CLIENT_ID, SAMPLE_CLIENT_SECRET, SAMPLE_TENANT_ID
 from local.tls import issue
 from tests.graph_requests import is_meant, problems, shape_of
+from tests.rig.conftest import REPOSITORY
 from tests.rig.up import Running, running, start
 
 KEYS = {
     *("url", "storage", "vaultUrl", "graphUrl", "authorityUrl", "caFile"),
-    *("adminToken", "readerToken", "functionKey", "masterKey", "pids"),
+    *("adminToken", "readerToken", "functionKey", "masterKey", "pids", "appSettings"),
 }
 
 
@@ -87,6 +88,7 @@ def test_it_syncs_and_stops_without_a_trace_and_goes_on_after_a_restart(
         assert program.main(["sync", *where]) == 0
         assert program.main(["users", before[0], *where]) == 0
         assert program.main(["users", "--json", *where]) == 0
+        assert program.main(["settings", *where]) == 0
         rig.up.terminate()
         left = wait_for_end([rig.up.pid, *rig.ready["pids"].values()])
     said = capfd.readouterr().out
@@ -104,6 +106,7 @@ def test_it_syncs_and_stops_without_a_trace_and_goes_on_after_a_restart(
     assert "next run: The person is updated: jobTitle." in said
     assert f'{before[0]}: jobTitle is "Head of Something"' in said
     assert '"jobTitle": "Head of Something"' in said
+    assert f"export KEY_VAULT_URL={rig.ready['vaultUrl']}" in said
     assert rig.ready["adminToken"] not in log
     assert SAMPLE_CLIENT_SECRET not in log + rig.up.tail()
 
@@ -268,3 +271,22 @@ def wait_until(is_so: Callable[[], bool], timeout_s: float = 30) -> None:
     while not is_so():
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def test_the_assumptions_about_graph_can_be_asked_of_a_rig(tmp_path: Path) -> None:
+    """As docs/rig.md says; all hold, or it says why that cannot be told."""
+    with running(tmp_path) as rig:
+        done = subprocess.run(
+            [sys.executable, "-m", "deploy", "probe", "--graph", "contoso"],
+            cwd=REPOSITORY,
+            env={"PATH": os.defpath, **rig.ready["appSettings"]},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " holds " in done.stdout
+    assert "0 DIFFERS" in done.stdout
+    open_ones = [line for line in done.stdout.splitlines() if "  cannot be told  " in line]
+    assert all("people are on one page" in line for line in open_ones), open_ones
