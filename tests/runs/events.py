@@ -78,7 +78,8 @@ async def asked_for(services: Services, rig: Rig, connection_id: str) -> list[Sy
 
 
 async def forget_others(services: Services) -> None:
-    """Delete the connections that earlier tests left behind, and nothing else of them."""
+    """Delete the connections that earlier tests left behind, and what waits of them."""
     async for left in services.store.connections.all():
         stored = await services.store.connections.get(left.id)
         await services.store.connections.delete(left.id, stored.etag)
+        await services.store.named.forget_all(left.id)
