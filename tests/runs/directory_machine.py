@@ -26,7 +26,7 @@ from local.graph.directory.changes import Change
 from local.graph.directory.directory import Directory
 from local.graph.faults.kinds import LAGGING
 from sync_core.domain.documents import Run, RunStatus, SyncRequest, Trigger
-from sync_core.domain.errors import Unconfirmed
+from sync_core.domain.errors import RetryLater, Unconfirmed
 from sync_core.runs import worker
 from sync_core.runs.notifications import Deliveries
 from sync_core.runs.preview import preview
@@ -244,18 +244,21 @@ class DirectoryMachine(RuleBasedStateMachine):
 
     @rule(person=people)
     def give_back(self, person: int) -> None:
-        """Let the rules decide again; whoever leaves by that is confirmed."""
+        """Let the rules decide again; whoever leaves by that is confirmed, and who is not clear stays."""
         object_id = self._people[person]
         if self._rows().get(object_id, {}).get("Origin") != "manual":
             return
         self._read = None
-        self._by_hand.pop(object_id, None)
         try:
             self._runner.run(released(self._services, self._id, object_id))
         except Unconfirmed as refused:
             plan_hash = refused.members["planHash"]
             self._runner.run(released(self._services, self._id, object_id, plan_hash))
             self._in_since.pop(object_id, None)
+        except RetryLater as unclear:
+            assert unclear.code == "release.unanswered", unclear
+            return
+        self._by_hand.pop(object_id, None)
         self._note_scope()
 
     # --- what goes wrong ------------------------------------------------------------------------
