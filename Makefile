@@ -20,7 +20,7 @@ THREE := $(subst -n 2,-n 3,$(TWO))
 # A long proof is no test that stands still.
 PATIENT := -o faulthandler_timeout=0
 
-.PHONY: run test units quick proof scan check pure lint types imports bench lock setup clean
+.PHONY: run test units scanners quick proof scan check pure lint types imports bench lock setup clean
 
 run: setup
 	@$(BIN)/python -m local up $(ARGS)
@@ -29,8 +29,13 @@ run: setup
 # every branch of the pure part by themselves, and measuring makes the others slower by half. Lint and types
 # take one processor, so they run beside them.
 test: setup
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target check units
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target check units scanners
+	found=$(CURDIR)/$(SCANNERS); test ! -e $$found/.ready || export SCANNERS=$$found/bin; \
 	$(BIN)/python -m pytest --ignore=tests/unit $(THREE) $(ARGS)
+
+# Where they cannot be installed, the tests say so and leave out what takes them.
+scanners: setup
+	@$(MAKE) --no-print-directory $(SCANNERS)/.ready || echo "No scanners: their packages could not be installed."
 
 units: setup
 	$(BIN)/python -m pytest tests/unit $(TWO) --quiet --cov --cov-report=
@@ -58,8 +63,8 @@ proof: setup scan
 	FAULTS=all $(BIN)/python -m pytest $(PATIENT) tests/faults --quiet $(ARGS)
 	KILLS=all $(BIN)/python -m pytest $(PATIENT) tests/runs/test_takeover.py --quiet $(ARGS)
 
-# checkov and azure-functions-doctor over the evaluated templates and what ships. Not a part of `make test`: an
-# environment of 202 MB, and 25 s of processor time to look.
+# checkov and azure-functions-doctor over the evaluated templates and what ships, in an environment of their own
+# (202 MB), and nothing else; `make test` has them, too.
 scan: setup $(SCANNERS)/.ready
 	SCANNERS=$(CURDIR)/$(SCANNERS)/bin $(BIN)/python -m pytest tests/infra/test_scanners.py --quiet $(ARGS)
 
