@@ -28,8 +28,9 @@ async def confirmed(services: Services, emulator: GraphEmulator, connection_id: 
     return people
 
 
-# Writes: lease, run record, the confirmation, the plan, then the partitions, four at a time.
-@pytest.mark.parametrize("deadly", [5, 9])
+# Writes: lease, run record, the confirmation, the plan, then the partitions, four at a time; and now and then
+# one of the tenant's budget, or a heartbeat, between.
+@pytest.mark.parametrize("deadly", [5, 11])
 async def test_killed_in_the_midst_of_a_confirmed_plan(
     services: Services, rig: Rig, emulator: GraphEmulator, connection_id: str, deadly: int
 ) -> None:
@@ -42,7 +43,7 @@ async def test_killed_in_the_midst_of_a_confirmed_plan(
 
     assert code == KILLED
     assert set(people[8:]) < before
-    assert (len(before) < 10) is (deadly == 9)
+    assert (len(before) < 10) is (deadly == 11)
     assert active(await rows_of(services, connection_id)) == set(people[8:])
     assert begun == [], "the confirmation is used up"
 
