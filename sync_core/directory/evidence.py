@@ -10,7 +10,7 @@ from typing import Any
 
 from kiota_abstractions.request_information import RequestInformation
 
-from sync_core.directory.answers import to_page
+from sync_core.directory.answers import GraphNotFound, to_page
 from sync_core.directory.assignments import Assignments, read_assignments
 from sync_core.directory.client import MAX_BATCH, GraphClient
 from sync_core.directory.groups import GroupTree, inside, members_hidden
@@ -104,14 +104,22 @@ async def _asked(
     return answers
 
 
-async def _ids(client: GraphClient, request: RequestInformation, first: Any) -> frozenset[str]:
-    """Return the groups of a list whose first page came in a batch, to its end."""
+async def _ids(
+    client: GraphClient, request: RequestInformation, first: Any
+) -> frozenset[str] | None:
+    """Return the groups of a list whose first page came in a batch, to its end.
+
+    None where a later page says that there is no such person: deleted meanwhile, or one answer is older.
+    """
     page = to_page(first)
     ids = {str(item["id"]) for item in filter(is_group, page.items)}
     if page.next_link is not None:
         onward = client.follow(page.next_link, request)
-        async for page in client.pages(onward, needs=GROUPS_READ):
-            ids.update(str(item["id"]) for item in filter(is_group, page.items))
+        try:
+            async for page in client.pages(onward, needs=GROUPS_READ):
+                ids.update(str(item["id"]) for item in filter(is_group, page.items))
+        except GraphNotFound:
+            return None
     return frozenset(ids)
 
 

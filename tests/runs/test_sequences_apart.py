@@ -591,6 +591,25 @@ async def test_a_nested_group_that_is_restored_and_not_listed_yet_is_known_after
     assert await team.members() == {colleague}
 
 
+async def test_memberships_that_end_in_a_404_fail_one_person_and_not_the_run(team: Team) -> None:
+    """As of somebody who is deleted between two pages."""
+    [person] = team.hire()
+    await team.connect()
+    team.rename(person)
+    team.control.add_fault("emptyPages", count=1)
+    path = f"/v1.0/users/{person}/transitiveMemberOf**"
+    late = team.control.add_fault("notFound", path=path, where="direct")
+
+    run = await team.run()
+    assert run.error is None
+    assert [(one.object_id, one.code) for one in run.errors] == [(person, "record.unanswered")]
+    assert await team.members() == {person}
+
+    team.control.remove_fault(late["id"])
+    await team.looked()
+    assert await team.names() == {person: "After"}
+
+
 async def test_a_named_group_that_answers_404_once_removes_nobody_and_is_read_whole_afterwards(
     team: Team,
 ) -> None:
