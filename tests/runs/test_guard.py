@@ -10,7 +10,7 @@ from sync_core.connections.warnings import warnings_now
 from sync_core.domain.connections.warnings import Warning  # noqa: A004 -- the word of the contract
 from sync_core.domain.documents import MappingRule, RunStatus, Scope
 from sync_core.domain.plan.digest import moves_of
-from sync_core.runs import planner
+from sync_core.runs import hold, planner
 from sync_core.runs.hold import Hold, OutOfTime
 from sync_core.runs.preview import preview
 from sync_core.services import Services
@@ -132,6 +132,8 @@ async def test_a_first_import_that_was_cut_off_goes_on(
 ) -> None:
     await stored_connection(services, connection_id, policy={"guard": {"maxCreates": 5}})
     with monkeypatch.context() as patch:
+        # Of the checks that count, none comes by the clock: else a slow reading would be all that there is.
+        patch.setattr(hold, "LOOK_EVERY_S", 600)
         patch.setattr(Hold, "check", cut_off_after(9))
         first = await run_now(services, connection_id)
     second = await run_now(services, connection_id)
