@@ -17,7 +17,7 @@ PURE := sync_core/domain/*
 TWO := -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart=0
 # Tests with the rig wait a quarter of their time, for what has to be over before they go on.
 THREE := $(subst -n 2,-n 3,$(TWO))
-# A long proof is no test that stands still.
+# Proofs take longer than the time after which a test counts as standing still.
 PATIENT := -o faulthandler_timeout=0
 
 .PHONY: run test units scanners quick proof scan check pure lint types imports bench lock setup clean

@@ -109,7 +109,8 @@ async def _ids(
 ) -> frozenset[str] | None:
     """Return the groups of a list whose first page came in a batch, to its end.
 
-    None where a later page says that there is no such person: deleted meanwhile, or one answer is older.
+    None where a later page says that the person does not exist: they were deleted meanwhile, or one of the
+    answers is older.
     """
     page = to_page(first)
     ids = {str(item["id"]) for item in filter(is_group, page.items)}
@@ -128,8 +129,8 @@ async def _check(
 ) -> set[str]:
     """Refuse people that come without what was asked for: a permission is gone.
 
-    Returns those of a few who come without the manager that Graph tells when it is asked for directly: one of
-    the two answers is older than the other. Of many it would be no matter of age.
+    Returns the people who come without a manager although Graph names one when it is asked directly: one of
+    the two answers is older. That is believed of one batch at most; of more people it is refused.
     """
     await check_attributes(client, users, "a person asked for by id")
     await check_attributes(client, told_managers(users), "the manager of a person asked for by id")

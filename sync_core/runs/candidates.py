@@ -134,9 +134,9 @@ class CandidateSearch:
             raise ReadEverything
         if scope.nested_groups:
             found.awaited = before.lacks(found.tree.names.keys(), found.tree.parents, news.nested)
-        # One that is there again and in no list yet: the tree is read until lists are as new as that.
+        # A restored group may be in no list yet. Then the next runs read the tree again, until lists show it.
         found.edges |= dict.fromkeys(sorted(back - found.tree.names.keys()), now)
-        # Who is in a group that was awaited, and is no longer, has left with it as from one that was shown.
+        # People of a group that is awaited no more have left with it, as those of a listed one do.
         new = [found.tree.above(roots, nested) for nested in (NO_GROUPS, found.awaited)]
         changed = set().union(*map(self._changed, old, new))
         found.entered = dict.fromkeys(sorted(changed | back), now) | found.entered
@@ -173,8 +173,8 @@ class CandidateSearch:
         # One that was told of just now and seems to be there is asked for again by the next run.
         told = self._hints.groups.gone
         self._found.gone = {one: since for one, since in gone.items() if one in still | told}
-        back = there & (known.gone.keys() | set(known.missing))
-        # What was nested in a named group that was gone is not known any more, and may be gone meanwhile.
+        back = there & (known.gone.keys() | known.missing)
+        # Nobody knows any more what was nested in a named group that was gone: it may be deleted meanwhile.
         if back & roots and self._context.scope.nested_groups:
             raise ReadEverything
         return back

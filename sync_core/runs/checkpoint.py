@@ -136,11 +136,8 @@ class Leaving:
         """
         candidates, now = gatherer.candidates, self.context.stamp.now
         told = self._told_lately(now)
-        # A look at whom an earlier run was told of may be older than that run's, and undo what it wrote.
-        recent = {one: at for one, at in told.items() if one in candidates.ids}
-        recent |= dict.fromkeys(candidates.new_members & candidates.ids, now)
-        news = rounds.hints.people.keys() | candidates.notified.keys()
-        recent = _reports_of(told | dict.fromkeys(news, now), gatherer.managers) | recent
+        news = dict.fromkeys(rounds.hints.people.keys() | candidates.notified.keys(), now)
+        recent = _seen_early(told, told | news, gatherer, now)
         found = [
             *await in_thread(_left_open, self.context, self.plan),
             *gatherer.contradictions(),
@@ -170,7 +167,8 @@ class Leaving:
                 ),
             }
         )
-        checkpoint = _with_told(checkpoint, told | dict.fromkeys(news & candidates.ids, now), now)
+        news = {one: at for one, at in news.items() if one in candidates.ids}
+        checkpoint = _with_told(checkpoint, told | news, now)
         interest = self.context.kept.interest
         newcomers = []
         if interest is not None:
@@ -388,11 +386,19 @@ def _with_told(checkpoint: Checkpoint, told: Mapping[str, datetime], now: dateti
     return checkpoint.model_copy(update={"told": kept})
 
 
-def _reports_of(
-    told: Mapping[str, datetime], managers: Mapping[str, AbstractSet[str]]
+def _seen_early(
+    before: Mapping[str, datetime], told: Mapping[str, datetime], gatherer: Looks, now: datetime
 ) -> dict[str, datetime]:
-    """Return who reports to those who were told of: they may show what was before of their manager."""
-    return {one: at for manager, at in told.items() for one in managers.get(manager, ())}
+    """Return the people whose look may be older than what is known, with the time of that.
+
+    Of whom an earlier run was told `before`, an older look may undo what that run wrote. Members who came
+    lately may show the groups of before. Who reports to a manager that was `told` of may show that manager
+    as before.
+    """
+    candidates = gatherer.candidates
+    reports = {one: at for boss, at in told.items() for one in gatherer.managers.get(boss, ())}
+    again = {one: at for one, at in before.items() if one in candidates.ids}
+    return reports | again | dict.fromkeys(candidates.new_members & candidates.ids, now)
 
 
 def _recent(groups: Mapping[str, datetime], now: datetime) -> dict[str, datetime]:

@@ -181,7 +181,7 @@ class FullReading:
     def absent(self, unseen: Mapping[str, StoredPerson]) -> list[str]:
         """Return the people to be asked for by id; only a complete reading may say who is absent.
 
-        Whoever is in by hand was not to be found by it anyway, and is to be brought up to date.
+        People brought in by hand need not be in the reading: they are asked for in any case, and updated.
         """
         earlier = self._continuation.requests if self._continuation is not None else 0
         self.requests = earlier + self._context.client.usage.requests
@@ -227,7 +227,7 @@ class FullReading:
         """Whether a person may be removed: the reading is the first witness, the look the second.
 
         A row is deleted for good, and an object that exists may answer 404 for a while; so that takes the
-        delta's word, or another look of some time ago.
+        delta's word, or another look of some time ago. A reading that is not complete is no witness.
         """
         if not self.reading.complete:
             return False

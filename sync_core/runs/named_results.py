@@ -151,9 +151,8 @@ class SyncResults:
             return SyncOutcome.NOT_IN_SCOPE, code, sentence
         self.to_be_asked_again.append(who)
         contradicted = await self._is_contradicted(evidence)
-        code, sentence = self._verdict(
-            evidence
-        )  # for that the groups were read, and have names now
+        # Once more: to find a contradiction the groups were read, so the sentence can name them now.
+        code, sentence = self._verdict(evidence)
         outcome = SyncOutcome.NOT_SHOWN_YET if contradicted else SyncOutcome.NOT_IN_SCOPE
         return outcome, code, f"{sentence} {_SHOWN_LATE if contradicted else _MAY_BE_LATE}"
 

@@ -70,6 +70,14 @@ class Team:
         self.control.add_members(self.group, *people)
         return sorted(people)
 
+    def hire_nested(self) -> tuple[str, str]:
+        """Return somebody who is only in a group nested in the team's, and that group."""
+        [person] = self.hire()
+        nested = str(self.control.create_group("Nested", members=[person])["id"])
+        self.control.add_members(self.group, nested)
+        self.control.remove_members(self.group, person)
+        return person, nested
+
     async def connect(self, **changes: Any) -> None:
         known = {
             "scope": group_scope(self.group),
@@ -499,10 +507,7 @@ async def test_a_manager_is_renamed_and_a_report_shows_the_former_name_for_a_whi
 async def test_a_nested_group_that_a_list_lacked_is_deleted_and_takes_its_people_with_it(
     team: Team,
 ) -> None:
-    [person] = team.hire()
-    nested = team.control.create_group("Nested", members=[person])["id"]
-    team.control.add_members(team.group, nested)
-    team.control.remove_members(team.group, person)
+    _, nested = team.hire_nested()
     [colleague] = team.hire()
     await team.connect()
     team.control.add_fault("flappingCast", share=1.0)
@@ -518,11 +523,10 @@ async def test_a_nested_group_that_a_list_lacked_is_deleted_and_takes_its_people
 
 
 async def test_what_is_below_a_nested_group_that_lists_lacked_leaves_with_it(team: Team) -> None:
-    [person] = team.hire()
-    deep = team.control.create_group("Deep", members=[person])["id"]
+    _, deep = team.hire_nested()
     middle = team.control.create_group("Middle", members=[deep])["id"]
     team.control.add_members(team.group, middle)
-    team.control.remove_members(team.group, person)
+    team.control.remove_members(team.group, deep)
     [colleague] = team.hire()
     await team.connect()
     team.control.add_fault("flappingCast", share=1.0)
@@ -541,10 +545,7 @@ async def test_what_is_below_a_nested_group_that_lists_lacked_leaves_with_it(tea
 
 
 async def test_a_nested_group_is_deleted_while_the_named_one_above_it_is_gone(team: Team) -> None:
-    [person] = team.hire()
-    nested = team.control.create_group("Nested", members=[person])["id"]
-    team.control.add_members(team.group, nested)
-    team.control.remove_members(team.group, person)
+    person, nested = team.hire_nested()
     [colleague] = team.hire()
     await team.connect()
     team.control.delete_group(team.group)
@@ -563,10 +564,7 @@ async def test_a_nested_group_is_deleted_while_the_named_one_above_it_is_gone(te
 async def test_a_nested_group_that_is_restored_and_not_listed_yet_is_known_afterwards(
     team: Team,
 ) -> None:
-    [person] = team.hire()
-    nested = team.control.create_group("Nested", members=[person])["id"]
-    team.control.add_members(team.group, nested)
-    team.control.remove_members(team.group, person)
+    person, nested = team.hire_nested()
     [colleague] = team.hire()
     await team.connect()
     team.control.delete_group(nested)
@@ -657,10 +655,7 @@ async def test_a_look_that_contradicts_the_reading_is_repeated_when_answers_no_l
     team: Team,
 ) -> None:
     """The nested group is gone from all lists, and its people still answer that they are in it."""
-    [person] = team.hire()
-    nested = team.control.create_group("Nested", members=[person])["id"]
-    team.control.add_members(team.group, nested)
-    team.control.remove_members(team.group, person)
+    person, nested = team.hire_nested()
     [colleague] = team.hire()
     await team.connect()
     team.control.delete_group(nested)
