@@ -14,11 +14,13 @@ from sync_core.directory.groups import NO_GROUPS, GroupTree, existing, read_grou
 from sync_core.directory.lookup import who_exists
 from sync_core.directory.members import member_ids
 from sync_core.domain.attributes import MANAGER
+from sync_core.domain.documents import ASSIGNED_TO, GROUPS
 from sync_core.domain.incremental.checkpoint import Checkpoint, TrackedGroups
 from sync_core.domain.incremental.hints import Hints
 from sync_core.domain.incremental.interest import InterestSet
 from sync_core.domain.incremental.notified import matters, nested_in, of_notified
 from sync_core.domain.incremental.open_people import LAG, Cause, OpenCase, due
+from sync_core.domain.scope.compile import keeps_out
 from sync_core.runs.context import RunContext
 from sync_core.runs.rounds import Rounds, take_streams
 from sync_core.services import Services
@@ -166,9 +168,10 @@ class CandidateSearch:
             return set()
         there = await existing(self._context.client, sorted(gone))
         still = gone.keys() - there
-        # A nested group that is gone has taken its members with it, and nothing says who they were.
+        # A nested group that is gone has taken its members with it, and one that kept people out lets them
+        # in; nothing says who they were.
         roots = self._context.scope.groups | self._context.mapping.groups
-        if any(group in tracked and group not in roots for group in still):
+        if any(group in tracked and group not in self._only_let_in for group in still):
             raise ReadEverything
         # One that was told of just now and seems to be there is asked for again by the next run.
         told = self._hints.groups.gone
@@ -178,6 +181,12 @@ class CandidateSearch:
         if back & roots and self._context.scope.nested_groups:
             raise ReadEverything
         return back
+
+    @property
+    def _only_let_in(self) -> frozenset[str]:
+        """The named groups that nobody comes in without, and no value depends on: if gone, all stay."""
+        scope, mapping = self._context.scope, self._context.mapping
+        return scope.groups - keeps_out(scope.document, GROUPS) - mapping.groups
 
     def _changed(
         self, old: Mapping[str, frozenset[str]], new: Mapping[str, frozenset[str]]
@@ -288,7 +297,9 @@ class CandidateSearch:
         """
         applications = self._context.scope.applications
         found = self._found.assignments = await read_assignments(self._context.client, applications)
-        for application in applications - found.missing:
+        # Whom a missing one has let in stay; whom it has kept out come in.
+        all_stay = found.missing - keeps_out(self._context.scope.document, ASSIGNED_TO)
+        for application in applications - all_stay:
             before = set(self._checkpoint.assignments.get(application, ()))
             now = {oid for oid, assigned in found.by_person.items() if application in assigned}
             self._found.ids |= before ^ now

@@ -116,7 +116,7 @@ class Leaving:
         found = [*await in_thread(_left_open, self.context, self.plan), *recent]
         if not gatherer.reading.complete:
             incomplete = Settlement(tuple(found), ())
-            await self._move(Move(incomplete))
+            await self._move(Move(incomplete, self._without_missing(gatherer), counts_again=True))
             return self._next_look(incomplete)
         settlement = settle(self.context.kept.cases, found, None, (), now)
         checkpoint = self._read_whole(draft, gatherer, links, looks_again=many)
@@ -211,6 +211,19 @@ class Leaving:
         """Return whom earlier runs were told of so lately that an answer of then may show what was before."""
         before = self.context.kept.checkpoint
         return before.told_since(asked_at - LAG) if before is not None else {}
+
+    def _without_missing(self, gatherer: FullReading) -> Checkpoint | None:
+        """Return the checkpoint of before without the named groups that are gone; None if none is gone since.
+
+        What their absence changes has been read: no other run has to read everything for it again.
+        """
+        before = self.context.kept.checkpoint
+        if before is None or not (gone := gatherer.reading.tree.missing & before.tree.names.keys()):
+            return None
+        names = {group: name for group, name in before.tree.names.items() if group not in gone}
+        missing = sorted(gone.union(before.tree.missing))
+        tree = before.tree.model_copy(update={"names": names, "missing": missing})
+        return before.model_copy(update={"tree": tree})
 
     # --- the checkpoint -------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ import pytest
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_ROLES
 from sync_core.directory.checks import check_connection
-from sync_core.domain.documents import Connection, RunStatus
+from sync_core.domain.documents import Connection, Mode, RunStatus
 from sync_core.people.sync_now import sync_person
 from sync_core.people.why import explain
 from sync_core.runs import named
@@ -118,6 +118,11 @@ async def test_the_assigned_are_kept_out_of_a_group(
         people["inNested"],
         people["notAtAll"],
     }
+    emulator.control.add_fault("notFound", path=f"/v1.0/servicePrincipals/{application}**")
+    run = await run_now(services, connection_id, mode="incremental")
+
+    assert run.mode is Mode.INCREMENTAL
+    assert active(await rows_of(services, connection_id)) == set(people.values())
 
 
 async def test_a_list_that_was_cut_short_removes_nobody(

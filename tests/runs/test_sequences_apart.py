@@ -561,6 +561,24 @@ async def test_a_nested_group_is_deleted_while_the_named_one_above_it_is_gone(te
     assert await team.members() == {colleague}
 
 
+async def test_whom_a_deleted_group_kept_out_come_in_as_by_a_full_run(team: Team) -> None:
+    kept_out, person = team.hire(2)
+    out = team.control.create_group("Out", members=[kept_out])["id"]
+    scope = group_scope(team.group)
+    scope["filters"][0]["clauses"].append(
+        {"attribute": "groups", "operator": "NOT ARRAYCONTAINS", "value": [out]}
+    )
+    await team.connect(scope=scope)
+    assert await team.members() == {person}
+
+    team.control.delete_group(out)
+    run = await team.run()
+    assert (run.mode_reason, run.status) == (ModeReason.CHEAPER, RunStatus.PARTIAL)
+    assert await team.members() == {kept_out, person}
+    # What is known to be gone costs no further reading.
+    await team.looked()
+
+
 async def test_a_nested_group_that_is_restored_and_not_listed_yet_is_known_afterwards(
     team: Team,
 ) -> None:
