@@ -222,11 +222,15 @@ class CandidateSearch:
 
     async def _read_again(self, now: datetime) -> None:
         """Read the members of groups that entered some time ago once more: their list lags, too."""
+        roots = self._context.scope.groups | self._context.mapping.groups
+        nested = self._checkpoint.tree.names.keys() - roots
         for group, since in self._checkpoint.tree.entered.items():
-            if now - since >= LAG:
-                await self._take_members(group)
-            else:
+            if now - since < LAG:
                 self._found.entered.setdefault(group, since)
+            elif not await self._take_members(group) and group in nested:
+                # It seemed to be there, long after the delta had told that it is deleted.
+                self._hints.groups.gone.add(group)
+                raise ReadEverything
 
     async def _take_members(self, group: str) -> bool:
         """Take everybody in a group; false if it is not there."""

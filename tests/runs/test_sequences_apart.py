@@ -607,6 +607,28 @@ async def test_a_nested_group_that_is_restored_and_not_listed_yet_is_known_after
     assert await team.members() == {colleague}
 
 
+async def test_a_deleted_group_that_seems_to_be_there_again_lets_nobody_stay_for_good(
+    team: Team,
+) -> None:
+    """An answer from before the deletion comes after the one that had it already."""
+    _, nested = team.hire_nested()
+    [colleague] = team.hire()
+    await team.connect()
+    team.control.delete_group(nested)
+    await team.run()
+    assert await team.members() == {colleague}
+    team.control.add_fault("lag", minSeconds=890, maxSeconds=900)
+    await team.run("full")
+    assert await team.members() > {colleague}
+    team.control.clear_faults()
+
+    for _ in range(2):
+        team.pass_time(LAG + 1)
+        await team.run()
+
+    assert await team.members() == {colleague}
+
+
 async def test_memberships_that_end_in_a_404_fail_one_person_and_not_the_run(team: Team) -> None:
     """As of somebody who is deleted between two pages."""
     [person] = team.hire()
