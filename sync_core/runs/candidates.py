@@ -132,7 +132,7 @@ class CandidateSearch:
             return
         old = [found.tree.above(roots, nested) for nested in (NO_GROUPS, before.awaited)]
         found.tree = await self._tree_with_streams(roots)
-        if found.tree.unreadable:
+        if found.tree.unreadable or found.tree.missing - {*before.missing, *self._only_let_in}:
             raise ReadEverything
         if scope.nested_groups:
             found.awaited = before.lacks(found.tree.names.keys(), found.tree.parents, news.nested)
@@ -161,8 +161,9 @@ class CandidateSearch:
         known = self._checkpoint.tree
         tracked = known.names.keys() | known.expected
         # A named group that once answered 404 may be there again, and of that no delta tells.
-        asked = (self._hints.groups.gone & tracked) | set(known.missing)
-        gone = dict.fromkeys(sorted(asked), now) | known.gone
+        told = self._hints.groups.gone & tracked
+        asked = dict.fromkeys(sorted(set(known.missing) - told), now) | known.gone
+        gone = asked | dict.fromkeys(sorted(told), now)
         self._found.gone = gone
         if not gone:
             return set()
@@ -173,9 +174,10 @@ class CandidateSearch:
         roots = self._context.scope.groups | self._context.mapping.groups
         if any(group in tracked and group not in self._only_let_in for group in still):
             raise ReadEverything
-        # One that was told of just now and seems to be there is asked for again by the next run.
-        told = self._hints.groups.gone
-        self._found.gone = {one: since for one, since in gone.items() if one in still | told}
+        # One that was told of lately and seems to be there is asked for again by the next runs.
+        self._found.gone = {
+            one: since for one, since in gone.items() if one in still or now - since < LAG
+        }
         back = there & (known.gone.keys() | known.missing)
         # Nobody knows any more what was nested in a named group that was gone: it may be deleted meanwhile.
         if back & roots and self._context.scope.nested_groups:

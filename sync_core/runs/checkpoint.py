@@ -274,12 +274,12 @@ class Leaving:
     ) -> TrackedGroups:
         tree, now = gatherer.reading.tree, self.context.stamp.now
         known = before.tree.gone if before is not None else {}
-        gone = dict.fromkeys(rounds.hints.groups.gone, now) | known
+        gone = known | dict.fromkeys(sorted(rounds.hints.groups.gone), now)
+        # One that was told of lately and seems to be there is asked for again by the next runs.
         kept = {
             group: since
             for group, since in gone.items()
-            if now - since < GONE_GROUP_KEPT
-            and (group not in tree.names or group in rounds.hints.groups.gone)
+            if now - since < (LAG if group in tree.names else GONE_GROUP_KEPT)
         }
         sizes = {group: size.people for group, size in gatherer.reading.direct_sizes().items()}
         old = before.tree if before is not None else TrackedGroups()

@@ -561,7 +561,11 @@ async def test_a_nested_group_is_deleted_while_the_named_one_above_it_is_gone(te
     assert await team.members() == {colleague}
 
 
-async def test_whom_a_deleted_group_kept_out_come_in_as_by_a_full_run(team: Team) -> None:
+@pytest.mark.parametrize("is_told", [True, False])
+async def test_whom_a_deleted_group_kept_out_come_in_as_by_a_full_run(
+    team: Team, is_told: bool
+) -> None:
+    """The delta tells of it, or the groups are read again for another reason before it does."""
     kept_out, person = team.hire(2)
     out = team.control.create_group("Out", members=[kept_out])["id"]
     scope = group_scope(team.group)
@@ -571,6 +575,10 @@ async def test_whom_a_deleted_group_kept_out_come_in_as_by_a_full_run(team: Team
     await team.connect(scope=scope)
     assert await team.members() == {person}
 
+    if not is_told:
+        team.control.add_members(team.group, team.control.create_group("Nested")["id"])
+        await team.looked()
+        team.control.add_fault("lag", minSeconds=890, maxSeconds=900, what=["delta"])
     team.control.delete_group(out)
     run = await team.run()
     assert (run.mode_reason, run.status) == (ModeReason.CHEAPER, RunStatus.PARTIAL)
@@ -607,18 +615,23 @@ async def test_a_nested_group_that_is_restored_and_not_listed_yet_is_known_after
     assert await team.members() == {colleague}
 
 
-async def test_a_deleted_group_that_seems_to_be_there_again_lets_nobody_stay_for_good(
-    team: Team,
+@pytest.mark.parametrize("was_seen_gone", [True, False])
+async def test_a_deleted_group_that_seems_to_be_there_lets_nobody_stay_for_good(
+    team: Team, was_seen_gone: bool
 ) -> None:
-    """An answer from before the deletion comes after the one that had it already."""
+    """Answers from before the deletion come after the delta has told it, or after one that knew it."""
     _, nested = team.hire_nested()
     [colleague] = team.hire()
     await team.connect()
     team.control.delete_group(nested)
-    await team.run()
-    assert await team.members() == {colleague}
-    team.control.add_fault("lag", minSeconds=890, maxSeconds=900)
-    await team.run("full")
+    if was_seen_gone:
+        await team.run()
+        assert await team.members() == {colleague}
+    team.control.add_fault(
+        "lag", minSeconds=890, maxSeconds=900, what=["groups", "list", "members"]
+    )
+    for _ in range(2):
+        await team.run("full")
     assert await team.members() > {colleague}
     team.control.clear_faults()
 
