@@ -160,8 +160,9 @@ class CandidateSearch:
         """Ask for the groups that were deleted: one that is restored brings its members, untold."""
         known = self._checkpoint.tree
         tracked = known.names.keys() | known.expected
+        # One that is nested no more may be nested again, and restored after that.
+        told = self._hints.groups.gone
         # A named group that once answered 404 may be there again, and of that no delta tells.
-        told = self._hints.groups.gone & tracked
         asked = dict.fromkeys(sorted(set(known.missing) - told), now) | known.gone
         gone = asked | dict.fromkeys(sorted(told), now)
         self._found.gone = gone

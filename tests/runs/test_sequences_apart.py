@@ -78,6 +78,14 @@ class Team:
         self.control.remove_members(self.group, person)
         return person, nested
 
+    def hire_deep(self) -> tuple[str, str, str]:
+        """Return somebody who is only in a group nested two levels below the team's, and both groups."""
+        person, deep = self.hire_nested()
+        middle = str(self.control.create_group("Middle", members=[deep])["id"])
+        self.control.add_members(self.group, middle)
+        self.control.remove_members(self.group, deep)
+        return person, middle, deep
+
     async def connect(self, **changes: Any) -> None:
         known = {
             "scope": group_scope(self.group),
@@ -523,10 +531,7 @@ async def test_a_nested_group_that_a_list_lacked_is_deleted_and_takes_its_people
 
 
 async def test_what_is_below_a_nested_group_that_lists_lacked_leaves_with_it(team: Team) -> None:
-    _, deep = team.hire_nested()
-    middle = team.control.create_group("Middle", members=[deep])["id"]
-    team.control.add_members(team.group, middle)
-    team.control.remove_members(team.group, deep)
+    _, middle, _ = team.hire_deep()
     [colleague] = team.hire()
     await team.connect()
     team.control.add_fault("flappingCast", share=1.0)
@@ -640,6 +645,29 @@ async def test_a_deleted_group_that_seems_to_be_there_lets_nobody_stay_for_good(
         await team.run()
 
     assert await team.members() == {colleague}
+
+
+async def test_a_group_is_deleted_while_it_is_not_nested_and_restored_when_it_is_again(
+    team: Team,
+) -> None:
+    person, middle, deep = team.hire_deep()
+    [colleague] = team.hire()
+    await team.connect()
+    team.control.remove_members(team.group, middle)
+    await team.looked()
+    team.control.delete_group(deep)
+    team.pass_time(LAG + 1)
+    await team.looked()
+    team.control.add_members(team.group, middle)
+    await team.looked()
+    team.pass_time(LAG + 1)
+    await team.looked()
+    assert await team.members() == {colleague}
+
+    team.control.restore_group(deep)
+    await team.looked()
+
+    assert await team.members() == {colleague, person}
 
 
 async def test_memberships_that_end_in_a_404_fail_one_person_and_not_the_run(team: Team) -> None:
