@@ -220,9 +220,15 @@ class Leaving:
         before = self.context.kept.checkpoint
         if before is None or not (gone := gatherer.reading.tree.missing & before.tree.names.keys()):
             return None
-        names = {group: name for group, name in before.tree.names.items() if group not in gone}
-        missing = sorted(gone.union(before.tree.missing))
-        tree = before.tree.model_copy(update={"names": names, "missing": missing})
+        known = before.tree
+        changed = {
+            "names": {group: name for group, name in known.names.items() if group not in gone},
+            "parents": {
+                group: above for group, above in known.parents.items() if group not in gone
+            },
+            "missing": sorted(gone.union(known.missing)),
+        }
+        tree = known.model_copy(update=changed)
         return before.model_copy(update={"tree": tree})
 
     # --- the checkpoint -------------------------------------------------------------------------

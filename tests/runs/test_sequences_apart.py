@@ -573,6 +573,7 @@ async def test_whom_a_deleted_group_kept_out_come_in_as_by_a_full_run(
     """The delta tells of it, or the groups are read again for another reason before it does."""
     kept_out, person = team.hire(2)
     out = team.control.create_group("Out", members=[kept_out])["id"]
+    team.control.add_members(team.group, out)
     scope = group_scope(team.group)
     scope["filters"][0]["clauses"].append(
         {"attribute": "groups", "operator": "NOT ARRAYCONTAINS", "value": [out]}
