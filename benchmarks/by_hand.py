@@ -18,7 +18,9 @@ from typing import Any
 from benchmarks.ours import store_connection
 from sync_core.directory.candidates import Wanted
 from sync_core.domain.catalog.candidates import CandidatePerson
-from sync_core.domain.documents import Actor, Connection, Run, SyncRequest, Trigger
+from sync_core.domain.documents.connection import Connection
+from sync_core.domain.documents.request import SyncRequest
+from sync_core.domain.documents.run import Actor, Run, Trigger
 from sync_core.people.by_hand import ask_for_import
 from sync_core.people.candidates import MOST_MARKED, Candidates, candidates
 from sync_core.runs import worker

@@ -19,7 +19,8 @@ import orjson
 
 from local.graph.directory.people import People
 from local.sample import COST_CENTER, SAMPLE_DOMAIN, SAMPLE_GROUP_ID, SAMPLE_INITIAL_DOMAIN
-from sync_core.domain.documents import MappingRule, Scope
+from sync_core.domain.documents.mapping import MappingRule
+from sync_core.domain.documents.scope import Scope
 from sync_core.domain.mapping.compile import CompiledMapping, compile_mapping
 from sync_core.domain.scope.compile import CompiledScope, compile_scope
 

@@ -23,7 +23,8 @@ import sync_core.directory.client
 import sync_core.runs.full  # noqa: F401
 from benchmarks.cost import measured
 from local.sample import SAMPLE_CLIENT_ID, SAMPLE_CLIENT_SECRET, SAMPLE_TENANT_ID
-from sync_core.domain.documents import Connection, SyncRequest
+from sync_core.domain.documents.connection import Connection
+from sync_core.domain.documents.request import SyncRequest
 from sync_core.runs import worker
 from sync_core.services import Services, open_services, utc_now
 from sync_core.settings import Settings

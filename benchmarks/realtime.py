@@ -28,7 +28,9 @@ from benchmarks.ours import store_connection
 from benchmarks.sides import members_of
 from sync_core.connections import subscriptions
 from sync_core.domain.clock import Wake
-from sync_core.domain.documents import Connection, SyncRequest, Trigger
+from sync_core.domain.documents.connection import Connection
+from sync_core.domain.documents.request import SyncRequest
+from sync_core.domain.documents.run import Trigger
 from sync_core.runs import worker
 from sync_core.runs.notifications import Deliveries
 from sync_core.services import Services, open_services

@@ -21,7 +21,8 @@ import aiohttp
 
 from benchmarks.ours import store_connection
 from local.sample import SAMPLE_GROUP_ID
-from sync_core.domain.documents import SyncRequest, Trigger
+from sync_core.domain.documents.request import SyncRequest
+from sync_core.domain.documents.run import Trigger
 from sync_core.services import Services, open_services, utc_now
 from sync_core.settings import Settings
 from sync_core.store.leases import Next

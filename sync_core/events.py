@@ -47,7 +47,7 @@ def _event(name: str, fields: str, meaning: str, *levels: int) -> Event:
     return Event(name, meaning, tuple(fields.split()), frozenset(levels or {logging.INFO}))
 
 
-# The counts of a run (`Counts` of domain/documents.py); one that is 0 is left out.
+# The counts of a run (`Counts` of domain/documents/run.py); one that is 0 is left out.
 COUNTS = {
     "read": _number("people read from Graph"),
     "in_scope": _number("people that the rules let in"),

@@ -16,7 +16,7 @@ from sync_core.connections import binding, delete, lifecycle, silence, subscript
 from sync_core.connections.impact import SaveGuard
 from sync_core.domain.clock import Timer, Wake, next_tick
 from sync_core.domain.compatibility import read
-from sync_core.domain.documents import Purpose, SyncRequest
+from sync_core.domain.documents.request import Purpose, SyncRequest
 from sync_core.domain.errors import FixConnection, Invalid, NotUnderstood, RequestRefused, SyncError
 from sync_core.health import clock, journal
 from sync_core.health.overdue import report_overdue

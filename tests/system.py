@@ -21,7 +21,9 @@ from local.sample import (
 from local.tls import TlsFiles
 from local.vault import VaultInThread
 from sync_core.directory.retry_budget import RetryBudget
-from sync_core.domain.documents import Actor, Connection, Run, SyncRequest
+from sync_core.domain.documents.connection import Connection
+from sync_core.domain.documents.request import SyncRequest
+from sync_core.domain.documents.run import Actor, Run
 from sync_core.domain.model import HEX_DIGITS
 from sync_core.runs import worker
 from sync_core.services import Services, open_services, utc_now

@@ -18,7 +18,7 @@ from deploy.probe.assumptions import ASSUMPTIONS, Assumption, Seen, Verdict, unk
 from deploy.probe.reading import Tenant
 from sync_core.domain.clouds import CLOUDS
 from sync_core.domain.connections.token import read_token
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.errors import SyncError
 from sync_core.services import Services, open_services
 from sync_core.settings import Settings

@@ -63,7 +63,8 @@ from sync_core.api.shapes import (
     UserList,
 )
 from sync_core.domain.connections.consent import CALLBACK_PATH, RESULT_PATH
-from sync_core.domain.documents import Document, Run
+from sync_core.domain.documents.base import Document
+from sync_core.domain.documents.run import Run
 from sync_core.people.release import Released
 from sync_core.people.sync_now import PersonSynced
 from sync_core.people.why import PersonExplained

@@ -22,7 +22,8 @@ from sync_core.api.shapes import (
     Problem,
     SyncBody,
 )
-from sync_core.domain.documents import ConnectionInput, Document
+from sync_core.domain.documents.base import Document
+from sync_core.domain.documents.connection import ConnectionInput
 
 SCHEMAS = "#/components/schemas/"
 TITLE = "Entra User Sync"

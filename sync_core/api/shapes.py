@@ -12,23 +12,12 @@ from sync_core.domain.connections.checks import Check as ConnectionCheck
 from sync_core.domain.connections.checks import CheckResult
 from sync_core.domain.connections.verification import VerificationStatus
 from sync_core.domain.connections.warnings import Warning  # noqa: A004 -- the word of the contract
-from sync_core.domain.documents import (
-    MAX_EXPRESSION,
-    MAX_KEYS,
-    MAX_RULES,
-    ColumnCount,
-    Connection,
-    Day,
-    Document,
-    Guid,
-    MappingRule,
-    Moment,
-    Policy,
-    Run,
-    RunStatus,
-    Scope,
-    TargetName,
-)
+from sync_core.domain.documents.base import Day, Document, Guid, Moment
+from sync_core.domain.documents.connection import MAX_RULES, Connection
+from sync_core.domain.documents.mapping import MAX_EXPRESSION, MappingRule, TargetName
+from sync_core.domain.documents.policy import MAX_KEYS, Policy
+from sync_core.domain.documents.run import ColumnCount, Run, RunStatus
+from sync_core.domain.documents.scope import Scope
 from sync_core.domain.formats.config_file import Action as ConfigAction
 from sync_core.domain.matching.decide import DecisionKind, Why
 from sync_core.domain.matching.takeover import Standing

@@ -10,7 +10,7 @@ from sync_core.domain.connections.unknown_attributes import (
     needs_schema,
     unknown_attributes,
 )
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.errors import FieldProblem, SyncError
 from sync_core.logs import log_event
 from sync_core.services import Services

@@ -13,7 +13,8 @@ from sync_core.directory.retry_budget import RetryBudget
 from sync_core.domain.connections.consent import Outcome, Refusal
 from sync_core.domain.connections.tenant_claims import OPEN_FOR, Claiming, Verdict
 from sync_core.domain.connections.token import read_token
-from sync_core.domain.documents import GUID, Connection
+from sync_core.domain.documents.base import GUID
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.errors import (
     FixConnection,
     NotUnderstood,

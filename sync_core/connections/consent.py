@@ -31,7 +31,7 @@ from sync_core.domain.connections.consent import (
     state_connection,
     state_digest,
 )
-from sync_core.domain.documents import Connection, CredentialKind
+from sync_core.domain.documents.connection import Connection, CredentialKind
 from sync_core.domain.errors import Conflict, FixConnection, RetryLater
 from sync_core.domain.sign_in import SignIn, TokenInvalid, sign_in_url
 from sync_core.logs import log_event

@@ -20,17 +20,9 @@ from sync_core.domain.connections.deletion import (
     being_deleted,
     people_protected,
 )
-from sync_core.domain.documents import (
-    Actor,
-    Connection,
-    Mode,
-    Purpose,
-    Run,
-    RunError,
-    RunStatus,
-    SyncRequest,
-    Trigger,
-)
+from sync_core.domain.documents.connection import Connection
+from sync_core.domain.documents.request import Purpose, SyncRequest
+from sync_core.domain.documents.run import Actor, Mode, Run, RunError, RunStatus, Trigger
 from sync_core.domain.errors import PreconditionFailed, RetryLater
 from sync_core.domain.model import Reason
 from sync_core.domain.plan.digest import moves_of

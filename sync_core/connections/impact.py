@@ -18,7 +18,8 @@ from typing import Any
 
 from sync_core.connections.refusals import NAMED, NeedsConfirmation, ReasonNeeded, members
 from sync_core.domain.connections.warnings import Warning  # noqa: A004 -- the word of the contract
-from sync_core.domain.documents import Connection, Guard
+from sync_core.domain.documents.connection import Connection
+from sync_core.domain.documents.policy import Guard
 from sync_core.domain.errors import Conflict, FixConnection, RetryLater, SyncError
 from sync_core.domain.plan.digest import moves_of
 from sync_core.domain.plan.guard import careful

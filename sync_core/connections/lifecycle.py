@@ -16,13 +16,13 @@ from sync_core.connections.subscriptions import (
     ask_for_run,
     surveyed,
 )
-from sync_core.domain.documents import (
+from sync_core.domain.documents.request import (
     LifecycleEvent,
     Purpose,
     SubscriptionEvent,
     SyncRequest,
-    Trigger,
 )
+from sync_core.domain.documents.run import Trigger
 from sync_core.domain.errors import PreconditionFailed, RetryLater
 from sync_core.domain.lifecycle import LifecycleDelivery, read_lifecycle
 from sync_core.domain.notifications import Notification

@@ -3,7 +3,7 @@
 import asyncio
 
 from sync_core.domain.connections.warnings import Warning  # noqa: A004 -- the word of the contract
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.errors import SyncError
 from sync_core.domain.names import UNBOUND, Bindings, unbound
 from sync_core.logs import log_event

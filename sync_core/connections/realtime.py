@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.realtime_status import RealtimeStatus, realtime_status
 from sync_core.health import journal
 from sync_core.services import Services

@@ -31,7 +31,7 @@ from sync_core.domain.connections.draft import (
 )
 from sync_core.domain.connections.verification import waiting_credential
 from sync_core.domain.connections.warnings import Warning  # noqa: A004 -- the word of the contract
-from sync_core.domain.documents import Connection, Credential, CredentialKind
+from sync_core.domain.documents.connection import Connection, Credential, CredentialKind
 from sync_core.domain.errors import (
     Conflict,
     FieldProblem,

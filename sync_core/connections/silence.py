@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from sync_core.connections import subscriptions
 from sync_core.directory.own_address import NOTIFICATIONS
-from sync_core.domain.documents import Connection, RunStatus
+from sync_core.domain.documents.connection import Connection
+from sync_core.domain.documents.run import RunStatus
 from sync_core.domain.errors import SyncError
 from sync_core.domain.incidents import SILENT
 from sync_core.domain.realtime import Silence, find_silence, last_heard

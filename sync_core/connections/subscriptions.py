@@ -21,7 +21,9 @@ from sync_core.directory.client import GraphClient
 from sync_core.directory.own_address import LIFECYCLE, NOTIFICATIONS, check_own_address
 from sync_core.directory.retry_budget import RetryBudget
 from sync_core.domain.clouds import CLOUDS, CloudName
-from sync_core.domain.documents import Connection, Purpose, SyncRequest, Trigger
+from sync_core.domain.documents.connection import Connection
+from sync_core.domain.documents.request import Purpose, SyncRequest
+from sync_core.domain.documents.run import Trigger
 from sync_core.domain.errors import FixConnection, PreconditionFailed, RetryLater, SyncError
 from sync_core.domain.notifications import client_state
 from sync_core.domain.secret_names import CLIENT_STATE_KEY

@@ -14,7 +14,8 @@ from sync_core.domain.connections.tenant_claims import (
     holders_to_look_at,
     released,
 )
-from sync_core.domain.documents import GUID, Connection
+from sync_core.domain.documents.base import GUID
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.errors import FieldProblem, NotUnderstood, RetryLater
 from sync_core.logs import log_event
 from sync_core.services import Services

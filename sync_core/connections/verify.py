@@ -48,7 +48,10 @@ from sync_core.domain.connections.verification import (
     waiting_fields,
     with_unknown,
 )
-from sync_core.domain.documents import GUID, Connection, Credential, Purpose, SyncRequest, Trigger
+from sync_core.domain.documents.base import GUID
+from sync_core.domain.documents.connection import Connection, Credential
+from sync_core.domain.documents.request import Purpose, SyncRequest
+from sync_core.domain.documents.run import Trigger
 from sync_core.domain.errors import (
     Conflict,
     FixConnection,

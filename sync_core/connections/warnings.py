@@ -12,7 +12,8 @@ from sync_core.domain.connections.deletion import Deletion, being_deleted
 from sync_core.domain.connections.limits import CAUSES, deletes, has_old_limits
 from sync_core.domain.connections.verification import Verification, VerificationStatus, state_words
 from sync_core.domain.connections.warnings import Warning  # noqa: A004 -- the word of the contract
-from sync_core.domain.documents import Agents, Connection, Guests, Scope
+from sync_core.domain.documents.connection import Connection
+from sync_core.domain.documents.scope import Agents, Guests, Scope
 from sync_core.domain.errors import IncompleteReading, SyncError
 from sync_core.domain.health import Health, connection_warnings
 from sync_core.domain.incremental.untracked import untracked_by

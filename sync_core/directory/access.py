@@ -22,7 +22,8 @@ from sync_core.directory.tenant_metadata import TenantMetadata
 from sync_core.directory.token_errors import Asked
 from sync_core.domain.clouds import CLOUDS, CloudName
 from sync_core.domain.connections import certificates
-from sync_core.domain.documents import GUID, Connection, Credential, CredentialKind
+from sync_core.domain.documents.base import GUID
+from sync_core.domain.documents.connection import Connection, Credential, CredentialKind
 from sync_core.domain.errors import FixConnection
 from sync_core.settings import Settings
 

@@ -34,7 +34,7 @@ from sync_core.domain.catalog.readiness import (
     unmeasured,
 )
 from sync_core.domain.catalog.schema import Property, UnreadableSchema, user_properties
-from sync_core.domain.documents import Guests
+from sync_core.domain.documents.scope import Guests
 from sync_core.domain.errors import FixConnection, IncompleteReading
 
 SCHEMA_LIFE = timedelta(days=1)

@@ -19,7 +19,7 @@ from sync_core.domain.catalog.candidates import (
     narrowed,
     search_for,
 )
-from sync_core.domain.documents import GUID
+from sync_core.domain.documents.base import GUID
 from sync_core.domain.errors import FieldProblem, IncompleteReading, Invalid
 
 Query = UsersRequestBuilder.UsersRequestBuilderGetQueryParameters

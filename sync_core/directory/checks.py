@@ -83,7 +83,7 @@ from sync_core.domain.connections.permissions import (
     permissions,
 )
 from sync_core.domain.connections.token import TokenFacts, read_token
-from sync_core.domain.documents import Connection, CredentialKind
+from sync_core.domain.documents.connection import Connection, CredentialKind
 from sync_core.domain.errors import FixConnection, RetryLater, SyncError
 from sync_core.domain.incremental.checkpoint import STREAM_GROUPS
 from sync_core.domain.incremental.tracking import names_to_track

@@ -25,7 +25,7 @@ from sync_core.directory.requests import (
     one_user,
 )
 from sync_core.domain.attributes import MANAGER, is_agent
-from sync_core.domain.documents import ASSIGNED_TO
+from sync_core.domain.documents.scope import ASSIGNED_TO
 from sync_core.domain.model import BECAME_GUEST, BECAME_MEMBER, Evidence, Reason
 from sync_core.domain.scope.compile import CompiledScope, keeps_out
 

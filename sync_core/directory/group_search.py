@@ -24,7 +24,7 @@ from sync_core.domain.catalog.groups import (
     search_for,
     to_choice,
 )
-from sync_core.domain.documents import GUID
+from sync_core.domain.documents.base import GUID
 from sync_core.domain.errors import FieldProblem, IncompleteReading, Invalid
 
 

@@ -2,7 +2,7 @@
 
 from sync_core.directory.client import GraphClient
 from sync_core.domain.connections.permissions import needs_of, permissions
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.errors import FixConnection, SyncError
 
 ABOUT_PERMISSIONS = frozenset({"graph.permissionMissing", "graph.limitedInformation"})

@@ -35,7 +35,8 @@ from sync_core.directory.requests import USERS_READ, all_users
 from sync_core.directory.streams import merged
 from sync_core.directory.transcript import Transcript
 from sync_core.domain.connections.permissions import HIDDEN
-from sync_core.domain.documents import ASSIGNED_TO, GROUPS, RecordError
+from sync_core.domain.documents.run import RecordError
+from sync_core.domain.documents.scope import ASSIGNED_TO, GROUPS
 from sync_core.domain.errors import FixConnection, IncompleteReading, SyncError
 from sync_core.domain.model import Attributes
 from sync_core.domain.plan.groups import GroupNow

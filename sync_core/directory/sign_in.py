@@ -10,7 +10,7 @@ from sync_core.directory.access import Directory
 from sync_core.directory.login import post_form
 from sync_core.directory.retry_budget import RetryBudget
 from sync_core.directory.token_errors import Asked
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.errors import RetryLater
 from sync_core.domain.sign_in import (
     Expected,

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from sync_core.domain.documents import Document
+from sync_core.domain.documents.base import Document
 
 # What a tick may be late by: a cold start, and one that a deployment has cost.
 PATIENCE = timedelta(minutes=15)

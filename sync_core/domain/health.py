@@ -20,7 +20,9 @@ from typing import Any, NamedTuple, Self
 
 from pydantic import Field
 
-from sync_core.domain.documents import Connection, Credential, Document, Trigger
+from sync_core.domain.documents.base import Document
+from sync_core.domain.documents.connection import Connection, Credential
+from sync_core.domain.documents.run import Trigger
 from sync_core.domain.errors import FixConnection, FixSettings
 from sync_core.domain.schedule import has_begun, spread
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from sync_core.domain.documents import Run, RunStatus
+from sync_core.domain.documents.run import Run, RunStatus
 from sync_core.domain.health import Event, Health, Incident, Step, resolved
 
 # Errors of single records and groups that only an administrator can mend, and that last until then.

@@ -7,7 +7,7 @@ a change notification is.
 from dataclasses import dataclass, field
 from typing import Any
 
-from sync_core.domain.documents import LifecycleEvent, SubscriptionEvent
+from sync_core.domain.documents.request import LifecycleEvent, SubscriptionEvent
 from sync_core.domain.notifications import Origin, items_of, origin_of
 
 # Of all that Graph sends; what it may send one day is left alone.

@@ -11,7 +11,9 @@ from typing import Self
 
 from pydantic import Field
 
-from sync_core.domain.documents import GUID, Assertion, Connection, Document
+from sync_core.domain.documents.base import GUID, Document
+from sync_core.domain.documents.connection import Connection
+from sync_core.domain.documents.policy import Assertion
 
 # An account's whole name has at most 113 characters, and Graph refuses longer texts in a `$filter`.
 # learn.microsoft.com/entra/identity/authentication/concept-sspr-policy#username-policies

@@ -10,16 +10,12 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from sync_core.domain.documents import (
-    ATTRIBUTE,
-    CONNECTION_ID,
-    NAME_PATTERN,
-    PLAN_HASH,
-    RUN_ID,
-    SECRET_NAME,
-    SECRET_VERSION,
-    TARGET,
-)
+from sync_core.domain.documents.base import CONNECTION_ID, RUN_ID
+from sync_core.domain.documents.connection import SECRET_NAME, SECRET_VERSION
+from sync_core.domain.documents.mapping import TARGET
+from sync_core.domain.documents.policy import NAME_PATTERN
+from sync_core.domain.documents.run import PLAN_HASH
+from sync_core.domain.documents.scope import ATTRIBUTE
 from sync_core.domain.errors import FieldProblem
 
 DATE = "must be a date like 2027-01-31"

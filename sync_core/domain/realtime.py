@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 
 from pydantic import Field
 
-from sync_core.domain.documents import Connection, Document
+from sync_core.domain.documents.base import Document
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.incremental.hints import Hint
 from sync_core.domain.incremental.open_people import LAG
 from sync_core.domain.model import Action, Change, Reason

@@ -5,7 +5,8 @@ from datetime import datetime
 
 from pydantic import Field
 
-from sync_core.domain.documents import Connection, Document
+from sync_core.domain.documents.base import Document
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.health import Health
 from sync_core.domain.incidents import SILENT
 from sync_core.domain.realtime import Heard, RealtimeState, last_heard, latency_document

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
 
-from sync_core.domain.documents import Document
+from sync_core.domain.documents.base import Document
 
 PASS_EVERY = timedelta(days=1)
 # Storage takes some 50 ms each, so a tick is over in two minutes.

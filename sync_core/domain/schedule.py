@@ -3,7 +3,7 @@
 import hashlib
 from datetime import UTC, datetime, timedelta
 
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents.connection import Connection
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

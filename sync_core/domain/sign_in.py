@@ -20,7 +20,7 @@ from urllib.parse import urlencode
 
 import jwt
 
-from sync_core.domain.documents import GUID
+from sync_core.domain.documents.base import GUID
 from sync_core.domain.errors import SyncError
 
 # A fixed list: a token must not choose how it is verified (RFC 8725, section 3.1).

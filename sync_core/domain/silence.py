@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.incidents import SILENT, Finding
 from sync_core.domain.realtime import Cover, RealtimeState, Silence
 from sync_core.domain.subscriptions import State, Subscription, resource_of

@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple, Self
 
-from sync_core.domain.documents import Connection, RemovalAction
+from sync_core.domain.documents.connection import Connection
+from sync_core.domain.documents.policy import RemovalAction
 from sync_core.domain.errors import SyncError
 from sync_core.domain.incremental.checkpoint import TrackedGroups
 from sync_core.domain.mapping.compile import compile_mapping

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sync_core.domain.clouds import CloudName
-from sync_core.domain.documents import GUID
+from sync_core.domain.documents.base import GUID
 
 # GCC lives in the global cloud; the two of the US government share a login service.
 BY_SUB_SCOPE = {

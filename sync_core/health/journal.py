@@ -12,7 +12,8 @@ from functools import partial
 from sync_core.directory.checks import credential_expiry
 from sync_core.domain import health
 from sync_core.domain.connections.checks import NEVER_EXPIRES
-from sync_core.domain.documents import Connection, Run, RunStatus
+from sync_core.domain.documents.connection import Connection
+from sync_core.domain.documents.run import Run, RunStatus
 from sync_core.domain.errors import SyncError
 from sync_core.domain.health import (
     Cause,

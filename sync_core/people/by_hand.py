@@ -3,14 +3,9 @@
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
-from sync_core.domain.documents import (
-    Actor,
-    Connection,
-    Mode,
-    NamedPeople,
-    Run,
-    Trigger,
-)
+from sync_core.domain.documents.connection import Connection
+from sync_core.domain.documents.request import NamedPeople
+from sync_core.domain.documents.run import Actor, Mode, Run, Trigger
 from sync_core.domain.errors import Conflict, FieldProblem, Invalid, RetryLater
 from sync_core.logs import log_event
 from sync_core.runs.by_name import message_for

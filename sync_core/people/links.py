@@ -1,6 +1,6 @@
 """A person's link to another row, broken at an administrator's word."""
 
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.model import Link
 from sync_core.runs.hold import held
 from sync_core.services import Services

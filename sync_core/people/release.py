@@ -9,16 +9,9 @@ from collections.abc import Collection
 from dataclasses import replace
 from enum import StrEnum
 
-from sync_core.domain.documents import (
-    Actor,
-    Connection,
-    Document,
-    Mode,
-    Run,
-    RunError,
-    RunStatus,
-    Trigger,
-)
+from sync_core.domain.documents.base import Document
+from sync_core.domain.documents.connection import Connection
+from sync_core.domain.documents.run import Actor, Mode, Run, RunError, RunStatus, Trigger
 from sync_core.domain.errors import (
     Conflict,
     LeaseLost,

@@ -10,16 +10,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from sync_core.directory.client import GraphClient
-from sync_core.domain.documents import (
-    Actor,
-    Connection,
-    Document,
-    Mode,
-    Run,
-    RunError,
-    RunStatus,
-    Trigger,
-)
+from sync_core.domain.documents.base import Document
+from sync_core.domain.documents.connection import Connection
+from sync_core.domain.documents.run import Actor, Mode, Run, RunError, RunStatus, Trigger
 from sync_core.domain.errors import Conflict, LeaseLost, RetryLater, SyncError
 from sync_core.domain.explain.words import (
     evidence_in_words,

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.explain.words import standing_of, verdict
 from sync_core.people.why import by_hand_of, names_of
 from sync_core.runs.one import OnePlan

@@ -12,7 +12,9 @@ from typing import Any
 
 from sync_core.directory.groups import GroupTree, read_group_tree
 from sync_core.directory.lookup import direct_groups, find_by_name
-from sync_core.domain.documents import GUID, Connection, Document, RecordError, RunStatus
+from sync_core.domain.documents.base import GUID, Document
+from sync_core.domain.documents.connection import Connection
+from sync_core.domain.documents.run import RecordError, RunStatus
 from sync_core.domain.errors import RetryLater
 from sync_core.domain.explain.facts import (
     REDACTED,

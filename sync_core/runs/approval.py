@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 from itertools import islice
 
 from sync_core.concurrency import produced
-from sync_core.domain.documents import Connection, Run
+from sync_core.domain.documents.connection import Connection
+from sync_core.domain.documents.run import Run
 from sync_core.domain.model import Change
 from sync_core.domain.plan.digest import moves_of
 from sync_core.domain.plan.plan import Plan

@@ -12,17 +12,16 @@ from functools import partial
 
 from sync_core.directory.client import GraphClient
 from sync_core.directory.lookup import ids_by_address, ids_by_name, kinds_among
-from sync_core.domain.documents import (
-    GUID,
-    Connection,
+from sync_core.domain.documents.base import GUID
+from sync_core.domain.documents.connection import Connection
+from sync_core.domain.documents.request import NamedPeople, SyncRequest
+from sync_core.domain.documents.run import (
     ImportOutcome,
     Mode,
-    NamedPeople,
     PersonResult,
     Run,
     RunError,
     RunStatus,
-    SyncRequest,
     Trigger,
 )
 from sync_core.domain.errors import LeaseLost, SyncError

@@ -14,7 +14,7 @@ from sync_core.directory.groups import NO_GROUPS, GroupTree, existing, read_grou
 from sync_core.directory.lookup import who_exists
 from sync_core.directory.members import member_ids
 from sync_core.domain.attributes import MANAGER
-from sync_core.domain.documents import ASSIGNED_TO, GROUPS
+from sync_core.domain.documents.scope import ASSIGNED_TO, GROUPS
 from sync_core.domain.incremental.checkpoint import Checkpoint, TrackedGroups
 from sync_core.domain.incremental.hints import Hints
 from sync_core.domain.incremental.interest import InterestSet

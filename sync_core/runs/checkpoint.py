@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from sync_core.concurrency import in_thread
 from sync_core.directory.lookup import who_can_return
 from sync_core.domain.attributes import MANAGER
-from sync_core.domain.documents import Purpose, SyncRequest, Trigger
+from sync_core.domain.documents.request import Purpose, SyncRequest
+from sync_core.domain.documents.run import Trigger
 from sync_core.domain.errors import RetryLater, SyncError
 from sync_core.domain.incremental.checkpoint import (
     GONE_GROUP_KEPT,

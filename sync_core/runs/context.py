@@ -12,7 +12,8 @@ from sync_core.directory.client import GraphClient
 from sync_core.directory.evidence import read_evidence
 from sync_core.directory.groups import GroupTree
 from sync_core.directory.reading import Reading
-from sync_core.domain.documents import Connection, RunWarning
+from sync_core.domain.documents.connection import Connection
+from sync_core.domain.documents.run import RunWarning
 from sync_core.domain.mapping.compile import CompiledMapping, compile_mapping
 from sync_core.domain.matching.takeover import Leftover, pending
 from sync_core.domain.model import Action, Change, Evidence

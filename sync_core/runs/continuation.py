@@ -8,7 +8,7 @@ from itertools import islice
 
 from sync_core.concurrency import in_thread
 from sync_core.directory.transcript import Transcript
-from sync_core.domain.documents import Mode, ModeReason
+from sync_core.domain.documents.run import Mode, ModeReason
 from sync_core.domain.errors import LeaseLost, RetryLater, SyncError
 from sync_core.domain.incremental.checkpoint import MOST_TOLD
 from sync_core.domain.incremental.digest import deciding_digest

@@ -1,7 +1,7 @@
 """Drift: what a full reading found out and no delta told. It is counted and shown, and zero is the aim."""
 
 from sync_core.directory.delta import LinkRefused
-from sync_core.domain.documents import ModeReason
+from sync_core.domain.documents.run import ModeReason
 from sync_core.domain.incremental.checkpoint import Checkpoint
 from sync_core.domain.incremental.digest import deciding_digest
 from sync_core.domain.incremental.hints import Hints

@@ -6,7 +6,8 @@ from datetime import timedelta
 from sync_core.concurrency import in_thread
 from sync_core.directory.managers import with_managers
 from sync_core.domain.attributes import MANAGER, manager_of
-from sync_core.domain.documents import RecordError, RemovalAction, Run, RunStatus, RunWarning
+from sync_core.domain.documents.policy import RemovalAction
+from sync_core.domain.documents.run import RecordError, Run, RunStatus, RunWarning
 from sync_core.domain.incremental.hints import GONE_FOR_GOOD, Hints
 from sync_core.domain.incremental.open_people import has_second_witness
 from sync_core.domain.model import (

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 
-from sync_core.domain.documents import Run, RunError, Trigger
+from sync_core.domain.documents.run import Run, RunError, Trigger
 from sync_core.domain.errors import Conflict, LeaseLost, SyncError
 from sync_core.domain.health import UNATTENDED
 from sync_core.logs import log_event

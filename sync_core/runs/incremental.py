@@ -7,7 +7,7 @@ from functools import cached_property
 from sync_core.concurrency import in_thread
 from sync_core.directory.groups import existing
 from sync_core.domain.attributes import manager_of
-from sync_core.domain.documents import RecordError, RunWarning
+from sync_core.domain.documents.run import RecordError, RunWarning
 from sync_core.domain.incremental.checkpoint import Checkpoint
 from sync_core.domain.incremental.hints import Hint, Hints, contradicts
 from sync_core.domain.incremental.notified import with_words

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from sync_core.concurrency import in_thread
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.errors import RecordRejected
 from sync_core.domain.matching.decide import Newcomer, Outcome, Wait, Why, decide, reason
 from sync_core.domain.matching.registry import Registry

@@ -1,6 +1,7 @@
 """What a run learns of notifications: what came by them, how fast, and what they did not tell."""
 
-from sync_core.domain.documents import Purpose, SyncRequest, Trigger
+from sync_core.domain.documents.request import Purpose, SyncRequest
+from sync_core.domain.documents.run import Trigger
 from sync_core.domain.errors import SyncError
 from sync_core.domain.incidents import Ears
 from sync_core.domain.incremental.notified import of_notified

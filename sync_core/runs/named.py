@@ -9,7 +9,7 @@ from sync_core.directory.groups import inside
 from sync_core.directory.members import member_ids
 from sync_core.directory.reading import Reading
 from sync_core.domain.attributes import manager_of
-from sync_core.domain.documents import RecordError, RunWarning
+from sync_core.domain.documents.run import RecordError, RunWarning
 from sync_core.domain.model import Evidence, Inventory, StoredIndex, StoredPerson
 from sync_core.domain.plan.by_hand import to_be_asked_for
 from sync_core.domain.plan.judge import unanswered

@@ -2,13 +2,8 @@
 
 from dataclasses import dataclass, field, replace
 
-from sync_core.domain.documents import (
-    Connection,
-    ImportOutcome,
-    PersonResult,
-    RecordError,
-    SyncOutcome,
-)
+from sync_core.domain.documents.connection import Connection
+from sync_core.domain.documents.run import ImportOutcome, PersonResult, RecordError, SyncOutcome
 from sync_core.domain.explain.words import (
     by_hand_in_words,
     display_name_of,

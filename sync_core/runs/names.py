@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from sync_core.directory.client import GraphClient
 from sync_core.directory.lookup import ids_by_name, who_exists
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.errors import SyncError
 from sync_core.domain.model import Status, Value
 from sync_core.domain.names import Bindings, askable, places, rebound

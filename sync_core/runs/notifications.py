@@ -14,7 +14,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from time import monotonic
 
-from sync_core.domain.documents import SyncRequest, Trigger
+from sync_core.domain.documents.request import SyncRequest
+from sync_core.domain.documents.run import Trigger
 from sync_core.domain.errors import Invalid, RequestRefused, RetryLater
 from sync_core.domain.incremental.notified import add, cases_of
 from sync_core.domain.incremental.open_people import Key, OpenCase

@@ -11,7 +11,7 @@ from sync_core.directory.groups import inside
 from sync_core.directory.membership import in_groups
 from sync_core.directory.reading import Reading
 from sync_core.domain.attributes import manager_of
-from sync_core.domain.documents import RecordError, RunWarning
+from sync_core.domain.documents.run import RecordError, RunWarning
 from sync_core.domain.incremental.open_people import has_second_witness
 from sync_core.domain.incremental.witness import is_out_by_attributes
 from sync_core.domain.matching.decide import Outcome as Matched

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sync_core.domain.documents import SyncRequest, Trigger
+from sync_core.domain.documents.request import SyncRequest
+from sync_core.domain.documents.run import Trigger
 from sync_core.domain.incremental.rest import Rest
 from sync_core.services import Services
 

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from sync_core.concurrency import in_thread
 from sync_core.directory.reading import Sighting
-from sync_core.domain.documents import RecordError, RunWarning
+from sync_core.domain.documents.run import RecordError, RunWarning
 from sync_core.domain.model import (
     Action,
     Attributes,

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from sync_core.domain.clock import Wake
 from sync_core.domain.compatibility import read
-from sync_core.domain.documents import Purpose, Run, RunError, RunStatus, SyncRequest
+from sync_core.domain.documents.request import Purpose, SyncRequest
+from sync_core.domain.documents.run import Run, RunError, RunStatus
 from sync_core.domain.health import Cause
 from sync_core.health import journal
 from sync_core.logs import log_event

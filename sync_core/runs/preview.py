@@ -17,7 +17,9 @@ from pydantic import Field
 from sync_core.concurrency import in_thread
 from sync_core.directory.client import GraphClient
 from sync_core.directory.reading import Reading
-from sync_core.domain.documents import ColumnCount, Connection, Counts, Document, RecordError
+from sync_core.domain.documents.base import Document
+from sync_core.domain.documents.connection import Connection
+from sync_core.domain.documents.run import ColumnCount, Counts, RecordError
 from sync_core.domain.errors import RequestRefused
 from sync_core.domain.model import Action, Change, Reason, Tally, Value
 from sync_core.domain.plan.digest import moves_of

@@ -5,14 +5,8 @@ from datetime import datetime
 
 from sync_core.directory.trouble import Usage
 from sync_core.domain.compatibility import word
-from sync_core.domain.documents import (
-    Connection,
-    GraphUse,
-    Run,
-    RunError,
-    RunStatus,
-    Trigger,
-)
+from sync_core.domain.documents.connection import Connection
+from sync_core.domain.documents.run import GraphUse, Run, RunError, RunStatus, Trigger
 from sync_core.domain.errors import SyncError
 from sync_core.domain.health import Cause
 from sync_core.domain.plan.guard import Verdict

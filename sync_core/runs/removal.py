@@ -12,7 +12,7 @@ from typing import Any
 
 from sync_core.concurrency import in_thread
 from sync_core.domain.connections.deletion import Users, departures
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.model import HEX_DIGITS, Change, Inventory, Status, StoredPerson
 from sync_core.domain.plan.assertions import Assertions
 from sync_core.domain.plan.decide import is_protected

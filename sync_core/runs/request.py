@@ -12,15 +12,9 @@ from datetime import datetime
 from typing import Literal
 
 from sync_core.domain.compatibility import word
-from sync_core.domain.documents import (
-    Actor,
-    Connection,
-    Mode,
-    Run,
-    RunStatus,
-    SyncRequest,
-    Trigger,
-)
+from sync_core.domain.documents.connection import Connection
+from sync_core.domain.documents.request import SyncRequest
+from sync_core.domain.documents.run import Actor, Mode, Run, RunStatus, Trigger
 from sync_core.domain.errors import Conflict, RetryLater
 from sync_core.domain.health import UNATTENDED, Health
 from sync_core.domain.schedule import EPOCH, is_due

@@ -17,7 +17,7 @@ from sync_core.directory.delta import (
     users_link,
 )
 from sync_core.directory.groups import GroupTree
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.incremental.checkpoint import (
     STREAM_GROUPS,
     Checkpoint,

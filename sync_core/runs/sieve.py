@@ -2,7 +2,8 @@
 
 from datetime import datetime
 
-from sync_core.domain.documents import Connection, SyncRequest
+from sync_core.domain.documents.connection import Connection
+from sync_core.domain.documents.request import SyncRequest
 from sync_core.domain.incremental.notified import matters, of_notified
 from sync_core.domain.incremental.open_people import next_look
 from sync_core.domain.incremental.rest import EARLY, LONGEST_OF_LOOKS_S

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import ClassVar
 
 from sync_core.directory.delta import LinkRefused, NoDelta, NoLinkNow, TooMany, TooManyPages
-from sync_core.domain.documents import ModeReason
+from sync_core.domain.documents.run import ModeReason
 from sync_core.domain.incremental.checkpoint import Checkpoint
 from sync_core.domain.incremental.digest import deciding_digest
 from sync_core.domain.incremental.mode import (

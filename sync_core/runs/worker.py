@@ -8,15 +8,9 @@ from typing import NamedTuple
 
 from sync_core.directory.client import GraphClient
 from sync_core.directory.missing import with_all_missing
-from sync_core.domain.documents import (
-    Connection,
-    Mode,
-    Run,
-    RunError,
-    RunStatus,
-    SyncRequest,
-    Trigger,
-)
+from sync_core.domain.documents.connection import Connection
+from sync_core.domain.documents.request import SyncRequest
+from sync_core.domain.documents.run import Mode, Run, RunError, RunStatus, Trigger
 from sync_core.domain.errors import FixConnection, LeaseLost, SyncError
 from sync_core.domain.health import UNATTENDED, Cause, cause_of
 from sync_core.domain.incidents import Ears

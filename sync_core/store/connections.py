@@ -21,7 +21,8 @@ from pydantic import ValidationError
 from sync_core.domain.compatibility import FIRST_SCHEMA, kept, read, schema_after, strange_paths
 from sync_core.domain.connections.limits import with_new_limits
 from sync_core.domain.connections.verification import with_unknown
-from sync_core.domain.documents import Connection, is_connection_id
+from sync_core.domain.documents.base import is_connection_id
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.errors import (
     Conflict,
     FieldProblem,

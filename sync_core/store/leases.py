@@ -20,7 +20,8 @@ from azure.core.exceptions import (
 from azure.data.tables import UpdateMode
 
 from sync_core.domain.compatibility import read
-from sync_core.domain.documents import Actor, SyncRequest
+from sync_core.domain.documents.request import SyncRequest
+from sync_core.domain.documents.run import Actor
 from sync_core.domain.errors import LeaseLost, RetryLater
 from sync_core.domain.incremental.rest import FIRST_S, Rest
 from sync_core.store.rows import foreign_columns

@@ -11,7 +11,7 @@ from azure.core.exceptions import AzureError
 from azure.data.tables import UpdateMode
 
 from sync_core.domain.compatibility import read
-from sync_core.domain.documents import NamedPeople
+from sync_core.domain.documents.request import NamedPeople
 from sync_core.store.rows import joined, pieces
 from sync_core.store.tables import NAMED, Tables, asked
 from sync_core.store.wire import query, quoted, storage_unavailable

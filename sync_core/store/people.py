@@ -16,7 +16,7 @@ from azure.data.tables.aio import TableClient
 
 from sync_core.domain.catalog.candidates import Standing
 from sync_core.domain.compatibility import read, word
-from sync_core.domain.documents import Document
+from sync_core.domain.documents.base import Document
 from sync_core.domain.letters import comparable_text
 from sync_core.domain.matching.registry import LINKED_BY, LINKED_TO
 from sync_core.domain.model import HEX_DIGITS, Action, Origin, Reason, Status, Value

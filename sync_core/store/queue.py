@@ -9,7 +9,7 @@ from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient
 
 from sync_core.domain.clock import Wake
-from sync_core.domain.documents import SyncRequest
+from sync_core.domain.documents.request import SyncRequest
 from sync_core.domain.errors import RetryLater
 from sync_core.settings import StorageAccess
 from sync_core.store.patience import PatientTransport

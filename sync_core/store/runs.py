@@ -9,7 +9,7 @@ import orjson
 from azure.core.exceptions import AzureError
 
 from sync_core.domain.compatibility import read
-from sync_core.domain.documents import Run
+from sync_core.domain.documents.run import Run
 from sync_core.domain.errors import NotFound
 from sync_core.domain.model import StillHeld
 from sync_core.store.rows import joined, pieces, time_left

@@ -20,7 +20,7 @@ from azure.data.tables import TableEntity, UpdateMode
 from pydantic import ValidationError
 
 from sync_core.domain.compatibility import kept, read_partly
-from sync_core.domain.documents import Document
+from sync_core.domain.documents.base import Document
 from sync_core.domain.errors import RetryLater
 from sync_core.logs import log_event
 from sync_core.store.rows import foreign_columns, joined, pieces

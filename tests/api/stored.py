@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sync_core.domain.documents import Run, RunStatus, Trigger
+from sync_core.domain.documents.run import Run, RunStatus, Trigger
 from sync_core.domain.errors import RecordRejected, RetryLater
 from sync_core.domain.model import Action, Change, Reason, Value
 from sync_core.runs.hold import held

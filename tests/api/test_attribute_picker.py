@@ -13,7 +13,7 @@ from local.sample import COST_CENTER, SAMPLE_ROLES
 from sync_core.directory import attributes, requests
 from sync_core.directory.client import GraphClient
 from sync_core.domain.catalog import attributes as attribute_choices
-from sync_core.domain.documents import MappingRule
+from sync_core.domain.documents.mapping import MappingRule
 from sync_core.services import Services, utc_now
 from tests.api.conftest import Create, paths
 from tests.api.description import mismatches

@@ -4,7 +4,7 @@ import httpx
 
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_ROLES
-from sync_core.domain.documents import Run, RunStatus, Trigger
+from sync_core.domain.documents.run import Run, RunStatus, Trigger
 from sync_core.domain.health import Cause
 from sync_core.health import journal
 from sync_core.services import Services, utc_now

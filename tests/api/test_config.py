@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from local.sample import SAMPLE_CLIENT_ID, SAMPLE_CLIENT_SECRET, SAMPLE_TENANT_ID
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.errors import FixConnection, RetryLater
 from sync_core.domain.formats.config_file import MAX_BYTES
 from sync_core.services import Services

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from local.sample import SAMPLE_CLIENT_ID, SAMPLE_CLIENT_SECRET, SAMPLE_TENANT_ID
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents.connection import Connection
 from sync_core.services import Services
 from sync_core.store.connections import StoredConnection, changed_meanwhile
 from tests.api.conftest import Create, document, paths, scope_of

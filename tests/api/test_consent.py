@@ -36,7 +36,8 @@ from sync_core.connections import binding, tenants
 from sync_core.directory.access import Directory
 from sync_core.domain.connections.consent import Outcome
 from sync_core.domain.connections.verification import VerificationStatus
-from sync_core.domain.documents import Connection, SyncRequest
+from sync_core.domain.documents.connection import Connection
+from sync_core.domain.documents.request import SyncRequest
 from sync_core.domain.errors import PreconditionFailed, RetryLater
 from sync_core.services import Services, utc_now
 from sync_core.settings import DEVELOPMENT_STORAGE

@@ -8,7 +8,7 @@ import pytest
 from local.graph import GraphEmulator
 from local.identity import EXCHANGE, IDENTITY_CLIENT_ID, IDENTITY_OBJECT_ID, ISSUER
 from local.sample import SAMPLE_CLIENT_SECRET
-from sync_core.domain.documents import RunStatus
+from sync_core.domain.documents.run import RunStatus
 from sync_core.domain.errors import FixConnection
 from sync_core.services import Services
 from tests.api.conftest import Create, Json, document, paths

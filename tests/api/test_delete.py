@@ -14,15 +14,8 @@ from local.sample import SAMPLE_CLIENT_ID, SAMPLE_TENANT_ID
 from sync_core import triggers
 from sync_core.connections import delete
 from sync_core.domain.connections.deletion import Deletion, Users
-from sync_core.domain.documents import (
-    Actor,
-    NamedPeople,
-    Purpose,
-    Run,
-    RunStatus,
-    SyncRequest,
-    Trigger,
-)
+from sync_core.domain.documents.request import NamedPeople, Purpose, SyncRequest
+from sync_core.domain.documents.run import Actor, Run, RunStatus, Trigger
 from sync_core.domain.errors import RetryLater
 from sync_core.domain.health import Incident, Step
 from sync_core.domain.incremental.open_people import Cause, opened

@@ -10,7 +10,8 @@ import pytest
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_CLIENT_SECRET, SAMPLE_ROLES
 from sync_core.connections import impact
-from sync_core.domain.documents import DEFAULT_MAPPING, RunStatus
+from sync_core.domain.documents.mapping import DEFAULT_MAPPING
+from sync_core.domain.documents.run import RunStatus
 from sync_core.domain.plan.digest import moves_of
 from sync_core.runs import confirmed, planner
 from sync_core.services import Services, utc_now

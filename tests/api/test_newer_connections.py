@@ -12,7 +12,7 @@ from sync_core import services as wiring
 from sync_core import triggers
 from sync_core.domain.compatibility import SCHEMA
 from sync_core.domain.connections.verification import in_use_of
-from sync_core.domain.documents import RunStatus
+from sync_core.domain.documents.run import RunStatus
 from sync_core.runs.request import request_due
 from sync_core.services import Services, utc_now
 from sync_core.store.tables import (

@@ -4,7 +4,7 @@ import httpx
 import orjson
 import pytest
 
-from sync_core.domain.documents import RunStatus
+from sync_core.domain.documents.run import RunStatus
 from sync_core.domain.matching.decide import Wait, Why
 from sync_core.health import journal
 from sync_core.services import Services, utc_now

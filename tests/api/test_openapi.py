@@ -7,7 +7,8 @@ import httpx
 import pytest
 from pydantic import BaseModel
 
-from sync_core.domain.documents import ConnectionInput, Run
+from sync_core.domain.documents.connection import ConnectionInput
+from sync_core.domain.documents.run import Run
 from sync_core.domain.matching.decide import Wait, Why
 from sync_core.domain.problems import PATTERN_WORDS
 from sync_core.services import Services

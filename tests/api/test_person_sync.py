@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from local.graph import GraphEmulator
-from sync_core.domain.documents import Actor, Run, RunStatus, Trigger
+from sync_core.domain.documents.run import Actor, Run, RunStatus, Trigger
 from sync_core.domain.incremental.open_people import Cause
 from sync_core.domain.model import Origin
 from sync_core.people import sync_now

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from local.sample import SAMPLE_CLIENT_ID, SAMPLE_TENANT_ID
-from sync_core.domain.documents import Purpose
+from sync_core.domain.documents.request import Purpose
 from sync_core.domain.subscriptions import Failure, Place, State, Subscription
 from sync_core.services import Services
 from tests.api.conftest import Create, scope_of

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from starlette.types import ASGIApp
 
 from sync_core.api.http.auth import identify
-from sync_core.domain.documents import Actor
+from sync_core.domain.documents.run import Actor
 from sync_core.services import Services
 from sync_core.settings import Settings, StorageAccess
 from tests.api.conftest import ADMIN, app_over, calling

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sync_core.domain.documents import RunError, RunStatus
+from sync_core.domain.documents.run import RunError, RunStatus
 from sync_core.services import Services
 from sync_core.store.plans import CHANGES_A_CHUNK
 from tests.api.conftest import Create, paths

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.scope.overlap import chosen_people
 from sync_core.services import Services
 from tests.api.conftest import Create, Json, document, paths

@@ -16,7 +16,7 @@ from azure.storage.queue import TextBase64DecodePolicy
 from azure.storage.queue.aio import QueueClient
 
 from sync_core.api.http.preferences import wait_s
-from sync_core.domain.documents import Actor, RunStatus
+from sync_core.domain.documents.run import Actor, RunStatus
 from sync_core.services import Services
 from sync_core.store.leases import Next
 from sync_core.store.queue import QUEUE, RequestQueue

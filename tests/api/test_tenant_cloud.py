@@ -7,7 +7,7 @@ import pytest
 
 from local.graph import GraphEmulator
 from local.sample import CHINA_TENANT_ID, DOD_TENANT_ID, OTHER_CLOUD_TENANT_ID
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.errors import FixConnection
 from sync_core.services import Services
 from sync_core.store.vault import SECRET_MISSING

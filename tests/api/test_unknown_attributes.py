@@ -5,7 +5,7 @@ import pytest
 
 from local.graph import GraphEmulator
 from sync_core.connections import attributes
-from sync_core.domain.documents import MappingRule
+from sync_core.domain.documents.mapping import MappingRule
 from sync_core.services import Services
 from tests.api.conftest import Create, Json, document, scope_of
 from tests.system import run_now

@@ -13,7 +13,8 @@ from sync_core import services as wiring
 from sync_core import triggers
 from sync_core.connections import verify
 from sync_core.connections.impact import SaveGuard
-from sync_core.domain.documents import Run, RunStatus, SyncRequest, Trigger
+from sync_core.domain.documents.request import SyncRequest
+from sync_core.domain.documents.run import Run, RunStatus, Trigger
 from sync_core.domain.errors import FixConnection, RetryLater
 from sync_core.domain.health import Cause
 from sync_core.health import journal

@@ -24,7 +24,7 @@ from sync_core.directory.checks import check_connection
 from sync_core.directory.client import GraphClient
 from sync_core.directory.retry_budget import RetryBudget
 from sync_core.domain.connections.checks import Check, CheckResult, Severity
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents.connection import Connection
 from sync_core.services import Services
 from tests.switches import either_way
 from tests.system import Rig, connection, group_scope, impatient

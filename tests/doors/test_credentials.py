@@ -22,7 +22,7 @@ from sync_core.directory.client import GraphClient
 from sync_core.directory.credentials import Application, FederatedCredential, GraphCredential
 from sync_core.directory.requests import one_group
 from sync_core.domain.clouds import CLOUDS, CloudName
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.errors import FixConnection
 from sync_core.services import Services
 from tests.certificates import certificate_pem, key_pem, rsa_key

@@ -16,7 +16,8 @@ from local.graph import GraphEmulator
 from local.sample import SAMPLE_CLIENT_SECRET
 from sync_core.connections import subscriptions
 from sync_core.directory import client, credentials, requests
-from sync_core.domain.documents import Run, RunStatus, Scope
+from sync_core.domain.documents.run import Run, RunStatus
+from sync_core.domain.documents.scope import Scope
 from sync_core.domain.subscriptions import Failure
 from sync_core.runs import way
 from sync_core.services import Services, utc_now

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from local.sample import SAMPLE_CLIENT_SECRET
-from sync_core.domain.documents import Run, RunStatus
+from sync_core.domain.documents.run import Run, RunStatus
 from tests.faults.matrix import Case, Outcome
 from tests.faults.stage import Change, Rows, Seen, Stage
 from tests.faults.strikes import FULL, Kind

@@ -9,7 +9,7 @@ import pytest
 
 from deploy.__main__ import main
 from sync_core.api.app import ROUTES, Route
-from sync_core.domain.documents import Operator
+from sync_core.domain.documents.scope import Operator
 from tests.infra.infrastructure import deployment
 from tests.infra.sources import shipped
 from tests.infra.test_azd import variables

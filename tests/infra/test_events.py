@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from sync_core.domain.connections.verification import VerificationStatus
-from sync_core.domain.documents import Counts, LifecycleEvent
+from sync_core.domain.documents.request import LifecycleEvent
+from sync_core.domain.documents.run import Counts
 from sync_core.events import BY_NAME, COUNTS, EVENTS, FIELDS
 from tests.infra.events_page import PAGE, page
 from tests.infra.sources import ROOT, shipped

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sync_core.domain.documents import GUID
+from sync_core.domain.documents.base import GUID
 from tests.infra import app_lists
 from tests.infra.infrastructure import TENANT, Deployment, Resource, deployment, scenarios
 

@@ -10,7 +10,7 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueClient, TextBase64DecodePolicy
 
 from local.graph import GraphEmulator
-from sync_core.domain.documents import SyncRequest
+from sync_core.domain.documents.request import SyncRequest
 from sync_core.services import Services
 from tests.loading import interpreters
 from tests.loading.driver import Loaded, WorkerProcess

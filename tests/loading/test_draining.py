@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from local.graph import GraphEmulator
-from sync_core.domain.documents import RunStatus, SyncRequest, Trigger
+from sync_core.domain.documents.request import SyncRequest
+from sync_core.domain.documents.run import RunStatus, Trigger
 from sync_core.services import Services
 from tests.loading import interpreters
 from tests.loading.conftest import environment

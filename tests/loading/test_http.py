@@ -2,7 +2,8 @@
 
 import pytest
 
-from sync_core.domain.documents import Actor, SyncRequest, Trigger
+from sync_core.domain.documents.request import SyncRequest
+from sync_core.domain.documents.run import Actor, Trigger
 from sync_core.services import Services
 from tests.loading.conftest import LoadedApp
 from tests.system import stored_connection

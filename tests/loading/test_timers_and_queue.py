@@ -6,7 +6,8 @@ import pytest
 
 from local.sample import SAMPLE_GROUP_ID
 from sync_core.connections import verify
-from sync_core.domain.documents import SyncRequest, Trigger
+from sync_core.domain.documents.request import SyncRequest
+from sync_core.domain.documents.run import Trigger
 from sync_core.services import Services
 from tests.loading.conftest import LoadedApp
 from tests.system import stored_connection

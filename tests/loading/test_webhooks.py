@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import settings
 
-from sync_core.domain.documents import Purpose, SyncRequest, Trigger
+from sync_core.domain.documents.request import Purpose, SyncRequest
+from sync_core.domain.documents.run import Trigger
 from sync_core.domain.notifications import MAX_ITEMS, client_state
 from sync_core.runs.notifications import DEBOUNCE_S, client_state_key
 from sync_core.services import Services

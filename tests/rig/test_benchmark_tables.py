@@ -17,7 +17,7 @@ from local.azurite import ACCOUNT
 from local.graph import GraphEmulator
 from local.processes import Child
 from local.rig import READY_LINE
-from sync_core.domain.documents import RunStatus
+from sync_core.domain.documents.run import RunStatus
 from sync_core.domain.errors import RetryLater
 from sync_core.domain.model import HEX_DIGITS
 from sync_core.services import Services, open_services

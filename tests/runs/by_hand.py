@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import date
 
-from sync_core.domain.documents import Run
+from sync_core.domain.documents.run import Run
 from sync_core.people.by_hand import ask_for_import, ask_for_sync
 from sync_core.people.release import Released, release
 from sync_core.runs import worker

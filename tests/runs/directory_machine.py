@@ -25,7 +25,8 @@ from local.graph.control.people import describe
 from local.graph.directory.changes import Change
 from local.graph.directory.directory import Directory
 from local.graph.faults.kinds import LAGGING
-from sync_core.domain.documents import Run, RunStatus, SyncRequest, Trigger
+from sync_core.domain.documents.request import SyncRequest
+from sync_core.domain.documents.run import Run, RunStatus, Trigger
 from sync_core.domain.errors import RetryLater, Unconfirmed
 from sync_core.runs import worker
 from sync_core.runs.notifications import Deliveries

@@ -8,7 +8,7 @@ from azure.core.exceptions import ResourceExistsError
 from azure.storage.queue import TextBase64DecodePolicy
 from azure.storage.queue.aio import QueueClient
 
-from sync_core.domain.documents import SyncRequest
+from sync_core.domain.documents.request import SyncRequest
 from sync_core.domain.health import Health
 from sync_core.health import journal
 from sync_core.health.overdue import report_overdue

@@ -16,7 +16,8 @@ from typing import Any
 import aiohttp
 
 from sync_core.connections import delete
-from sync_core.domain.documents import Actor, SyncRequest
+from sync_core.domain.documents.request import SyncRequest
+from sync_core.domain.documents.run import Actor
 from sync_core.people.sync_now import sync_person
 from sync_core.runs import worker
 from sync_core.services import open_services

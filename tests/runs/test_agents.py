@@ -3,7 +3,7 @@
 import pytest
 
 from local.graph import GraphEmulator
-from sync_core.domain.documents import Agents
+from sync_core.domain.documents.scope import Agents
 from sync_core.people.why import explain
 from sync_core.runs.preview import preview
 from sync_core.services import Services

@@ -5,7 +5,8 @@ import pytest
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_ROLES
 from sync_core.directory.checks import check_connection
-from sync_core.domain.documents import Connection, Mode, RunStatus
+from sync_core.domain.documents.connection import Connection
+from sync_core.domain.documents.run import Mode, RunStatus
 from sync_core.people.sync_now import sync_person
 from sync_core.people.why import explain
 from sync_core.runs import named

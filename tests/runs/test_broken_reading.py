@@ -9,7 +9,7 @@ from kiota_abstractions.headers_collection import HeadersCollection
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_GROUP_ID
 from sync_core.directory import client, requests
-from sync_core.domain.documents import Run, RunError, RunStatus
+from sync_core.domain.documents.run import Run, RunError, RunStatus
 from sync_core.domain.errors import FixConnection
 from sync_core.people.sync_now import sync_person
 from sync_core.people.why import explain

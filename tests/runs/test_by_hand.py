@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from local.graph import GraphEmulator
-from sync_core.domain.documents import RunStatus, Trigger
+from sync_core.domain.documents.run import RunStatus, Trigger
 from sync_core.domain.errors import Conflict, Invalid, RetryLater, Unconfirmed
 from sync_core.domain.matching.decide import Decision, DecisionKind
 from sync_core.people.release import Outcome

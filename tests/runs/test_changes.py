@@ -6,7 +6,7 @@ from azure.data.tables import EdmType, EntityProperty
 
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_GROUP_ID
-from sync_core.domain.documents import RunStatus
+from sync_core.domain.documents.run import RunStatus
 from sync_core.services import Services
 from sync_core.store.tables import USERS
 from tests.system import active, changes_of, history_of, rows_of, run_now, stored_connection

@@ -6,7 +6,8 @@ import pytest
 
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_ROLES
-from sync_core.domain.documents import Connection, Run, RunStatus
+from sync_core.domain.documents.connection import Connection
+from sync_core.domain.documents.run import Run, RunStatus
 from sync_core.runs.preview import preview
 from sync_core.services import Services
 from tests.system import active, group_scope, rows_of, run_now, stored_connection

@@ -3,7 +3,7 @@
 import pytest
 
 from local.graph import GraphEmulator
-from sync_core.domain.documents import RunStatus
+from sync_core.domain.documents.run import RunStatus
 from sync_core.domain.plan.digest import moves_of
 from sync_core.runs.preview import preview
 from sync_core.services import Services

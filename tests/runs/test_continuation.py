@@ -11,7 +11,8 @@ from azure.data.tables.aio import TableClient
 
 from local.graph import GraphEmulator
 from sync_core.directory import requests
-from sync_core.domain.documents import Run, RunStatus, SyncRequest
+from sync_core.domain.documents.request import SyncRequest
+from sync_core.domain.documents.run import Run, RunStatus
 from sync_core.domain.errors import RetryLater, Unconfirmed
 from sync_core.domain.incremental.kept_reading import READING_LIFE
 from sync_core.domain.incremental.open_people import Cause

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from local.graph import GraphEmulator
-from sync_core.domain.documents import Connection, Run, RunStatus
+from sync_core.domain.documents.connection import Connection
+from sync_core.domain.documents.run import Run, RunStatus
 from sync_core.domain.plan.digest import moves_of
 from sync_core.runs.preview import preview
 from sync_core.services import Services

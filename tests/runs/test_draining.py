@@ -18,7 +18,8 @@ from sync_core import triggers
 from sync_core.connections import delete
 from sync_core.connections.refusals import NeedsConfirmation
 from sync_core.domain.connections.deletion import Users
-from sync_core.domain.documents import Purpose, Run, RunStatus, SyncRequest, Trigger
+from sync_core.domain.documents.request import Purpose, SyncRequest
+from sync_core.domain.documents.run import Run, RunStatus, Trigger
 from sync_core.draining import Draining
 from sync_core.people.sync_now import sync_person
 from sync_core.runs import hold as holds

@@ -7,7 +7,8 @@ import pytest
 
 from local.graph import GraphEmulator
 from sync_core import triggers
-from sync_core.domain.documents import Connection, Credential, RunStatus
+from sync_core.domain.documents.connection import Connection, Credential
+from sync_core.domain.documents.run import RunStatus
 from sync_core.domain.errors import RetryLater
 from sync_core.domain.health import Expiry, ExpirySource
 from sync_core.health import journal

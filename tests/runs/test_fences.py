@@ -23,7 +23,8 @@ from local.graph import GraphEmulator
 from sync_core.connections import delete
 from sync_core.connections.refusals import NeedsConfirmation
 from sync_core.domain.connections.deletion import Users
-from sync_core.domain.documents import RunStatus, SyncRequest, Trigger
+from sync_core.domain.documents.request import SyncRequest
+from sync_core.domain.documents.run import RunStatus, Trigger
 from sync_core.domain.errors import LeaseLost, RetryLater
 from sync_core.domain.model import HEX_DIGITS
 from sync_core.people.sync_now import sync_person

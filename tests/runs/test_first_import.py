@@ -6,7 +6,7 @@ import pytest
 
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_GROUP_ID, SAMPLE_TENANT_ID
-from sync_core.domain.documents import RunStatus
+from sync_core.domain.documents.run import RunStatus
 from sync_core.services import Services
 from tests.switches import the_other_way
 from tests.system import (

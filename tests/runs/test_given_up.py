@@ -10,7 +10,8 @@ import pytest
 
 from local.graph import GraphEmulator
 from sync_core import triggers
-from sync_core.domain.documents import Run, RunStatus, SyncRequest, Trigger
+from sync_core.domain.documents.request import SyncRequest
+from sync_core.domain.documents.run import Run, RunStatus, Trigger
 from sync_core.domain.health import Health, Status, back_off
 from sync_core.draining import Draining
 from sync_core.runs import poison, worker

@@ -8,7 +8,9 @@ from local.graph import GraphEmulator
 from local.sample import SAMPLE_GROUP_ID
 from sync_core.connections.warnings import warnings_now
 from sync_core.domain.connections.warnings import Warning  # noqa: A004 -- the word of the contract
-from sync_core.domain.documents import MappingRule, RunStatus, Scope
+from sync_core.domain.documents.mapping import MappingRule
+from sync_core.domain.documents.run import RunStatus
+from sync_core.domain.documents.scope import Scope
 from sync_core.domain.plan.digest import moves_of
 from sync_core.runs import hold, planner
 from sync_core.runs.hold import Hold, OutOfTime

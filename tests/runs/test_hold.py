@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from sync_core.domain.documents import Run, Trigger
+from sync_core.domain.documents.run import Run, Trigger
 from sync_core.domain.errors import LeaseLost, RetryLater
 from sync_core.runs import hold as holds
 from sync_core.runs.hold import TRUST, Hold, UnderWay, held

@@ -9,7 +9,7 @@ from azure.core.pipeline.transport import AioHttpTransport
 
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_GROUP_ID, sample_group_id
-from sync_core.domain.documents import Mode, ModeReason, Run, RunStatus
+from sync_core.domain.documents.run import Mode, ModeReason, Run, RunStatus
 from sync_core.domain.incremental import mode
 from sync_core.domain.incremental.checkpoint import DeltaLink
 from sync_core.domain.incremental.open_people import Settlement

@@ -8,7 +8,7 @@ import pytest
 
 from local.graph import GraphEmulator
 from local.sample import sample_group_id
-from sync_core.domain.documents import RunStatus
+from sync_core.domain.documents.run import RunStatus
 from sync_core.domain.incremental.open_people import Cause, OpenCase
 from sync_core.domain.plan.digest import moves_of
 from sync_core.domain.realtime import RealtimeState

@@ -9,7 +9,7 @@ import pytest
 
 from local.graph import GraphEmulator
 from sync_core.directory import requests
-from sync_core.domain.documents import Run, RunStatus
+from sync_core.domain.documents.run import Run, RunStatus
 from sync_core.people.sync_now import sync_person
 from sync_core.runs import spool
 from sync_core.services import Services

@@ -7,7 +7,7 @@ import pytest
 from azure.data.tables import EdmType, EntityProperty, UpdateMode
 
 from local.graph import GraphEmulator
-from sync_core.domain.documents import Run, RunStatus
+from sync_core.domain.documents.run import Run, RunStatus
 from sync_core.domain.matching.decide import Decision, DecisionKind, Wait, Why
 from sync_core.domain.plan.digest import moves_of
 from sync_core.people.links import break_link

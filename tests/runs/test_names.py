@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from local.graph import GraphEmulator
-from sync_core.domain.documents import RunStatus
+from sync_core.domain.documents.run import RunStatus
 from sync_core.people.why import explain
 from sync_core.runs.preview import preview
 from sync_core.services import Services

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from local.graph import GraphEmulator
-from sync_core.domain.documents import Mode, Purpose, Run, SyncRequest, Trigger
+from sync_core.domain.documents.request import Purpose, SyncRequest
+from sync_core.domain.documents.run import Mode, Run, Trigger
 from sync_core.domain.incremental.notified import cases_of
 from sync_core.domain.incremental.open_people import LAG, Cause, Key
 from sync_core.domain.incremental.rest import Rest

@@ -7,7 +7,7 @@ import pytest
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_ROLES
 from sync_core.directory import requests
-from sync_core.domain.documents import Run, RunStatus
+from sync_core.domain.documents.run import Run, RunStatus
 from sync_core.services import Services
 from tests.switches import either_way
 from tests.system import active, group_scope, rows_of, run_now, stored_connection

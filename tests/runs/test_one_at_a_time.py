@@ -8,7 +8,8 @@ from azure.storage.queue import TextBase64DecodePolicy
 from azure.storage.queue.aio import QueueClient
 
 from local.graph import GraphEmulator
-from sync_core.domain.documents import Mode, Run, RunStatus, SyncRequest, Trigger
+from sync_core.domain.documents.request import SyncRequest
+from sync_core.domain.documents.run import Mode, Run, RunStatus, Trigger
 from sync_core.domain.errors import LeaseLost
 from sync_core.health.overdue import report_overdue
 from sync_core.runs import worker

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from local.graph import GraphEmulator
-from sync_core.domain.documents import RecordError, RunWarning
+from sync_core.domain.documents.run import RecordError, RunWarning
 from sync_core.domain.model import Evidence, Inventory, StoredIndex, StoredPerson
 from sync_core.domain.plan.by_hand import to_be_asked_for
 from sync_core.domain.plan.roster import Roster

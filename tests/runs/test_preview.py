@@ -6,7 +6,7 @@ import pytest
 
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_GROUP_ID
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.errors import FixConnection, RetryLater
 from sync_core.domain.plan.survey import PreviewWarning
 from sync_core.runs import planner

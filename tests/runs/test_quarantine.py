@@ -13,7 +13,8 @@ from azure.data.tables.aio import TableClient
 
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_CLIENT_SECRET
-from sync_core.domain.documents import Run, RunStatus, SyncRequest, Trigger
+from sync_core.domain.documents.request import SyncRequest
+from sync_core.domain.documents.run import Run, RunStatus, Trigger
 from sync_core.domain.errors import RetryLater
 from sync_core.domain.health import Cause, Failure, Health, Status, Step, back_off, failed
 from sync_core.health import journal

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from local.graph import GraphEmulator
-from sync_core.domain.documents import Run, Trigger
+from sync_core.domain.documents.run import Run, Trigger
 from sync_core.domain.errors import RetryLater
 from sync_core.domain.model import Action, Change
 from sync_core.domain.retention import PASS_EVERY, Budget, Pass

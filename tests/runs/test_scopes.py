@@ -13,7 +13,7 @@ from local.graph import GraphEmulator
 from local.sample import COST_CENTER
 from sync_core.directory import requests
 from sync_core.directory.client import GraphClient
-from sync_core.domain.documents import Run, RunStatus
+from sync_core.domain.documents.run import Run, RunStatus
 from sync_core.services import Services
 from tests.system import (
     Rig,

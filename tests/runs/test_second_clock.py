@@ -15,7 +15,7 @@ from local.azurite import Azurite
 from local.graph import GraphEmulator
 from sync_core import triggers
 from sync_core.domain.clock import Clock, Timer, Wake
-from sync_core.domain.documents import Trigger
+from sync_core.domain.documents.run import Trigger
 from sync_core.health import clock
 from sync_core.services import Looked, Services, process
 from sync_core.store.queue import QUEUE

@@ -13,7 +13,7 @@ import pytest
 
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_ROLES, SCHEMA_EXTENSION
-from sync_core.domain.documents import Mode, ModeReason, Run, RunStatus
+from sync_core.domain.documents.run import Mode, ModeReason, Run, RunStatus
 from sync_core.domain.errors import LeaseLost
 from sync_core.domain.incremental.open_people import Settlement
 from sync_core.domain.plan.digest import moves_of

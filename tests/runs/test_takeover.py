@@ -13,7 +13,7 @@ from sync_core.connections import delete
 from sync_core.connections.refusals import NeedsConfirmation
 from sync_core.connections.takeover import Takeover, confirm, take_back, takeovers
 from sync_core.domain.connections.deletion import Users
-from sync_core.domain.documents import ModeReason, Run, RunStatus
+from sync_core.domain.documents.run import ModeReason, Run, RunStatus
 from sync_core.domain.errors import RetryLater
 from sync_core.domain.matching.takeover import Standing
 from sync_core.domain.plan.takeovers import PreviewTakeover

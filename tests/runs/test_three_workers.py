@@ -15,7 +15,7 @@ from azure.storage.queue.aio import QueueClient
 
 from local.graph import GraphEmulator
 from local.processes import Child
-from sync_core.domain.documents import RunStatus
+from sync_core.domain.documents.run import RunStatus
 from sync_core.runs.request import request_due
 from sync_core.services import Services
 from sync_core.store.queue import QUEUE

@@ -10,7 +10,7 @@ from local.graph import GraphEmulator
 from local.sample import SAMPLE_CLIENT_ID, SAMPLE_GROUP_ID, SAMPLE_TENANT_ID
 from sync_core.directory import pace, requests
 from sync_core.directory.retry_budget import RetryBudget
-from sync_core.domain.documents import RunStatus
+from sync_core.domain.documents.run import RunStatus
 from sync_core.services import Services
 from sync_core.store.rows import moment
 from sync_core.store.spending import RunSpending

@@ -15,7 +15,8 @@ from azure.storage.queue.aio import QueueClient
 
 from local.graph import GraphEmulator
 from sync_core import triggers
-from sync_core.domain.documents import RunStatus, SyncRequest, Trigger
+from sync_core.domain.documents.request import SyncRequest
+from sync_core.domain.documents.run import RunStatus, Trigger
 from sync_core.domain.health import LOOK_EVERY
 from sync_core.domain.schedule import has_begun
 from sync_core.runs import worker

@@ -13,7 +13,7 @@ from typing import Any
 from azure.data.tables import UpdateMode
 
 from local.graph import GraphEmulator
-from sync_core.domain.documents import Mode, Run
+from sync_core.domain.documents.run import Mode, Run
 from sync_core.domain.incremental.open_people import Key
 from sync_core.runs.preview import preview
 from sync_core.services import Services, utc_now

@@ -19,7 +19,7 @@ from sync_core import triggers
 from sync_core.connections import subscriptions
 from sync_core.connections.realtime import status_of
 from sync_core.directory import own_address
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.realtime_status import RealtimeStatus
 from sync_core.domain.subscriptions import Subscription
 from sync_core.runs import notifications

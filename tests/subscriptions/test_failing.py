@@ -8,7 +8,7 @@ from local.sample import SAMPLE_CLIENT_SECRET
 from sync_core.connections.warnings import realtime_warnings, warnings_now
 from sync_core.directory import own_address
 from sync_core.domain.connections.verification import Verification
-from sync_core.domain.documents import RunStatus
+from sync_core.domain.documents.run import RunStatus
 from sync_core.domain.incidents import open_incidents
 from sync_core.domain.subscriptions import LIFE
 from tests.rig.graph.webhook import Webhook

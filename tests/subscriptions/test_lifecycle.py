@@ -8,7 +8,7 @@ import pytest
 
 from sync_core import triggers
 from sync_core.connections import lifecycle
-from sync_core.domain.documents import SyncRequest
+from sync_core.domain.documents.request import SyncRequest
 from sync_core.domain.notifications import client_state
 from sync_core.domain.secret_names import CLIENT_STATE_KEY
 from sync_core.domain.subscriptions import LIFE, Subscription

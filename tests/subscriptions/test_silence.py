@@ -6,7 +6,8 @@ import orjson
 import pytest
 
 from sync_core import triggers
-from sync_core.domain.documents import Purpose, Run, SyncRequest, Trigger
+from sync_core.domain.documents.request import Purpose, SyncRequest
+from sync_core.domain.documents.run import Run, Trigger
 from sync_core.domain.incidents import SILENT
 from sync_core.runs import worker
 from tests.runs.events import events_of, health_of

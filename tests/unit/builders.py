@@ -7,15 +7,10 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from sync_core.domain.documents import (
-    NEGATIONS,
-    Clause,
-    Connection,
-    MappingRule,
-    Operator,
-    Policy,
-    Scope,
-)
+from sync_core.domain.documents.connection import Connection
+from sync_core.domain.documents.mapping import MappingRule
+from sync_core.domain.documents.policy import Policy
+from sync_core.domain.documents.scope import NEGATIONS, Clause, Operator, Scope
 from sync_core.domain.mapping.compile import compile_mapping
 from sync_core.domain.model import (
     Action,

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from local.sample import COST_CENTER
 from sync_core.domain.attributes import reader
-from sync_core.domain.documents import WITH_LIST, WITHOUT_VALUE, Clause, Operator
+from sync_core.domain.documents.scope import WITH_LIST, WITHOUT_VALUE, Clause, Operator
 from sync_core.domain.scope.odata import condition_of
 
 GUIDS = [f"aaaaaaaa-0000-0000-0000-00000000000{number}" for number in range(3)]

@@ -11,7 +11,7 @@ from azure.storage.queue.aio import QueueClient
 from local.azurite import Azurite
 from local.graph import GraphEmulator
 from sync_core import triggers
-from sync_core.domain.documents import RunStatus, Trigger
+from sync_core.domain.documents.run import RunStatus, Trigger
 from sync_core.runs.notifications import client_state_key
 from sync_core.runs.request import request_due
 from sync_core.services import Services, open_services, process

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from fastapi import Response
 
-from sync_core.domain.documents import Document
+from sync_core.domain.documents.base import Document
 
 
 def json_answer(

@@ -21,7 +21,7 @@ from fastapi import Depends, Request
 from pydantic import BaseModel, ConfigDict
 
 from sync_core.api.http.refusals import Forbidden, Unauthenticated
-from sync_core.domain.documents import Actor
+from sync_core.domain.documents.run import Actor
 from sync_core.services import Services
 from sync_core.settings import Settings
 

@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 from pydantic import ValidationError
 
 from sync_core.api.http.refusals import Malformed, TooLarge, WrongMediaType
-from sync_core.domain.documents import Document
+from sync_core.domain.documents.base import Document
 from sync_core.domain.errors import FieldProblem, Invalid
 from sync_core.domain.problems import document_problems
 

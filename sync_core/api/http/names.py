@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Path
 from pydantic import StringConstraints
 
-from sync_core.domain.documents import GUID, is_connection_id, is_run_id
+from sync_core.domain.documents.base import GUID, is_connection_id, is_run_id
 from sync_core.domain.errors import NotFound
 
 MAX_ID = 48

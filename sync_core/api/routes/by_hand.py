@@ -15,7 +15,7 @@ from sync_core.api.routes.runs import Prefer
 from sync_core.api.shapes import ImportBody, PeopleBody
 from sync_core.directory.candidates import Wanted
 from sync_core.domain.catalog.candidates import as_typed
-from sync_core.domain.documents import Run
+from sync_core.domain.documents.run import Run
 from sync_core.people.by_hand import ask_for_import, ask_for_sync
 from sync_core.people.candidates import BEGINNING, WORDS, Imported, candidates
 from sync_core.runs.request import wait_for_end

@@ -40,7 +40,7 @@ from sync_core.domain.connections.draft import (
     with_kept_secret,
 )
 from sync_core.domain.connections.verification import newest, state_words
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.errors import (
     Conflict,
     FieldProblem,

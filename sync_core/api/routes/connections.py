@@ -38,7 +38,8 @@ from sync_core.domain.connections.verification import (
     waiting_remedy,
 )
 from sync_core.domain.connections.warnings import Warning  # noqa: A004 -- the word of the contract
-from sync_core.domain.documents import Connection, Run
+from sync_core.domain.documents.connection import Connection
+from sync_core.domain.documents.run import Run
 from sync_core.domain.errors import Conflict, Invalid, PreconditionFailed
 from sync_core.domain.health import QUARANTINED
 from sync_core.domain.names import Bindings, shown_names

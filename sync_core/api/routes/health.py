@@ -11,7 +11,7 @@ from sync_core.api.http.answers import json_answer
 from sync_core.api.http.auth import LocalCaller, Role, ServicesHere
 from sync_core.api.http.version import VERSION
 from sync_core.api.shapes import Check, ConnectionCounts, Health, LastRun
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.errors import SyncError
 from sync_core.domain.secret_names import HEALTH_PROBE
 from sync_core.health import clock

@@ -13,7 +13,7 @@ from sync_core.api.http.names import ConnectionIdHere, ObjectIdHere
 from sync_core.api.http.paging import Cursor, Top, from_cursor, page, to_cursor
 from sync_core.api.shapes import Candidate, MatchBody, MatchDecision
 from sync_core.api.shapes import Match as MatchAnswer
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.errors import Conflict, FieldProblem, Invalid, NotFound
 from sync_core.domain.matching.decide import (
     Decision,

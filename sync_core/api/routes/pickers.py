@@ -15,7 +15,7 @@ from sync_core.directory.attributes import Readiness
 from sync_core.directory.client import GraphClient
 from sync_core.directory.group_search import find_groups, more_groups
 from sync_core.domain.connections.permissions import needs_of
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.errors import FieldProblem, Invalid
 from sync_core.logs import log_event
 from sync_core.services import Services

@@ -13,7 +13,7 @@ from sync_core.api.http.answers import json_answer
 from sync_core.api.http.auth import ServicesHere
 from sync_core.api.http.names import ConnectionIdHere
 from sync_core.api.http.paging import Cursor, Top, from_cursor, number_of, page, to_cursor
-from sync_core.domain.documents import PLAN_HASH
+from sync_core.domain.documents.run import PLAN_HASH
 
 KIND = "plan"
 CSV = "text/csv"

@@ -10,7 +10,7 @@ from sync_core.api.http.bodies import BodyIfAny, JsonObject
 from sync_core.api.http.names import ConnectionIdHere
 from sync_core.connections.attributes import attribute_problems
 from sync_core.connections.save import checked_draft
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.errors import FieldProblem, Invalid
 from sync_core.logs import log_event
 from sync_core.runs.preview import preview

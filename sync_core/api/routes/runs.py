@@ -12,7 +12,7 @@ from sync_core.api.http.names import ConnectionIdHere, RunIdHere
 from sync_core.api.http.paging import Cursor, Top, from_cursor, number_of, page, to_cursor
 from sync_core.api.http.preferences import wait_s
 from sync_core.api.shapes import SyncBody
-from sync_core.domain.documents import Run
+from sync_core.domain.documents.run import Run
 from sync_core.domain.model import Action
 from sync_core.logs import log_event
 from sync_core.runs.request import ask_for_run, wait_for_end

@@ -7,7 +7,7 @@ from fastapi import Depends, Path, Response
 from sync_core.api.http.answers import json_answer
 from sync_core.api.http.auth import CallerHere, Role, ServicesHere
 from sync_core.api.http.names import ConnectionIdHere
-from sync_core.domain.documents import GUID
+from sync_core.domain.documents.base import GUID
 from sync_core.domain.explain.words import unknown_person
 from sync_core.people.why import explain
 

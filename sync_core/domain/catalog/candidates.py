@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import Field
 
 from sync_core.domain.attributes import is_agent
-from sync_core.domain.documents import Document
+from sync_core.domain.documents.base import Document
 from sync_core.domain.model import Origin, Status
 
 CANDIDATE_FIELDS = (

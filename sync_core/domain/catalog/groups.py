@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from sync_core.domain.documents import Document
+from sync_core.domain.documents.base import Document
 
 GROUP_FIELDS = (
     "id",

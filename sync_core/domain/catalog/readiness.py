@@ -14,7 +14,8 @@ from pydantic import Field
 from sync_core.domain.attributes import is_agent, reader
 from sync_core.domain.catalog.attributes import DEFAULT, FILTERS, Candidate, Source
 from sync_core.domain.catalog.schema import Kind
-from sync_core.domain.documents import Document, Guests
+from sync_core.domain.documents.base import Document
+from sync_core.domain.documents.scope import Guests
 from sync_core.domain.letters import comparable_text
 from sync_core.domain.model import Attributes
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from sync_core.domain.connections.checks import Check, Severity, passed
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.errors import SyncError
 from sync_core.domain.incremental.untracked import interval_problems, untracked_by
 

@@ -25,7 +25,8 @@ from sync_core.domain.connections.permissions import (
     Permission,
 )
 from sync_core.domain.connections.token import TokenFacts
-from sync_core.domain.documents import GUID, Connection, CredentialKind, Document
+from sync_core.domain.documents.base import GUID, Document
+from sync_core.domain.documents.connection import Connection, CredentialKind
 from sync_core.domain.errors import RetryLater, SyncError
 from sync_core.domain.plan.groups import paused_in_words
 

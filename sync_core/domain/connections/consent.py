@@ -15,7 +15,8 @@ from enum import StrEnum
 from urllib.parse import urlencode
 
 from sync_core.domain.clouds import CLOUDS
-from sync_core.domain.documents import GUID, Connection
+from sync_core.domain.documents.base import GUID
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.sign_in import Identity
 
 CALLBACK_PATH = "/api/consent/callback"

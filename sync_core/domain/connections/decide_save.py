@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from sync_core.domain.connections.checks import MOVES, PEOPLE, CheckResult, with_failures
 from sync_core.domain.connections.verification import is_no_worse, looks_the_same
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.scope.overlap import chosen_people
 
 

@@ -12,7 +12,7 @@ from sync_core.domain.connections import certificates
 from sync_core.domain.connections.certificates import UnusableCertificate
 from sync_core.domain.connections.checks import NEVER_EXPIRES
 from sync_core.domain.connections.unknown_columns import unknown_columns
-from sync_core.domain.documents import (
+from sync_core.domain.documents.connection import (
     Connection,
     ConnectionInput,
     Credential,

@@ -8,7 +8,8 @@ by that the two are told apart.
 from collections.abc import Mapping
 from typing import Any
 
-from sync_core.domain.documents import Connection, Guard, Policy, RemovalAction
+from sync_core.domain.documents.connection import Connection
+from sync_core.domain.documents.policy import Guard, Policy, RemovalAction
 
 # Of these a person may come back: hard-deleted people do not.
 CAUSES = ("left_scope", "account_disabled", "soft_deleted")

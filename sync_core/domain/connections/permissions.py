@@ -6,7 +6,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from sync_core.domain.documents import Connection, CredentialKind
+from sync_core.domain.documents.connection import Connection, CredentialKind
 from sync_core.domain.mapping.compile import compile_mapping
 from sync_core.domain.scope.compile import compile_scope
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from sync_core.domain.documents import Document
+from sync_core.domain.documents.base import Document
 
 # A claim that is older was given up, or its process has died.
 OPEN_FOR = timedelta(hours=3)

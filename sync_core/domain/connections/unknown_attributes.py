@@ -6,7 +6,8 @@ from difflib import get_close_matches
 from sync_core.domain.attributes import MANAGER, property_path
 from sync_core.domain.catalog.attributes import FILTERS
 from sync_core.domain.catalog.schema import Property
-from sync_core.domain.documents import BELONGING, Connection
+from sync_core.domain.documents.connection import Connection
+from sync_core.domain.documents.scope import BELONGING
 from sync_core.domain.errors import FieldProblem
 from sync_core.domain.expressions.attributes import Choice, Step
 from sync_core.domain.mapping.compile import names_of

@@ -1,7 +1,7 @@
 """Columns that a connection's assertions name and its mapping does not fill: each with the nearest. Pure."""
 
 from sync_core.domain.connections.unknown_attributes import nearest
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.errors import FieldProblem
 
 

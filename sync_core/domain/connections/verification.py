@@ -19,7 +19,8 @@ from sync_core.domain.compatibility import kept, read, strange_paths
 from sync_core.domain.connections.checks import PROPAGATING, TOKEN, Check, CheckResult
 from sync_core.domain.connections.limits import with_new_limits
 from sync_core.domain.connections.permissions import needs_of
-from sync_core.domain.documents import Connection, Credential, Document
+from sync_core.domain.documents.base import Document
+from sync_core.domain.documents.connection import Connection, Credential
 from sync_core.domain.errors import NotUnderstood
 from sync_core.domain.secret_names import folded
 

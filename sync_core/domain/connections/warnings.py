@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from sync_core.domain.documents import Document
+from sync_core.domain.documents.base import Document
 
 
 class Warning(Document):  # noqa: A001 -- the word of the contract

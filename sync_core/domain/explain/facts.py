@@ -13,18 +13,9 @@ from typing import Any
 from pydantic import Field
 
 from sync_core.domain.attributes import ALWAYS_SELECTED, is_agent, reader, selected
-from sync_core.domain.documents import (
-    BELONGING,
-    Agents,
-    Apply,
-    Clause,
-    Document,
-    Filter,
-    Guests,
-    MappingRule,
-    Scope,
-    WhenNull,
-)
+from sync_core.domain.documents.base import Document
+from sync_core.domain.documents.mapping import Apply, MappingRule, WhenNull
+from sync_core.domain.documents.scope import BELONGING, Agents, Clause, Filter, Guests, Scope
 from sync_core.domain.errors import RecordRejected
 from sync_core.domain.expressions import Context, EvaluationError, evaluate_with_trace, parse
 from sync_core.domain.letters import hidden_letters

@@ -5,14 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sync_core.domain.documents import (
-    ASSIGNED_TO,
-    GROUPS,
-    Connection,
-    Document,
-    Guests,
-    RecordError,
-)
+from sync_core.domain.documents.base import Document
+from sync_core.domain.documents.connection import Connection
+from sync_core.domain.documents.run import RecordError
+from sync_core.domain.documents.scope import ASSIGNED_TO, GROUPS, Guests
 from sync_core.domain.errors import NotFound
 from sync_core.domain.explain.facts import (
     AgentsSeen,

@@ -28,7 +28,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
 
-from sync_core.domain.documents import GROUPS, GUID, Operator
+from sync_core.domain.documents.base import GUID
+from sync_core.domain.documents.scope import GROUPS, Operator
 from sync_core.domain.errors import FieldProblem, Invalid
 from sync_core.domain.formats.parts import Imported, Json
 

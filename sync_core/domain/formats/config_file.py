@@ -13,7 +13,8 @@ from typing import Any
 
 import orjson
 
-from sync_core.domain.documents import Connection, Document
+from sync_core.domain.documents.base import Document
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.errors import FieldProblem
 
 JsonObject = dict[str, Any]

@@ -16,15 +16,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sync_core.domain.documents import (
-    ATTRIBUTE,
-    Apply,
-    Filter,
-    MappingRule,
-    Operator,
-    Scope,
-    WhenNull,
-)
+from sync_core.domain.documents.mapping import Apply, MappingRule, WhenNull
+from sync_core.domain.documents.scope import ATTRIBUTE, Filter, Operator, Scope
 from sync_core.domain.errors import FieldProblem, Invalid
 from sync_core.domain.expressions import ExpressionError, parse
 from sync_core.domain.formats.entra_names import column_for
@@ -33,7 +26,7 @@ from sync_core.domain.mapping.compile import mapping_problems
 from sync_core.domain.scope.compile import scope_problems
 
 ENTRA = frozenset({"azure active directory", "microsoft entra id", "entra id"})
-# As documents.py has them.
+# As the documents have them.
 MAX_FILTERS = 50
 MAX_MATCHING = 10
 MAX_RULES = 200

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from pydantic import Field
 
-from sync_core.domain.documents import Document
+from sync_core.domain.documents.base import Document
 
 # A delta link of directory objects is good for 7 days (learn.microsoft.com/graph/delta-query-overview);
 # whether each new one begins seven new days is not documented, so a link is left a day before.

@@ -4,7 +4,7 @@ import hashlib
 
 import orjson
 
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents.connection import Connection
 
 # Raised by hand when an operator or a function changes what it means; not with each release, as every
 # connection then reads everything once.

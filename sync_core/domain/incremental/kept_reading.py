@@ -4,7 +4,8 @@ from datetime import datetime, timedelta
 
 from pydantic import Field
 
-from sync_core.domain.documents import Document, ModeReason
+from sync_core.domain.documents.base import Document
+from sync_core.domain.documents.run import ModeReason
 from sync_core.domain.incremental.checkpoint import Checkpoint, DeltaLink, GroupStream
 
 # How long the link to a next page is good is not documented (microsoft-graph-docs issue 20092). A maintainer

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sync_core.domain.documents import Mode, ModeReason
+from sync_core.domain.documents.run import Mode, ModeReason
 from sync_core.domain.incremental.checkpoint import LINK_LIFE, Checkpoint
 from sync_core.domain.incremental.open_people import LAG
 

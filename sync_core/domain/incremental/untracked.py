@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sync_core.domain.attributes import selected
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.errors import FieldProblem
 from sync_core.domain.incremental.tracking import not_tracked
 from sync_core.domain.mapping.compile import names_of

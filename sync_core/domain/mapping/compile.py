@@ -22,7 +22,7 @@ from sync_core.domain.attributes import (
     reader,
     selected,
 )
-from sync_core.domain.documents import Apply, MappingRule, WhenNull
+from sync_core.domain.documents.mapping import Apply, MappingRule, WhenNull
 from sync_core.domain.errors import FieldProblem, FixConnection, RecordRejected
 from sync_core.domain.expressions import (
     IGNORE_ATTRIBUTE,

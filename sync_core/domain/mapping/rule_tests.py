@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import orjson
 
 from sync_core.domain.attributes import MANAGER, with_reference
-from sync_core.domain.documents import MappingRule, MappingTest
+from sync_core.domain.documents.mapping import MappingRule, MappingTest
 from sync_core.domain.errors import FieldProblem, RecordRejected
 from sync_core.domain.expressions import EvaluationError, parse
 from sync_core.domain.expressions.context import InTime, unlimited

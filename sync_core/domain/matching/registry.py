@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sync_core.domain.documents import GUID
+from sync_core.domain.documents.base import GUID
 from sync_core.domain.letters import comparable_text
 from sync_core.domain.model import Status, StoredPerson, Value
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from sync_core.domain.documents import Assertion
+from sync_core.domain.documents.policy import Assertion
 from sync_core.domain.model import Action, Change, Status, Value
 from sync_core.domain.plan.guard import Verdict
 from sync_core.domain.plan.headcounts import EVERYBODY, Shift, Where, asserted_columns, harm_to

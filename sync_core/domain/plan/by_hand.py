@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from sync_core.domain.attributes import is_agent
-from sync_core.domain.documents import ImportOutcome, Policy
+from sync_core.domain.documents.policy import Policy
+from sync_core.domain.documents.run import ImportOutcome
 from sync_core.domain.model import (
     IMPORT_ENDED,
     Action,

@@ -1,6 +1,7 @@
 """Looks on while a run decides, and finds clauses whose value the directory writes in other letters. Pure."""
 
-from sync_core.domain.documents import RunWarning, Scope
+from sync_core.domain.documents.run import RunWarning
+from sync_core.domain.documents.scope import Scope
 from sync_core.domain.model import Attributes, Mapped
 from sync_core.domain.scope.other_letters import OTHER_LETTERS, OtherLetters, other_letters
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sync_core.domain.attributes import reader
-from sync_core.domain.documents import BELONGING, Clause, RunWarning
+from sync_core.domain.documents.run import RunWarning
+from sync_core.domain.documents.scope import BELONGING, Clause
 from sync_core.domain.model import Attributes
 from sync_core.domain.plan.guard import Verdict
 from sync_core.domain.plan.values import NEARLY_ALL

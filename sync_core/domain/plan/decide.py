@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from sync_core.domain.documents import Policy, RemovalAction
+from sync_core.domain.documents.policy import Policy, RemovalAction
 from sync_core.domain.model import Action, Attributes, Change, Mapped, Reason, Status, StoredPerson
 
 

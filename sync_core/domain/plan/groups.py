@@ -12,7 +12,8 @@ from decimal import Decimal
 
 from pydantic import Field
 
-from sync_core.domain.documents import Document, Guard
+from sync_core.domain.documents.base import Document
+from sync_core.domain.documents.policy import Guard
 
 # A share says little of a handful of people.
 FEWEST = 10

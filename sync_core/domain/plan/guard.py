@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TypeVar
 
-from sync_core.domain.documents import Guard
+from sync_core.domain.documents.policy import Guard
 from sync_core.domain.model import Action, Change, Inventory, Tally
 from sync_core.domain.plan.headcounts import Shift
 from sync_core.domain.plan.values import Loss, Rise, Sensitive, over, reason, rise_reason, rises

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import orjson
 
-from sync_core.domain.documents import Assertion
+from sync_core.domain.documents.policy import Assertion
 from sync_core.domain.model import Action, Change, Value, is_same
 
 # Whoever comes was not active before, whatever the row holds.

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Protocol
 
 from sync_core.domain.attributes import MANAGER, manager_of, with_reference
-from sync_core.domain.documents import Policy
+from sync_core.domain.documents.policy import Policy
 from sync_core.domain.errors import RecordRejected
 from sync_core.domain.mapping.compile import CompiledMapping
 from sync_core.domain.model import (

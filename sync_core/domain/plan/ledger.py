@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from sync_core.domain.documents import Counts, RecordError, RunWarning
+from sync_core.domain.documents.run import Counts, RecordError, RunWarning
 from sync_core.domain.errors import RecordRejected
 from sync_core.domain.model import Action, Change, Reason
 from sync_core.domain.plan.roster import Outcome

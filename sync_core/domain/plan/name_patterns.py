@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 
-from sync_core.domain.documents import Assertion
+from sync_core.domain.documents.policy import Assertion
 
 Fits = Callable[[str], bool]
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from sync_core.domain.documents import ColumnCount
+from sync_core.domain.documents.run import ColumnCount
 from sync_core.domain.model import Change, Tally
 from sync_core.domain.plan.guard import Verdict
 from sync_core.domain.plan.window import mark_of

@@ -13,7 +13,10 @@ from hashlib import blake2b
 from itertools import groupby
 
 from sync_core.domain.attributes import is_agent
-from sync_core.domain.documents import Agents, Connection, Counts, Document, Guests, RecordError
+from sync_core.domain.documents.base import Document
+from sync_core.domain.documents.connection import Connection
+from sync_core.domain.documents.run import Counts, RecordError
+from sync_core.domain.documents.scope import Agents, Guests
 from sync_core.domain.letters import comparable_text
 from sync_core.domain.model import Attributes, Mapped
 from sync_core.domain.plan.clause_observer import ClauseObserver

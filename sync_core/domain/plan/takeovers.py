@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 
-from sync_core.domain.documents import Document
+from sync_core.domain.documents.base import Document
 from sync_core.domain.matching.takeover import Leftover, Standing
 from sync_core.domain.model import Status, StoredPerson
 from sync_core.domain.plan.survey import PreviewWarning

@@ -9,7 +9,10 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sync_core.domain.documents import ColumnCount, Guard, MappingRule, Scalar
+from sync_core.domain.documents.mapping import MappingRule
+from sync_core.domain.documents.policy import Guard
+from sync_core.domain.documents.run import ColumnCount
+from sync_core.domain.documents.values import Scalar
 from sync_core.domain.letters import comparable_text
 from sync_core.domain.model import Change, Value, list_in
 from sync_core.domain.scope.compile import text_of

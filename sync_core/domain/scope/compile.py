@@ -25,20 +25,20 @@ from sync_core.domain.attributes import (
     reader,
     selected,
 )
-from sync_core.domain.documents import (
+from sync_core.domain.documents.base import GUID
+from sync_core.domain.documents.scope import (
     ASSIGNED_TO,
     BELONGING,
     GROUPS,
-    GUID,
     ON_GROUPS,
     Agents,
     Clause,
     Filter,
     Guests,
     Operator,
-    Scalar,
     Scope,
 )
+from sync_core.domain.documents.values import Scalar
 from sync_core.domain.errors import FieldProblem, FixConnection
 from sync_core.domain.expressions.regexes import MAX_PROGRAMS
 from sync_core.domain.model import Attributes

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sync_core.domain.attributes import reader
-from sync_core.domain.documents import BELONGING, Clause, Operator, Scope
+from sync_core.domain.documents.scope import BELONGING, Clause, Operator, Scope
 from sync_core.domain.letters import as_seen, hidden_letters
 from sync_core.domain.model import Attributes
 

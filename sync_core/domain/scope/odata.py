@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from enum import Enum, auto
 
 from sync_core.domain.attributes import property_path
-from sync_core.domain.documents import BELONGING, GUID, Clause, Operator
+from sync_core.domain.documents.base import GUID
+from sync_core.domain.documents.scope import BELONGING, Clause, Operator
 from sync_core.domain.scope.compile import comparable, text_of, wanted_values
 
 # Of the default queries; learn.microsoft.com/graph/known-issues, "Some limitations apply to query

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sync_core.domain.attributes import MANAGER, reader
-from sync_core.domain.documents import BELONGING, Clause, Operator, Scope
+from sync_core.domain.documents.scope import BELONGING, Clause, Operator, Scope
 from sync_core.domain.model import Attributes
 
 # Operators that compare letter by letter: whole values, and parts of them.

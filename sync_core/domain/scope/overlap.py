@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 import orjson
 
-from sync_core.domain.documents import BELONGING, GROUPS, Clause, Connection
+from sync_core.domain.documents.connection import Connection
+from sync_core.domain.documents.scope import BELONGING, GROUPS, Clause
 from sync_core.domain.errors import FieldProblem
 
 

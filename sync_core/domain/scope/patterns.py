@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import re2
 
-from sync_core.domain.documents import Operator, Scope
+from sync_core.domain.documents.scope import Operator, Scope
 from sync_core.domain.expressions.dialect import PatternProblem
 from sync_core.domain.expressions.regexes import MAX_PROGRAMS, compiled
 

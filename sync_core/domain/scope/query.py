@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import orjson
 
-from sync_core.domain.documents import BELONGING, Agents, Clause, Filter, Guests, Scope
+from sync_core.domain.documents.scope import BELONGING, Agents, Clause, Filter, Guests, Scope
 from sync_core.domain.scope.compile import CompiledScope
 from sync_core.domain.scope.odata import Condition, condition_of
 

@@ -19,7 +19,10 @@ from sync_core.domain.compatibility import (
     strange_paths,
     word,
 )
-from sync_core.domain.documents import Connection, Document, Run, RunStatus, SyncRequest
+from sync_core.domain.documents.base import Document
+from sync_core.domain.documents.connection import Connection
+from sync_core.domain.documents.request import SyncRequest
+from sync_core.domain.documents.run import Run, RunStatus
 from tests.unit.builders import GUID, JSON, clause, connection
 
 

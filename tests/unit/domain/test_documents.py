@@ -7,28 +7,13 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
-from sync_core.domain.documents import (
-    DEFAULT_MAPPING,
-    Actor,
-    Assertion,
-    Clause,
-    Connection,
-    ConnectionInput,
-    Document,
-    Guard,
-    MappingRule,
-    Operator,
-    Policy,
-    Run,
-    RunError,
-    RunStatus,
-    Schedule,
-    Scope,
-    SyncRequest,
-    Trigger,
-    is_connection_id,
-    is_run_id,
-)
+from sync_core.domain.documents.base import Document, is_connection_id, is_run_id
+from sync_core.domain.documents.connection import Connection, ConnectionInput
+from sync_core.domain.documents.mapping import DEFAULT_MAPPING, MappingRule
+from sync_core.domain.documents.policy import Assertion, Guard, Policy, Schedule
+from sync_core.domain.documents.request import SyncRequest
+from sync_core.domain.documents.run import Actor, Run, RunError, RunStatus, Trigger
+from sync_core.domain.documents.scope import Clause, Operator, Scope
 from sync_core.domain.errors import FixConnection
 from tests.unit.builders import GUID, SALES, clause, connection, in_groups
 

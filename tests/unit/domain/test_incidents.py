@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from sync_core.domain.documents import RecordError, Run, RunError, RunStatus, Trigger
+from sync_core.domain.documents.run import RecordError, Run, RunError, RunStatus, Trigger
 from sync_core.domain.health import Health
 from sync_core.domain.incidents import (
     SILENT,

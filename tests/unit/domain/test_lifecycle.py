@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync_core.domain.documents import LifecycleEvent, SubscriptionEvent
+from sync_core.domain.documents.request import LifecycleEvent, SubscriptionEvent
 from sync_core.domain.errors import Invalid
 from sync_core.domain.lifecycle import MOST_OF_ONE, read_lifecycle
 from sync_core.domain.notifications import MAX_ITEMS, TooManyItems, client_state

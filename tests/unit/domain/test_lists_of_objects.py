@@ -9,7 +9,8 @@ from pydantic import TypeAdapter, ValidationError
 from sync_core.domain.attributes import reader, selected
 from sync_core.domain.catalog.schema import Kind, Property
 from sync_core.domain.connections.unknown_attributes import unknown_attributes
-from sync_core.domain.documents import AttributeName, MappingRule, Scope
+from sync_core.domain.documents.mapping import MappingRule
+from sync_core.domain.documents.scope import AttributeName, Scope
 from sync_core.domain.expressions import Context, parse
 from sync_core.domain.mapping.compile import compile_mapping
 from sync_core.domain.scope.compile import compile_scope

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.names import (
     Bindings,
     BoundName,

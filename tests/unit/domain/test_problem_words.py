@@ -9,7 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from sync_core.api.shapes import BitwardenFilters, EvaluateBody, MatchBody, PreviewBody, SyncBody
-from sync_core.domain.documents import ConnectionInput, Document
+from sync_core.domain.documents.base import Document
+from sync_core.domain.documents.connection import ConnectionInput
 from sync_core.domain.problems import (
     PATTERN_WORDS,
     UNKNOWN,

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.schedule import EPOCH, is_due, spread
 from tests.unit.builders import connection
 

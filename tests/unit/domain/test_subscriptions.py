@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.errors import RetryLater
 from sync_core.domain.incremental.checkpoint import TrackedGroups
 from sync_core.domain.subscriptions import (

@@ -17,7 +17,7 @@ from sync_core.domain.catalog.attributes import (
 )
 from sync_core.domain.catalog.readiness import AttributeReport, Sample, in_order, unmeasured
 from sync_core.domain.catalog.schema import Kind, Property
-from sync_core.domain.documents import Guests
+from sync_core.domain.documents.scope import Guests
 from tests.unit.builders import JSON
 
 MAIL = Candidate("mail", Kind.TEXT, False, Source.SCHEMA)

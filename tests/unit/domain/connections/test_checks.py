@@ -35,7 +35,7 @@ from sync_core.domain.connections.checks import (
 )
 from sync_core.domain.connections.permissions import needs_of, notified_by, permissions
 from sync_core.domain.connections.token import TokenFacts, read_token
-from sync_core.domain.documents import Connection, CredentialKind
+from sync_core.domain.documents.connection import Connection, CredentialKind
 from sync_core.domain.errors import FixConnection, RetryLater
 
 TENANT = "11111111-2222-4333-8444-555555555555"

@@ -15,7 +15,7 @@ from sync_core.domain.connections.decide_save import (
     decide_new,
     disabled,
 )
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents.connection import Connection
 from tests.unit.builders import SALES, connection, in_groups, scope
 
 OFF = connection(enabled=False)

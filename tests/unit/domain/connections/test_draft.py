@@ -18,7 +18,7 @@ from sync_core.domain.connections.draft import (
     with_id,
     with_kept_secret,
 )
-from sync_core.domain.documents import Connection, Credential, CredentialKind
+from sync_core.domain.documents.connection import Connection, Credential, CredentialKind
 from sync_core.domain.errors import Invalid
 from tests.certificates import certificate_pem, key_pem, rsa_key
 from tests.unit.builders import GUID, connection

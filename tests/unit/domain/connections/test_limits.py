@@ -6,7 +6,8 @@ import pytest
 
 from sync_core.domain.compatibility import read
 from sync_core.domain.connections.limits import deletes, has_old_limits, with_new_limits
-from sync_core.domain.documents import Connection, Guard
+from sync_core.domain.documents.connection import Connection
+from sync_core.domain.documents.policy import Guard
 from tests.unit.builders import connection, policy
 
 OLD = {"maxRemovals": 500, "maxRemovalPercent": 20}

@@ -8,7 +8,7 @@ from sync_core.domain.connections.permissions import (
     permission_names,
     permissions,
 )
-from sync_core.domain.documents import CredentialKind
+from sync_core.domain.documents.connection import CredentialKind
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ from sync_core.domain.connections.verification import (
     waiting_remedy,
     with_unknown,
 )
-from sync_core.domain.documents import Credential
+from sync_core.domain.documents.connection import Credential
 from sync_core.domain.errors import NotUnderstood
 from tests.unit.builders import NOW, SALES, connection, in_groups, scope
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync_core.domain.documents import Clause, Filter, Guests, MappingRule, Scope
+from sync_core.domain.documents.mapping import MappingRule
+from sync_core.domain.documents.scope import Clause, Filter, Guests, Scope
 from sync_core.domain.explain.facts import (
     REDACTED,
     RuleSeen,

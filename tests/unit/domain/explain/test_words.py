@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from sync_core.domain.documents import RecordError, Scope
+from sync_core.domain.documents.run import RecordError
+from sync_core.domain.documents.scope import Scope
 from sync_core.domain.explain.facts import GroupSeen, ScopeSeen, explain_scope
 from sync_core.domain.explain.words import (
     Standing,

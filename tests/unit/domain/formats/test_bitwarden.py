@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.errors import Invalid
 from sync_core.domain.formats.bitwarden import USER_FILTER, import_filters
 from sync_core.domain.formats.parts import Imported

@@ -7,14 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync_core.domain.documents import (
-    NEGATIONS,
-    WITH_LIST,
-    WITHOUT_VALUE,
-    Connection,
-    Guard,
-    Operator,
-)
+from sync_core.domain.documents.connection import Connection
+from sync_core.domain.documents.policy import Guard
+from sync_core.domain.documents.scope import NEGATIONS, WITH_LIST, WITHOUT_VALUE, Operator
 from sync_core.domain.formats.config_file import (
     API_VERSION,
     MAX_CONNECTIONS,

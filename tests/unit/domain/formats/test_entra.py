@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.errors import Invalid
 from sync_core.domain.formats.entra import import_schema
 from sync_core.domain.formats.parts import Imported

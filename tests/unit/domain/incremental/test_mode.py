@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sync_core.domain.documents import Mode, ModeReason
+from sync_core.domain.documents.run import Mode, ModeReason
 from sync_core.domain.incremental.checkpoint import LINK_LIFE, Checkpoint, DeltaLink, GroupStream
 from sync_core.domain.incremental.mode import (
     ASK_AGAIN_FOR_DELTA,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sync_core.domain.attributes import with_reference
-from sync_core.domain.documents import DEFAULT_MAPPING, MappingRule
+from sync_core.domain.documents.mapping import DEFAULT_MAPPING, MappingRule
 from sync_core.domain.errors import FixConnection, RecordRejected
 from sync_core.domain.expressions import EvaluationError
 from sync_core.domain.expressions.context import InTime, unlimited

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync_core.domain.documents import MappingRule
+from sync_core.domain.documents.mapping import MappingRule
 from sync_core.domain.errors import RecordRejected
 from sync_core.domain.mapping.compile import compile_mapping
 from sync_core.domain.model import Mapped

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from sync_core.domain.documents import MappingRule
+from sync_core.domain.documents.mapping import MappingRule
 from sync_core.domain.expressions import EvaluationError
 from sync_core.domain.mapping.rule_tests import mapping_test_problems
 from tests.unit.builders import GUID, rule

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sync_core.domain.documents import ImportOutcome, PersonResult
+from sync_core.domain.documents.run import ImportOutcome, PersonResult
 from sync_core.domain.mapping.compile import compile_mapping
 from sync_core.domain.model import (
     Action,

@@ -1,6 +1,6 @@
 """What a run notices of its scope's clauses while it decides."""
 
-from sync_core.domain.documents import Scope
+from sync_core.domain.documents.scope import Scope
 from sync_core.domain.plan.clause_observer import ClauseObserver
 
 CLAUSE = {"attribute": "department", "operator": "EQUALS", "value": "sales"}

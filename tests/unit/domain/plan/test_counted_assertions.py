@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync_core.domain.documents import Assertion
+from sync_core.domain.documents.policy import Assertion
 from sync_core.domain.model import Action, Change, Reason, Status
 from sync_core.domain.plan.assertions import Assertions
 from sync_core.domain.plan.guard import Verdict, check_rises

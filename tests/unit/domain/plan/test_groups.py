@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from sync_core.domain.documents import Guard
+from sync_core.domain.documents.policy import Guard
 from sync_core.domain.model import Action, Inventory
 from sync_core.domain.plan.groups import GroupNow, KnownSize, KnownSizes, losses, remembered
 from sync_core.domain.plan.guard import check_groups, tally_of

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sync_core.domain.documents import Guard
+from sync_core.domain.documents.policy import Guard
 from sync_core.domain.model import Tally, Window
 from sync_core.domain.plan.guard import careful, check_guard
 

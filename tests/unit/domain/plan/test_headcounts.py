@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sync_core.domain.documents import Assertion
+from sync_core.domain.documents.policy import Assertion
 from sync_core.domain.model import Action, Reason, Value
 from sync_core.domain.plan.headcounts import EVERYBODY, Where
 from tests.unit.builders import change

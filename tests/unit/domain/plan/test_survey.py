@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sync_core.domain.attributes import AGENT
-from sync_core.domain.documents import Connection, Counts, RecordError
+from sync_core.domain.documents.connection import Connection
+from sync_core.domain.documents.run import Counts, RecordError
 from sync_core.domain.letters import comparable_text
 from sync_core.domain.model import Mapped
 from sync_core.domain.plan.guard import Verdict

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from sync_core.domain.documents import ColumnCount, Guard, MappingRule
+from sync_core.domain.documents.mapping import MappingRule
+from sync_core.domain.documents.policy import Guard
+from sync_core.domain.documents.run import ColumnCount
 from sync_core.domain.model import Action, Link, Value
 from sync_core.domain.plan.guard import check_rises, check_values
 from sync_core.domain.plan.plan import ALLOWED

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from local.sample import COST_CENTER
 from sync_core.domain.attributes import ALWAYS_SELECTED
-from sync_core.domain.documents import (
+from sync_core.domain.documents.scope import (
     ASSIGNED_TO,
     GROUPS,
     NEGATIONS,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from local.graph.odata.properties import ADVANCED, USER_FILTERS, USER_PROPERTIES, Filterable
 from local.graph.odata.selection import user_filter
 from local.sample import COST_CENTER
-from sync_core.domain.documents import Clause, Operator
+from sync_core.domain.documents.scope import Clause, Operator
 from sync_core.domain.scope.odata import FILTERABLE, Support, condition_of
 from tests.unit.builders import GUID, NO_GROUPS, SALES, clause, compiled, examples
 from tests.unit.graph_people import PUSHED, clauses_and_people

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sync_core.domain.documents import Scope
+from sync_core.domain.documents.scope import Scope
 from sync_core.domain.scope.other_letters import other_letters
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sync_core.domain.documents import Connection
+from sync_core.domain.documents.connection import Connection
 from sync_core.domain.scope.overlap import chosen_people, doubled_people
 from tests.unit.builders import ADMINS, SALES, clause, connection, in_groups, scope
 

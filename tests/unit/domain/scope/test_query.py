@@ -8,7 +8,7 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from local.graph.odata.selection import user_filter
-from sync_core.domain.documents import Filter, Guests, Scope
+from sync_core.domain.documents.scope import Filter, Guests, Scope
 from sync_core.domain.scope.compile import compile_scope
 from sync_core.domain.scope.query import LONGEST_FILTER, ReadingPlan, reading_plan
 from tests.unit.builders import (
