@@ -13,13 +13,11 @@ from sync_core.domain.documents.request import Purpose, SyncRequest
 from sync_core.domain.documents.run import Trigger
 from sync_core.domain.errors import RetryLater, SyncError
 from sync_core.domain.incremental.checkpoint import (
-    GONE_GROUP_KEPT,
     MOST_TOLD,
     AssertedPeople,
     Checkpoint,
     ToldPeople,
     TrackedGroups,
-    counted,
 )
 from sync_core.domain.incremental.digest import deciding_digest
 from sync_core.domain.incremental.hints import Hints
@@ -45,12 +43,12 @@ from sync_core.domain.plan.window import Marks
 from sync_core.domain.realtime import RealtimeState
 from sync_core.domain.subscriptions import has_realtime, wishes_of
 from sync_core.logs import log_event
-from sync_core.runs.candidates import by_application, tracked_of
 from sync_core.runs.context import RunContext
 from sync_core.runs.full import FullReading
 from sync_core.runs.incremental import Looks
+from sync_core.runs.next_checkpoint import NextCheckpoint, without_missing
 from sync_core.runs.planner import GROUP_MISSING, Draft
-from sync_core.runs.rounds import Links, Rounds, source_of
+from sync_core.runs.rounds import Links, Rounds
 from sync_core.services import Services
 from sync_core.store.checkpoints import Move
 from sync_core.store.fences import Fence
@@ -117,10 +115,13 @@ class Leaving:
         found = [*await in_thread(_left_open, self.context, self.plan), *recent]
         if not gatherer.reading.complete:
             incomplete = Settlement(tuple(found), ())
-            await self._move(Move(incomplete, self._without_missing(gatherer), counts_again=True))
+            await self._move(
+                Move(incomplete, without_missing(self.context, gatherer), counts_again=True)
+            )
             return self._next_look(incomplete)
         settlement = settle(self.context.kept.cases, found, None, (), now)
-        checkpoint = self._read_whole(draft, gatherer, links, looks_again=many)
+        following = NextCheckpoint(self.context, draft)
+        checkpoint = following.after_reading(gatherer, links, looks_again=many)
         checkpoint = _with_told(checkpoint, {} if many else told, now)
         interest = None
         if interesting is not None:
@@ -147,27 +148,7 @@ class Leaving:
         settlement = settle(self.context.kept.cases, found, candidates.ids, gatherer.restored, now)
         passed_over = (one for one in candidates.passed_over if is_used_up(one, now))
         settlement = replace(settlement, closed=(*settlement.closed, *passed_over))
-        before = self.context.kept.checkpoint
-        assert before is not None  # noqa: S101 -- an incremental run goes on from one
-        tree = tracked_of(
-            candidates.tree,
-            sizes=candidates.sizes,
-            gone=candidates.gone,
-            entered=candidates.entered,
-            edges=candidates.edges,
-            awaited=candidates.awaited,
-        )
-        checkpoint = before.model_copy(
-            update={
-                **self._numbers(draft),
-                "users": rounds.users,
-                "streams": rounds.streams,
-                "tree": tree,
-                "assignments": by_application(
-                    candidates.assignments, self.context.scope.applications
-                ),
-            }
-        )
+        checkpoint = NextCheckpoint(self.context, draft).after_looks(gatherer, rounds)
         news = {one: at for one, at in news.items() if one in candidates.ids}
         checkpoint = _with_told(checkpoint, told | news, now)
         interest = self.context.kept.interest
@@ -213,98 +194,7 @@ class Leaving:
         before = self.context.kept.checkpoint
         return before.told_since(asked_at - LAG) if before is not None else {}
 
-    def _without_missing(self, gatherer: FullReading) -> Checkpoint | None:
-        """Return the checkpoint of before without the named groups that are gone; None if none is gone since.
-
-        What their absence changes has been read: no other run has to read everything for it again.
-        """
-        before = self.context.kept.checkpoint
-        if before is None or not (gone := gatherer.reading.tree.missing & before.tree.names.keys()):
-            return None
-        known = before.tree
-        changed = {
-            "names": {group: name for group, name in known.names.items() if group not in gone},
-            "parents": {
-                group: above for group, above in known.parents.items() if group not in gone
-            },
-            "missing": sorted(gone.union(known.missing)),
-        }
-        tree = known.model_copy(update=changed)
-        return before.model_copy(update={"tree": tree})
-
     # --- the checkpoint -------------------------------------------------------------------------
-
-    def _read_whole(
-        self, draft: Draft, gatherer: FullReading, links: Links, *, looks_again: bool
-    ) -> Checkpoint:
-        context, now, rounds = self.context, self.context.stamp.now, links.rounds
-        before = context.kept.checkpoint
-        first_at, settled = self._age_of_links(links)
-        return Checkpoint(
-            **self._numbers(draft),
-            digest=deciding_digest(context.connection),
-            source=source_of(context.connection),
-            full_at=now,
-            first_at=now if looks_again else first_at,
-            settled=settled and not looks_again,
-            users=rounds.users,
-            streams=rounds.streams,
-            tree=self._tree(gatherer, rounds, before),
-            tracked=rounds.tracked,
-            refused=rounds.refused,
-            no_delta_at=rounds.no_delta_at,
-            reading_requests=gatherer.requests,
-            assignments=by_application(gatherer.reading.assignments, context.scope.applications),
-        )
-
-    def _numbers(self, draft: Draft) -> dict[str, object]:
-        """Return what is counted, as it is after everything was written."""
-        context, inventory = self.context, draft.inventory
-        return {
-            "window_hours": context.connection.policy.guard.window_hours,
-            "active": max(0, inventory.active + context.written.active),
-            "by_digit": counted(inventory.by_digit, context.written.stored),
-            "asserted": AssertedPeople(
-                named=context.assertions.named, active=context.assertions.active
-            ),
-        }
-
-    def _age_of_links(self, links: Links) -> tuple[datetime, bool]:
-        """Return since when links go on from each other, and whether a reading was begun after the lag."""
-        before, began_at = self.context.kept.checkpoint, links.began_at
-        if before is None or links.rounds.is_fresh:
-            return began_at, False
-        return before.first_at, before.settled or began_at - before.first_at >= LAG
-
-    def _tree(
-        self, gatherer: FullReading, rounds: Rounds, before: Checkpoint | None
-    ) -> TrackedGroups:
-        tree, now = gatherer.reading.tree, self.context.stamp.now
-        known = before.tree.gone if before is not None else {}
-        gone = known | dict.fromkeys(sorted(rounds.hints.groups.gone), now)
-        # One that was told of lately and seems to be there is asked for again by the next runs.
-        kept = {
-            group: since
-            for group, since in gone.items()
-            if now - since < (LAG if group in tree.names else GONE_GROUP_KEPT)
-        }
-        sizes = {group: size.people for group, size in gatherer.reading.direct_sizes().items()}
-        old = before.tree if before is not None else TrackedGroups()
-        entered = old.entered | dict.fromkeys(sorted(tree.names.keys() - old.names.keys()), now)
-        edges = old.edges | dict.fromkeys(sorted(rounds.hints.groups.edges), now)
-        awaited: dict[str, list[str]] = {}
-        if self.context.scope.nested_groups and not rounds.is_fresh:
-            # Once at most: what the full reading after this one does not show, either, is given up.
-            expected = old.model_copy(update={"awaited": {}, "gone": kept})
-            awaited = expected.lacks(tree.names.keys(), tree.parents, rounds.hints.groups.nested)
-        return tracked_of(
-            tree,
-            sizes=sizes,
-            gone=kept,
-            entered=_recent(entered, now),
-            edges=_recent(edges, now),
-            awaited=awaited,
-        )
 
     def _moved(
         self,
@@ -419,8 +309,3 @@ def _seen_early(
     reports = {one: at for boss, at in told.items() for one in gatherer.managers.get(boss, ())}
     again = {one: at for one, at in before.items() if one in candidates.ids}
     return reports | again | dict.fromkeys(candidates.new_members & candidates.ids, now)
-
-
-def _recent(groups: Mapping[str, datetime], now: datetime) -> dict[str, datetime]:
-    """Return the groups whose lists may be older than what happened to them."""
-    return {group: since for group, since in groups.items() if now - since < LAG}
