@@ -26,7 +26,7 @@ from benchmarks.cost import counted_calls
 from benchmarks.idle import Clock
 from benchmarks.ours import store_connection
 from benchmarks.sides import members_of
-from sync_core.connections import subscriptions
+from sync_core.connections.subscriptions import tend
 from sync_core.domain.clock import Wake
 from sync_core.domain.documents.connection import Connection
 from sync_core.domain.documents.request import SyncRequest
@@ -81,7 +81,7 @@ async def changes(task: dict[str, Any], services: Services, control: Control) ->
     group, people = await group_with_people(control, services)
     there = replace(services, settings=replace(services.settings, public_base_url=task["host"]))
     found = await services.store.connections.get(CONNECTION)
-    await subscriptions.tend(there, found.connection)
+    await tend.tend(there, found.connection)
     waiting = []
     for number, kind in zip(range(task["number"]), itertools.cycle(KINDS), strict=False):
         waiting.append(asyncio.create_task(_timed(services, control, kind, group, people[number])))

@@ -12,8 +12,9 @@ import orjson
 from pydantic import ValidationError
 
 from sync_core.api.http.refusals import TooLarge, WrongMediaType
-from sync_core.connections import binding, delete, lifecycle, silence, subscriptions, verify
+from sync_core.connections import binding, delete, lifecycle, silence, verify
 from sync_core.connections.impact import SaveGuard
+from sync_core.connections.subscriptions import tend
 from sync_core.domain.clock import Timer, Wake, next_tick
 from sync_core.domain.compatibility import read
 from sync_core.domain.documents.request import Purpose, SyncRequest
@@ -87,7 +88,7 @@ async def _maintain(services: Services, by: str) -> None:
     await journal.warn_of_expiry(services)
     await binding.confirm_pending(services)
     await services.store.refused_plans.forget_old(services.clock())
-    await subscriptions.tend_all(services)
+    await tend.tend_all(services)
     await by_name.request_left(services)
     await forget_old(services)
     took_s = (services.clock() - began).total_seconds()
@@ -161,7 +162,7 @@ async def _do(services: Services, request: SyncRequest, delivery: Delivery | Non
         await _look_after_subscriptions(services, request)
     elif request.purpose is Purpose.LISTEN:
         work = partial(silence.look, services, request.connection_id)
-        await subscriptions.guarded(request.connection_id, work)
+        await tend.guarded(request.connection_id, work)
     elif delivery is None:
         await worker.handle(services, request)
     else:
@@ -178,8 +179,8 @@ async def _look_after_subscriptions(services: Services, request: SyncRequest) ->
     if request.events:
         work = partial(lifecycle.heed, services, connection_id, request.events)
     else:
-        work = partial(subscriptions.tend_now, services, connection_id)
-    await subscriptions.guarded(connection_id, work)
+        work = partial(tend.tend_now, services, connection_id)
+    await tend.guarded(connection_id, work)
 
 
 async def sync_now(connection_id: str | None) -> Answer:

@@ -8,7 +8,8 @@ does, in case one was lost (`confirm_pending`).
 
 from datetime import timedelta
 
-from sync_core.connections import subscriptions, tenants, verify
+from sync_core.connections import tenants, verify
+from sync_core.connections.subscriptions.ask import ask_if_changed
 from sync_core.directory.retry_budget import RetryBudget
 from sync_core.domain.connections.consent import Outcome, Refusal
 from sync_core.domain.connections.tenant_claims import OPEN_FOR, Claiming, Verdict
@@ -227,7 +228,7 @@ async def _settle(services: Services, pending: PendingConsent) -> None:
 async def _store(services: Services, stored: StoredConnection, tenant_id: str) -> None:
     connected = stored.connection.model_copy(update={"tenant_id": tenant_id})
     await services.store.connections.replace(connected, stored)
-    await subscriptions.ask_if_changed(services, stored.connection, connected)
+    await ask_if_changed(services, stored.connection, connected)
     await tenants.hold(services, connected)
 
 

@@ -11,8 +11,8 @@ from contextlib import suppress
 from datetime import timedelta
 from itertools import islice
 
-from sync_core.connections import subscriptions
 from sync_core.connections.refusals import NAMED, NeedsConfirmation, members
+from sync_core.connections.subscriptions.remove import remove_all
 from sync_core.domain.connections.deletion import (
     Deletion,
     Users,
@@ -264,7 +264,7 @@ async def _carry_out(services: Services, hold: Hold, deletion: Deletion) -> None
         await _close(services, connection_id, lease.next)
     await _note_leftovers(services, deletion, stored)
     if stored is not None:
-        await subscriptions.remove_all(services, stored.connection)
+        await remove_all(services, stored.connection)
         await store.connections.delete(connection_id, stored.etag)
     await store.forget_state(connection_id)
     await _conclude(services, deletion)

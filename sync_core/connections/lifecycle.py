@@ -10,12 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from sync_core.connections.subscriptions import (
-    OwnAddress,
-    Tending,
-    ask_for_run,
-    surveyed,
-)
+from sync_core.connections.subscriptions.access import OwnAddress
+from sync_core.connections.subscriptions.ask import ask_for_run
+from sync_core.connections.subscriptions.survey import surveyed
+from sync_core.connections.subscriptions.upkeep import Upkeep
 from sync_core.domain.documents.request import (
     LifecycleEvent,
     Purpose,
@@ -99,9 +97,9 @@ async def heed(services: Services, connection_id: str, events: Sequence[Subscrip
             continue
         log_event(f"lifecycle.{event.event.value}", connection=connection_id, resource=row.resource)
         await _sort(services, event.event, row, heeded)
-    tending = Tending(services, stored.connection, survey, OwnAddress(services))
-    await tending.do(heeded.work)
-    if tending.made:  # which has asked for a run already
+    upkeep = Upkeep(services, stored.connection, survey, OwnAddress(services))
+    await upkeep.do(heeded.work)
+    if upkeep.made:  # which has asked for a run already
         heeded.runs.discard(connection_id)
     for one in sorted(heeded.runs):
         await ask_for_run(services, one)

@@ -6,7 +6,7 @@ notifications may be late is over.
 
 from collections.abc import Sequence
 
-from sync_core.connections import subscriptions
+from sync_core.connections.subscriptions.tend import make_anew
 from sync_core.directory.own_address import NOTIFICATIONS
 from sync_core.domain.documents.connection import Connection
 from sync_core.domain.documents.run import RunStatus
@@ -68,7 +68,7 @@ async def _owners(services: Services, rows: Sequence[Subscription]) -> list[Subs
 async def _make_anew(services: Services, connection: Connection, silence: Silence) -> None:
     """Make the silent subscriptions anew; what keeps Graph from it is told by the incident."""
     try:
-        await subscriptions.make_anew(services, connection, silence.slots)
+        await make_anew(services, connection, silence.slots)
     except SyncError as error:
         log_event("realtime.notMadeAnew", connection=connection.id, code=error.code)
     else:

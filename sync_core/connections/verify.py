@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
 
-from sync_core.connections import subscriptions
 from sync_core.connections.attributes import with_suggestions
+from sync_core.connections.subscriptions.ask import ask_if_changed
 from sync_core.connections.tenants import tenant_of
 from sync_core.directory.checks import check_connection
 from sync_core.domain.connections.checks import (
@@ -116,7 +116,7 @@ async def create(services: Services, wanted: Connection, guard: Approver) -> Sav
     await guard.audit(None, wanted)
     connection = decision.stored or wanted
     stored = await services.store.connections.create(connection)
-    await subscriptions.ask_if_changed(services, None, connection)
+    await ask_if_changed(services, None, connection)
     return await _noted(services, stored, wanted, decision.result, before=None, waited={})
 
 
@@ -139,7 +139,7 @@ async def replace(
     if decision.stored is not None:
         with_them = {} if decision.alone else waited
         stored = await services.store.connections.replace(decision.stored, stored, with_them)
-        await subscriptions.ask_if_changed(services, before, stored.connection)
+        await ask_if_changed(services, before, stored.connection)
     saved = await _noted(services, stored, wanted, decision.result, before=before, waited=waited)
     return dataclasses.replace(saved, refused=False) if decision.alone else saved
 
@@ -169,7 +169,7 @@ async def _switched_off(services: Services, wanted: Connection, stored: StoredCo
     """Disable without asking anybody: that must work at once, whatever else does not."""
     waited = await _waiting_fields(services, stored)
     after = await services.store.connections.replace(wanted, stored, waited)
-    await subscriptions.ask_if_changed(services, stored.connection, after.connection)
+    await ask_if_changed(services, stored.connection, after.connection)
 
     def note(known: Verification) -> Verification:
         unneeded = left_over(known, [waiting_credential(known)], [wanted.credential])
@@ -369,7 +369,7 @@ async def _promoted(
         return stored
     after = await services.store.connections.replace(wanted, stored, waited)
     log_event("connection.settingsInUse", connection=wanted.id)
-    await subscriptions.ask_if_changed(services, stored.connection, after.connection)
+    await ask_if_changed(services, stored.connection, after.connection)
     return after
 
 

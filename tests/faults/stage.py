@@ -14,7 +14,7 @@ import httpx
 
 from local.graph import GraphEmulator
 from local.sample import SAMPLE_CLIENT_SECRET
-from sync_core.connections import subscriptions
+from sync_core.connections.subscriptions import tend
 from sync_core.directory import client, credentials, requests
 from sync_core.domain.documents.run import Run, RunStatus
 from sync_core.domain.documents.scope import Scope
@@ -208,7 +208,7 @@ class Stage:
         # An answer that was lost is asked for again when nobody else can be at it any more.
         if not anew:
             set_clock(services, lambda: utc_now() + HOUR)
-        await subscriptions.tend(replace(services, settings=settings), connection)
+        await tend.tend(replace(services, settings=settings), connection)
         [row] = await services.store.subscriptions.of(self.connection_id)
         return row.failure
 

@@ -16,8 +16,8 @@ from local.graph.http.access import Caller
 from local.graph.subscriptions.rules import new_subscription
 from local.sample import SAMPLE_CLIENT_ID, SAMPLE_TENANT_ID
 from sync_core import triggers
-from sync_core.connections import subscriptions
 from sync_core.connections.realtime import status_of
+from sync_core.connections.subscriptions import tend
 from sync_core.directory import own_address
 from sync_core.domain.documents.connection import Connection
 from sync_core.domain.realtime_status import RealtimeStatus
@@ -121,7 +121,7 @@ class App:
 
     async def tend(self, connection_id: str = "") -> list[Subscription]:
         """Look after a connection's subscriptions and return them."""
-        await subscriptions.tend_now(self.services, connection_id or self.connection_id)
+        await tend.tend_now(self.services, connection_id or self.connection_id)
         return await self.rows(connection_id)
 
     async def rows(self, connection_id: str = "") -> list[Subscription]:
@@ -160,7 +160,7 @@ class App:
         return status
 
     async def maintain(self) -> None:
-        await subscriptions.tend_all(self.services)
+        await tend.tend_all(self.services)
 
     def at_graph(self) -> dict[str, Document]:
         """Return what Graph has, by resource."""

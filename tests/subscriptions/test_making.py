@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sync_core.connections.delete import delete
-from sync_core.connections.subscriptions import make_anew
+from sync_core.connections.subscriptions.tend import make_anew
 from sync_core.domain.connections.deletion import Users
 from sync_core.domain.notifications import client_state
 from sync_core.domain.secret_names import CLIENT_STATE_KEY
