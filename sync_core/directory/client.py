@@ -6,7 +6,6 @@ as bytes and decoded here. Its retry handler reads only whole seconds of Retry-A
 of a batch, so it is off: `RetryBudget` retries, in one place.
 """
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -52,14 +51,13 @@ from sync_core.directory.answers import (
 )
 from sync_core.directory.batches import from_body, sort_items
 from sync_core.directory.credentials import GraphCredential
-from sync_core.directory.denials import PermissionMissing, denied_all_the_same
+from sync_core.directory.denials import PermissionMissing
+from sync_core.directory.grants import Grants
 from sync_core.directory.pace import Pace
 from sync_core.directory.requests import PRIORITY
 from sync_core.directory.retry_budget import RetryBudget
 from sync_core.directory.transcript import Playback, Transcript
 from sync_core.directory.trouble import Trouble, Usage
-from sync_core.domain.connections.permissions import has_all
-from sync_core.domain.connections.token import read_token
 from sync_core.domain.errors import FixConnection, IncompleteReading, RetryLater, SyncError
 from sync_core.logs import log_event
 
@@ -92,17 +90,15 @@ class GraphClient:
         self._adapter = adapter
         self.credential = credential
         self._graph_url = graph_url
-        self._scope = scope
         self._retry_budget = retry_budget
         self._base_url = f"{graph_url}/v1.0"
         adapter.base_url = self._base_url
         self.sdk = GraphServiceClient(request_adapter=adapter)
         # Until this tenant is seen to have none; see `members`.
         self.has_casts = True
-        self._has_new_token = False
-        self._one_at_a_time = asyncio.Lock()
         self.usage = usage
         self.pace = pace
+        self.grants = Grants(credential, scope, self._trouble)
 
     @property
     def graph_url(self) -> str:
@@ -143,7 +139,7 @@ class GraphClient:
             except (TokenRefused, RetryLater) as error:
                 await trouble.outlast([error])
             except PermissionMissing as error:
-                await self._granted_meanwhile(error)
+                await self.grants.outlast(error)
 
     def little_budget(self, budget_s: float) -> RetryBudget:
         """Return a budget for what is not worth the run's: no larger than that, and apart from it."""
@@ -151,53 +147,6 @@ class GraphClient:
 
     def _trouble(self, budget: RetryBudget | None = None) -> Trouble:
         return Trouble(self.credential, budget or self._retry_budget, self.usage)
-
-    async def roles(self) -> frozenset[str] | None:
-        """Return the permissions in the token; None for a token that does not tell."""
-        trouble = self._trouble()
-        while True:
-            try:
-                # With the option that the SDK's pipeline uses, so that it is the token of the requests.
-                token = await self.credential.get_token(self._scope, enable_cae=True)
-            except RetryLater as error:
-                await trouble.outlast([error])
-            else:
-                facts = read_token(token.token)
-                return facts.roles if facts else None
-
-    async def _new_roles(self) -> frozenset[str] | None:
-        """Return the permissions in a new token, which is asked for once: lists are read side by side."""
-        if not self._has_new_token:
-            self._has_new_token = True
-            await self.credential.renew()
-        return await self.roles()
-
-    async def may(self, needs: str) -> bool | None:
-        """Whether the token, or a new one, has a permission; None where tokens do not tell."""
-        async with self._one_at_a_time:
-            roles = await self.roles()
-            if roles is None or has_all(needs, roles):
-                return None if roles is None else True
-            return has_all(needs, await self._new_roles() or frozenset())
-
-    async def still_may(self, needs: str) -> bool | None:
-        """Whether a new token has a permission, whatever the old one says; None where tokens do not tell."""
-        async with self._one_at_a_time:
-            roles = await self._new_roles()
-        return None if roles is None else has_all(needs, roles)
-
-    async def _granted_meanwhile(self, error: PermissionMissing) -> None:
-        """Return if a new token has the permission that the old one lacked; else raise why access is refused.
-
-        A token keeps the permissions of the moment it was issued, so a new one is asked for first.
-        """
-        async with self._one_at_a_time:
-            before = await self.roles()
-            after = await self._new_roles() if before is not None else None
-        if before is None or not has_all(error.needs, after or frozenset()):
-            raise error
-        if has_all(error.needs, before):
-            raise denied_all_the_same(error)
 
     async def pages(
         self, request: RequestInformation, *, needs: str, transcript: Transcript | None = None
@@ -307,12 +256,14 @@ class GraphClient:
         trouble = self._trouble()
         while True:
             open_items = [number for number in range(len(requests)) if number not in answers]
-            body = await self.get(self._batch_request(requests, open_items), needs=needs[0])
+            body = await self.get(
+                _batch_request(self._base_url, requests, open_items), needs=needs[0]
+            )
             self.pace.hear_batch({str(number): requests[number].url for number in open_items}, body)
             try:
                 waiting = sort_items(body, open_items, answers, needs, keep_denied=keep_denied)
             except PermissionMissing as error:
-                await self._granted_meanwhile(error)
+                await self.grants.outlast(error)
                 continue
             reopened = await self._reopened(answers)
             if not waiting and not reopened:
@@ -324,7 +275,7 @@ class GraphClient:
         for number, answer in list(answers.items()):
             if isinstance(answer, PermissionMissing):
                 try:
-                    await self._granted_meanwhile(answer)
+                    await self.grants.outlast(answer)
                 except FixConnection as error:
                     # No longer a `PermissionMissing`: it has been explained.
                     answers[number] = FixConnection(error.code, error.message, error.remedy)
@@ -332,28 +283,6 @@ class GraphClient:
                     del answers[number]
                     return True
         return False
-
-    def _batch_request(
-        self, requests: Sequence[RequestInformation], numbers: Sequence[int]
-    ) -> RequestInformation:
-        items = [
-            {
-                "id": str(number),
-                "method": "GET",
-                "url": requests[number].url.removeprefix(self._base_url),
-                "headers": {
-                    name: ", ".join(values)
-                    for name, values in requests[number].headers.get_all().items()
-                },
-            }
-            for number in numbers
-        ]
-        request = RequestInformation(Method.POST)
-        request.url = f"{self._base_url}/$batch"
-        request.headers.add("Accept", "application/json")
-        request.set_stream_content(orjson.dumps({"requests": items}), "application/json")
-        request.add_request_options([ResponseHandlerOption(NativeResponseHandler())])
-        return request
 
     async def _send(self, request: RequestInformation, needs: str) -> bytes:
         self.usage.requests += 1
@@ -410,6 +339,29 @@ async def open_graph(
             pace=pace,
             usage=usage,
         )
+
+
+def _batch_request(
+    base_url: str, requests: Sequence[RequestInformation], numbers: Sequence[int]
+) -> RequestInformation:
+    items = [
+        {
+            "id": str(number),
+            "method": "GET",
+            "url": requests[number].url.removeprefix(base_url),
+            "headers": {
+                name: ", ".join(values)
+                for name, values in requests[number].headers.get_all().items()
+            },
+        }
+        for number in numbers
+    ]
+    request = RequestInformation(Method.POST)
+    request.url = f"{base_url}/$batch"
+    request.headers.add("Accept", "application/json")
+    request.set_stream_content(orjson.dumps({"requests": items}), "application/json")
+    request.add_request_options([ResponseHandlerOption(NativeResponseHandler())])
+    return request
 
 
 def _of_batch(answer: httpx.Response, needs: str) -> bytes:

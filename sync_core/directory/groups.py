@@ -149,7 +149,7 @@ async def _unreadable(client: GraphClient, hiding: set[str]) -> set[str]:
     """
     if not hiding:
         return set()
-    allowed = await client.may(HIDDEN)
+    allowed = await client.grants.may(HIDDEN)
     if allowed is not None:
         return set() if allowed else set(hiding)
     groups = sorted(hiding)

@@ -110,7 +110,7 @@ async def kinds_among(client: GraphClient, object_ids: Sequence[str]) -> dict[st
     It is only said, never acted on. That an id is a device's or an application's takes a permission that
     nothing needs; where the app has it all the same, it is asked, and else for groups alone.
     """
-    roles = await client.roles()
+    roles = await client.grants.roles()
     if roles is not None and has_all(DIRECTORY_READ, roles):
         with suppress(FixConnection):
             return await _kinds(client, object_ids)
@@ -162,7 +162,7 @@ async def check_attributes(
     if not are_bare(items):
         return
     # The token that was sent may have it still: it was taken away a moment ago.
-    if await client.still_may(USERS_READ):
+    if await client.grants.still_may(USERS_READ):
         detail = f"Graph gave {what} without their attributes"
         raise denied_all_the_same(PermissionMissing(USERS_READ, detail))
     raise FixConnection(

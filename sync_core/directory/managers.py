@@ -162,7 +162,7 @@ async def _hidden(client: GraphClient) -> FixConnection:
         f"In Entra, grant the app registration the application permission {USERS_READ} and admin "
         "consent; "
     )
-    if await client.still_may(USERS_READ):
+    if await client.grants.still_may(USERS_READ):
         remedy = f"{USERS_READ} is granted, so look in Entra for what restricts the app; "
     return FixConnection(
         "graph.managersHidden",

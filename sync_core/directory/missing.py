@@ -15,7 +15,7 @@ async def with_all_missing(
     if error.code not in ABOUT_PERMISSIONS:
         return error
     try:
-        roles = await client.roles()
+        roles = await client.grants.roles()
     except SyncError:
         return error
     needed = permissions(needs_of(connection)) if roles is not None else []

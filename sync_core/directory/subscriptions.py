@@ -158,7 +158,9 @@ async def _explained(client: GraphClient, slot: str) -> AsyncIterator[None]:
     except FixConnection as error:
         if error.code in REFUSALS and QUOTA_WORDS.search(error.message):
             raise _quota_used_up(error.message) from error
-        if error.code == "graph.accessDenied" and _needs(slot) not in (await client.roles() or ()):
+        if error.code == "graph.accessDenied" and _needs(slot) not in (
+            await client.grants.roles() or ()
+        ):
             # A wider permission is granted, which counts for everything but subscriptions.
             raise PermissionMissing(_needs(slot), error.message) from error
         raise

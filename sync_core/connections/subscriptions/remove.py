@@ -54,7 +54,7 @@ async def _remove_at(
     )
     try:
         async with opened(services, there) as client:
-            await client.roles()
+            await client.grants.roles()
             await bounded(
                 AT_ONCE, (partial(_remove_one, services, connection, client, row) for row in live)
             )

@@ -83,7 +83,7 @@ class Upkeep:
         try:
             async with opened(self._services, self._connection) as client:
                 # What says no to a token says no to everything.
-                await client.roles()
+                await client.grants.roles()
                 await self._creation.make(client, work.create)
                 await bounded(AT_ONCE, (partial(self._renew, client, row) for row in work.renew))
                 await self._check(client, work.check)
@@ -102,7 +102,7 @@ class Upkeep:
             return
         try:
             async with opened(self._services, self._connection) as client:
-                await client.roles()
+                await client.grants.roles()
                 await bounded(AT_ONCE, (partial(self._replace, client, row) for row in rows))
         except (FixConnection, RetryLater) as error:
             for row in rows:
