@@ -145,7 +145,7 @@ class _Release:
         if decided.evidence.is_unclear:
             raise _unanswered(self._object_id)
         outcome, leaving = _outcome(context, decided)
-        message = self._message(decided, stored, outcome)
+        message = self._message(context, decided, stored, outcome)
         if decided.blocked is not None:
             raise Conflict(
                 "release.assertionBroken",
@@ -161,8 +161,10 @@ class _Release:
             object_id=self._object_id, outcome=outcome, message=message, run=run, person=person
         )
 
-    def _message(self, decided: OnePlan, stored: Person, outcome: Outcome) -> str:
-        sentence = verdict_on(self._connection, decided, stored, self._began, by_rules=True)
+    def _message(
+        self, context: RunContext, decided: OnePlan, stored: Person, outcome: Outcome
+    ) -> str:
+        sentence = verdict_on(context, decided, stored, self._began, by_rules=True)
         told = next_run(
             decided.change,
             protected=decided.is_kept_back,

@@ -196,7 +196,7 @@ class _OnePerson:
         stored = await stored_person(self._services, context, self._object_id)
         if evidence.reason is Reason.HARD_DELETED and stored is None:
             raise unknown_person(self._object_id)
-        sentence = verdict_on(self._connection, decided, stored, self._began)
+        sentence = verdict_on(context, decided, stored, self._began)
         self._step("read", evidence_in_words(evidence))
         self._step("scope", sentence, ok=decided.error is None)
 

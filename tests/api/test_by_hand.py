@@ -340,6 +340,7 @@ async def test_a_release_is_confirmed_and_audited(
     connection_id: str,
 ) -> None:
     ann = emulator.control.create_person({"displayName": "Ann"})["id"]
+    await run_now(services, connection_id)
     release = url(connection_id, f"users/{ann}/release")
     missing = await admin.post(release)
     async with by_the_queue(services, connection_id):
@@ -361,6 +362,7 @@ async def test_a_release_is_confirmed_and_audited(
     ]
     assert unknown.status_code == 409
     assert (answer.status_code, answer.json()["outcome"]) == (200, "leaves")
+    assert "because of groups ARRAYCONTAINS Few (in none of them)" in answer.json()["message"]
     assert mismatches(answer.json(), "Released") == []
     assert answer.json()["run"]["note"] == "no longer needed"
     assert (entry["objectId"], entry["outcome"], entry["note"]) == (
