@@ -41,6 +41,7 @@ from sync_core.domain.errors import FixConnection, IncompleteReading, SyncError
 from sync_core.domain.model import Attributes
 from sync_core.domain.plan.groups import GroupNow
 from sync_core.domain.scope.compile import CompiledScope, keeps_out
+from sync_core.domain.scope.missing import missing_application, missing_group
 from sync_core.domain.scope.query import reading_plan
 from sync_core.logs import log_event
 
@@ -143,20 +144,9 @@ class Reading:
             self.tree = await read_group_tree(self.client, roots, nested=self.scope.nested_groups)
             if self.on_tree is None or not await self.on_tree(self.tree):
                 break
-        for group in sorted(self.tree.missing):
-            self._note_missing(group)
+        self.problems += map(missing_group, sorted(self.tree.missing))
         hidden = {group: self.tree.name(group) for group in self.tree.unreadable}
         self._note_hidden(hidden, self.tree.above(self._known_whole()).keys())
-
-    def _note_missing(self, group: str) -> None:
-        self.problems.append(
-            RecordError(
-                object_id=group,
-                code="scope.groupNotFound",
-                message="A group that the scope names does not exist in the tenant. Nobody is "
-                "removed until it is taken out of the scope, or restored.",
-            )
-        )
 
     async def find_assigned(self) -> None:
         """Read who is assigned to the scope's applications; one that is gone makes the reading incomplete."""
@@ -168,16 +158,7 @@ class Reading:
         hidden = self.assignments.hidden
         kept_out = keeps_out(self.scope.document, ASSIGNED_TO)
         self._note_hidden(hidden, hidden.keys() if kept_out else NOBODY)
-        for application in sorted(self.assignments.missing):
-            self.problems.append(
-                RecordError(
-                    object_id=application,
-                    code="scope.applicationNotFound",
-                    message="An enterprise application that the scope names (assignedTo) does not exist in "
-                    "the tenant. It takes the object id of the enterprise application, not the application "
-                    "(client) id. Nobody is removed until it is there.",
-                )
-            )
+        self.problems += map(missing_application, sorted(self.assignments.missing))
 
     def _note_hidden(self, hidden: Mapping[str, str], needed: AbstractSet[str]) -> None:
         """Note the groups whose members are hidden from this app; the members of the others come in.
@@ -246,7 +227,7 @@ class Reading:
                 yield items
         except GraphNotFound:
             if group in self.scope.member_groups | self.asked_groups:
-                self._note_missing(group)
+                self.problems.append(missing_group(group))
         except FixConnection as error:
             told = refused_members(error, self.tree.name(group))
             if told is error:

@@ -41,13 +41,14 @@ from sync_core.domain.plan.by_hand import day_begins
 from sync_core.domain.plan.plan import Plan
 from sync_core.domain.plan.window import Marks
 from sync_core.domain.realtime import RealtimeState
+from sync_core.domain.scope.missing import GROUP_MISSING
 from sync_core.domain.subscriptions import has_realtime, wishes_of
 from sync_core.logs import log_event
 from sync_core.runs.context import RunContext
 from sync_core.runs.full import FullReading
 from sync_core.runs.incremental import Looks
 from sync_core.runs.next_checkpoint import NextCheckpoint, without_missing
-from sync_core.runs.planner import GROUP_MISSING, Draft
+from sync_core.runs.planner import Draft
 from sync_core.runs.rounds import Links, Rounds
 from sync_core.services import Services
 from sync_core.store.checkpoints import Move

@@ -23,6 +23,7 @@ from sync_core.domain.plan.decide import may_delete, removal_action
 from sync_core.domain.plan.groups import losses, remembered
 from sync_core.domain.plan.roster import Roster
 from sync_core.domain.plan.window import WindowLog
+from sync_core.domain.scope.missing import keepers_of
 from sync_core.runs.context import RunContext
 from sync_core.runs.continuation import Continuation
 from sync_core.runs.planner import InScope, Page
@@ -126,7 +127,8 @@ class FullReading:
             may_delete=may_delete(connection.policy),
             may_hold=not self._first_import
             or bool(connection.matching)
-            or bool(connection.assertions),
+            or bool(connection.assertions)
+            or bool(keepers_of(connection.scope)),
         )
 
     def present(self, in_scope: InScope) -> AsyncIterator[Page]:

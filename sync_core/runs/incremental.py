@@ -26,6 +26,7 @@ from sync_core.domain.plan.groups import GroupNow, losses, remembered
 from sync_core.domain.plan.judge import unanswered
 from sync_core.domain.plan.roster import Roster
 from sync_core.domain.plan.window import WindowLog
+from sync_core.domain.scope.missing import missing_application, missing_group
 from sync_core.runs.candidates import Candidates, tree_of
 from sync_core.runs.context import RunContext
 from sync_core.runs.planner import InScope, Page
@@ -59,7 +60,12 @@ class Looks:
 
     @property
     def problems(self) -> list[RecordError]:
-        return [_missing(group) for group in sorted(self.candidates.tree.missing)]
+        candidates = self.candidates
+        groups, applications = candidates.tree.missing, candidates.assignments.missing
+        return [
+            *map(missing_group, sorted(groups)),
+            *map(missing_application, sorted(applications)),
+        ]
 
     @property
     def warnings(self) -> list[RunWarning]:
@@ -211,7 +217,7 @@ class Looks:
             roots = sorted(self._context.scope.groups)
             there = await existing(self._context.client, roots) if roots else set[str]()
             gone = set(roots) - there - self.candidates.tree.missing
-            self._context.ledger.errors += map(_missing, sorted(gone))
+            self._context.ledger.errors += map(missing_group, sorted(gone))
             self.candidates.tree.missing |= gone
             self._roots_exist = there == set(roots) and not self.candidates.assignments.missing
         return self._roots_exist
@@ -259,12 +265,3 @@ class Looks:
             # A notification says nothing of the account: what the delta told before holds.
             told = case.reason if hint is None and case is not None else told_reason(hint)
             yield opened(object_id, Cause.CONTRADICTED, self._context.stamp.now, told)
-
-
-def _missing(group: str) -> RecordError:
-    return RecordError(
-        object_id=group,
-        code="scope.groupNotFound",
-        message="A group that the scope names does not exist in the tenant. Nobody is "
-        "removed until it is taken out of the scope, or restored.",
-    )

@@ -31,6 +31,7 @@ from sync_core.domain.plan.guard import (
     Verdict,
     check_groups,
     check_guard,
+    check_keepers,
     check_rises,
     check_values,
     tally_of,
@@ -39,6 +40,7 @@ from sync_core.domain.plan.judge import Judge, manager_unknown, no_sign_in_name,
 from sync_core.domain.plan.plan import ALLOWED, Plan
 from sync_core.domain.plan.roster import EitherWay, Outcome, Roster
 from sync_core.domain.plan.values import by_column, sensitive_values
+from sync_core.domain.scope.missing import GROUP_MISSING, keepers_among
 from sync_core.logs import log_event
 from sync_core.runs.context import RunContext
 from sync_core.runs.detail import Detail, write_detail
@@ -46,7 +48,6 @@ from sync_core.runs.spool import ChangeSpool, EitherWaySpool
 from sync_core.store.index import watch_for
 
 CONFIRM_AT_ONCE = 200
-GROUP_MISSING = "scope.groupNotFound"
 # Removals over the guard's limit wait anyway. Up to this many are asked for by id all the same: the
 # administrator then sees the reasons, and a reading that was wrong is found out.
 CONFIRM_HELD = 1000
@@ -217,6 +218,8 @@ class _Planner:
         sensitive = sensitive_values(self.context.connection.mapping)
         verdict = check_rises(verdict, detail.rises, sensitive)
         verdict = check_groups(verdict, detail.tally, self.group_losses)
+        gone = keepers_among(self.gatherer.problems, self.context.scope.document)
+        verdict = check_keepers(verdict, detail.tally, gone)
         if self.sees_answers:
             verdict = check_clauses(verdict, self.answers)
         if not confirmed:

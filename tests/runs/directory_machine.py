@@ -3,7 +3,8 @@ and a model of it.
 
 The model knows the scope in a few lines of its own and nothing of the product. Two things have to be true: in
 every state nobody is removed who is in scope now and was so for as long as answers may lag; and once the lag
-is over, two runs later, the table is what the model says, and a full reading finds nothing to change.
+is over, two runs later, the table is what the model says, and a full reading finds nothing to change but what
+waits for an approval.
 """
 
 import asyncio
@@ -28,6 +29,7 @@ from local.graph.faults.kinds import LAGGING
 from sync_core.domain.documents.request import SyncRequest
 from sync_core.domain.documents.run import Run, RunStatus, Trigger
 from sync_core.domain.errors import RetryLater, Unconfirmed
+from sync_core.domain.plan.digest import moves_of
 from sync_core.runs import worker
 from sync_core.runs.notifications import Deliveries
 from sync_core.runs.preview import preview
@@ -336,7 +338,8 @@ class DirectoryMachine(RuleBasedStateMachine):
         self.runs += 1
         self.contradictions += run.counts.contradictions
         note(f"{run.mode} {run.mode_reason} {run.status} {run.counts} {run.error}")
-        assert run.status in {RunStatus.SUCCEEDED, RunStatus.PARTIAL, RunStatus.FAILED}
+        ended = {RunStatus.SUCCEEDED, RunStatus.PARTIAL, RunStatus.HELD, RunStatus.FAILED}
+        assert run.status in ended
         assert run.error is None or run.error.code != "run.unexpected", run.error
         self._last = run
 
@@ -443,6 +446,9 @@ class DirectoryMachine(RuleBasedStateMachine):
         rows = self._rows()
         expected = {oid for oid in self._all_people() if self._is_in(oid)}
         active = {oid for oid, row in rows.items() if row["Status"] == "active"}
+        if not self._is_there(OUT):
+            # Whoever comes in only as they are not in it waits for an approval.
+            expected = {oid for oid in expected if oid in active or self._is_in(oid, OUT)}
         if all(map(self._is_there, (ROOT, SALES_ROOT, OUT))):
             assert active == expected
         else:
@@ -451,7 +457,12 @@ class DirectoryMachine(RuleBasedStateMachine):
             found = {name: rows[object_id].get(name) for name in ("name", "department", "bossName")}
             assert found == self._values(object_id)
         connection = self._runner.run(self._services.store.connections.get(self._id)).connection
-        counts = self._runner.run(preview(self._services, connection)).counts
+        full = self._runner.run(preview(self._services, connection))
+        if not self._is_there(OUT) and full.counts.held:
+            assert self._last.plan_hash is not None
+            assert moves_of(full.plan_hash) == moves_of(self._last.plan_hash), full.counts
+            return
+        counts = full.counts
         changes = counts.created, counts.updated, counts.reenabled, counts.disabled, counts.deleted
         assert changes == (0, 0, 0, 0, 0), counts
 
@@ -504,8 +515,8 @@ class DirectoryMachine(RuleBasedStateMachine):
     def _is_there(self, group: str) -> bool:
         return self._directory.groups[self._groups[group]].deleted_at is None
 
-    def _is_in(self, object_id: str) -> bool:
-        """Whether a person is in scope, by the emulator's own state."""
+    def _is_in(self, object_id: str, *groups: str) -> bool:
+        """Whether a person is in scope, by the emulator's own state; as if they were in these groups, too."""
         if not self._is_live(object_id):
             return False
         person = self._person(object_id)
@@ -515,7 +526,7 @@ class DirectoryMachine(RuleBasedStateMachine):
             return True
         if person.get("userType") == "Guest":
             return False
-        above = self._above(object_id)
+        above = {*self._above(object_id), *groups}
         in_root = ROOT in above and OUT not in above
         return in_root or (SALES_ROOT in above and person.get("department") == "Sales")
 

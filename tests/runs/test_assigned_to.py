@@ -100,7 +100,7 @@ async def test_why_says_who_is_assigned(
     assert "(assigned to none of them)" in outside.verdict
 
 
-async def test_the_assigned_are_kept_out_of_a_group(
+async def test_the_assigned_are_kept_out_of_a_group_and_wait_where_nobody_can_tell_them(
     services: Services,
     emulator: GraphEmulator,
     connection_id: str,
@@ -122,8 +122,12 @@ async def test_the_assigned_are_kept_out_of_a_group(
     emulator.control.add_fault("notFound", path=f"/v1.0/servicePrincipals/{application}**")
     run = await run_now(services, connection_id, mode="incremental")
 
-    assert run.mode is Mode.INCREMENTAL
-    assert active(await rows_of(services, connection_id)) == set(people.values())
+    assert (run.mode, run.status, run.counts.held) == (Mode.INCREMENTAL, RunStatus.HELD, 2)
+    assert run.error is not None
+    assert f"{application} would keep people out and is gone" in run.error.message
+    assert [(one.object_id, one.code) for one in run.errors] == [
+        (application, "scope.applicationNotFound")
+    ]
 
 
 async def test_a_list_that_was_cut_short_removes_nobody(

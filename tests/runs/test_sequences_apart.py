@@ -567,7 +567,7 @@ async def test_a_nested_group_is_deleted_while_the_named_one_above_it_is_gone(te
 
 
 @pytest.mark.parametrize("is_told", [True, False])
-async def test_whom_a_deleted_group_kept_out_come_in_as_by_a_full_run(
+async def test_whom_a_deleted_group_kept_out_come_in_once_that_is_approved(
     team: Team, is_told: bool
 ) -> None:
     """The delta tells of it, or the groups are read again for another reason before it does."""
@@ -580,17 +580,28 @@ async def test_whom_a_deleted_group_kept_out_come_in_as_by_a_full_run(
     )
     await team.connect(scope=scope)
     assert await team.members() == {person}
-
     if not is_told:
         team.control.add_members(team.group, team.control.create_group("Nested")["id"])
         await team.looked()
         team.control.add_fault("lag", minSeconds=890, maxSeconds=900, what=["delta"])
+
     team.control.delete_group(out)
-    run = await team.run()
-    assert (run.mode_reason, run.status) == (ModeReason.CHEAPER, RunStatus.PARTIAL)
-    assert await team.members() == {kept_out, person}
+    held = await team.run()
+    assert (held.mode_reason, held.status) == (ModeReason.CHEAPER, RunStatus.HELD)
+    assert held.error is not None
+    assert f"{out} would keep people out and is gone: 1 people would be created" in (
+        held.error.message
+    )
     # What is known to be gone costs no further reading.
+    again = await team.looked()
+    assert (again.counts.held, await team.members()) == (1, {person})
+
+    assert again.plan_hash is not None
+    moves = moves_of(again.plan_hash)
+    await team.services.store.approvals.remember(team.id, moves, BY_HAND.name, team.now())
     await team.looked()
+
+    assert await team.members() == {kept_out, person}
 
 
 async def test_a_nested_group_that_is_restored_and_not_listed_yet_is_known_afterwards(

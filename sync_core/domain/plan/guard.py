@@ -4,7 +4,7 @@ Over a limit, everything of that kind waits for approval and the rest of the pla
 decided before, within the window, counts as if this plan held it, too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TypeVar
@@ -136,6 +136,17 @@ def check_groups(verdict: Verdict, tally: Tally, losses: tuple[str, ...]) -> Ver
     if not (losses and tally.removals):
         return verdict
     return replace(verdict, hold_removals=True, reasons=verdict.reasons + losses)
+
+
+def check_keepers(verdict: Verdict, tally: Tally, gone: Sequence[str]) -> Verdict:
+    """Return the verdict once it is known what keeps people out and is `gone`: whoever comes in waits."""
+    if not (gone and tally.comers):
+        return verdict
+    reason = (
+        f"{', '.join(gone)} would keep people out and is gone: {tally.comers} people would be "
+        f"{_coming(tally)}, and nobody can tell which of them it has kept out"
+    )
+    return replace(verdict, hold_creates=True, reasons=(*verdict.reasons, reason))
 
 
 def careful(one: Guard, other: Guard) -> Guard:
