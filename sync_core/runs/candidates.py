@@ -304,7 +304,7 @@ class CandidateSearch:
         """
         applications = self._context.scope.applications
         found = self._found.assignments = await read_assignments(self._context.client, applications)
-        # Whom a missing one has let in stay; whom it has kept out come in.
+        # Whom a missing one has let in stay; whom it has kept out may come in.
         all_stay = found.missing - keeps_out(self._context.scope.document, ASSIGNED_TO)
         for application in applications - all_stay:
             before = set(self._checkpoint.assignments.get(application, ()))
