@@ -447,8 +447,8 @@ class DirectoryMachine(RuleBasedStateMachine):
         expected = {oid for oid in self._all_people() if self._is_in(oid)}
         active = {oid for oid, row in rows.items() if row["Status"] == "active"}
         if not self._is_there(OUT):
-            # Whoever comes in only as they are not in it waits for an approval.
-            expected = {oid for oid in expected if oid in active or self._is_in(oid, OUT)}
+            # Whoever would come in waits for an approval; see below.
+            expected &= active
         if all(map(self._is_there, (ROOT, SALES_ROOT, OUT))):
             assert active == expected
         else:
@@ -515,8 +515,8 @@ class DirectoryMachine(RuleBasedStateMachine):
     def _is_there(self, group: str) -> bool:
         return self._directory.groups[self._groups[group]].deleted_at is None
 
-    def _is_in(self, object_id: str, *groups: str) -> bool:
-        """Whether a person is in scope, by the emulator's own state; as if they were in these groups, too."""
+    def _is_in(self, object_id: str) -> bool:
+        """Whether a person is in scope, by the emulator's own state."""
         if not self._is_live(object_id):
             return False
         person = self._person(object_id)
@@ -526,7 +526,7 @@ class DirectoryMachine(RuleBasedStateMachine):
             return True
         if person.get("userType") == "Guest":
             return False
-        above = {*self._above(object_id), *groups}
+        above = self._above(object_id)
         in_root = ROOT in above and OUT not in above
         return in_root or (SALES_ROOT in above and person.get("department") == "Sales")
 
