@@ -29,7 +29,7 @@ from local.graph.faults.kinds import LAGGING
 from sync_core.domain.documents.request import SyncRequest
 from sync_core.domain.documents.run import Run, RunStatus, Trigger
 from sync_core.domain.errors import RetryLater, Unconfirmed
-from sync_core.domain.plan.digest import moves_of
+from sync_core.domain.incremental.open_people import Cause
 from sync_core.runs import worker
 from sync_core.runs.notifications import Deliveries
 from sync_core.runs.preview import preview
@@ -459,12 +459,16 @@ class DirectoryMachine(RuleBasedStateMachine):
         connection = self._runner.run(self._services.store.connections.get(self._id)).connection
         full = self._runner.run(preview(self._services, connection))
         if not self._is_there(OUT) and full.counts.held:
-            assert self._last.plan_hash is not None
-            assert moves_of(full.plan_hash) == moves_of(self._last.plan_hash), full.counts
+            assert {one.object_id for one in full.changes} == self._held()
             return
         counts = full.counts
         changes = counts.created, counts.updated, counts.reenabled, counts.disabled, counts.deleted
         assert changes == (0, 0, 0, 0, 0), counts
+
+    def _held(self) -> set[str]:
+        """Return the people whose changes wait for an approval."""
+        kept = self._runner.run(self._services.store.checkpoints.load(self._id))
+        return {one.object_id for one in kept.cases.values() if one.cause is Cause.HELD}
 
     def teardown(self) -> None:
         try:
