@@ -328,6 +328,7 @@ class DirectoryMachine(RuleBasedStateMachine):
                 self._run("incremental")
             except Killed:
                 note(f"killed before write {write}")
+        self._see_removals()
         self.time_passes(2)
 
     def _run(self, mode: str) -> None:
@@ -342,6 +343,7 @@ class DirectoryMachine(RuleBasedStateMachine):
         assert run.status in ended
         assert run.error is None or run.error.code != "run.unexpected", run.error
         self._last = run
+        self._see_removals()
 
     # --- notifications --------------------------------------------------------------------------
 
@@ -412,6 +414,10 @@ class DirectoryMachine(RuleBasedStateMachine):
             return
         self.steps += 1
         self._since_settled += 1
+        self._see_removals()
+
+    def _see_removals(self) -> None:
+        """Compare with what was stored before, at the very time of a run: later, the lag may be over."""
         self._note_scope()
         stored = {oid: row["Status"] for oid, row in self._rows().items()}
         lag = timedelta(seconds=LAG_S)
