@@ -1,10 +1,13 @@
 """A plan written: what is not held, partition by partition; a refused record does not stop the others."""
 
+from collections.abc import Iterable
 from functools import partial
 
+from sync_core.concurrency import in_thread
 from sync_core.domain.model import HEX_DIGITS, Inventory
 from sync_core.domain.plan.plan import Plan
 from sync_core.runs.context import RunContext
+from sync_core.store.checkpoints import with_touched
 from sync_core.store.fences import Fence
 from sync_core.store.users import bounded
 
@@ -32,16 +35,19 @@ async def apply(context: RunContext, plan: Plan, inventory: Inventory, fence: Fe
             else:
                 context.ledger.reject(change.object_id, error)
 
-    await soil(context)
+    await soil(context, (change.object_id for change in plan.changes))
     context.ledger.at_least = True
     await bounded(PARTITIONS_AT_ONCE, (partial(write, digit) for digit in HEX_DIGITS))
     context.ledger.at_least = False
     await context.linking.forget_done(fence.check)
 
 
-async def soil(context: RunContext) -> None:
-    """Note that people are about to be written: until the checkpoint moves, its numbers are not true."""
+async def soil(context: RunContext, people: Iterable[str]) -> None:
+    """Note that these people are about to be written: until the checkpoint moves, it is not true of them."""
     kept = context.kept
-    if kept.rows and not kept.is_dirty:
-        await context.checkpoints.soil(context.connection.id)
+    if not kept.rows:
+        return
+    touched = await in_thread(with_touched, kept.touched, people)
+    if not kept.is_dirty or touched != kept.touched:
+        await context.checkpoints.soil(context.connection.id, touched)
         kept.is_dirty = True

@@ -105,6 +105,7 @@ class CandidateSearch:
 
     async def find(self) -> Candidates:
         """Return everybody whom a hint, a notification, an open case or a group names."""
+        self._take_touched()
         self._take_notified(self._context.kept.interest)
         await self._follow_groups()
         self._take_hinted(self._context.kept.interest)
@@ -286,6 +287,13 @@ class CandidateSearch:
                 continue
             found.notified[case.object_id] = case
             found.ids.add(case.object_id)
+
+    def _take_touched(self) -> None:
+        """Take whom an earlier run was about to write that has not come to its end."""
+        touched = self._context.kept.touched
+        if touched is None:
+            raise ReadEverything
+        self._found.ids |= touched
 
     async def _take_open(self) -> None:
         known = self._context.kept.cases.values()

@@ -109,9 +109,10 @@ class Leaving:
         sieve = None if links.goes_on else interesting
         news = await in_thread(_that_matter, links.rounds.hints, sieve)
         news += self._notified(gatherer, interesting)
-        unsure = [*news, *gatherer.apart, *gatherer.disputed]
+        touched = self.context.kept.touched
+        unsure = [*news, *gatherer.apart, *gatherer.disputed, *(touched or ())]
         told = self._told_lately(links.began_at) | dict.fromkeys(unsure, now)
-        many = len(told) > MOST_TOLD or reads_again(len(told), gatherer.requests)
+        many = touched is None or len(told) > MOST_TOLD or reads_again(len(told), gatherer.requests)
         recent = [] if many else [opened(one, Cause.RECENT, at) for one, at in told.items()]
         found = [*await in_thread(_left_open, self.context, self.plan), *recent]
         if not gatherer.reading.complete:
@@ -141,6 +142,7 @@ class Leaving:
         told = self._told_lately(now)
         news = dict.fromkeys(rounds.hints.people.keys() | candidates.notified.keys(), now)
         recent = _seen_early(told, told | news, gatherer, now)
+        recent |= dict.fromkeys(sorted(self.context.kept.touched or ()), now)
         found = [
             *await in_thread(_left_open, self.context, self.plan),
             *gatherer.contradictions(),

@@ -26,7 +26,7 @@ async def move_all(services: Services, context: RunContext, fence: Fence) -> Non
     """Move everybody who is taken over; who cannot be moved is reported, and stays where the row is."""
     for source in context.takeovers.sources:
         moves = services.store.moves(source, context.stamp, fence)
-        await soil(context)
+        await soil(context, ())
         context.ledger.at_least = True
         await bounded(PARTITIONS_AT_ONCE, (partial(moves.all_of, digit) for digit in HEX_DIGITS))
         context.ledger.at_least = False
@@ -36,7 +36,7 @@ async def move_all(services: Services, context: RunContext, fence: Fence) -> Non
 async def move_one(services: Services, context: RunContext, object_id: str, fence: Fence) -> None:
     """Move the row of one person, if it is taken over."""
     for source in context.takeovers.sources:
-        await soil(context)
+        await soil(context, [object_id])
         moved = await services.store.moves(source, context.stamp, fence).one(object_id)
         _note(context, source, moved)
 

@@ -5,15 +5,18 @@ cases that it leaves open. Rows: `checkpoint|000` and on, `window|000`, `interes
 reading that is not finished), `dirty`, `open|{object id}|{cause}`, and those of `store.realtime`.
 """
 
+import base64
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from itertools import islice
 from uuid import UUID
 
 import orjson
 from azure.core.exceptions import AzureError
+from azure.data.tables import UpdateMode
 from pydantic import ValidationError
 
 from sync_core.concurrency import in_thread
@@ -54,6 +57,9 @@ from sync_core.store.wire import (
 )
 
 DIRTY = "dirty"
+UUID_BYTES = 16
+# So many people are named in one binary column of 64 KiB.
+MOST_TOUCHED = 4_000
 OPEN = "open|"
 READING = "reading"
 KINDS = ("checkpoint", "window", "interest", READING)
@@ -69,7 +75,8 @@ OPENED_OUTSIDE = frozenset({Cause.BY_HAND, Cause.NOTIFIED})
 class Kept:
     """What is stored of a connection for its incremental runs.
 
-    `is_dirty`: people were written since the checkpoint, so its numbers have to be counted again.
+    `is_dirty`: people were written since the checkpoint, so its numbers have to be counted again; `touched`
+    are those whom an earlier run was about to write, None for more than are named.
     `rows` are the row keys of what is packed, `fence` is the fence of the partition as it stood. `by_hand`
     are the ETags of cases that are opened outside of runs, by hand or by a notification. `heard` is what is
     known of notifications.
@@ -81,6 +88,7 @@ class Kept:
     interest: InterestSet | None = None
     reading: KeptReading | None = None
     is_dirty: bool = False
+    touched: frozenset[str] | None = frozenset()
     rows: set[str] = field(default_factory=set)
     fence: Entity | None = None
     by_hand: dict[Key, str] = field(default_factory=dict)
@@ -101,6 +109,14 @@ class Move:
     interest: InterestSet | None = None
     counts_again: bool = False
     realtime: RealtimeState | None = None
+
+
+def with_touched(known: frozenset[str] | None, more: Iterable[str]) -> frozenset[str] | None:
+    """Return the people whom runs were about to write, with those whom one more is; None for too many."""
+    if known is None:
+        return None
+    found = known.union(islice(more, MOST_TOUCHED + 1))
+    return found if len(found) <= MOST_TOUCHED else None
 
 
 class CheckpointStore:
@@ -138,11 +154,17 @@ class CheckpointStore:
         except (ValidationError, ValueError, zlib.error):
             return None
 
-    async def soil(self, connection_id: str) -> None:
-        """Note that people are about to be written, by whoever does not move the checkpoint afterwards."""
+    async def soil(self, connection_id: str, touched: Collection[str] | None) -> None:
+        """Note that people are about to be written, and who; None for more than are named.
+
+        Whoever is killed before the checkpoint moves leaves to the next run whom to look at again: what has
+        happened to them since may be told by no delta.
+        """
         table = await self._tables.table(CHECKPOINTS)
+        people = b"".join(UUID(one).bytes for one in sorted(touched or ()))
+        row: Entity = {"PartitionKey": connection_id, "RowKey": DIRTY, "People": people}
         try:
-            await table.upsert_entity({"PartitionKey": connection_id, "RowKey": DIRTY})
+            await table.upsert_entity(row | {"Many": touched is None}, mode=UpdateMode.REPLACE)
         except AzureError as error:
             raise storage_unavailable(error) from error
 
@@ -286,7 +308,7 @@ def _take(kept: Kept, row: Entity, pieces: Mapping[str, list[bytes]]) -> None:
     if key == FENCE:
         kept.fence = row
     elif key == DIRTY:
-        kept.is_dirty = True
+        kept.is_dirty, kept.touched = True, _touched(row)
     elif key.startswith(OPEN):
         case = _case(row)
         if case is not None:
@@ -297,6 +319,14 @@ def _take(kept: Kept, row: Entity, pieces: Mapping[str, list[bytes]]) -> None:
         # Rows come sorted by their keys, so the pieces are in order.
         pieces[kind].append(piece_of(row))
         kept.rows.add(key)
+
+
+def _touched(row: Entity) -> frozenset[str] | None:
+    if row.get("Many"):
+        return None
+    people = base64.b64decode(row.get("People", ""))
+    starts = range(0, len(people), UUID_BYTES)
+    return frozenset(str(UUID(bytes=people[start : start + UUID_BYTES])) for start in starts)
 
 
 def _case(row: Entity) -> OpenCase | None:

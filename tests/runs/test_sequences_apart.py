@@ -142,12 +142,7 @@ async def test_the_process_dies_after_the_batch_and_the_window_still_counts_it(
     await team.connect(policy={"guard": NO_LIMITS | {"maxRemovals": 2}})
     team.control.remove_members(team.group, people[0], people[1])
 
-    async def die(*_: object) -> None:
-        raise LeaseLost("run.leaseLost", "The process is gone.", "")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(CheckpointStore, "move", die)
-        assert await run_now_or_die(team) is None
+    await dies_before_its_checkpoint(team, monkeypatch)
     assert await team.members() == set(people[2:])
     team.pass_time(MINUTES)
     team.control.remove_members(team.group, people[2])
@@ -158,11 +153,44 @@ async def test_the_process_dies_after_the_batch_and_the_window_still_counts_it(
     assert await team.members() == set(people[2:])
 
 
-async def run_now_or_die(team: Team) -> Run | None:
-    try:
-        return await team.run()
-    except AssertionError:
-        return None
+async def dies_before_its_checkpoint(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run until all people are written, and no further."""
+
+    async def die(*_: object) -> None:
+        raise LeaseLost("run.leaseLost", "The process is gone.", "")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CheckpointStore, "move", die)
+        with pytest.raises(AssertionError):
+            await team.run()
+
+
+@pytest.mark.parametrize("most", [4_000, 0])
+async def test_whom_a_run_has_let_in_before_it_died_is_of_interest_to_the_next_one(
+    team: Team, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """Of somebody who was in no group at the last checkpoint, it does not matter that the account is gone.
+
+    More people than are named make the next run a full one.
+    """
+    monkeypatch.setattr("sync_core.store.checkpoints.MOST_TOUCHED", most)
+    [colleague] = team.hire()
+    await team.connect()
+    stranger = str(team.control.create_person({"displayName": "Before"})["id"])
+    await team.looked()
+    team.pass_time(LAG + 1)
+    team.control.add_members(team.group, stranger)
+    await dies_before_its_checkpoint(team, monkeypatch)
+    assert await team.members() == {colleague, stranger}
+    team.control.soft_delete(stranger)
+    team.pass_time(MINUTES)
+
+    run = await team.run()
+    team.pass_time(MINUTES)
+    await team.looked()
+
+    assert (run.mode is Mode.FULL) == (most == 0)
+    assert await team.members() == {colleague}
 
 
 async def test_a_change_is_followed_by_a_full_run_whose_lists_are_from_before_it(
