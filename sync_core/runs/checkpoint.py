@@ -117,9 +117,8 @@ class Leaving:
         found = [*await in_thread(_left_open, self.context, self.plan), *recent]
         if not gatherer.reading.complete:
             incomplete = Settlement(tuple(found), ())
-            await self._move(
-                Move(incomplete, without_missing(self.context, gatherer), counts_again=True)
-            )
+            corrected = without_missing(self.context, gatherer)
+            await self._move(Move(incomplete, corrected=corrected))
             return self._next_look(incomplete)
         settlement = settle(self.context.kept.cases, found, None, (), now)
         following = NextCheckpoint(self.context, draft)

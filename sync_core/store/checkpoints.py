@@ -100,7 +100,8 @@ class Move:
     """What a run leaves: the settled cases, and the next checkpoint with its marks, if it moves.
 
     `interest` is a changed interest set, `realtime` what was learned of notifications, if anything was.
-    `counts_again`: the next run has to count from the tables, as after a kill.
+    `counts_again`: the next run has to count from the tables, as after a kill. `corrected` is the checkpoint
+    of before with other groups: all that was written since is still to be counted.
     """
 
     settlement: Settlement
@@ -109,6 +110,7 @@ class Move:
     interest: InterestSet | None = None
     counts_again: bool = False
     realtime: RealtimeState | None = None
+    corrected: Checkpoint | None = None
 
 
 def with_touched(known: frozenset[str] | None, more: Iterable[str]) -> frozenset[str] | None:
@@ -273,20 +275,26 @@ def _batches(connection_id: str, kept: Kept, move: Move) -> list[list[Sequence[O
             log_event("checkpoint.tooLarge", connection=connection_id)
             moved = _none(connection_id, kept)
         last += moved
+    if move.corrected is not None:
+        last += _of_checkpoint(connection_id, kept, move.corrected)
     groups += [last] if last else []
     return split(groups, spare=1, spare_bytes=FENCE_BYTES)
 
 
 def _last(connection_id: str, kept: Kept, move: Move, checkpoint: Checkpoint) -> list[Operation]:
     """Return the operations that move the checkpoint; they are written together, and last."""
-    content = checkpoint.model_dump_json(by_alias=True).encode()
     window = orjson.dumps([tuple(marks) for marks in move.marks])
     counts_again = move.counts_again or len(packed(connection_id, "window", window)) > 1
-    rows = _replaced(connection_id, kept, "checkpoint", content)
+    rows = _of_checkpoint(connection_id, kept, checkpoint)
     rows += _replaced(connection_id, kept, "window", b"[]" if counts_again else window)
     if counts_again:
         return [*rows, upsert(connection_id, DIRTY)]
     return [*rows, delete(connection_id, DIRTY)] if kept.is_dirty else rows
+
+
+def _of_checkpoint(connection_id: str, kept: Kept, checkpoint: Checkpoint) -> list[Operation]:
+    content = checkpoint.model_dump_json(by_alias=True).encode()
+    return _replaced(connection_id, kept, "checkpoint", content)
 
 
 def _none(connection_id: str, kept: Kept) -> list[Operation]:

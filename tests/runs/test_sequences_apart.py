@@ -193,6 +193,24 @@ async def test_whom_a_run_has_let_in_before_it_died_is_of_interest_to_the_next_o
     assert await team.members() == {colleague}
 
 
+async def test_whom_a_run_has_let_in_that_missed_a_group_is_of_interest_to_the_next_one(
+    team: Team,
+) -> None:
+    [colleague] = team.hire()
+    other = team.control.create_group("Other")["id"]
+    await team.connect(scope=group_scope(team.group, other))
+    [newcomer] = team.hire()
+    team.control.delete_group(other)
+    run = await team.run("full")
+    assert run.status is RunStatus.PARTIAL
+    assert await team.members() == {colleague, newcomer}
+
+    team.control.soft_delete(newcomer)
+    await team.looked()
+
+    assert await team.members() == {colleague}
+
+
 async def test_a_change_is_followed_by_a_full_run_whose_lists_are_from_before_it(
     team: Team,
 ) -> None:
