@@ -332,6 +332,7 @@ async def test_the_clock_passes_midnight_and_a_value_depends_on_the_day(team: Te
     [person] = team.hire(employeeHireDate="2020-01-01T00:00:00Z")
     days = 'DateDiff("d", CDate([employeeHireDate]), Now())'
     await team.connect(mapping=[{"target": "name", "expression": days}])
+    await team.run()
     before = (await team.names())[person]
     team.pass_time(24 * 60)
 
