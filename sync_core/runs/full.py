@@ -9,7 +9,7 @@ from sync_core.domain.attributes import MANAGER, manager_of
 from sync_core.domain.documents.policy import RemovalAction
 from sync_core.domain.documents.run import RecordError, Run, RunStatus, RunWarning
 from sync_core.domain.incremental.hints import GONE_FOR_GOOD, Hints
-from sync_core.domain.incremental.open_people import has_second_witness
+from sync_core.domain.incremental.open_people import NEEDS_ANSWER, has_second_witness
 from sync_core.domain.model import (
     Attributes,
     Evidence,
@@ -149,17 +149,29 @@ class FullReading:
 
     def _as_read(self) -> AsyncIterator[Page]:
         """Yield people without those who stand apart; of these, who is active is asked for by id."""
-        people = self._with_picked(self.reading.people())
+        people = self._with_waiting(self.reading.people())
         return self._without_apart(people) if self.apart else people
 
-    async def _with_picked(self, read: AsyncIterator[Page]) -> AsyncIterator[Page]:
-        """Yield people, and last those whom an administrator has picked and who wait for a match."""
+    async def _with_waiting(self, read: AsyncIterator[Page]) -> AsyncIterator[Page]:
+        """Yield people, and last those who are asked for by id, as no list need name them."""
         async for page in read:
             yield page
-        picked = sorted(self._context.linking.picks)
-        for start in range(0, len(picked), LOOKS_AT_ONCE):
-            found = await self.look(picked[start : start + LOOKS_AT_ONCE])
+        waiting = sorted(self._waiting())
+        for start in range(0, len(waiting), LOOKS_AT_ONCE):
+            found = await self.look(waiting[start : start + LOOKS_AT_ONCE])
             yield [(one.person, one.groups) for one in found if one.person and not one.is_unclear]
+
+    def _waiting(self) -> set[str]:
+        """Return those whom an administrator has picked and who wait for a match, and whose case is open.
+
+        A list may lack somebody for a while, and of those who are not stored, nothing else asks.
+        """
+        picked = set(self._context.linking.picks)
+        if self._context.scope.everyone or self._stored is None:
+            return picked
+        cases = self._context.kept.cases
+        open_ids = {object_id for object_id, cause in cases if cause in NEEDS_ANSWER}
+        return picked | (open_ids - self.reading.seen() - self._stored.people.keys())
 
     async def _without_apart(self, people: AsyncIterator[Page]) -> AsyncIterator[Page]:
         apart = self.apart

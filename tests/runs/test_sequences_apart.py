@@ -559,6 +559,24 @@ async def test_a_manager_is_renamed_and_a_report_shows_the_former_name_for_a_whi
     assert (await team.names())[person] == "Bea"
 
 
+async def test_a_list_lacks_somebody_whom_the_look_before_it_did_not_show_either(
+    team: Team,
+) -> None:
+    [colleague] = team.hire()
+    await team.connect()
+    [newcomer] = team.hire()
+    team.control.add_fault("lag", minSeconds=890, maxSeconds=900, what=["user", "memberOf"])
+    await team.looked()
+    assert await team.members() == {colleague}
+    team.control.clear_faults()
+    team.pass_time(LAG + 1)
+    team.control.add_fault("flappingCast", share=1.0)
+
+    await team.run("full")
+
+    assert await team.members() == {colleague, newcomer}
+
+
 async def test_a_nested_group_that_a_list_lacked_is_deleted_and_takes_its_people_with_it(
     team: Team,
 ) -> None:

@@ -52,6 +52,8 @@ BY_LOOK = frozenset(Cause) - {
 }
 # Closed by a look when the lag is over, since an earlier one may have shown what was before.
 BY_LATE_LOOK = frozenset({Cause.CONTRADICTED, Cause.RECENT})
+# Whether their case can be closed says only an answer about them; the others wait for something else.
+NEEDS_ANSWER = frozenset(Cause) - {Cause.RESTORABLE, Cause.GRACE, Cause.UNTIL, Cause.NOTIFIED}
 # Whoever a run was in doubt about is looked at again soon, where Graph's notifications start runs.
 DOUBTS = frozenset({Cause.CONTRADICTED, Cause.UNCONFIRMED})
 LOOKS_AFTER = (*(timedelta(minutes=number) for number in (1, 2, 4, 8)), LAG)
