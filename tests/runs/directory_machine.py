@@ -29,7 +29,6 @@ from local.graph.faults.kinds import LAGGING
 from sync_core.domain.documents.request import SyncRequest
 from sync_core.domain.documents.run import Run, RunStatus, Trigger
 from sync_core.domain.errors import RetryLater, Unconfirmed
-from sync_core.domain.incremental.open_people import Cause
 from sync_core.runs import worker
 from sync_core.runs.notifications import Deliveries
 from sync_core.runs.preview import preview
@@ -37,7 +36,7 @@ from sync_core.services import Services, utc_now
 from tests.notified import Item, Subscribed, post, subscribed
 from tests.runs.by_hand import imported, released, results
 from tests.runs.world import NO_LIMITS
-from tests.system import Rig, rows_of, run_now, set_clock, stored_connection
+from tests.system import Rig, changes_of, rows_of, run_now, set_clock, stored_connection
 
 LAG_S = 900
 PEOPLE = 8
@@ -472,9 +471,9 @@ class DirectoryMachine(RuleBasedStateMachine):
         assert changes == (0, 0, 0, 0, 0), counts
 
     def _held(self) -> set[str]:
-        """Return the people whose changes wait for an approval."""
-        kept = self._runner.run(self._services.store.checkpoints.load(self._id))
-        return {one.object_id for one in kept.cases.values() if one.cause is Cause.HELD}
+        """Return the people whose changes the last run has held."""
+        changes = self._runner.run(changes_of(self._services, self._last))
+        return {one["objectId"] for one in changes if one["held"]}
 
     def teardown(self) -> None:
         try:
