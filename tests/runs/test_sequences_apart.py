@@ -577,6 +577,23 @@ async def test_a_list_lacks_somebody_whom_the_look_before_it_did_not_show_either
     assert await team.members() == {colleague, newcomer}
 
 
+async def test_the_people_of_a_group_that_is_taken_away_are_read_where_no_list_lacks_them(
+    team: Team,
+) -> None:
+    """Lists with a cast lack some people, also a quarter of an hour later."""
+    _, nested = team.hire_nested()
+    [colleague] = team.hire()
+    await team.connect()
+    team.control.add_fault("flappingCast", share=1.0)
+    team.control.remove_members(team.group, nested)
+
+    await team.looked()
+    team.pass_time(MINUTES)
+    await team.looked()
+
+    assert await team.members() == {colleague}
+
+
 async def test_a_nested_group_that_a_list_lacked_is_deleted_and_takes_its_people_with_it(
     team: Team,
 ) -> None:
