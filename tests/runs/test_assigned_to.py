@@ -124,7 +124,7 @@ async def test_the_assigned_are_kept_out_of_a_group_and_wait_where_nobody_can_te
 
     assert (run.mode, run.status, run.counts.held) == (Mode.INCREMENTAL, RunStatus.HELD, 2)
     assert run.error is not None
-    assert f"{application} would keep people out and is gone" in run.error.message
+    assert f"hat keeps people out is gone ({application}): 2 people" in run.error.message
     assert [(one.object_id, one.code) for one in run.errors] == [
         (application, "scope.applicationNotFound")
     ]

@@ -671,7 +671,7 @@ async def test_whom_a_deleted_group_kept_out_come_in_once_that_is_approved(
     held = await team.run()
     assert (held.mode_reason, held.status) == (ModeReason.CHEAPER, RunStatus.HELD)
     assert held.error is not None
-    assert f"{out} would keep people out and is gone: 1 people would be created" in (
+    assert f"hat keeps people out is gone ({out}): 1 people would be created" in (
         held.error.message
     )
     # What is known to be gone costs no further reading.

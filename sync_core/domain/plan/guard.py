@@ -143,7 +143,7 @@ def check_keepers(verdict: Verdict, tally: Tally, gone: Sequence[str]) -> Verdic
     if not (gone and tally.comers):
         return verdict
     reason = (
-        f"{', '.join(gone)} would keep people out and is gone: {tally.comers} people would be "
+        f"what keeps people out is gone ({', '.join(gone)}): {tally.comers} people would be "
         f"{_coming(tally)}, and nobody can tell which of them it has kept out"
     )
     return replace(verdict, hold_creates=True, reasons=(*verdict.reasons, reason))

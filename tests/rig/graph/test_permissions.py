@@ -68,8 +68,8 @@ def builders() -> Iterator[tuple[str, Build]]:
         for name, function in inspect.getmembers(module, inspect.isfunction):
             made = function.__module__ == module.__name__
             answer = function.__annotations__.get("return")
-            # `query` and `request` are given by other functions, which are found as well.
-            given = {"query", "request"} & function.__annotations__.keys()
+            # `query`, `request` and `requests` are given by other functions, which are found as well.
+            given = {"query", "request", "requests"} & function.__annotations__.keys()
             if made and answer is RequestInformation and not given:
                 yield f"{module_info.name}.{name}", function
 

@@ -24,7 +24,7 @@ SCOPE = Scope.model_validate(
     }
 )
 REASON = (
-    f"{OUT} would keep people out and is gone: 3 people would be created or enabled again, and nobody can "
+    f"what keeps people out is gone ({OUT}): 3 people would be created or enabled again, and nobody can "
     "tell which of them it has kept out"
 )
 
