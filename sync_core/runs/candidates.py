@@ -118,8 +118,7 @@ class CandidateSearch:
     # --- groups ---------------------------------------------------------------------------------
 
     async def _follow_groups(self) -> None:
-        scope, found = self._context.scope, self._found
-        roots = scope.groups | self._context.mapping.groups
+        scope, roots, found = self._context.scope, self._roots, self._found
         before = self._checkpoint.tree
         found.tree, found.sizes = tree_of(before), dict(before.people)
         if not roots:
@@ -171,9 +170,8 @@ class CandidateSearch:
             return set()
         there = await existing(self._context.client, sorted(gone))
         still = gone.keys() - there
-        # A nested group that is gone has taken its members with it, and one that kept people out lets them
-        # in; nothing says who they were.
-        roots = self._context.scope.groups | self._context.mapping.groups
+        # A nested group that is gone has taken its members with it, and one that kept people out keeps nobody
+        # out any more; nothing says who was in it.
         if any(group in tracked and group not in self._only_let_in for group in still):
             raise ReadEverything
         # One that was told of lately and seems to be there is asked for again by the next runs.
@@ -182,15 +180,20 @@ class CandidateSearch:
         }
         back = there & (known.gone.keys() | known.missing)
         # Nobody knows any more what was nested in a named group that was gone: it may be deleted meanwhile.
-        if back & roots and self._context.scope.nested_groups:
+        if back & self._roots and self._context.scope.nested_groups:
             raise ReadEverything
         return back
 
     @property
+    def _roots(self) -> frozenset[str]:
+        """The groups that scope and mapping name."""
+        return self._context.scope.groups | self._context.mapping.groups
+
+    @property
     def _only_let_in(self) -> frozenset[str]:
-        """The named groups that nobody comes in without, and no value depends on: if gone, all stay."""
-        scope, mapping = self._context.scope, self._context.mapping
-        return scope.groups - keeps_out(scope.document, GROUPS) - mapping.groups
+        """The named groups that only let people in: when one of them is gone, nothing changes for anybody."""
+        keepers = keeps_out(self._context.scope.document, GROUPS)
+        return self._roots - keepers - self._context.mapping.groups
 
     def _changed(
         self, old: Mapping[str, frozenset[str]], new: Mapping[str, frozenset[str]]
@@ -226,8 +229,7 @@ class CandidateSearch:
 
     async def _read_again(self, now: datetime) -> None:
         """Read the members of groups that entered some time ago once more: their list lags, too."""
-        roots = self._context.scope.groups | self._context.mapping.groups
-        nested = self._checkpoint.tree.names.keys() - roots
+        nested = self._checkpoint.tree.names.keys() - self._roots
         for group, since in self._checkpoint.tree.entered.items():
             if now - since < LAG:
                 self._found.entered.setdefault(group, since)
