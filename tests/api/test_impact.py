@@ -19,7 +19,7 @@ from sync_core.store.approvals import LIFE
 from tests.api.conftest import Create, Json
 from tests.api.description import mismatches
 from tests.switches import the_other_way
-from tests.system import active, rows_of, run_now, set_clock
+from tests.system import active, group_scope, rows_of, run_now, set_clock
 
 CODE = "connection.needsConfirmation"
 Patch = Callable[..., Awaitable[httpx.Response]]
@@ -693,3 +693,33 @@ async def test_what_waited_for_entra_needs_confirmation_as_well(
     assert (refused.status_code, saved.status_code) == (409, 200)
     assert saved.json()["verification"]["pending"] is None
     assert run.counts.disabled == 6
+
+
+async def test_who_waits_because_a_group_that_keeps_people_out_is_gone_comes_in_once_confirmed(
+    *,
+    create: Create,
+    patch: Patch,
+    emulator: GraphEmulator,
+    services: Services,
+    connection_id: str,
+) -> None:
+    control = emulator.control
+    people = [control.create_person()["id"] for _ in range(2)]
+    team = control.create_group("Team", members=people)["id"]
+    out = control.create_group("Out", members=people[:1])["id"]
+    scope = group_scope(team)
+    scope["filters"][0]["clauses"].append(
+        {"attribute": "groups", "operator": "NOT ARRAYCONTAINS", "value": [out]}
+    )
+    await create(scope=scope)
+    await run_now(services, connection_id)
+    control.delete_group(out)
+    held = await run_now(services, connection_id, mode="full")
+    raised = {"guard": {"maxCreates": 1000}}
+    refused = await patch(policy=raised)
+    saved = await patch(refused.json()["planHash"], policy=raised)
+    await run_now(services, connection_id, mode="full")
+
+    assert (held.status, held.counts.held) == (RunStatus.HELD, 1)
+    assert (refused.status_code, saved.status_code) == (409, 200)
+    assert active(await rows_of(services, connection_id)) == set(people)
